@@ -1,0 +1,151 @@
+#pragma once
+// The two graphs of the stack. Importers write a FloatGraph (canonical operators, everything that
+// folds is folded) or, for models that are quantised already, a QuantGraph; the quantiser turns the
+// first into the second; golden runs a QuantGraph; the compiler maps it to instructions.
+//
+// Both are for one image: activations are [C][H][W], a vector is C x 1 x 1. Nodes stand in
+// topological order; tensor ids are indices into `tensors`.
+
+#include <cstdint>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "support/result.hpp"
+
+namespace espalier::ir {
+
+/// Extent of an activation tensor. Units: elements.
+struct Shape {
+  int c = 0, h = 0, w = 0;
+  [[nodiscard]] std::int64_t count() const { return std::int64_t{c} * h * w; }
+  bool operator==(const Shape&) const = default;
+};
+
+/// The window of a convolution or a pool. Units: pixels. Pads may differ on all four sides;
+/// windows of a pool in ceil mode may reach past the bottom and right pads, and what lies there
+/// is neither read nor counted.
+struct Window {
+  int kh = 1, kw = 1;
+  int stride_h = 1, stride_w = 1;
+  int pad_top = 0, pad_left = 0, pad_bottom = 0, pad_right = 0;
+  int dilation_h = 1, dilation_w = 1;
+  bool operator==(const Window&) const = default;
+};
+
+enum class PoolKind { kMax, kAverage };
+
+// ---------------------------------------------------------------------------------- float
+
+/// Convolution. Shapes: weights [N][KH][KW][C], bias [N]. A fully connected layer is one whose
+/// kernel is the whole input.
+struct FloatConv {
+  Window window;
+  int out_channels = 0;
+  std::vector<float> weights;
+  std::vector<float> bias;
+};
+struct FloatAdd {};                                ///< two inputs of one shape
+struct FloatClamp { float lo = 0, hi = 0; };       ///< ReLU has hi = +infinity
+struct FloatPool {
+  PoolKind kind = PoolKind::kMax;
+  Window window;
+  bool count_include_pad = false;  ///< average only: the divisor counts padding
+};
+struct FloatConcat {};                             ///< along channels, two inputs or more
+/// y = clamp-free copy of x through softmax over channels; runs on the host, last node only.
+struct FloatSoftmax {};
+
+using FloatOp = std::variant<FloatConv, FloatAdd, FloatClamp, FloatPool, FloatConcat, FloatSoftmax>;
+
+struct FloatTensor { std::string name; Shape shape; };
+struct FloatNode { std::string name; std::vector<int> inputs; int output = -1; FloatOp op; };
+
+struct FloatGraph {
+  std::string name;
+  std::vector<FloatTensor> tensors;
+  std::vector<FloatNode> nodes;
+  int input = -1, output = -1;
+  std::vector<std::string> host_ops;  ///< operators at the ends that the host does, for the report
+};
+
+// ---------------------------------------------------------------------------------- quantised
+
+/// Per-tensor affine quantisation: real = scale * (q - zero). q is int8.
+struct Quant { float scale = 1.0F; int zero = 0; bool operator==(const Quant&) const = default; };
+
+/// y = clamp(rne(fp32(acc) * scale[n]) + zero_y, lo, hi), acc = bias + sum (x - zero_x) * w.
+/// Shapes: weights [N][KH][KW][C] int8, bias [N], scale [N] (fp32: s_x * s_w[n] / s_y).
+struct QuantConv {
+  Window window;
+  int out_channels = 0;
+  std::vector<std::int8_t> weights;
+  std::vector<std::int32_t> bias;
+  std::vector<float> scale;
+  int lo = -128, hi = 127;
+};
+/// y = clamp(rne_shift((a - za) * ma + (b - zb) * mb, shift) + zero_y, lo, hi).
+/// Range: ma, mb < 2^22, shift in 13..31.
+struct QuantAdd {
+  std::uint32_t ma = 0, mb = 0;
+  int shift = 13;
+  int lo = -128, hi = 127;
+};
+/// Maximum (one scale for both sides) or average: y = clamp(rne(fp32(sum (x - zx)) *
+/// pool_multiplier(sx, sy, count)) + zy, lo, hi), padding contributing zero to the sum.
+struct QuantPool {
+  PoolKind kind = PoolKind::kMax;
+  Window window;
+  bool count_include_pad = false;
+  int lo = -128, hi = 127;
+};
+/// Concatenation along channels. All inputs and the output share one Quant.
+struct QuantConcat {};
+
+using QuantOp = std::variant<QuantConv, QuantAdd, QuantPool, QuantConcat>;
+
+struct QuantTensor { std::string name; Shape shape; Quant quant; };
+struct QuantNode { std::string name; std::vector<int> inputs; int output = -1; QuantOp op; };
+
+/// How pixels become the network's input: none leaves 0..255; otherwise
+/// (pixel / 255 - mean[c]) / std[c]. Then q = clamp(rne(value / scale) + zero, -128, 127).
+struct Preprocess {
+  std::vector<float> mean, std;  ///< both empty, or one value a channel
+};
+
+struct QuantGraph {
+  std::string name;
+  std::vector<QuantTensor> tensors;
+  std::vector<QuantNode> nodes;
+  int input = -1, output = -1;
+  Preprocess preprocess;
+  bool softmax = false;               ///< the host applies softmax to the dequantised output
+  std::vector<std::string> host_ops;  ///< for the report
+};
+
+/// Name of the operator, as `espalier ops` prints it: conv, add, max_pool, average_pool, concat, ...
+std::string op_name(const FloatOp& op);
+std::string op_name(const QuantOp& op);
+
+/// The fp32 multiplier of an average pool over `count` pixels: sx / (sy * float(count)).
+float pool_multiplier(float x_scale, float y_scale, int count);
+
+/// The output extent of a window over `size` pixels with these pads; floor mode. 0 if it does not fit.
+int window_extent(int size, int kernel, int stride, int dilation, int pad_before, int pad_after);
+
+/// Multiply-accumulates of a node without padding of channels or borders counted as work done for
+/// every output element: N * Ho * Wo * KH * KW * C; 0 for all but conv.
+std::int64_t macs(const QuantGraph& graph, const QuantNode& node);
+
+/// Checks ids, topological order, single definitions, shapes, array lengths, ranges (zero points,
+/// clamps, scales finite and positive, the accumulator bound K * 32,640 + |bias| < 2^31).
+/// Errors: a diagnostic that names the node. Everything downstream relies on a verified graph.
+Status verify(const FloatGraph& graph);
+Status verify(const QuantGraph& graph);
+
+/// Binary form of a QuantGraph, little endian, with a version; used by program files.
+/// parse() accepts any bytes: Errors: kMalformed with the offset. The result is verified.
+std::vector<std::uint8_t> serialise(const QuantGraph& graph);
+Result<QuantGraph> parse_graph(const std::uint8_t* data, std::size_t size);
+
+}  // namespace espalier::ir
