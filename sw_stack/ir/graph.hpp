@@ -6,6 +6,7 @@
 // Both are for one image: activations are [C][H][W], a vector is C x 1 x 1. Nodes stand in
 // topological order; tensor ids are indices into `tensors`.
 
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <variant>
@@ -133,12 +134,25 @@ float pool_multiplier(float x_scale, float y_scale, int count);
 /// The output extent of a window over `size` pixels with these pads; floor mode. 0 if it does not fit.
 int window_extent(int size, int kernel, int stride, int dilation, int pad_before, int pad_after);
 
+/// How many taps of a window lie in [low, high) along one axis, the first at `start`.
+int taps_inside(int start, int kernel, int dilation, int low, int high);
+
+/// The divisor of an average pool at output pixel (oy, ox): the taps inside the image, or inside
+/// the padded image where padding counts.
+int pool_count(const Window& window, bool count_include_pad, const Shape& input, int oy, int ox);
+
 /// Multiply-accumulates of a node without padding of channels or borders counted as work done for
 /// every output element: N * Ho * Wo * KH * KW * C; 0 for all but conv.
 std::int64_t macs(const QuantGraph& graph, const QuantNode& node);
 
+/// Limits of a verified graph. Units: elements along one axis, and in one tensor.
+inline constexpr int kMaxExtent = 1 << 16;
+inline constexpr std::int64_t kMaxElements = std::int64_t{1} << 28;
+
 /// Checks ids, topological order, single definitions, shapes, array lengths, ranges (zero points,
-/// clamps, scales finite and positive, the accumulator bound K * 32,640 + |bias| < 2^31).
+/// clamps, scales normal and positive, the accumulator bound K * 32,640 + |bias| < 2^31). Every
+/// tensor is the input or some node's output; every pool window holds a pixel of the image; a
+/// pool's output extent is that of floor or of ceil mode.
 /// Errors: a diagnostic that names the node. Everything downstream relies on a verified graph.
 Status verify(const FloatGraph& graph);
 Status verify(const QuantGraph& graph);
