@@ -1,0 +1,160 @@
+#include "isa/instruction.hpp"
+
+#include <algorithm>
+
+namespace espalier::isa {
+namespace {
+
+constexpr unsigned kHeaderBits = 80;
+constexpr std::size_t kWordBytes = 16;
+
+template <typename T>
+Result<Instruction> decode_as(std::span<const std::uint8_t> bytes, std::size_t place) {
+  T instruction;
+  std::string trouble;
+  std::vector<bool> used(bytes.size() * 8, false);
+  std::fill_n(used.begin(), kHeaderBits, true);
+  for_each_field(instruction, [&](std::string_view name, auto& field, unsigned offset, unsigned width,
+                                  bool is_signed, std::int64_t low, std::int64_t high) {
+    const std::int64_t value = get_bits(bytes, offset, width, is_signed);
+    for (unsigned i = 0; i < width; ++i) used[offset + i] = true;
+    if ((value < low || value > high) && trouble.empty()) {
+      trouble = std::string(name) + " is " + std::to_string(value) + "; it goes from " +
+                std::to_string(low) + " to " + std::to_string(high);
+    }
+    field = static_cast<std::remove_reference_t<decltype(field)>>(value);
+  });
+  if (get_bits(bytes, kHeaderBits - 2, 2, false) != 0) trouble = "reserved bits are set";
+  for (std::size_t bit = 0; bit < used.size() && trouble.empty(); ++bit) {
+    if (!used[bit] && ((bytes[bit / 8] >> (bit % 8)) & 1U) != 0) {
+      trouble = "spare bit " + std::to_string(bit) + " is set";
+    }
+  }
+  if (!trouble.empty()) {
+    return fail(ErrorCode::kMalformed, std::string(name(T::kOpcode)) + ": " + trouble,
+                "instruction at byte " + std::to_string(place));
+  }
+  return Instruction{instruction};
+}
+
+template <typename F>
+auto visit_any(const Instruction& instruction, F&& f) {
+  return std::visit(std::forward<F>(f), instruction);
+}
+
+}  // namespace
+
+Engine queue_of(const Instruction& instruction) {
+  struct Visitor {
+    Engine operator()(const Nop& x) const { return static_cast<Engine>(x.engine); }
+    Engine operator()(const End&) const { return Engine::kNone; }
+    Engine operator()(const Load& x) const { return x.target < 2 ? Engine::kLoadA : Engine::kLoadW; }
+    Engine operator()(const Store&) const { return Engine::kStore; }
+    Engine operator()(const Conv&) const { return Engine::kExec; }
+    Engine operator()(const Pool&) const { return Engine::kPool; }
+  };
+  return std::visit(Visitor{}, instruction);
+}
+
+std::array<Dependency, 3> dependencies(const Instruction& instruction) {
+  return visit_any(instruction, [](const auto& x) {
+    const auto make = [](std::uint32_t engine, std::uint32_t count) {
+      return Dependency{static_cast<Engine>(engine), static_cast<std::uint16_t>(count)};
+    };
+    return std::array{make(x.dep0_engine, x.dep0_count), make(x.dep1_engine, x.dep1_count),
+                      make(x.dep2_engine, x.dep2_count)};
+  });
+}
+
+void set_dependencies(Instruction& instruction, const std::array<Dependency, 3>& d) {
+  std::visit(
+      [&](auto& x) {
+        x.dep0_engine = static_cast<std::uint32_t>(d[0].engine);
+        x.dep0_count = d[0].count;
+        x.dep1_engine = static_cast<std::uint32_t>(d[1].engine);
+        x.dep1_count = d[1].count;
+        x.dep2_engine = static_cast<std::uint32_t>(d[2].engine);
+        x.dep2_count = d[2].count;
+      },
+      instruction);
+}
+
+std::uint32_t layer(const Instruction& instruction) {
+  return visit_any(instruction, [](const auto& x) { return x.layer; });
+}
+
+void encode(const Instruction& instruction, std::vector<std::uint8_t>& out) {
+  visit_any(instruction, [&](const auto& x) {
+    using T = std::remove_cvref_t<decltype(x)>;
+    const std::size_t start = out.size();
+    out.resize(start + T::kWords * kWordBytes, 0);
+    const std::span<std::uint8_t> bytes(out.data() + start, T::kWords * kWordBytes);
+    put_bits(bytes, 0, 6, static_cast<std::uint64_t>(T::kOpcode));
+    put_bits(bytes, 6, 3, T::kWords);
+    for_each_field(x, [&](std::string_view, const auto& field, unsigned offset, unsigned width, bool,
+                          std::int64_t low, std::int64_t high) {
+      ESP_CHECK(std::int64_t{field} >= low && std::int64_t{field} <= high);
+      put_bits(bytes, offset, width, static_cast<std::uint64_t>(std::int64_t{field}));
+    });
+  });
+}
+
+Result<Instruction> decode(std::span<const std::uint8_t> bytes, std::size_t& offset) {
+  const std::string place = "instruction at byte " + std::to_string(offset);
+  if (offset > bytes.size() || bytes.size() - offset < kWordBytes) {
+    return fail(ErrorCode::kMalformed, "the program ends inside an instruction", place);
+  }
+  const auto code = static_cast<unsigned>(get_bits(bytes.subspan(offset, kWordBytes), 0, 6, false));
+  const auto words = static_cast<unsigned>(get_bits(bytes.subspan(offset, kWordBytes), 6, 3, false));
+  const auto finish = [&]<typename T>() -> Result<Instruction> {
+    if (words != T::kWords) {
+      return fail(ErrorCode::kMalformed,
+                  std::string(name(T::kOpcode)) + " has length " + std::to_string(words) + "; it takes " +
+                      std::to_string(T::kWords),
+                  place);
+    }
+    if (bytes.size() - offset < words * kWordBytes) {
+      return fail(ErrorCode::kMalformed, "the program ends inside an instruction", place);
+    }
+    auto result = decode_as<T>(bytes.subspan(offset, words * kWordBytes), offset);
+    if (!result) return result;
+    for (const Dependency& d : dependencies(*result)) {
+      if (static_cast<unsigned>(d.engine) > static_cast<unsigned>(Engine::kStore)) {
+        return fail(ErrorCode::kMalformed,
+                    "dependency on engine " + std::to_string(static_cast<unsigned>(d.engine)), place);
+      }
+    }
+    offset += words * kWordBytes;
+    return result;
+  };
+  switch (static_cast<Opcode>(code)) {
+    case Opcode::kNop: return finish.operator()<Nop>();
+    case Opcode::kEnd: return finish.operator()<End>();
+    case Opcode::kLoad: return finish.operator()<Load>();
+    case Opcode::kStore: return finish.operator()<Store>();
+    case Opcode::kConv: return finish.operator()<Conv>();
+    case Opcode::kPool: return finish.operator()<Pool>();
+  }
+  return fail(ErrorCode::kMalformed, "unknown opcode " + std::to_string(code), place);
+}
+
+std::string disassemble(const Instruction& instruction) {
+  return visit_any(instruction, [&](const auto& x) {
+    using T = std::remove_cvref_t<decltype(x)>;
+    std::string text(name(T::kOpcode));
+    text += " layer=" + std::to_string(x.layer);
+    for (const Dependency& d : dependencies(instruction)) {
+      if (d.engine != Engine::kNone) {
+        text += " wait(" + std::string(name(d.engine)) + ">=" + std::to_string(d.count) + ")";
+      }
+    }
+    for_each_field(x, [&](std::string_view field_name, const auto& field, unsigned, unsigned, bool,
+                          std::int64_t, std::int64_t) {
+      if (field_name == "layer" || field_name.starts_with("dep") || field == 0) return;
+      text += " " + std::string(field_name) + "=" + std::to_string(field);
+    });
+    return text;
+  });
+}
+
+}  // namespace espalier::isa

@@ -1,0 +1,47 @@
+#pragma once
+// Instructions as values: encoding, decoding with range checks, text.
+
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "isa/generated/configs.hpp"
+#include "isa/generated/isa.hpp"
+#include "support/result.hpp"
+
+namespace espalier::isa {
+
+using Instruction = std::variant<Nop, End, Load, Store, Conv, Pool>;
+
+/// What a LOAD writes to.
+enum class LoadTarget : std::uint32_t { kActivations = 0, kPoolTable = 1, kWeights = 2, kParameters = 3 };
+/// What a STORE takes its words from.
+enum class StoreSource : std::uint32_t { kPost = 0, kPool = 1 };
+/// Base registers. Units: bytes behind them.
+enum class Region : std::uint32_t { kConstants = 0, kActivations = 1, kInput = 2, kOutput = 3 };
+
+/// The queue that an instruction goes through (kNone for end).
+Engine queue_of(const Instruction& instruction);
+
+/// One dependency: wait until `engine` has retired `count` instructions.
+struct Dependency {
+  Engine engine = Engine::kNone;
+  std::uint16_t count = 0;
+  bool operator==(const Dependency&) const = default;
+};
+std::array<Dependency, 3> dependencies(const Instruction& instruction);
+void set_dependencies(Instruction& instruction, const std::array<Dependency, 3>& dependencies);
+std::uint32_t layer(const Instruction& instruction);
+
+/// Appends the instruction's little-endian words. Fields must be in range (a broken invariant otherwise).
+void encode(const Instruction& instruction, std::vector<std::uint8_t>& out);
+
+/// Decodes the instruction at `bytes[offset]` and advances `offset`.
+/// Errors: kMalformed for an unknown opcode, a wrong length, a field out of range, spare bits set,
+/// an engine that does not exist, or bytes that end too early; `place` is the byte offset.
+Result<Instruction> decode(std::span<const std::uint8_t> bytes, std::size_t& offset);
+
+/// One line: `conv layer=3 wait(load_a>=12) first=1 ...`; fields at zero are left out.
+std::string disassemble(const Instruction& instruction);
+
+}  // namespace espalier::isa
