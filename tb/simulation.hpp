@@ -1,0 +1,71 @@
+#pragma once
+// One verilated machine with its memory: the only thing outside tests that knows Verilator.
+// Built once for each configuration and purpose; chosen by name at run time.
+
+#include <array>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "isa/generated/configs.hpp"
+#include "isa/generated/isa.hpp"
+#include "support/result.hpp"
+
+namespace espalier::tb {
+
+/// What stands behind the AXI4 port. Units: cycles.
+struct MemoryOptions {
+  int read_latency = 60;    ///< from AR to the first beat
+  int write_latency = 40;   ///< from the last W to B
+  double stall = 0.0;       ///< probability that a ready or valid is withheld in a cycle, on every channel
+  std::uint64_t seed = 1;   ///< of the stalls
+};
+
+struct SimulationOptions {
+  MemoryOptions memory;
+  std::string wave;                ///< FST file; empty: none. Needs a traced model of the configuration
+  std::uint64_t wave_cycles = 0;   ///< stop writing the wave after so many cycles; 0: never
+  std::uint64_t max_cycles = 0;    ///< give up after so many; 0: never
+};
+
+/// What one run from start to interrupt did.
+struct RunResult {
+  std::uint64_t cycles = 0;                       ///< from start to interrupt
+  std::vector<std::uint64_t> cycles_by_layer;     ///< sums to `cycles`
+  std::array<std::uint64_t, isa::kCounters> counters{};
+  isa::Fault fault = isa::Fault::kNone;
+  std::uint32_t fault_address = 0;                ///< byte address of the instruction
+  std::uint32_t fault_engine = 0;
+  bool timed_out = false;                         ///< max_cycles reached
+  double cpu_seconds = 0;                         ///< process CPU time of the simulation alone
+};
+
+/// Called after each retired instruction: engine and its count since start (not modulo).
+using RetireHook = std::function<void(isa::Engine engine, std::uint64_t count)>;
+
+class Simulation {
+ public:
+  virtual ~Simulation() = default;
+
+  /// The machine's memory, from address 0; everything beyond it answers with an AXI error.
+  virtual std::vector<std::uint8_t>& memory() = 0;
+  virtual void reset() = 0;
+  virtual void write_register(std::uint32_t offset, std::uint32_t value) = 0;
+  virtual std::uint32_t read_register(std::uint32_t offset) = 0;
+  /// Writes start, then runs until the interrupt (enable it first) or max_cycles.
+  virtual RunResult run(const RetireHook& on_retire) = 0;
+  /// Clocks without a program: for tests.
+  virtual void idle(int cycles) = 0;
+};
+
+/// Configurations that this build has a fast model of, and a traced one.
+std::vector<std::string> fast_models();
+std::vector<std::string> traced_models();
+
+/// Errors: kUsage when this build has no such model, or the wave file cannot be written.
+Result<std::unique_ptr<Simulation>> make_simulation(const isa::Config& config, const SimulationOptions& options);
+
+}  // namespace espalier::tb
