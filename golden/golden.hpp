@@ -25,8 +25,8 @@ Tensor run_node(const ir::QuantGraph& graph, const ir::QuantNode& node,
 
 /// The graph's output for many images that lie one after the other: one output after the other.
 /// threads = 0 takes every core.
-std::vector<std::int8_t> run_batch(const ir::QuantGraph& graph,
-                                   std::span<const std::int8_t> inputs, int threads = 0);
+std::vector<std::int8_t> run_batch(const ir::QuantGraph& graph, std::span<const std::int8_t> inputs,
+                                   int threads = 0);
 
 /// A graph with its weights made ready, for callers that run many images. Refers to the graph,
 /// which must outlive it. Const calls may come from several threads.

@@ -19,7 +19,7 @@ std::vector<float> preprocess_input(const ir::Preprocess& preprocess, const ir::
 std::vector<std::int8_t> quantise_values(std::span<const float> values, const ir::Quant& quant);
 
 /// Both in one: the graph's int8 input. Shapes: pixels are the graph input's [C][H][W].
-std::vector<std::int8_t> quantise_input(const ir::QuantGraph& graph,
-                                        std::span<const float> pixels, bool raw_float);
+std::vector<std::int8_t> quantise_input(const ir::QuantGraph& graph, std::span<const float> pixels,
+                                        bool raw_float);
 
 }  // namespace espalier::images

@@ -1,0 +1,70 @@
+#include "ir/graph.hpp"
+
+#include <algorithm>
+
+namespace espalier::ir {
+namespace {
+
+struct OpNames {
+  std::string operator()(const FloatConv&) const { return "conv"; }
+  std::string operator()(const FloatAdd&) const { return "add"; }
+  std::string operator()(const FloatClamp&) const { return "clamp"; }
+  std::string operator()(const FloatPool& pool) const { return pool_name(pool.kind); }
+  std::string operator()(const FloatConcat&) const { return "concat"; }
+  std::string operator()(const FloatSoftmax&) const { return "softmax"; }
+  std::string operator()(const QuantConv&) const { return "conv"; }
+  std::string operator()(const QuantAdd&) const { return "add"; }
+  std::string operator()(const QuantPool& pool) const { return pool_name(pool.kind); }
+  std::string operator()(const QuantConcat&) const { return "concat"; }
+
+  static std::string pool_name(PoolKind kind) {
+    return kind == PoolKind::kMax ? "max_pool" : "average_pool";
+  }
+};
+
+}  // namespace
+
+std::string op_name(const FloatOp& op) { return std::visit(OpNames{}, op); }
+std::string op_name(const QuantOp& op) { return std::visit(OpNames{}, op); }
+
+float pool_multiplier(float x_scale, float y_scale, int count) {
+  const float divisor = y_scale * static_cast<float>(count);
+  return x_scale / divisor;
+}
+
+int window_extent(int size, int kernel, int stride, int dilation, int pad_before, int pad_after) {
+  const std::int64_t reach = std::int64_t{dilation} * (kernel - 1) + 1;
+  const std::int64_t room = std::int64_t{size} + pad_before + pad_after - reach;
+  return room < 0 ? 0 : static_cast<int>(room / stride + 1);
+}
+
+int taps_inside(int start, int kernel, int dilation, int low, int high) {
+  // First tap at or after `low`, last tap before `high`.
+  const std::int64_t before = std::int64_t{low} - start;
+  const std::int64_t first = before <= 0 ? 0 : (before + dilation - 1) / dilation;
+  const std::int64_t left = std::int64_t{high} - 1 - start;
+  if (left < 0) return 0;
+  const std::int64_t last = std::min<std::int64_t>(kernel - 1, left / dilation);
+  return static_cast<int>(std::max<std::int64_t>(0, last - first + 1));
+}
+
+int pool_count(const Window& window, bool count_include_pad, const Shape& input, int oy, int ox) {
+  const int top = count_include_pad ? -window.pad_top : 0;
+  const int left = count_include_pad ? -window.pad_left : 0;
+  const int bottom = input.h + (count_include_pad ? window.pad_bottom : 0);
+  const int right = input.w + (count_include_pad ? window.pad_right : 0);
+  return taps_inside(oy * window.stride_h - window.pad_top, window.kh, window.dilation_h, top,
+                     bottom) *
+         taps_inside(ox * window.stride_w - window.pad_left, window.kw, window.dilation_w, left,
+                     right);
+}
+
+std::int64_t macs(const QuantGraph& graph, const QuantNode& node) {
+  const auto* conv = std::get_if<QuantConv>(&node.op);
+  if (conv == nullptr) return 0;
+  const Shape& x = graph.tensors[static_cast<std::size_t>(node.inputs[0])].shape;
+  const Shape& y = graph.tensors[static_cast<std::size_t>(node.output)].shape;
+  return y.count() * conv->window.kh * conv->window.kw * x.c;
+}
+
+}  // namespace espalier::ir

@@ -1,0 +1,176 @@
+#include <fmt/format.h>
+
+#include <cmath>
+#include <cstdlib>
+
+#include "ir/verify.hpp"
+
+namespace espalier::ir {
+namespace {
+
+constexpr std::int64_t kAccumulatorLimit = std::int64_t{1} << 31;
+constexpr std::int64_t kLargestProduct = 255 * 128;
+
+/// A scale must be a normal number: the hardware has no subnormals.
+Status check_scale(float scale, const std::string& what, const std::string& place) {
+  if (std::isnormal(scale) && scale > 0) return {};
+  return fail(ErrorCode::kRange,
+              fmt::format("{} is {}; it must be positive and normal", what, scale), place);
+}
+
+Status check_clamp(int lo, int hi, const std::string& place) {
+  if (-128 <= lo && lo <= hi && hi <= 127) return {};
+  return fail(ErrorCode::kRange, fmt::format("clamp from {} to {}; the range is -128..127", lo, hi),
+              place);
+}
+
+/// Checks one node's operator against its tensors, whose ids are valid.
+class QuantOpCheck {
+ public:
+  QuantOpCheck(const QuantGraph& graph, const QuantNode& node)
+      : graph_(graph), node_(node), place_(node_place(op_name(node.op), node.name)) {}
+
+  Status operator()(const QuantConv& conv) const {
+    if (Status s = check_arity(node_.inputs.size(), 1, place_); !s) return s;
+    if (Status s = check_conv(conv.window, conv.out_channels, in(0).shape, out().shape,
+                              conv.weights.size(), conv.bias.size(), place_);
+        !s) {
+      return s;
+    }
+    if (conv.scale.size() != conv.bias.size()) {
+      return fail(
+          ErrorCode::kShape,
+          fmt::format("{} scales for {} output channels", conv.scale.size(), conv.out_channels),
+          place_);
+    }
+    const std::int64_t depth = std::int64_t{conv.window.kh} * conv.window.kw * in(0).shape.c;
+    for (std::size_t n = 0; n < conv.bias.size(); ++n) {
+      if (Status s = check_scale(conv.scale[n], fmt::format("scale {}", n), place_); !s) return s;
+      const std::int64_t bias = std::llabs(std::int64_t{conv.bias[n]});
+      if (depth * kLargestProduct + bias >= kAccumulatorLimit) {
+        return fail(
+            ErrorCode::kRange,
+            fmt::format("output channel {}: {} products and bias {} could reach {}; the "
+                        "accumulator holds less than {}",
+                        n, depth, conv.bias[n], depth * kLargestProduct + bias, kAccumulatorLimit),
+            place_);
+      }
+    }
+    return check_clamp(conv.lo, conv.hi, place_);
+  }
+  Status operator()(const QuantAdd& add) const {
+    if (Status s = check_arity(node_.inputs.size(), 2, place_); !s) return s;
+    if (Status s = check_same(in(0).shape, out().shape, place_); !s) return s;
+    if (Status s = check_same(in(1).shape, out().shape, place_); !s) return s;
+    constexpr std::uint32_t kLimit = std::uint32_t{1} << 22;
+    if (add.ma >= kLimit || add.mb >= kLimit) {
+      return fail(
+          ErrorCode::kRange,
+          fmt::format("multipliers {} and {}; each must be below {}", add.ma, add.mb, kLimit),
+          place_);
+    }
+    if (add.shift < 13 || add.shift > 31) {
+      return fail(ErrorCode::kRange, fmt::format("shift {}; the range is 13..31", add.shift),
+                  place_);
+    }
+    return check_clamp(add.lo, add.hi, place_);
+  }
+  Status operator()(const QuantPool& pool) const {
+    if (Status s = check_arity(node_.inputs.size(), 1, place_); !s) return s;
+    if (Status s = check_pool(pool.window, in(0).shape, out().shape, place_); !s) return s;
+    if (pool.kind == PoolKind::kMax) {
+      if (Status s = check_quant(in(0).quant); !s) return s;
+    } else {
+      // The largest count gives the smallest multiplier, a count of 1 the largest.
+      const int most = pool.window.kh * pool.window.kw;
+      for (const int count : {1, most}) {
+        const float multiplier = pool_multiplier(in(0).quant.scale, out().quant.scale, count);
+        if (Status s =
+                check_scale(multiplier, fmt::format("multiplier for {} pixels", count), place_);
+            !s) {
+          return s;
+        }
+      }
+    }
+    return check_clamp(pool.lo, pool.hi, place_);
+  }
+  Status operator()(const QuantConcat&) const {
+    std::vector<Shape> shapes;
+    for (std::size_t i = 0; i < node_.inputs.size(); ++i) shapes.push_back(in(i).shape);
+    if (Status s = check_concat(shapes, out().shape, place_); !s) return s;
+    for (std::size_t i = 0; i < node_.inputs.size(); ++i) {
+      if (Status s = check_quant(in(i).quant); !s) return s;
+    }
+    return {};
+  }
+
+ private:
+  [[nodiscard]] const QuantTensor& in(std::size_t i) const {
+    return graph_.tensors[static_cast<std::size_t>(node_.inputs[i])];
+  }
+  [[nodiscard]] const QuantTensor& out() const {
+    return graph_.tensors[static_cast<std::size_t>(node_.output)];
+  }
+  [[nodiscard]] Status check_quant(const Quant& x) const {
+    const Quant& y = out().quant;
+    if (x == y) return {};
+    return fail(
+        ErrorCode::kUnsupported,
+        fmt::format("input has scale {} and zero point {}, output {} and {}; they must agree",
+                    x.scale, x.zero, y.scale, y.zero),
+        place_);
+  }
+
+  const QuantGraph& graph_;
+  const QuantNode& node_;
+  std::string place_;
+};
+
+Status check_tensor(const QuantTensor& tensor) {
+  const std::string place = node_place("tensor", tensor.name);
+  if (Status s = check_shape(tensor.shape, place); !s) return s;
+  if (Status s = check_scale(tensor.quant.scale, "scale", place); !s) return s;
+  if (tensor.quant.zero < -128 || tensor.quant.zero > 127) {
+    return fail(ErrorCode::kRange,
+                fmt::format("zero point {}; the range is -128..127", tensor.quant.zero), place);
+  }
+  return {};
+}
+
+Status check_preprocess(const Preprocess& p, int channels) {
+  const std::string place = "preprocessing";
+  if (p.mean.empty() && p.std.empty()) return {};
+  const auto wanted = static_cast<std::size_t>(channels);
+  if (p.mean.size() != wanted || p.std.size() != wanted) {
+    return fail(ErrorCode::kShape,
+                fmt::format("{} means and {} deviations for {} channels", p.mean.size(),
+                            p.std.size(), channels),
+                place);
+  }
+  for (std::size_t c = 0; c < wanted; ++c) {
+    if (!std::isfinite(p.mean[c])) {
+      return fail(ErrorCode::kRange, fmt::format("mean {} is {}", c, p.mean[c]), place);
+    }
+    if (Status s = check_scale(p.std[c], fmt::format("deviation {}", c), place); !s) return s;
+  }
+  return {};
+}
+
+}  // namespace
+
+Status verify(const QuantGraph& graph) {
+  std::vector<NodeFrame> frames;
+  for (const QuantNode& node : graph.nodes)
+    frames.push_back({&node.name, node.inputs, node.output});
+  if (Status s = check_frame(graph.tensors.size(), frames, graph.input, graph.output); !s) return s;
+  for (const QuantTensor& tensor : graph.tensors) {
+    if (Status s = check_tensor(tensor); !s) return s;
+  }
+  for (const QuantNode& node : graph.nodes) {
+    if (Status s = std::visit(QuantOpCheck(graph, node), node.op); !s) return s;
+  }
+  const Shape& input = graph.tensors[static_cast<std::size_t>(graph.input)].shape;
+  return check_preprocess(graph.preprocess, input.c);
+}
+
+}  // namespace espalier::ir
