@@ -1,0 +1,163 @@
+#include <cstdio>
+#include <filesystem>
+#include <fstream>
+
+#include "program/program.hpp"
+#include "support/bytes.hpp"
+
+namespace espalier::program {
+namespace {
+
+constexpr char kMagic[8] = {'E', 'S', 'P', 'A', 'L', 'I', 'E', 'R'};
+constexpr std::uint32_t kFormatVersion = 1;
+constexpr std::size_t kFingerprintBytes = 8;
+
+void put_ints(ByteWriter& out, const std::vector<int>& values) {
+  out.put(static_cast<std::uint64_t>(values.size()));
+  for (const int value : values) out.put(static_cast<std::int32_t>(value));
+}
+
+std::vector<int> get_ints(ByteReader& in) {
+  std::vector<int> values(in.get_count(4));
+  for (int& value : values) value = in.get<std::int32_t>();
+  return values;
+}
+
+std::vector<std::uint8_t> to_vector(std::span<const std::uint8_t> bytes) { return {bytes.begin(), bytes.end()}; }
+
+void put_body(ByteWriter& out, const Program& p) {
+  out.put_string(p.config);
+  out.put(p.config_hash);
+  out.put_bytes(ir::serialise(p.graph));
+  out.put_bytes(p.instructions);
+  out.put_bytes(p.constants);
+  out.put(p.activation_bytes);
+  out.put(p.input_bytes);
+  out.put(p.output_bytes);
+  for (const int value : {p.input.blocks, p.input.h, p.input.w, p.input.stride_y, p.input.stride_x}) {
+    out.put(static_cast<std::int32_t>(value));
+  }
+  out.put(static_cast<std::uint64_t>(p.input.lanes.size()));
+  for (const auto& lane : p.input.lanes) {
+    for (const int value : {lane.c, lane.dy, lane.dx}) out.put(static_cast<std::int32_t>(value));
+  }
+  out.put(static_cast<std::uint64_t>(p.placements.size()));
+  for (const auto& placement : p.placements) {
+    out.put(static_cast<std::int32_t>(placement.tensor));
+    out.put(static_cast<std::uint32_t>(placement.region));
+    out.put(placement.offset);
+    out.put(placement.stores);
+  }
+  out.put(static_cast<std::uint64_t>(p.layers.size()));
+  for (const auto& layer : p.layers) {
+    out.put_string(layer.name);
+    out.put_string(layer.op);
+    put_ints(out, layer.nodes);
+    out.put(layer.macs);
+    put_ints(out, layer.tile);
+  }
+}
+
+/// Everything but the graph's own checks; `graph_bytes` is parsed by the caller.
+void get_body(ByteReader& in, Program& p, std::span<const std::uint8_t>& graph_bytes) {
+  p.config = in.get_string();
+  p.config_hash = in.get<std::uint32_t>();
+  graph_bytes = in.get_bytes();
+  p.instructions = to_vector(in.get_bytes());
+  p.constants = to_vector(in.get_bytes());
+  p.activation_bytes = in.get<std::uint32_t>();
+  p.input_bytes = in.get<std::uint32_t>();
+  p.output_bytes = in.get<std::uint32_t>();
+  for (int* value : {&p.input.blocks, &p.input.h, &p.input.w, &p.input.stride_y, &p.input.stride_x}) {
+    *value = in.get<std::int32_t>();
+  }
+  p.input.lanes.resize(in.get_count(12));
+  for (auto& lane : p.input.lanes) {
+    for (int* value : {&lane.c, &lane.dy, &lane.dx}) *value = in.get<std::int32_t>();
+  }
+  p.placements.resize(in.get_count(16));
+  for (auto& placement : p.placements) {
+    placement.tensor = in.get<std::int32_t>();
+    placement.region = static_cast<isa::Region>(in.get<std::uint32_t>());
+    placement.offset = in.get<std::uint32_t>();
+    placement.stores = in.get<std::uint32_t>();
+  }
+  p.layers.resize(in.get_count(40));
+  for (auto& layer : p.layers) {
+    layer.name = in.get_string();
+    layer.op = in.get_string();
+    layer.nodes = get_ints(in);
+    layer.macs = in.get<std::int64_t>();
+    layer.tile = get_ints(in);
+  }
+}
+
+}  // namespace
+
+std::vector<std::uint8_t> serialise(const Program& program) {
+  ByteWriter out;
+  for (const char c : kMagic) out.put(c);
+  out.put(kFormatVersion);
+  put_body(out, program);
+  out.put(fnv1a(out.bytes()));
+  return out.take();
+}
+
+std::uint64_t fingerprint(const Program& program) {
+  const auto bytes = serialise(program);
+  return fnv1a(std::span(bytes).first(bytes.size() - kFingerprintBytes));
+}
+
+Result<Program> parse(std::span<const std::uint8_t> bytes, const std::string& file_name) {
+  if (bytes.size() < sizeof(kMagic) || !std::equal(std::begin(kMagic), std::end(kMagic), bytes.begin())) {
+    return fail(ErrorCode::kMalformed, "not an Espalier program: it does not begin with `ESPALIER`", file_name);
+  }
+  ByteReader in(bytes.subspan(sizeof(kMagic)));
+  const auto version = in.get<std::uint32_t>();
+  if (!in.ok()) return fail(ErrorCode::kMalformed, "truncated in its header", file_name);
+  if (version != kFormatVersion) {
+    return fail(ErrorCode::kMismatch,
+                "format version " + std::to_string(version) + "; this build reads " + std::to_string(kFormatVersion),
+                file_name);
+  }
+  Program program;
+  std::span<const std::uint8_t> graph_bytes;
+  get_body(in, program, graph_bytes);
+  if (!in.ok()) {
+    return fail(ErrorCode::kMalformed,
+                "truncated or corrupt near byte " + std::to_string(in.position() + sizeof(kMagic)), file_name);
+  }
+  if (in.remaining() != kFingerprintBytes) {
+    return fail(ErrorCode::kMalformed, "truncated, or bytes follow its end", file_name);
+  }
+  if (in.get<std::uint64_t>() != fnv1a(bytes.first(bytes.size() - kFingerprintBytes))) {
+    return fail(ErrorCode::kMalformed, "corrupt: its fingerprint does not match its contents", file_name);
+  }
+  auto graph = ir::parse_graph(graph_bytes.data(), graph_bytes.size());
+  if (!graph) return fail(graph.error().code, graph.error().text(), file_name);
+  program.graph = std::move(*graph);
+  if (const Status status = verify(program); !status) {
+    return fail(status.error().code, status.error().text(), file_name);
+  }
+  return program;
+}
+
+Status save(const Program& program, const std::string& path) {
+  const auto bytes = serialise(program);
+  std::ofstream out(path, std::ios::binary | std::ios::trunc);
+  out.write(reinterpret_cast<const char*>(bytes.data()), static_cast<std::streamsize>(bytes.size()));
+  out.close();
+  if (!out) return fail(ErrorCode::kIo, "cannot be written", path);
+  return {};
+}
+
+Result<Program> load(const std::string& path) {
+  std::error_code error;
+  if (std::filesystem::is_directory(path, error)) return fail(ErrorCode::kIo, "is a folder", path);
+  std::ifstream in(path, std::ios::binary);
+  if (!in) return fail(ErrorCode::kIo, "cannot be opened", path);
+  const std::vector<char> text((std::istreambuf_iterator<char>(in)), std::istreambuf_iterator<char>());
+  return parse({reinterpret_cast<const std::uint8_t*>(text.data()), text.size()}, path);
+}
+
+}  // namespace espalier::program

@@ -1,0 +1,75 @@
+#include "program/program.hpp"
+
+#include <algorithm>
+
+namespace espalier::program {
+
+const isa::Config& Program::machine() const {
+  const isa::Config* found = isa::find_config(config);
+  ESP_CHECK(found != nullptr);
+  return *found;
+}
+
+std::uint32_t Program::code_offset() const {
+  return static_cast<std::uint32_t>((constants.size() + 4095) / 4096 * 4096);
+}
+
+std::uint32_t Program::constant_bytes() const {
+  return code_offset() + static_cast<std::uint32_t>(instructions.size());
+}
+
+std::vector<isa::Instruction> decode_all(const Program& program) {
+  std::vector<isa::Instruction> list;
+  std::size_t offset = 0;
+  while (offset < program.instructions.size()) {
+    auto instruction = isa::decode(program.instructions, offset);
+    ESP_CHECK(instruction.ok());
+    list.push_back(*instruction);
+  }
+  return list;
+}
+
+std::vector<std::uint8_t> pack_input(const Program& program, std::span<const std::int8_t> image) {
+  const InputLayout& layout = program.input;
+  const ir::QuantTensor& tensor = program.graph.tensors[static_cast<std::size_t>(program.graph.input)];
+  const ir::Shape& shape = tensor.shape;
+  const int lanes = program.machine().lanes;
+  ESP_CHECK(static_cast<std::int64_t>(image.size()) == shape.count());
+  std::vector<std::uint8_t> out(program.input_bytes, static_cast<std::uint8_t>(tensor.quant.zero));
+  std::size_t at = 0;
+  for (int block = 0; block < layout.blocks; ++block) {
+    for (int y = 0; y < layout.h; ++y) {
+      for (int x = 0; x < layout.w; ++x) {
+        for (int l = 0; l < lanes; ++l, ++at) {
+          const InputLayout::Lane& lane = layout.lanes[static_cast<std::size_t>(block * lanes + l)];
+          const int sy = y * layout.stride_y + lane.dy;
+          const int sx = x * layout.stride_x + lane.dx;
+          if (lane.c < 0 || sy < 0 || sy >= shape.h || sx < 0 || sx >= shape.w) continue;
+          out[at] = static_cast<std::uint8_t>(
+              image[(static_cast<std::size_t>(lane.c) * shape.h + sy) * shape.w + sx]);
+        }
+      }
+    }
+  }
+  return out;
+}
+
+std::uint32_t blocked_bytes(const ir::Shape& shape, int lanes) {
+  return static_cast<std::uint32_t>((shape.c + lanes - 1) / lanes * lanes) *
+         static_cast<std::uint32_t>(shape.h) * static_cast<std::uint32_t>(shape.w);
+}
+
+std::vector<std::int8_t> unpack(const ir::Shape& shape, int lanes, std::span<const std::uint8_t> blocked) {
+  ESP_CHECK(blocked.size() >= blocked_bytes(shape, lanes));
+  const auto pixels = static_cast<std::size_t>(shape.h) * shape.w;
+  std::vector<std::int8_t> out(static_cast<std::size_t>(shape.count()));
+  for (int c = 0; c < shape.c; ++c) {
+    const std::size_t from = static_cast<std::size_t>(c / lanes) * pixels * lanes + c % lanes;
+    for (std::size_t p = 0; p < pixels; ++p) {
+      out[static_cast<std::size_t>(c) * pixels + p] = static_cast<std::int8_t>(blocked[from + p * lanes]);
+    }
+  }
+  return out;
+}
+
+}  // namespace espalier::program

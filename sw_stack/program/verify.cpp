@@ -1,0 +1,171 @@
+#include <algorithm>
+#include <array>
+
+#include "program/program.hpp"
+
+namespace espalier::program {
+namespace {
+
+using isa::Conv;
+using isa::End;
+using isa::Load;
+using isa::Nop;
+using isa::Pool;
+using isa::Store;
+
+struct Checker {
+  const Program& program;
+  const isa::Config& machine;
+  std::array<std::uint64_t, 4> sizes;
+
+  /// Empty, or what is wrong with a strided transfer of words of `lanes` bytes.
+  template <typename Transfer>
+  std::string transfer(const Transfer& t) const {
+    const std::uint64_t bus = machine.bus_bytes;
+    if (t.offset % bus != 0 || t.y_stride % bus != 0 || t.z_stride % bus != 0) {
+      return "offset or stride is no multiple of the bus width of " + std::to_string(bus);
+    }
+    const std::uint64_t end = std::uint64_t{t.offset} + std::uint64_t{t.z_count - 1} * t.z_stride +
+                              std::uint64_t{t.y_count - 1} * t.y_stride +
+                              std::uint64_t{t.x_words} * machine.lanes;
+    if (end > sizes[t.region]) {
+      return "reaches byte " + std::to_string(end) + " of region " + std::to_string(t.region) + ", which has " +
+             std::to_string(sizes[t.region]);
+    }
+    return {};
+  }
+
+  std::string operator()(const Nop& x) const {
+    return x.engine == static_cast<std::uint32_t>(isa::Engine::kPost) ? "post has no queue" : "";
+  }
+  std::string operator()(const End&) const { return {}; }
+  std::string operator()(const Load& x) const {
+    const std::uint64_t words = std::uint64_t{x.x_words} * x.y_count * x.z_count;
+    if (x.target == static_cast<std::uint32_t>(isa::LoadTarget::kPoolTable) &&
+        x.sram_address + words * machine.lanes / 4 > 128) {
+      return "pool table has 128 entries";
+    }
+    if (x.target == static_cast<std::uint32_t>(isa::LoadTarget::kActivations) &&
+        (words > static_cast<std::uint64_t>(machine.act_words) ||
+         x.sram_address >= static_cast<std::uint32_t>(machine.act_words))) {
+      return "activation buffer has " + std::to_string(machine.act_words) + " words";
+    }
+    return transfer(x);
+  }
+  std::string operator()(const Store& x) const {
+    if (x.region != static_cast<std::uint32_t>(isa::Region::kActivations) &&
+        x.region != static_cast<std::uint32_t>(isa::Region::kOutput)) {
+      return "writes region " + std::to_string(x.region);
+    }
+    return transfer(x);
+  }
+  std::string operator()(const Conv& x) const {
+    const std::uint64_t words = std::uint64_t{x.n_blocks} * x.rows * x.cols;
+    if (words > static_cast<std::uint64_t>(machine.acc_words)) {
+      return "needs " + std::to_string(words) + " accumulator words; a half has " +
+             std::to_string(machine.acc_words);
+    }
+    if (x.w_release != 0 && x.w_offset != 0) return "w_release with w_offset " + std::to_string(x.w_offset);
+    if (x.p_release != 0 && x.p_offset != 0) return "p_release with p_offset " + std::to_string(x.p_offset);
+    if (x.add != 0 && x.add_shift < 13) return "add_shift is " + std::to_string(x.add_shift) + "; 13 to 31";
+    if (x.gap != 0 && (x.gap_first == 0 || x.gap_last == 0) && x.n_blocks != 1) {
+      return "sums over several tiles take one n block, not " + std::to_string(x.n_blocks);
+    }
+    if (std::max(x.act_base, x.add_base) >= static_cast<std::uint32_t>(machine.act_words)) {
+      return "activation buffer has " + std::to_string(machine.act_words) + " words";
+    }
+    return {};
+  }
+  std::string operator()(const Pool& x) const {
+    if (x.act_base >= static_cast<std::uint32_t>(machine.act_words)) {
+      return "activation buffer has " + std::to_string(machine.act_words) + " words";
+    }
+    return {};
+  }
+};
+
+Status verify_input(const Program& program, int lanes) {
+  const InputLayout& in = program.input;
+  const auto bad = [](const std::string& what) { return fail(ErrorCode::kMalformed, what, "input layout"); };
+  constexpr int kLimit = 1 << 16;
+  if (in.blocks < 1 || in.h < 1 || in.w < 1 || in.blocks > kLimit || in.h > kLimit || in.w > kLimit) {
+    return bad("empty or too large");
+  }
+  if (in.stride_y < 1 || in.stride_x < 1 || in.stride_y > 255 || in.stride_x > 255) return bad("stride out of range");
+  if (in.lanes.size() != static_cast<std::size_t>(in.blocks) * lanes) return bad("wrong number of lanes");
+  const int channels = program.graph.tensors[static_cast<std::size_t>(program.graph.input)].shape.c;
+  for (const auto& lane : in.lanes) {
+    if (lane.c < -1 || lane.c >= channels || std::abs(lane.dy) > 4096 || std::abs(lane.dx) > 4096) {
+      return bad("lane out of range");
+    }
+  }
+  const std::uint64_t bytes = std::uint64_t{static_cast<std::uint64_t>(in.blocks)} * in.h * in.w * lanes;
+  if (bytes != program.input_bytes) return bad("region 2 has the wrong size");
+  return {};
+}
+
+}  // namespace
+
+Status verify(const Program& program) {
+  const isa::Config* machine = isa::find_config(program.config);
+  if (machine == nullptr) {
+    return fail(ErrorCode::kMismatch, "unknown configuration `" + program.config + "`", "config");
+  }
+  if (machine->hash != program.config_hash) {
+    return fail(ErrorCode::kMismatch, "compiled for another version of configuration " + program.config, "config");
+  }
+  if (const Status status = ir::verify(program.graph); !status) return status;
+  if (program.constants.size() > 0x7FFF0000U || program.instructions.size() > 0x10000000U) {
+    return fail(ErrorCode::kCapacity, "constants or instructions exceed the address space");
+  }
+  if (const Status status = verify_input(program, machine->lanes); !status) return status;
+  if (program.layers.empty() || program.layers.size() > 4096) {
+    return fail(ErrorCode::kMalformed, std::to_string(program.layers.size()) + " layers; 1 to 4096", "layers");
+  }
+  for (const Layer& layer : program.layers) {
+    for (const int node : layer.nodes) {
+      if (node < 0 || static_cast<std::size_t>(node) >= program.graph.nodes.size()) {
+        return fail(ErrorCode::kMalformed, "names node " + std::to_string(node), "layer " + layer.name);
+      }
+    }
+  }
+  const Checker checker{program, *machine,
+                        {program.constant_bytes(), program.activation_bytes, program.input_bytes, program.output_bytes}};
+  std::size_t offset = 0, index = 0;
+  std::uint64_t stores = 0;
+  bool ended = false;
+  while (offset < program.instructions.size()) {
+    const std::string place = "instruction " + std::to_string(index++);
+    if (ended) return fail(ErrorCode::kMalformed, "instructions follow the end", place);
+    const auto instruction = isa::decode(program.instructions, offset);
+    if (!instruction) return instruction.error();
+    if (isa::layer(*instruction) >= program.layers.size()) {
+      return fail(ErrorCode::kMalformed, "names layer " + std::to_string(isa::layer(*instruction)), place);
+    }
+    if (const std::string trouble = std::visit(checker, *instruction); !trouble.empty()) {
+      return fail(ErrorCode::kMalformed, trouble, place);
+    }
+    stores += std::holds_alternative<Store>(*instruction) ? 1 : 0;
+    ended = std::holds_alternative<End>(*instruction);
+  }
+  if (!ended) return fail(ErrorCode::kMalformed, "the program has no end", "instructions");
+  for (const Placement& placement : program.placements) {
+    if (placement.tensor < 0 || static_cast<std::size_t>(placement.tensor) >= program.graph.tensors.size() ||
+        (placement.region != isa::Region::kActivations && placement.region != isa::Region::kOutput) ||
+        placement.stores > stores) {
+      return fail(ErrorCode::kMalformed, "placement out of range", "placements");
+    }
+    const auto& tensor = program.graph.tensors[static_cast<std::size_t>(placement.tensor)];
+    const std::uint64_t size = checker.sizes[static_cast<std::size_t>(placement.region)];
+    if (std::uint64_t{placement.offset} + blocked_bytes(tensor.shape, machine->lanes) > size) {
+      return fail(ErrorCode::kMalformed, "tensor reaches past its region", "placement of " + tensor.name);
+    }
+  }
+  const bool has_output = std::any_of(program.placements.begin(), program.placements.end(), [&](const auto& p) {
+    return p.tensor == program.graph.output && p.region == isa::Region::kOutput;
+  });
+  if (!has_output) return fail(ErrorCode::kMalformed, "the output is not stored", "placements");
+  return {};
+}
+
+}  // namespace espalier::program
