@@ -149,6 +149,14 @@ Status check_conv(const Window& w, int out_channels, const Shape& x, const Shape
     return fail(ErrorCode::kShape,
                 fmt::format("output is {}; the window gives {}", text(y), text(wanted)), place);
   }
+  const std::int64_t padded_h = std::int64_t{x.h} + w.pad_top + w.pad_bottom;
+  const std::int64_t padded_w = std::int64_t{x.w} + w.pad_left + w.pad_right;
+  if (padded_h * padded_w > kMaxElements / x.c) {
+    return fail(ErrorCode::kShape,
+                fmt::format("padded input is {}x{}x{}; the limit is {} elements", x.c, padded_h,
+                            padded_w, kMaxElements),
+                place);
+  }
   const std::int64_t size = std::int64_t{out_channels} * x.c;  // below 2^33; times 2^22 below 2^55
   const std::int64_t count = size * w.kh * w.kw;
   if (count > kMaxElements) {

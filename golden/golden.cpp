@@ -1,0 +1,151 @@
+#include "golden/golden.hpp"
+
+#include <algorithm>
+#include <atomic>
+#include <optional>
+#include <thread>
+
+#include "golden/layers.hpp"
+#include "support/result.hpp"
+
+namespace espalier::golden {
+namespace {
+
+constexpr int kBatch = 8;  // images in one matrix product: enough for layers of a few pixels
+
+/// One node on a batch of images. The convolution is ready where the node is one.
+Tensor run_op(const ir::QuantGraph& graph, const ir::QuantNode& node,
+              const std::optional<PreparedConv>& conv, std::span<const Tensor* const> inputs,
+              int images) {
+  const auto side = [&graph](int id) {
+    const ir::QuantTensor& t = graph.tensors[std::size_t(id)];
+    return Side{t.shape, t.quant};
+  };
+  const Side x = side(node.inputs[0]);
+  const Side y = side(node.output);
+  Tensor out(std::size_t(y.shape.count()) * images);
+  if (conv) {
+    conv->run(inputs[0]->data(), images, out.data());
+  } else if (const auto* pool_op = std::get_if<ir::QuantPool>(&node.op)) {
+    pool(*pool_op, x, y, inputs[0]->data(), images, out.data());
+  } else if (const auto* add_op = std::get_if<ir::QuantAdd>(&node.op)) {
+    add(*add_op, x.quant, side(node.inputs[1]).quant, y.quant, *inputs[0], *inputs[1], out.data());
+  } else {
+    std::vector<const std::int8_t*> parts;
+    std::vector<std::size_t> sizes;
+    for (std::size_t i = 0; i < inputs.size(); ++i) {
+      parts.push_back(inputs[i]->data());
+      sizes.push_back(std::size_t(side(node.inputs[i]).shape.count()));
+    }
+    concat(parts, sizes, images, out.data());
+  }
+  return out;
+}
+
+std::optional<PreparedConv> prepare(const ir::QuantGraph& graph, const ir::QuantNode& node) {
+  const auto* conv = std::get_if<ir::QuantConv>(&node.op);
+  if (conv == nullptr) return std::nullopt;
+  const ir::QuantTensor& x = graph.tensors[std::size_t(node.inputs[0])];
+  const ir::QuantTensor& y = graph.tensors[std::size_t(node.output)];
+  return PreparedConv(*conv, {x.shape, x.quant}, {y.shape, y.quant});
+}
+
+}  // namespace
+
+struct Runner::Impl {
+  const ir::QuantGraph* graph;
+  std::vector<std::optional<PreparedConv>> convs;  ///< by node
+  std::vector<std::size_t> last_use;               ///< by tensor: the last node that reads it
+
+  explicit Impl(const ir::QuantGraph& g) : graph(&g), last_use(g.tensors.size(), 0) {
+    for (std::size_t i = 0; i < g.nodes.size(); ++i) {
+      convs.push_back(prepare(g, g.nodes[i]));
+      for (const int id : g.nodes[i].inputs) last_use[std::size_t(id)] = i;
+    }
+    last_use[std::size_t(g.output)] = g.nodes.size();
+  }
+
+  [[nodiscard]] std::size_t count(int id) const {
+    return std::size_t(graph->tensors[std::size_t(id)].shape.count());
+  }
+
+  /// Every tensor, for a batch; without `keep`, only those still to be read.
+  [[nodiscard]] std::vector<Tensor> run(std::span<const std::int8_t> input, int images,
+                                        bool keep) const {
+    std::vector<Tensor> tensors(graph->tensors.size());
+    tensors[std::size_t(graph->input)].assign(input.begin(), input.end());
+    for (std::size_t i = 0; i < graph->nodes.size(); ++i) {
+      const ir::QuantNode& node = graph->nodes[i];
+      std::vector<const Tensor*> inputs;
+      for (const int id : node.inputs) inputs.push_back(&tensors[std::size_t(id)]);
+      tensors[std::size_t(node.output)] = run_op(*graph, node, convs[i], inputs, images);
+      if (keep) continue;
+      for (const int id : node.inputs) {
+        if (last_use[std::size_t(id)] == i) Tensor().swap(tensors[std::size_t(id)]);
+      }
+    }
+    return tensors;
+  }
+};
+
+Runner::Runner(const ir::QuantGraph& graph) : impl_(std::make_unique<Impl>(graph)) {}
+Runner::~Runner() = default;
+Runner::Runner(Runner&&) noexcept = default;
+Runner& Runner::operator=(Runner&&) noexcept = default;
+
+std::vector<Tensor> Runner::run(std::span<const std::int8_t> input) const {
+  ESP_CHECK(input.size() == impl_->count(impl_->graph->input));
+  return impl_->run(input, 1, true);
+}
+
+std::vector<std::int8_t> Runner::run_batch(std::span<const std::int8_t> inputs, int threads) const {
+  const std::size_t in_count = impl_->count(impl_->graph->input);
+  const std::size_t out_count = impl_->count(impl_->graph->output);
+  ESP_CHECK(inputs.size() % in_count == 0);
+  const std::size_t images = inputs.size() / in_count;
+  std::vector<std::int8_t> outputs(images * out_count);
+  std::atomic<std::size_t> next{0};
+  const auto work = [&] {
+    for (;;) {
+      const std::size_t first = next.fetch_add(kBatch);
+      if (first >= images) return;
+      const std::size_t batch = std::min<std::size_t>(kBatch, images - first);
+      const std::vector<Tensor> tensors = impl_->run(
+          inputs.subspan(first * in_count, batch * in_count), static_cast<int>(batch), false);
+      std::ranges::copy(tensors[std::size_t(impl_->graph->output)],
+                        outputs.begin() + static_cast<std::ptrdiff_t>(first * out_count));
+    }
+  };
+  const std::size_t wanted =
+      threads > 0 ? std::size_t(threads) : std::max(1U, std::thread::hardware_concurrency());
+  const std::size_t useful = std::min(wanted, (images + kBatch - 1) / kBatch);
+  std::vector<std::jthread> others;
+  for (std::size_t i = 1; i < useful; ++i) others.emplace_back(work);
+  work();
+  others.clear();  // joins
+  return outputs;
+}
+
+std::vector<std::vector<std::int8_t>> run(const ir::QuantGraph& graph,
+                                          std::span<const std::int8_t> input) {
+  return Runner(graph).run(input);
+}
+
+Tensor run_node(const ir::QuantGraph& graph, const ir::QuantNode& node,
+                std::span<const Tensor> inputs) {
+  ESP_CHECK(inputs.size() == node.inputs.size());
+  std::vector<const Tensor*> pointers;
+  for (std::size_t i = 0; i < inputs.size(); ++i) {
+    const ir::QuantTensor& wanted = graph.tensors[std::size_t(node.inputs[i])];
+    ESP_CHECK(std::int64_t(inputs[i].size()) == wanted.shape.count());
+    pointers.push_back(&inputs[i]);
+  }
+  return run_op(graph, node, prepare(graph, node), pointers, 1);
+}
+
+std::vector<std::int8_t> run_batch(const ir::QuantGraph& graph, std::span<const std::int8_t> inputs,
+                                   int threads) {
+  return Runner(graph).run_batch(inputs, threads);
+}
+
+}  // namespace espalier::golden

@@ -1,0 +1,93 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cctype>
+#include <filesystem>
+
+#include "images/source.hpp"
+
+namespace espalier::images {
+namespace {
+
+namespace fs = std::filesystem;
+
+struct Folder final : Dataset::Source {
+  std::vector<std::string> files;
+
+  [[nodiscard]] std::string name(std::size_t i) const override { return files[i]; }
+  [[nodiscard]] Result<std::vector<float>> load(std::size_t i) const override {
+    const auto picture = read_picture(files[i]);
+    if (!picture) return picture.error();
+    return scale_and_crop(*picture, shape.h, shape.w);
+  }
+};
+
+bool is_picture(const fs::path& path) {
+  std::string extension = path.extension().string();
+  std::ranges::transform(extension, extension.begin(),
+                         [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  return extension == ".png" || extension == ".jpg" || extension == ".jpeg";
+}
+
+struct Listing {
+  std::vector<std::string> folders, pictures;  ///< names, sorted; none starts with a dot
+};
+
+Result<Listing> list(const fs::path& folder) {
+  Listing listing;
+  std::error_code error;
+  fs::directory_iterator entry(folder, error);
+  for (; !error && entry != fs::directory_iterator(); entry.increment(error)) {
+    const std::string name = entry->path().filename().string();
+    std::error_code kind_error;
+    if (name.starts_with('.')) continue;
+    if (entry->is_directory(kind_error)) {
+      listing.folders.push_back(name);
+    } else if (entry->is_regular_file(kind_error) && is_picture(entry->path())) {
+      listing.pictures.push_back(name);
+    }
+  }
+  if (error) return fail(ErrorCode::kIo, error.message(), folder.string());
+  std::ranges::sort(listing.folders);
+  std::ranges::sort(listing.pictures);
+  return listing;
+}
+
+}  // namespace
+
+Result<SourcePtr> open_folder(const std::string& path, const ir::Shape& shape) {
+  if (shape.c != 3) {
+    return fail(ErrorCode::kShape,
+                fmt::format("pictures have 3 channels; the model takes {}", shape_text(shape)),
+                path);
+  }
+  const auto top = list(path);
+  if (!top) return top.error();
+  if (!top->folders.empty() && !top->pictures.empty()) {
+    return fail(ErrorCode::kUsage,
+                fmt::format("{} sub-folders beside {} pictures; a folder has one or the other",
+                            top->folders.size(), top->pictures.size()),
+                path);
+  }
+  auto source = std::make_shared<Folder>();
+  source->path = path;
+  source->shape = shape;
+  for (const std::string& name : top->pictures) {
+    source->files.push_back((fs::path(path) / name).string());
+  }
+  for (std::size_t i = 0; i < top->folders.size(); ++i) {
+    const fs::path folder = fs::path(path) / top->folders[i];
+    const auto inner = list(folder);
+    if (!inner) return inner.error();
+    for (const std::string& name : inner->pictures) {
+      source->files.push_back((folder / name).string());
+      source->labels.push_back(static_cast<int>(i));
+    }
+  }
+  if (source->files.empty()) return fail(ErrorCode::kIo, "holds no PNG or JPEG file", path);
+  source->size = source->files.size();
+  source->class_names = top->folders;
+  return SourcePtr(std::move(source));
+}
+
+}  // namespace espalier::images

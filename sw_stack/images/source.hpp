@@ -1,0 +1,57 @@
+#pragma once
+// What the readers of this folder share: the interface of a source, and bytes from files.
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "images/dataset.hpp"
+
+namespace espalier::images {
+
+struct Dataset::Source {
+  std::string path;
+  ir::Shape shape;
+  std::size_t size = 0;
+  bool raw_float = false;
+  std::vector<int> labels;  ///< empty, or one an image
+  std::vector<std::string> class_names;
+
+  virtual ~Source() = default;
+  [[nodiscard]] virtual std::string name(std::size_t i) const;
+  [[nodiscard]] virtual Result<std::vector<float>> load(std::size_t i) const = 0;
+};
+
+using SourcePtr = std::shared_ptr<const Dataset::Source>;
+
+Result<SourcePtr> open_cifar(const std::string& path, const ir::Shape& shape);
+Result<SourcePtr> open_npy(const std::string& path, const ir::Shape& shape);
+Result<SourcePtr> open_folder(const std::string& path, const ir::Shape& shape);
+
+/// Bytes [offset, offset + count) of a regular file. Errors: kIo.
+Result<std::vector<std::uint8_t>> read_bytes(const std::string& path, std::uint64_t offset,
+                                             std::size_t count);
+
+/// Size of a regular file. Errors: kIo.
+Result<std::uint64_t> file_size(const std::string& path);
+
+/// `3x32x32`.
+std::string shape_text(const ir::Shape& shape);
+
+/// A decoded picture. Shapes: pixels [height][width][3].
+struct Picture {
+  int width = 0, height = 0;
+  std::vector<std::uint8_t> pixels;
+};
+
+/// A PNG or JPEG file. Errors: kIo, kMalformed, kUnsupported (too large).
+Result<Picture> read_picture(const std::string& path);
+
+/// Scales so that the picture covers 256/224 of height x width, bilinear (a triangle as wide as the
+/// step between output pixels, as Pillow does), and cuts height x width out of the centre.
+/// Shapes: result [3][height][width], whole numbers 0..255.
+std::vector<float> scale_and_crop(const Picture& picture, int height, int width);
+
+}  // namespace espalier::images
