@@ -1,0 +1,290 @@
+#include "iss/iss.hpp"
+
+#include <algorithm>
+
+namespace espalier::iss {
+
+using isa::Conv;
+using isa::End;
+using isa::Engine;
+using isa::Load;
+using isa::LoadTarget;
+using isa::Nop;
+using isa::Store;
+using isa::StoreSource;
+
+Iss::Iss(const isa::Config& config, const Options& options)
+    : config_(config), lanes_(static_cast<std::size_t>(config.lanes)), order_seed_(options.order_seed) {
+  act_.resize(static_cast<std::size_t>(config.act_words) * lanes_);
+  weights_.data.resize(static_cast<std::size_t>(config.weight_words) * lanes_);
+  params_.data.resize(static_cast<std::size_t>(config.param_blocks) * lanes_ * 8);
+  for (auto& half : acc_) half.resize(static_cast<std::size_t>(config.acc_words) * lanes_);
+  gap_sums_.resize(lanes_);
+}
+
+bool Iss::ready(std::size_t index) const {
+  for (const isa::Dependency& d : isa::dependencies(program_[index])) {
+    if (d.engine == Engine::kNone) continue;
+    const auto behind = static_cast<std::uint16_t>(retired_[static_cast<std::size_t>(d.engine)] - d.count);
+    if (behind >= 0x8000U) return false;
+  }
+  return true;
+}
+
+void Iss::retire(Engine engine) {
+  const std::uint64_t count = ++retired_[static_cast<std::size_t>(engine)];
+  if (*on_retire_) (*on_retire_)(engine, count);
+}
+
+void Iss::fault(isa::Fault cause, std::size_t index, const std::string& detail) {
+  if (!status_.ok()) return;
+  status_ = fail(ErrorCode::kDevice, std::string(isa::name(cause)) + ": " + detail,
+                 "instruction " + std::to_string(index) + " (" + isa::disassemble(program_[index]) + ")");
+}
+
+template <typename Transfer>
+std::uint64_t Iss::address(const Transfer& t, std::uint64_t word) const {
+  const std::uint64_t x = word % t.x_words, row = word / t.x_words;
+  return std::uint64_t{t.offset} + row / t.y_count * t.z_stride + row % t.y_count * t.y_stride + x * lanes_;
+}
+
+template <typename Transfer>
+bool Iss::inside(const Transfer& t) const {
+  const std::uint64_t end = std::uint64_t{t.offset} + std::uint64_t{t.z_count - 1} * t.z_stride +
+                            std::uint64_t{t.y_count - 1} * t.y_stride + std::uint64_t{t.x_words} * lanes_;
+  return end <= (*regions_)[t.region].size();
+}
+
+const std::int8_t* Iss::act_word(std::uint64_t word) const {
+  return act_.data() + word % static_cast<std::uint64_t>(config_.act_words) * lanes_;
+}
+
+bool Iss::step_nop(Engine engine) {
+  auto& q = queue(engine);
+  if (q.empty() || !std::holds_alternative<Nop>(program_[q.front()]) || !ready(q.front())) return false;
+  q.pop_front();
+  retire(engine);
+  return true;
+}
+
+bool Iss::step_fetch() {
+  if (ended_) return false;
+  if (fetched_ == program_.size()) {
+    status_ = fail(ErrorCode::kDevice, "program_end: the program has no end");
+    return false;
+  }
+  const Engine engine = isa::queue_of(program_[fetched_]);
+  if (engine == Engine::kNone) {
+    const bool idle = post_.empty() && streams_[0].empty() && streams_[1].empty() &&
+                      std::all_of(queues_.begin(), queues_.end(), [](const auto& q) { return q.empty(); });
+    ended_ = idle;
+    return idle;
+  }
+  auto& q = queue(engine);
+  if (q.size() >= kQueueDepth[static_cast<std::size_t>(engine)]) return false;
+  q.push_back(fetched_++);
+  return true;
+}
+
+bool Iss::step_load_a() {
+  if (step_nop(Engine::kLoadA)) return true;
+  auto& q = queue(Engine::kLoadA);
+  if (q.empty() || !ready(q.front()) || std::holds_alternative<Nop>(program_[q.front()])) return false;
+  const Load& load = as<Load>(q.front());
+  if (!inside(load)) {
+    fault(isa::Fault::kReadWindow, q.front(), "outside its region");
+    return false;
+  }
+  const auto& region = (*regions_)[load.region];
+  const std::uint64_t words = std::uint64_t{load.x_words} * load.y_count * load.z_count;
+  const bool table = static_cast<LoadTarget>(load.target) == LoadTarget::kPoolTable;
+  for (std::uint64_t word = 0; word < words; ++word) {
+    const std::uint8_t* from = region.data() + address(load, word);
+    if (!table) {
+      const std::uint64_t to = (load.sram_address + word) % static_cast<std::uint64_t>(config_.act_words);
+      std::copy_n(reinterpret_cast<const std::int8_t*>(from), lanes_, act_.data() + to * lanes_);
+      continue;
+    }
+    for (std::size_t entry = 0; entry < lanes_ / 4; ++entry) {
+      const std::uint64_t to = load.sram_address + word * (lanes_ / 4) + entry;
+      if (to >= pool_table_.size()) {
+        fault(isa::Fault::kCapacity, q.front(), "pool table has 128 entries");
+        return false;
+      }
+      std::copy_n(from + entry * 4, 4, reinterpret_cast<std::uint8_t*>(&pool_table_[to]));
+    }
+  }
+  q.pop_front();
+  retire(Engine::kLoadA);
+  return true;
+}
+
+bool Iss::step_load_w() {
+  if (step_nop(Engine::kLoadW)) return true;
+  auto& q = queue(Engine::kLoadW);
+  if (q.empty() || !ready(q.front()) || std::holds_alternative<Nop>(program_[q.front()])) return false;
+  const Load& load = as<Load>(q.front());
+  if (!inside(load)) {
+    fault(isa::Fault::kReadWindow, q.front(), "outside its region");
+    return false;
+  }
+  Ring& ring = static_cast<LoadTarget>(load.target) == LoadTarget::kWeights ? weights_ : params_;
+  const auto& region = (*regions_)[load.region];
+  const std::uint64_t words = std::uint64_t{load.x_words} * load.y_count * load.z_count;
+  bool moved = false;
+  for (; load_w_word_ < words && ring.room() >= lanes_; ++load_w_word_, moved = true) {
+    std::copy_n(region.data() + address(load, load_w_word_), lanes_,
+                ring.data.data() + ring.loaded % ring.data.size());
+    ring.loaded += lanes_;
+  }
+  if (load_w_word_ == words) {
+    load_w_word_ = 0;
+    q.pop_front();
+    retire(Engine::kLoadW);
+    return true;
+  }
+  return moved;
+}
+
+void Iss::run_taps(const Conv& c, int from, int to) {
+  const std::size_t lanes = lanes_;
+  std::vector<std::int32_t> tile(lanes * lanes);  // [k][n]
+  std::vector<std::int32_t>& acc = acc_[half_];
+  for (int tap = from; tap < to; ++tap) {
+    const int ky = tap / static_cast<int>(c.kw), kx = tap % static_cast<int>(c.kw);
+    for (std::uint32_t kb = 0; kb < c.k_blocks; ++kb) {
+      for (std::uint32_t nb = 0; nb < c.n_blocks; ++nb) {
+        for (std::size_t n = 0; n < lanes; ++n) {
+          const std::uint64_t word = exec_start_ / lanes + c.w_offset + (nb * lanes + n) * c.w_n_stride +
+                                     std::uint64_t{c.w_tap_stride} * static_cast<std::uint64_t>(tap) + kb;
+          const std::uint8_t* w = weights_.data.data() + word * lanes % weights_.data.size();
+          for (std::size_t k = 0; k < lanes; ++k) tile[k * lanes + n] = static_cast<std::int8_t>(w[k]);
+        }
+        std::int32_t* out = acc.data() + std::size_t{nb} * c.rows * c.cols * lanes;
+        for (int oy = 0; oy < static_cast<int>(c.rows); ++oy) {
+          const int iy = c.iy0 + oy * static_cast<int>(c.stride_y) + ky * static_cast<int>(c.dil_y);
+          for (int ox = 0; ox < static_cast<int>(c.cols); ++ox, out += lanes) {
+            const int ix = c.ix0 + ox * static_cast<int>(c.stride_x) + kx * static_cast<int>(c.dil_x);
+            if (iy < 0 || ix < 0 || iy >= static_cast<int>(c.in_rows) || ix >= static_cast<int>(c.in_cols)) continue;
+            const std::int8_t* x = act_word(c.act_base + std::uint64_t{kb} * c.plane +
+                                            static_cast<std::uint64_t>(iy) * c.row_pitch + static_cast<std::uint64_t>(ix));
+            for (std::size_t k = 0; k < lanes; ++k) {
+              const std::int32_t value = x[k] - c.zx;
+              const std::int32_t* w = tile.data() + k * lanes;
+              for (std::size_t n = 0; n < lanes; ++n) out[n] += value * w[n];
+            }
+          }
+        }
+      }
+    }
+  }
+}
+
+bool Iss::step_exec() {
+  if (step_nop(Engine::kExec)) return true;
+  auto& q = queue(Engine::kExec);
+  if (q.empty() || std::holds_alternative<Nop>(program_[q.front()])) return false;
+  const Conv& c = as<Conv>(q.front());
+  if (!exec_started_) {
+    if (!ready(q.front()) || half_full_[half_]) return false;
+    if (std::uint64_t{c.n_blocks} * c.rows * c.cols > static_cast<std::uint64_t>(config_.acc_words)) {
+      fault(isa::Fault::kCapacity, q.front(), "accumulator half too small");
+      return false;
+    }
+    if ((c.y_step != (c.stride_y * c.row_pitch & 0xFFFFU)) || (c.tap_step != (c.dil_y * c.row_pitch & 0xFFFFU))) {
+      fault(isa::Fault::kIllegalField, q.front(), "y_step or tap_step is not the stride times the row pitch");
+      return false;
+    }
+    exec_started_ = true;
+    exec_piece_ = 0;
+    exec_start_ = weights_.base;
+    if (c.first != 0) {
+      std::fill_n(acc_[half_].begin(), std::size_t{c.n_blocks} * c.rows * c.cols * lanes_, 0);
+    }
+  }
+  const int taps = static_cast<int>(c.kh * c.kw);
+  const int pieces = c.w_tapwise != 0 ? taps : 1;
+  bool moved = false;
+  for (; exec_piece_ < pieces; ++exec_piece_, moved = true) {
+    const std::uint64_t need = c.w_offset + std::uint64_t{c.w_piece} * static_cast<std::uint64_t>(exec_piece_ + 1);
+    if (weights_.loaded - exec_start_ < need * lanes_) return moved;
+    run_taps(c, c.w_tapwise != 0 ? exec_piece_ : 0, c.w_tapwise != 0 ? exec_piece_ + 1 : taps);
+    if (c.w_release != 0) weights_.base += std::uint64_t{c.w_piece} * lanes_;
+  }
+  exec_started_ = false;
+  if (c.last != 0) {
+    post_.push_back({q.front(), half_});
+    half_full_[half_] = true;
+    half_ ^= 1U;
+  }
+  q.pop_front();
+  retire(Engine::kExec);
+  return true;
+}
+
+bool Iss::step_store() {
+  if (step_nop(Engine::kStore)) return true;
+  auto& q = queue(Engine::kStore);
+  if (q.empty() || !ready(q.front()) || std::holds_alternative<Nop>(program_[q.front()])) return false;
+  const Store& store = as<Store>(q.front());
+  auto& stream = streams_[store.source];
+  if (stream.empty()) return false;
+  const std::uint64_t words = std::uint64_t{store.x_words} * store.y_count * store.z_count;
+  if (words * lanes_ != stream.front().size()) {
+    fault(isa::Fault::kIllegalField, q.front(),
+          "stores " + std::to_string(words) + " words of " + std::to_string(stream.front().size() / lanes_));
+    return false;
+  }
+  if (!inside(store)) {
+    fault(isa::Fault::kWriteWindow, q.front(), "outside its region");
+    return false;
+  }
+  for (std::uint64_t word = 0; word < words; ++word) {
+    std::copy_n(reinterpret_cast<const std::uint8_t*>(stream.front().data()) + word * lanes_, lanes_,
+                (*regions_)[store.region].data() + address(store, word));
+  }
+  stream.pop_front();
+  q.pop_front();
+  retire(Engine::kStore);
+  return true;
+}
+
+bool Iss::store_ready(StoreSource source) const {
+  const auto& q = queues_[static_cast<std::size_t>(Engine::kStore)];
+  if (q.empty() || !ready(q.front())) return false;
+  const Store* store = std::get_if<Store>(&program_[q.front()]);
+  return store != nullptr && static_cast<StoreSource>(store->source) == source &&
+         streams_[static_cast<std::size_t>(source)].empty();
+}
+
+std::string Iss::waiting() const {
+  std::string text = "nothing can move";
+  for (std::size_t engine = 1; engine < queues_.size(); ++engine) {
+    if (queues_[engine].empty()) continue;
+    const std::size_t index = queues_[engine].front();
+    text += "; " + std::string(isa::name(static_cast<Engine>(engine))) + " holds instruction " + std::to_string(index) +
+            " (" + isa::disassemble(program_[index]) + ")";
+  }
+  return text;
+}
+
+Status Iss::run(std::span<const isa::Instruction> program, Regions& regions, const RetireHook& on_retire) {
+  *this = Iss(config_, Options{order_seed_});
+  program_ = program;
+  regions_ = &regions;
+  on_retire_ = &on_retire;
+  using Step = bool (Iss::*)();
+  std::array<Step, 7> steps = {&Iss::step_store, &Iss::step_post,   &Iss::step_pool, &Iss::step_exec,
+                               &Iss::step_load_a, &Iss::step_load_w, &Iss::step_fetch};
+  std::mt19937_64 random(order_seed_);
+  while (!ended_ && status_.ok()) {
+    if (order_seed_ != 0) std::shuffle(steps.begin(), steps.end(), random);
+    const bool moved = std::any_of(steps.begin(), steps.end(), [&](Step step) { return (this->*step)(); });
+    if (!moved && !ended_ && status_.ok()) {
+      return fail(ErrorCode::kDevice, "deadlock: " + waiting());
+    }
+  }
+  return status_;
+}
+
+}  // namespace espalier::iss

@@ -1,0 +1,106 @@
+#pragma once
+// Functional simulator of the instructions: the machine's queues, rings, streams and dependencies
+// without its clock. Engines run in any order that the rules of docs/machine.md allow: a fixed one,
+// or one drawn from a seed, which brings missing dependencies to light. It refuses programs that
+// the machine would fault on or hang in.
+
+#include <array>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <random>
+#include <span>
+#include <vector>
+
+#include "isa/instruction.hpp"
+#include "support/result.hpp"
+
+namespace espalier::iss {
+
+/// Entries of the instruction queues, by engine code, as in rtl/core/esp_core.sv.
+inline constexpr std::array<std::size_t, 7> kQueueDepth = {0, 16, 16, 4, 0, 4, 16};
+
+/// Called after each retired instruction: engine and its count since start (not modulo).
+using RetireHook = std::function<void(isa::Engine engine, std::uint64_t count)>;
+
+struct Options {
+  std::uint64_t order_seed = 0;  ///< 0: a fixed order; otherwise a random legal one
+};
+
+/// Bytes behind the four base registers.
+using Regions = std::array<std::vector<std::uint8_t>, 4>;
+
+class Iss {
+ public:
+  explicit Iss(const isa::Config& config, const Options& options = {});
+
+  /// Runs a program to its end. Transfers are checked against the regions' sizes.
+  /// Errors: kDevice, with the fault's name and the instruction, or what every engine waits for.
+  Status run(std::span<const isa::Instruction> program, Regions& regions, const RetireHook& on_retire = {});
+
+ private:
+  struct Ring {
+    std::uint64_t loaded = 0, base = 0;  // bytes since start
+    std::vector<std::uint8_t> data;
+    [[nodiscard]] std::uint64_t room() const { return data.size() - (loaded - base); }
+  };
+  struct PostJob {
+    std::size_t index;
+    unsigned half;
+  };
+  template <typename T>
+  const T& as(std::size_t index) const {
+    return std::get<T>(program_[index]);
+  }
+  std::deque<std::size_t>& queue(isa::Engine engine) { return queues_[static_cast<std::size_t>(engine)]; }
+  [[nodiscard]] bool ready(std::size_t index) const;
+  [[nodiscard]] bool store_ready(isa::StoreSource source) const;
+  void retire(isa::Engine engine);
+  void fault(isa::Fault cause, std::size_t index, const std::string& detail);
+
+  bool step_fetch();
+  bool step_load_a();
+  bool step_load_w();
+  bool step_exec();
+  bool step_post();
+  bool step_pool();
+  bool step_store();
+  bool step_nop(isa::Engine engine);
+
+  /// Byte offset of word i of a strided transfer.
+  template <typename Transfer>
+  [[nodiscard]] std::uint64_t address(const Transfer& transfer, std::uint64_t word) const;
+  template <typename Transfer>
+  [[nodiscard]] bool inside(const Transfer& transfer) const;
+  [[nodiscard]] const std::int8_t* act_word(std::uint64_t word) const;
+  void run_taps(const isa::Conv& conv, int from, int to);
+  [[nodiscard]] std::string waiting() const;
+
+  isa::Config config_;
+  std::size_t lanes_;
+  std::uint64_t order_seed_;
+  std::span<const isa::Instruction> program_;
+  Regions* regions_ = nullptr;
+  const RetireHook* on_retire_ = nullptr;
+
+  std::vector<std::int8_t> act_;
+  Ring weights_, params_;
+  std::array<std::uint32_t, 128> pool_table_{};
+  std::array<std::vector<std::int32_t>, 2> acc_;
+  std::array<bool, 2> half_full_{};
+  unsigned half_ = 0;
+  std::array<std::deque<std::size_t>, 7> queues_;
+  std::array<std::uint64_t, 7> retired_{};
+  std::size_t fetched_ = 0;
+  std::uint64_t load_w_word_ = 0;     // progress of the load_w head
+  int exec_piece_ = 0;                // pieces done of the exec head
+  std::uint64_t exec_start_ = 0;      // ring base at its start
+  bool exec_started_ = false;
+  std::deque<PostJob> post_;
+  std::array<std::deque<std::vector<std::int8_t>>, 2> streams_;  // one entry a STORE, by source
+  std::vector<std::int64_t> gap_sums_;
+  bool ended_ = false;
+  Status status_;
+};
+
+}  // namespace espalier::iss

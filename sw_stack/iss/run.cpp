@@ -1,0 +1,44 @@
+#include "iss/run.hpp"
+
+#include <algorithm>
+
+namespace espalier::iss {
+
+Regions make_regions(const program::Program& program, std::span<const std::int8_t> image) {
+  Regions regions;
+  regions[0].assign(program.constant_bytes(), 0);
+  std::copy(program.constants.begin(), program.constants.end(), regions[0].begin());
+  std::copy(program.instructions.begin(), program.instructions.end(), regions[0].begin() + program.code_offset());
+  regions[1].assign(program.activation_bytes, 0);
+  regions[2] = program::pack_input(program, image);
+  regions[3].assign(program.output_bytes, 0);
+  return regions;
+}
+
+Result<Outputs> run(const program::Program& program, std::span<const std::int8_t> image, const Options& options) {
+  const isa::Config& machine = program.machine();
+  const std::vector<isa::Instruction> list = program::decode_all(program);
+  Regions regions = make_regions(program, image);
+  Outputs outputs;
+  outputs.stored.resize(program.placements.size());
+  const auto collect = [&](isa::Engine engine, std::uint64_t count) {
+    if (engine != isa::Engine::kStore) return;
+    for (std::size_t i = 0; i < program.placements.size(); ++i) {
+      const program::Placement& placement = program.placements[i];
+      if (placement.stores != count) continue;
+      const ir::Shape& shape = program.graph.tensors[static_cast<std::size_t>(placement.tensor)].shape;
+      const auto& region = regions[static_cast<std::size_t>(placement.region)];
+      outputs.stored[i] = program::unpack(
+          shape, machine.lanes,
+          std::span(region).subspan(placement.offset, program::blocked_bytes(shape, machine.lanes)));
+    }
+  };
+  Iss iss(machine, options);
+  if (const Status status = iss.run(list, regions, collect); !status.ok()) return status.error();
+  for (std::size_t i = 0; i < program.placements.size(); ++i) {
+    if (program.placements[i].tensor == program.graph.output) outputs.output = outputs.stored[i];
+  }
+  return outputs;
+}
+
+}  // namespace espalier::iss
