@@ -1,0 +1,53 @@
+// Random programs on the functional simulator and on the RTL: the same memory, byte for byte.
+
+#include "bare_metal.hpp"
+#include "catch.hpp"
+#include "iss/hazards.hpp"
+#include "random_program.hpp"
+#include "seed.hpp"
+
+using namespace espalier;
+
+namespace {
+
+void compare(const char* name, std::uint64_t programs, int jobs) {
+  const isa::Config& config = *isa::find_config(name);
+  const std::uint64_t seed = tests::seed();
+  for (std::uint64_t i = 0; i < programs; ++i) {
+    INFO("ESPALIER_SEED=" << seed << " " << name << " program " << i);
+    const auto program = tests::random_program(config, seed * 1000 + i, jobs);
+    iss::Regions expected = program.regions;
+    const Status status = iss::Iss(config).run(program.instructions, expected);
+    INFO((status.ok() ? std::string("ran") : status.error().text()));
+    REQUIRE(status.ok());
+    tb::SimulationOptions options;
+    options.memory.read_latency = static_cast<int>(5 + i * 37 % 200);
+    options.memory.write_latency = static_cast<int>(2 + i * 53 % 100);
+    options.memory.stall = i % 3 == 0 ? 0.0 : (i % 3 == 1 ? 0.2 : 0.6);
+    options.memory.seed = seed + i;
+    options.max_cycles = 5'000'000;
+    auto machine = tb::make_simulation(config, options);
+    REQUIRE(machine.ok());
+    const auto run = tests::run_bare(**machine, config, program.regions, program.code_offset);
+    INFO("fault " << isa::name(run.result.fault) << " of engine " << run.result.fault_engine << " at "
+                  << run.result.fault_address);
+    REQUIRE_FALSE(run.result.timed_out);
+    REQUIRE(run.result.fault == isa::Fault::kNone);
+    for (std::size_t r = 0; r < 4; ++r) {
+      for (std::size_t b = 0; b < expected[r].size(); ++b) {
+        if (run.regions[r][b] != expected[r][b]) {
+          INFO("region " << r << " byte " << b);
+          REQUIRE(int{run.regions[r][b]} == int{expected[r][b]});
+        }
+      }
+    }
+  }
+}
+
+}  // namespace
+
+TEST_CASE("rtl: random programs equal the functional simulator on nano") { compare("nano", 60, 15); }
+TEST_CASE("rtl: random programs equal the functional simulator on tiny") { compare("tiny", 30, 15); }
+TEST_CASE("rtl: random programs equal the functional simulator on edge") { compare("edge", 20, 15); }
+TEST_CASE("rtl: random programs equal the functional simulator on zynq") { compare("zynq", 20, 15); }
+TEST_CASE("rtl: random programs equal the functional simulator on wide") { compare("wide", 10, 10); }

@@ -1,0 +1,384 @@
+#include "random_program.hpp"
+
+#include <algorithm>
+#include <array>
+#include <bit>
+#include <map>
+#include <random>
+
+namespace espalier::tests {
+namespace {
+
+using isa::Conv;
+using isa::Engine;
+using isa::Load;
+using isa::LoadTarget;
+using isa::Pool;
+using isa::Store;
+using isa::StoreSource;
+
+constexpr std::uint32_t kRegionBytes = 1U << 16;
+constexpr std::uint32_t kConstantBytes = 1U << 17;
+
+struct Use {
+  std::array<std::uint32_t, 7> read{}, written{};
+};
+
+class Generator {
+ public:
+  Generator(const isa::Config& config, std::uint64_t seed)
+      : config_(config), lanes_(static_cast<std::uint32_t>(config.lanes)), random_(seed),
+        act_(static_cast<std::size_t>(config.act_words)) {
+    for (std::size_t r = 0; r < 4; ++r) {
+      program_.regions[r].resize(r == 0 ? kConstantBytes : kRegionBytes);
+      for (auto& byte : program_.regions[r]) byte = static_cast<std::uint8_t>(random_());
+    }
+  }
+
+  RandomProgram generate(int jobs) {
+    for (int job = 0; job < jobs; ++job) {
+      layer_ = static_cast<std::uint32_t>(job);
+      if (below(4) == 0) {
+        pool_job();
+      } else {
+        conv_job();
+      }
+    }
+    program_.instructions.emplace_back(isa::End{});
+    program_.code_offset = program_.regions[0].size();
+    std::vector<std::uint8_t> code;
+    for (const auto& instruction : program_.instructions) isa::encode(instruction, code);
+    program_.regions[0].insert(program_.regions[0].end(), code.begin(), code.end());
+    return std::move(program_);
+  }
+
+ private:
+  std::uint32_t below(std::uint32_t n) { return static_cast<std::uint32_t>(random_() % n); }
+  std::uint32_t between(std::uint32_t lo, std::uint32_t hi) { return lo + below(hi - lo + 1); }
+  std::int32_t signed8() { return static_cast<std::int32_t>(below(256)) - 128; }
+
+  std::uint32_t scale_bits() {
+    if (below(40) == 0) return static_cast<std::uint32_t>(random_());  // any bits at all
+    return std::bit_cast<std::uint32_t>(static_cast<float>(between(1, 4000)) * 1e-6F);
+  }
+
+  // ------------------------------------------------------------------ dependencies
+
+  using Needs = std::array<std::uint32_t, 7>;
+
+  void need(Needs& needs, const Use& use, bool write, Engine own) const {
+    for (std::size_t e = 1; e < 7; ++e) {
+      if (e == static_cast<std::size_t>(own)) continue;
+      needs[e] = std::max(needs[e], use.written[e]);
+      if (write) needs[e] = std::max(needs[e], use.read[e]);
+    }
+  }
+
+  Use& memory(std::uint32_t region, std::uint64_t byte) { return memory_[std::uint64_t{region} << 32U | byte / lanes_]; }
+
+  template <typename Transfer>
+  void each_word(const Transfer& t, const auto& visit) {
+    for (std::uint32_t z = 0; z < t.z_count; ++z) {
+      for (std::uint32_t y = 0; y < t.y_count; ++y) {
+        const std::uint64_t start = t.offset + std::uint64_t{z} * t.z_stride + std::uint64_t{y} * t.y_stride;
+        for (std::uint64_t b = start; b < start + t.x_words * lanes_; b += lanes_) {
+          visit(memory(t.region, b));
+          visit(memory(t.region, b + lanes_ - 1));
+        }
+      }
+    }
+  }
+
+  /// Adds the instruction with what it must wait for; returns its count in its engine.
+  template <typename T>
+  std::uint32_t add(T instruction, const Needs& needs) {
+    instruction.layer = layer_;
+    isa::Instruction any = instruction;
+    const Engine queue = isa::queue_of(any);
+    std::vector<isa::Dependency> waits;
+    for (std::size_t e = 1; e < 7; ++e) {
+      if (needs[e] != 0) waits.push_back({static_cast<Engine>(e), static_cast<std::uint16_t>(needs[e])});
+    }
+    while (waits.size() > 3) {
+      isa::Nop nop;
+      nop.layer = layer_;
+      nop.engine = static_cast<std::uint32_t>(queue);
+      isa::Instruction carrier = nop;
+      isa::set_dependencies(carrier, {waits.back(), isa::Dependency{}, isa::Dependency{}});
+      waits.pop_back();
+      program_.instructions.push_back(carrier);
+      ++count_[static_cast<std::size_t>(queue)];
+    }
+    waits.resize(3);
+    std::shuffle(waits.begin(), waits.end(), random_);
+    isa::set_dependencies(any, {waits[0], waits[1], waits[2]});
+    program_.instructions.push_back(any);
+    return ++count_[static_cast<std::size_t>(queue)];
+  }
+
+  // ------------------------------------------------------------------ transfers
+
+  /// A random strided shape of x * y * z words inside a region.
+  template <typename Transfer>
+  void place(Transfer& t, std::uint32_t region, std::uint32_t x, std::uint32_t y, std::uint32_t z) {
+    const auto bus = static_cast<std::uint32_t>(config_.bus_bytes);
+    t.region = region;
+    t.x_words = x;
+    t.y_count = y;
+    t.z_count = z;
+    t.y_stride = x * lanes_ + (below(2) != 0 ? lanes_ * below(3) : 0);
+    t.z_stride = t.y_stride * y + (below(2) != 0 ? lanes_ * below(5) : 0);
+    const std::uint32_t size = region == 0 ? kConstantBytes : kRegionBytes;
+    const std::uint32_t extent = (z - 1) * t.z_stride + (y - 1) * t.y_stride + x * lanes_;
+    // Addresses are whole words, as the machine's tensors are, and often near a 4 KiB line.
+    std::uint32_t offset = extent < size ? below(size - extent) : 0;
+    if (below(3) == 0 && extent + 4096 < size) offset = offset / 4096 * 4096 + 4096 - lanes_ * between(1, 4);
+    t.offset = offset + extent <= size ? offset / lanes_ * lanes_ : 0;
+    (void)bus;
+  }
+
+  std::uint32_t load_activations(std::uint32_t address, std::uint32_t x, std::uint32_t y, std::uint32_t z) {
+    Load load;
+    load.target = static_cast<std::uint32_t>(LoadTarget::kActivations);
+    place(load, between(0, 3), x, y, z);
+    load.sram_address = address;
+    Needs needs{};
+    each_word(load, [&](Use& use) { need(needs, use, false, Engine::kLoadA); });
+    const std::uint32_t words = x * y * z;
+    for (std::uint32_t w = 0; w < words; ++w) need(needs, act_[(address + w) % act_.size()], true, Engine::kLoadA);
+    const std::uint32_t count = add(load, needs);
+    each_word(load, [&](Use& use) { use.read[1] = count; });
+    for (std::uint32_t w = 0; w < words; ++w) act_[(address + w) % act_.size()].written[1] = count;
+    return count;
+  }
+
+  void load_ring(LoadTarget target, std::uint32_t x, std::uint32_t y, std::uint32_t z) {
+    Load load;
+    load.target = static_cast<std::uint32_t>(target);
+    place(load, 0, x, y, z);
+    if (target == LoadTarget::kParameters) write_parameters(load);
+    add(load, Needs{});
+  }
+
+  void write_parameters(const Load& load) {
+    auto& constants = program_.regions[0];
+    for (std::uint64_t at = load.offset / 8 * 8; at + 8 <= load.offset + std::uint64_t{load.x_words} * lanes_; at += 8) {
+      const auto bias = static_cast<std::uint32_t>(static_cast<std::int32_t>(below(200001)) - 100000);
+      const std::uint32_t scale = scale_bits();
+      for (unsigned b = 0; b < 4; ++b) {
+        constants[at + b] = static_cast<std::uint8_t>(bias >> (8 * b));
+        constants[at + 4 + b] = static_cast<std::uint8_t>(scale >> (8 * b));
+      }
+    }
+  }
+
+  void store(StoreSource source, std::uint32_t x, std::uint32_t y, std::uint32_t z) {
+    Store store;
+    store.source = static_cast<std::uint32_t>(source);
+    place(store, below(2) != 0 ? 1 : 3, x, y, z);
+    Needs needs{};
+    each_word(store, [&](Use& use) { need(needs, use, true, Engine::kStore); });
+    const std::uint32_t count = add(store, needs);
+    each_word(store, [&](Use& use) { use.written[6] = count; });
+  }
+
+  // ------------------------------------------------------------------ jobs
+
+  template <typename T>
+  void input_tile(T& x, std::uint32_t blocks) {
+    x.in_rows = between(1, 6);
+    x.in_cols = between(1, 6);
+    while (x.in_rows * x.in_cols * blocks > static_cast<std::uint32_t>(config_.act_words) / 4) --x.in_rows;
+    x.row_pitch = x.in_cols;
+    x.plane = x.in_rows * x.row_pitch;
+    x.act_base = below(static_cast<std::uint32_t>(config_.act_words));
+    x.iy0 = static_cast<std::int32_t>(below(5)) - 3;
+    x.ix0 = static_cast<std::int32_t>(below(5)) - 3;
+    x.zx = signed8();
+    x.stride_y = between(1, 3);
+    x.stride_x = between(1, 3);
+    x.y_step = x.stride_y * x.row_pitch;
+  }
+
+  void clamps(std::int32_t& lo, std::int32_t& hi) {
+    lo = below(2) != 0 ? -128 : signed8();
+    hi = below(2) != 0 ? 127 : signed8();
+    if (lo > hi) std::swap(lo, hi);
+  }
+
+  void conv_job() {
+    const auto acc_words = static_cast<std::uint32_t>(config_.acc_words);
+    const auto ring = static_cast<std::uint32_t>(config_.weight_words);
+    const std::uint32_t chunks = below(3) == 0 ? between(2, 3) : 1;
+    const bool gap = below(5) == 0;
+    const std::uint32_t tiles = gap ? between(1, 3) : 1;
+    Conv base;
+    base.n_blocks = gap && tiles > 1 ? 1 : between(1, 3);
+    base.rows = between(1, 5);
+    base.cols = between(1, 7);
+    while (base.n_blocks * base.rows * base.cols > acc_words) --base.cols;
+    const std::uint32_t words = base.n_blocks * base.rows * base.cols;
+    base.zy = signed8();
+    clamps(base.lo, base.hi);
+    if (below(3) == 0) {
+      base.add = 1;
+      base.add_ma = below(1U << 22);
+      base.add_mb = below(1U << 22);
+      base.add_shift = between(13, 31);
+      base.add_zb = signed8();
+      base.add_zy = signed8();
+      clamps(base.add_lo, base.add_hi);
+      base.add_base = below(static_cast<std::uint32_t>(config_.act_words));
+    }
+    if (gap) {
+      base.gap = 1;
+      base.gap_scale = scale_bits();
+      base.gap_zy = signed8();
+    }
+    load_ring(LoadTarget::kParameters, base.n_blocks * 8, 1, 1);
+    for (std::uint32_t tile = 0; tile < tiles; ++tile) {
+      std::uint32_t operand = 0;
+      if (base.add != 0) operand = load_activations(base.add_base, base.cols, base.rows, base.n_blocks);
+      for (std::uint32_t chunk = 0; chunk < chunks; ++chunk) {
+        Conv c = base;
+        c.first = chunk == 0;
+        c.last = chunk + 1 == chunks;
+        c.gap_first = gap && tile == 0;
+        c.gap_last = gap && tile + 1 == tiles;
+        c.p_release = c.last != 0 && tile + 1 == tiles;
+        c.k_blocks = between(1, 3);
+        c.kh = between(1, below(8) == 0 ? 11 : 3);
+        c.kw = between(1, below(8) == 0 ? 11 : 3);
+        c.dil_y = between(1, 3);
+        c.dil_x = between(1, 2);
+        while (c.n_blocks * lanes_ * c.k_blocks > ring / 4 && c.k_blocks > 1) --c.k_blocks;
+        input_tile(c, c.k_blocks);
+        c.tap_step = c.dil_y * c.row_pitch;
+        weights(c, ring);
+        const std::uint32_t tile_count = load_activations(c.act_base, c.in_cols, c.in_rows, c.k_blocks);
+        // The tile may have overwritten the operand: then the operand is loaded again behind it.
+        if (c.last != 0 && base.add != 0 && overlaps(c, words)) {
+          c.add = 0;
+        }
+        emit_conv(c, std::max(tile_count, operand), words);
+        if (c.last != 0 && (c.gap == 0 || c.gap_last != 0)) {
+          if (c.gap != 0) {
+            store(StoreSource::kPost, 1, 1, c.n_blocks);
+          } else {
+            store(StoreSource::kPost, c.cols, c.rows, c.n_blocks);
+          }
+        }
+      }
+    }
+  }
+
+  bool overlaps(const Conv& c, std::uint32_t words) const {
+    const auto size = static_cast<std::uint32_t>(act_.size());
+    const std::uint32_t distance = (c.add_base + size - c.act_base) % size;
+    return distance < c.plane * c.k_blocks || distance + words > size;
+  }
+
+  /// Chooses how the weights lie in the ring and loads what fits before the instruction.
+  void weights(Conv& c, std::uint32_t ring) {
+    const std::uint32_t taps = c.kh * c.kw, rows = c.n_blocks * lanes_;
+    const bool fits = rows * taps * c.k_blocks <= ring;
+    c.w_tapwise = !fits || below(2) != 0;
+    if (c.w_tapwise != 0) {
+      c.w_n_stride = c.k_blocks;
+      c.w_tap_stride = c.w_piece = rows * c.k_blocks;
+    } else {
+      c.w_tap_stride = c.k_blocks;
+      c.w_n_stride = taps * c.k_blocks;
+      c.w_piece = rows * c.w_n_stride;
+    }
+    const std::uint32_t pieces = c.w_tapwise != 0 ? taps : 1;
+    const std::uint32_t before = below(2) != 0 ? std::min(pieces, ring / c.w_piece) : 1;
+    for (std::uint32_t i = 0; i < before; ++i) load_piece(c);
+    pieces_behind_ = pieces - before;
+    resident_ = fits && pieces_behind_ == 0 && below(3) == 0;
+    c.w_release = 1;
+  }
+
+  void load_piece(const Conv& c) {
+    const std::uint32_t x = c.w_piece / (c.n_blocks * lanes_);
+    load_ring(LoadTarget::kWeights, x, c.n_blocks * lanes_, 1);
+  }
+
+  void emit_conv(Conv c, std::uint32_t load_count, std::uint32_t words) {
+    Needs needs{};
+    needs[1] = load_count;
+    if (resident_ && c.first != 0 && c.last != 0 && c.gap == 0) {
+      // A first use that leaves the weights where they are, and its output.
+      Conv keep = c;
+      keep.w_release = 0;
+      keep.p_release = 0;
+      emit_one(keep, needs, words);
+      store(StoreSource::kPost, c.cols, c.rows, c.n_blocks);
+    }
+    emit_one(c, needs, words);
+    for (; pieces_behind_ > 0; --pieces_behind_) load_piece(c);
+  }
+
+  void emit_one(const Conv& c, const Needs& needs, std::uint32_t words) {
+    const std::uint32_t count = add(c, needs);
+    for (std::uint32_t w = 0; w < c.plane * c.k_blocks; ++w) act_[(c.act_base + w) % act_.size()].read[3] = count;
+    if (c.last == 0) return;
+    ++count_[4];
+    for (std::uint32_t w = 0; c.add != 0 && w < words; ++w) {
+      act_[(c.add_base + w) % act_.size()].read[4] = count_[4];
+    }
+  }
+
+  void pool_job() {
+    Pool p;
+    p.blocks = between(1, 3);
+    input_tile(p, p.blocks);
+    p.average = below(2);
+    p.kh = between(1, below(4) == 0 ? 9 : 3);
+    p.kw = between(1, below(4) == 0 ? 9 : 3);
+    p.rows = between(1, 4);
+    p.cols = between(1, 4);
+    p.zy = signed8();
+    clamps(p.lo, p.hi);
+    p.scale = scale_bits();
+    p.cy_lo = static_cast<std::int32_t>(below(4)) - 2;
+    p.cy_hi = static_cast<std::int32_t>(p.in_rows + below(3));
+    p.cx_lo = static_cast<std::int32_t>(below(4)) - 2;
+    p.cx_hi = static_cast<std::int32_t>(p.in_cols + below(3));
+    p.use_table = p.average != 0 && p.kh * p.kw <= 81 && below(2) != 0;
+    Needs needs{};
+    if (p.use_table != 0) {
+      Load load;
+      load.target = static_cast<std::uint32_t>(LoadTarget::kPoolTable);
+      place(load, 0, (p.kh * p.kw * 4 + lanes_ - 1) / lanes_, 1, 1);
+      Needs table_needs{};
+      need(table_needs, pool_table_, true, Engine::kLoadA);
+      pool_table_.written[1] = add(load, table_needs);
+    }
+    needs[1] = load_activations(p.act_base, p.in_cols, p.in_rows, p.blocks);
+    const std::uint32_t count = add(p, needs);
+    for (std::uint32_t w = 0; w < p.plane * p.blocks; ++w) act_[(p.act_base + w) % act_.size()].read[5] = count;
+    if (p.use_table != 0) pool_table_.read[5] = count;
+    store(StoreSource::kPool, p.cols, p.rows, p.blocks);
+  }
+
+  isa::Config config_;
+  std::uint32_t lanes_;
+  std::mt19937_64 random_;
+  std::vector<Use> act_;
+  Use pool_table_;
+  std::map<std::uint64_t, Use> memory_;
+  std::array<std::uint32_t, 7> count_{};
+  std::uint32_t layer_ = 0;
+  std::uint32_t pieces_behind_ = 0;
+  bool resident_ = false;
+  RandomProgram program_;
+};
+
+}  // namespace
+
+RandomProgram random_program(const isa::Config& config, std::uint64_t seed, int jobs) {
+  return Generator(config, seed).generate(jobs);
+}
+
+}  // namespace espalier::tests
