@@ -40,8 +40,8 @@ bool in_disc(double u, double v, double radius) { return u * u + v * v <= radius
 
 // The sextic heart curve, scaled into the unit circle, its tip down.
 bool in_heart(double u, double v) {
-  const double x = 1.25 * u;
-  const double y = -1.25 * v + 0.1;
+  const double x = 1.34 * u;
+  const double y = -1.34 * v + 0.12;
   const double ring = x * x + y * y - 1.0;
   return ring * ring * ring <= x * x * y * y * y;
 }
