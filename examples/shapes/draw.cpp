@@ -2,8 +2,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <utility>
-#include <vector>
 
 #include "examples/shapes/outline.hpp"
 #include "examples/shapes/rng.hpp"
@@ -30,6 +28,10 @@ double squared_distance(Colour a, Colour b) {
   return red * red + green * green + blue * blue;
 }
 
+struct Direction {
+  double u, v;
+};
+
 // Draws one image on a canvas of doubles.
 class Painter {
  public:
@@ -38,9 +40,9 @@ class Painter {
   void background() {
     from_ = any_colour();
     to_ = near(from_, 0.3);
-    const auto [du, dv] = direction();
+    const Direction along = direction();
     for_pixels([&](double x, double y, Colour& pixel) {
-      const double t = 0.5 + ((x - kMiddle) * du + (y - kMiddle) * dv) / kSide;
+      const double t = 0.5 + ((x - kMiddle) * along.u + (y - kMiddle) * along.v) / kSide;
       pixel = mix(from_, to_, std::clamp(t, 0.0, 1.0));
     });
   }
@@ -66,9 +68,9 @@ class Painter {
     const double half_width = between(0.3, 0.7);
     const double cx = between(0.0, kSide);
     const double cy = between(0.0, kSide);
-    const auto [du, dv] = direction();
+    const Direction along = direction();
     for_pixels([&](double x, double y, Colour& pixel) {
-      const double off = std::abs((x - cx) * dv - (y - cy) * du);
+      const double off = std::abs((x - cx) * along.v - (y - cy) * along.u);
       pixel = mix(pixel, colour, strength * std::clamp(half_width + 0.5 - off, 0.0, 1.0));
     });
   }
@@ -82,7 +84,7 @@ class Painter {
     const double room = kMiddle - radius + 1.0;  // at most a pixel outside the picture
     const double cx = kMiddle + between(-room, room);
     const double cy = kMiddle + between(-room, room);
-    const auto [du, dv] = direction();
+    const Direction along = direction();
     for_pixels([&](double x, double y, Colour& pixel) {
       if (std::abs(x - cx) > radius + 1.0 || std::abs(y - cy) > radius + 1.0) {
         return;
@@ -91,8 +93,8 @@ class Painter {
       for (int sample = 0; sample < kSamples * kSamples; ++sample) {
         const double px = x - cx + (sample % kSamples + 0.5) / kSamples - 0.5;
         const double py = y - cy + (sample / kSamples + 0.5) / kSamples - 0.5;
-        const double u = (px * du + py * dv) / (radius * squeeze);
-        const double v = (py * du - px * dv) / radius;
+        const double u = (px * along.u + py * along.v) / (radius * squeeze);
+        const double v = (py * along.u - px * along.v) / radius;
         hits += inside(which, u, v) ? 1 : 0;
       }
       const double t = std::clamp(0.5 + (y - cy) / (2.0 * radius), 0.0, 1.0);
@@ -150,7 +152,7 @@ class Painter {
   }
 
   // A unit vector of any angle, without sine and cosine, which differ between libraries.
-  std::pair<double, double> direction() {
+  Direction direction() {
     for (;;) {
       const double x = between(-1.0, 1.0);
       const double y = between(-1.0, 1.0);
