@@ -1,0 +1,47 @@
+#include "runtime/capture.hpp"
+
+#include <algorithm>
+
+namespace espalier::runtime {
+
+Capture::Capture(const program::Program& program, bool keep_tensors, RegionBytes bytes)
+    : program_(program), bytes_(std::move(bytes)) {
+  if (!keep_tensors) return;
+  order_ = program.placements;
+  std::stable_sort(order_.begin(), order_.end(),
+                   [](const auto& a, const auto& b) { return a.stores < b.stores; });
+}
+
+void Capture::start() {
+  next_ = 0;
+  stored_.clear();
+  take_until(0);
+}
+
+void Capture::retired(isa::Engine engine, std::uint64_t count) {
+  if (engine == isa::Engine::kStore) take_until(count);
+}
+
+void Capture::take_until(std::uint64_t stores) {
+  for (; next_ < order_.size() && order_[next_].stores <= stores; ++next_) {
+    stored_.push_back({order_[next_].tensor, read(order_[next_])});
+  }
+}
+
+void Capture::finish(Execution& execution) {
+  const auto output = std::find_if(
+      program_.placements.begin(), program_.placements.end(), [this](const auto& placement) {
+        return placement.tensor == program_.graph.output && placement.region == isa::Region::kOutput;
+      });
+  ESP_CHECK(output != program_.placements.end());
+  execution.output = read(*output);
+  execution.stored = std::move(stored_);
+}
+
+std::vector<std::int8_t> Capture::read(const program::Placement& placement) const {
+  const auto& tensor = program_.graph.tensors[static_cast<std::size_t>(placement.tensor)];
+  return program::unpack(tensor.shape, program_.machine().lanes,
+                         bytes_(placement.region).subspan(placement.offset));
+}
+
+}  // namespace espalier::runtime

@@ -1,0 +1,78 @@
+#include "runtime/device.hpp"
+
+#include <algorithm>
+
+#include "runtime/devices.hpp"
+
+namespace espalier::runtime {
+namespace {
+
+constexpr std::array<DeviceKind, 3> kKinds = {DeviceKind::kGolden, DeviceKind::kIss,
+                                              DeviceKind::kRtl};
+
+/// Refuses what would not fit into this host's memory, however large a file says it is.
+Status check_size(const program::Program& program) {
+  std::uint64_t elements = 0;
+  for (const auto& tensor : program.graph.tensors) elements += tensor.shape.count();
+  const std::uint64_t memory = std::uint64_t{program.constant_bytes()} + program.activation_bytes +
+                               program.input_bytes + program.output_bytes;
+  const std::uint64_t largest = std::max(elements, memory);
+  if (largest <= kMemoryLimit) return {};
+  return fail(ErrorCode::kCapacity, "needs " + std::to_string(largest) + " bytes of memory; the limit is " +
+                                        std::to_string(kMemoryLimit));
+}
+
+}  // namespace
+
+std::string_view name(DeviceKind kind) {
+  switch (kind) {
+    case DeviceKind::kGolden: return "golden";
+    case DeviceKind::kIss: return "iss";
+    case DeviceKind::kRtl: return "rtl";
+  }
+  return "unknown";
+}
+
+std::optional<DeviceKind> find_device(std::string_view text) {
+  for (const DeviceKind kind : kKinds) {
+    if (name(kind) == text) return kind;
+  }
+  return std::nullopt;
+}
+
+std::vector<std::uint8_t> constant_region(const program::Program& program) {
+  std::vector<std::uint8_t> bytes = program.constants;
+  bytes.resize(program.code_offset());
+  bytes.insert(bytes.end(), program.instructions.begin(), program.instructions.end());
+  return bytes;
+}
+
+Result<std::vector<DevicePtr>> open(const program::Program& program, DeviceKind kind,
+                                    const DeviceOptions& options, int count) {
+  if (const Status status = check_size(program); !status) return status.error();
+  std::shared_ptr<const golden::Runner> runner;
+  if (kind == DeviceKind::kGolden) runner = std::make_shared<const golden::Runner>(program.graph);
+  std::vector<DevicePtr> devices;
+  for (int i = 0; i < count; ++i) {
+    switch (kind) {
+      case DeviceKind::kGolden: devices.push_back(make_golden(program, options, runner)); break;
+      case DeviceKind::kIss: devices.push_back(make_iss(program, options)); break;
+      case DeviceKind::kRtl: {
+        DeviceOptions own = options;
+        own.seed += static_cast<std::uint64_t>(i);
+        auto device = make_rtl(program, own);
+        if (!device) return device.error();
+        devices.push_back(std::move(device).value());
+      }
+    }
+  }
+  return devices;
+}
+
+std::int64_t macs(const program::Program& program) {
+  std::int64_t sum = 0;
+  for (const auto& layer : program.layers) sum += layer.macs;
+  return sum;
+}
+
+}  // namespace espalier::runtime

@@ -1,0 +1,91 @@
+#pragma once
+// One interface for whatever can run a program: the golden model, the functional simulator of the
+// instructions, and the verilated machine.
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "isa/generated/isa.hpp"
+#include "program/program.hpp"
+#include "support/result.hpp"
+
+namespace espalier::runtime {
+
+enum class DeviceKind { kGolden, kIss, kRtl };
+
+/// golden, iss or rtl.
+std::string_view name(DeviceKind kind);
+std::optional<DeviceKind> find_device(std::string_view name);
+
+/// Whether this build holds the verilated machine of that configuration.
+bool has_rtl(const isa::Config& config);
+/// Configurations with a verilated machine that writes waves.
+std::vector<std::string> wave_configs();
+
+struct DeviceOptions {
+  bool keep_tensors = false;        ///< return every stored tensor
+  // rtl only
+  int read_latency = 60;            ///< Units: cycles
+  int write_latency = 40;           ///< Units: cycles
+  double stall = 0;                 ///< probability that a bus channel waits in a cycle
+  std::uint64_t seed = 1;           ///< of the stalls
+  std::string wave;                 ///< FST file; empty: none
+  std::uint64_t wave_cycles = 0;    ///< length of the wave; 0: to the end
+  std::uint32_t watchdog = 4'000'000;  ///< cycles without progress before a fault
+  // iss only
+  std::uint64_t order_seed = 0;     ///< order of the engines; 0: a fixed one
+};
+
+/// A tensor of the graph that the device has stored. Shapes: values [C][H][W].
+struct StoredTensor {
+  int tensor = -1;
+  std::vector<std::int8_t> values;
+};
+
+/// What a machine with a clock measured in one run.
+struct Timing {
+  std::uint64_t cycles = 0;                     ///< from start to interrupt
+  std::vector<std::uint64_t> cycles_by_layer;   ///< by program.layers; sums to `cycles`
+  std::array<std::uint64_t, isa::kCounters> counters{};
+  double cpu_seconds = 0;                       ///< CPU time of the simulation alone
+};
+
+/// Bytes over the bus, instructions included.
+struct Traffic {
+  std::uint64_t read = 0, written = 0;
+};
+
+/// One image's run.
+struct Execution {
+  std::vector<std::int8_t> output;   ///< the graph's output, [C][H][W]
+  std::vector<StoredTensor> stored;  ///< with keep_tensors: in the order of completion
+  std::optional<Timing> timing;      ///< rtl
+  std::optional<Traffic> traffic;    ///< rtl and iss
+};
+
+class Device {
+ public:
+  virtual ~Device() = default;
+  /// How many images a run should get for the best speed.
+  [[nodiscard]] virtual std::size_t batch() const { return 1; }
+  /// Runs images that lie one after the other, [C][H][W] each.
+  /// Errors: kDevice, with the fault's name and its instruction.
+  virtual Result<std::vector<Execution>> run(std::span<const std::int8_t> images) = 0;
+};
+
+/// Opens `count` devices of one kind with a verified program, which must outlive them.
+/// Errors: kUsage (this build or configuration has no such device), kCapacity, kIo.
+Result<std::vector<std::unique_ptr<Device>>> open(const program::Program& program, DeviceKind kind,
+                                                  const DeviceOptions& options, int count = 1);
+
+/// Unpadded multiply-accumulates of one image.
+std::int64_t macs(const program::Program& program);
+
+}  // namespace espalier::runtime

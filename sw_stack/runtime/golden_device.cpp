@@ -1,0 +1,53 @@
+#include "runtime/devices.hpp"
+
+namespace espalier::runtime {
+namespace {
+
+class GoldenDevice final : public Device {
+ public:
+  GoldenDevice(const program::Program& program, const DeviceOptions& options,
+               std::shared_ptr<const golden::Runner> runner)
+      : program_(program), keep_(options.keep_tensors), runner_(std::move(runner)) {}
+
+  [[nodiscard]] std::size_t batch() const override { return keep_ ? 1 : 8; }
+
+  Result<std::vector<Execution>> run(std::span<const std::int8_t> images) override {
+    const ir::QuantGraph& graph = program_.graph;
+    const auto count_of = [&graph](int id) {
+      return static_cast<std::size_t>(graph.tensors[static_cast<std::size_t>(id)].shape.count());
+    };
+    const std::size_t in = count_of(graph.input), out = count_of(graph.output);
+    std::vector<Execution> list(images.size() / in);
+    if (!keep_) {
+      const std::vector<std::int8_t> outputs = runner_->run_batch(images, 1);
+      for (std::size_t i = 0; i < list.size(); ++i) {
+        const auto part = std::span(outputs).subspan(i * out, out);
+        list[i].output.assign(part.begin(), part.end());
+      }
+      return list;
+    }
+    for (std::size_t i = 0; i < list.size(); ++i) {
+      std::vector<golden::Tensor> tensors = runner_->run(images.subspan(i * in, in));
+      list[i].output = tensors[static_cast<std::size_t>(graph.output)];
+      for (const auto& placement : program_.placements) {
+        list[i].stored.push_back(
+            {placement.tensor, tensors[static_cast<std::size_t>(placement.tensor)]});
+      }
+    }
+    return list;
+  }
+
+ private:
+  const program::Program& program_;
+  bool keep_;
+  std::shared_ptr<const golden::Runner> runner_;
+};
+
+}  // namespace
+
+DevicePtr make_golden(const program::Program& program, const DeviceOptions& options,
+                      std::shared_ptr<const golden::Runner> runner) {
+  return std::make_unique<GoldenDevice>(program, options, std::move(runner));
+}
+
+}  // namespace espalier::runtime

@@ -1,0 +1,83 @@
+#include <algorithm>
+
+#include "iss/iss.hpp"
+#include "runtime/capture.hpp"
+#include "runtime/devices.hpp"
+
+namespace espalier::runtime {
+namespace {
+
+/// Bytes that a program moves: the simulator has no bus to count them on.
+Traffic count_traffic(const program::Program& program, std::span<const isa::Instruction> list) {
+  const auto lanes = static_cast<std::uint64_t>(program.machine().lanes);
+  Traffic traffic;
+  traffic.read = program.instructions.size();
+  for (const isa::Instruction& instruction : list) {
+    if (const auto* load = std::get_if<isa::Load>(&instruction)) {
+      traffic.read += std::uint64_t{load->x_words} * load->y_count * load->z_count * lanes;
+    } else if (const auto* store = std::get_if<isa::Store>(&instruction)) {
+      traffic.written += std::uint64_t{store->x_words} * store->y_count * store->z_count * lanes;
+    }
+  }
+  return traffic;
+}
+
+class IssDevice final : public Device {
+ public:
+  IssDevice(const program::Program& program, const DeviceOptions& options)
+      : program_(program),
+        options_{options.order_seed},
+        instructions_(program::decode_all(program)),
+        traffic_(count_traffic(program, instructions_)),
+        regions_{constant_region(program), std::vector<std::uint8_t>(program.activation_bytes),
+                 std::vector<std::uint8_t>(program.input_bytes),
+                 std::vector<std::uint8_t>(program.output_bytes)},
+        capture_(program, options.keep_tensors, [this](isa::Region region) {
+          return std::span<const std::uint8_t>(regions_[static_cast<std::size_t>(region)]);
+        }) {}
+
+  Result<std::vector<Execution>> run(std::span<const std::int8_t> images) override {
+    const ir::QuantGraph& graph = program_.graph;
+    const auto count = static_cast<std::size_t>(
+        graph.tensors[static_cast<std::size_t>(graph.input)].shape.count());
+    std::vector<Execution> list;
+    for (std::size_t at = 0; at + count <= images.size(); at += count) {
+      auto execution = run_one(images.subspan(at, count));
+      if (!execution) return execution.error();
+      list.push_back(std::move(execution).value());
+    }
+    return list;
+  }
+
+ private:
+  Result<Execution> run_one(std::span<const std::int8_t> image) {
+    std::ranges::fill(regions_[1], kPoison);
+    regions_[2] = program::pack_input(program_, image);
+    std::ranges::fill(regions_[3], kPoison);
+    capture_.start();
+    iss::Iss machine(program_.machine(), options_);
+    const Status status = machine.run(
+        instructions_, regions_,
+        [this](isa::Engine engine, std::uint64_t count) { capture_.retired(engine, count); });
+    if (!status) return status.error();
+    Execution execution;
+    capture_.finish(execution);
+    execution.traffic = traffic_;
+    return execution;
+  }
+
+  const program::Program& program_;
+  iss::Options options_;
+  std::vector<isa::Instruction> instructions_;
+  Traffic traffic_;
+  iss::Regions regions_;
+  Capture capture_;
+};
+
+}  // namespace
+
+DevicePtr make_iss(const program::Program& program, const DeviceOptions& options) {
+  return std::make_unique<IssDevice>(program, options);
+}
+
+}  // namespace espalier::runtime
