@@ -22,7 +22,7 @@ struct Options {
   std::uint64_t seed = 1000;
   std::uint64_t held_out_seed = 2000;
   std::uint64_t held_out = 10000;
-  std::uint64_t steps = 2000;
+  std::uint64_t steps = 3000;
   std::uint64_t batch = 64;
   double rate = 0.004;
   int threads = 1;
