@@ -48,14 +48,18 @@ class QuantBuilder {
   [[nodiscard]] ir::QuantGraph& graph() { return graph_; }
 
  private:
+  static std::string numbered(std::string name, std::size_t number) {
+    name += std::to_string(number);
+    return name;
+  }
   int tensor(ir::Shape s, ir::Quant q) {
-    graph_.tensors.push_back({std::string("t") + std::to_string(graph_.tensors.size()), s, q});
+    graph_.tensors.push_back({numbered("t", graph_.tensors.size()), s, q});
     return static_cast<int>(graph_.tensors.size()) - 1;
   }
   int node(std::vector<int> inputs, ir::Shape s, ir::Quant q, ir::QuantOp op) {
     graph_.output = tensor(s, q);
-    graph_.nodes.push_back({std::string("n") + std::to_string(graph_.nodes.size()),
-                            std::move(inputs), graph_.output, std::move(op)});
+    graph_.nodes.push_back(
+        {numbered("n", graph_.nodes.size()), std::move(inputs), graph_.output, std::move(op)});
     return graph_.output;
   }
 
