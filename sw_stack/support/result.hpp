@@ -45,7 +45,7 @@ class [[nodiscard]] Result {
   explicit operator bool() const { return ok(); }
   [[nodiscard]] T& value() & { return std::get<T>(state_); }
   [[nodiscard]] const T& value() const& { return std::get<T>(state_); }
-  [[nodiscard]] T&& value() && { return std::get<T>(std::move(state_)); }
+  [[nodiscard]] T value() && { return std::get<T>(std::move(state_)); }
   [[nodiscard]] const Diagnostic& error() const { return std::get<Diagnostic>(state_); }
   T& operator*() & { return value(); }
   const T& operator*() const& { return value(); }
