@@ -1,0 +1,89 @@
+# Verilated models of the RTL.
+
+find_package(verilator HINTS $ENV{VERILATOR_ROOT} /usr/share/verilator REQUIRED)
+find_package(ZLIB REQUIRED)
+find_program(ESPALIER_CLANGXX NAMES clang++ clang++-16 clang++-15 clang++-14)
+
+set(ESPALIER_RTL_DIR ${PROJECT_SOURCE_DIR}/rtl)
+
+# espalier_rtl_sources(out): every file of the RTL, packages first.
+function(espalier_rtl_sources out)
+  file(GLOB_RECURSE files CONFIGURE_DEPENDS ${ESPALIER_RTL_DIR}/*.sv)
+  set(packages ${files})
+  list(FILTER packages INCLUDE REGEX "_pkg\\.sv$")
+  list(FILTER files EXCLUDE REGEX "_pkg\\.sv$")
+  set(${out} ${packages} ${files} PARENT_SCOPE)
+endfunction()
+
+# espalier_verilate(target TOP module [SOURCES a.sv ...] [PARAMETERS Lanes=4 ...] [PREFIX Vname]
+#                   [PURPOSE fast|traced|asserting])
+# A static library with the C++ model of one top, class `V<target>` (or PREFIX). Without SOURCES the
+# top is found by its file name under rtl/; modules below it are always found by their file names.
+# fast: no assertions; traced: waves (FST), none in the array's elements; asserting: assertions.
+# verilate() runs while CMake configures, so generated SystemVerilog must exist by then.
+function(espalier_verilate target)
+  cmake_parse_arguments(ARG "" "TOP;PREFIX;PURPOSE" "SOURCES;PARAMETERS" ${ARGN})
+  if(NOT ARG_PREFIX)
+    set(ARG_PREFIX V${target})
+  endif()
+  if(NOT ARG_PURPOSE)
+    set(ARG_PURPOSE fast)
+  endif()
+  espalier_rtl_sources(all)
+  set(packages ${all})
+  list(FILTER packages INCLUDE REGEX "_pkg\\.sv$")
+  if(NOT ARG_SOURCES)
+    set(ARG_SOURCES ${all})
+    list(FILTER ARG_SOURCES INCLUDE REGEX "/${ARG_TOP}\\.sv$")
+    if(NOT ARG_SOURCES)
+      message(FATAL_ERROR "espalier_verilate: no file ${ARG_TOP}.sv under ${ESPALIER_RTL_DIR}")
+    endif()
+  endif()
+  list(REMOVE_ITEM packages ${ARG_SOURCES})
+
+  set(flags -O3 --x-assign fast --x-initial fast -Wno-fatal -Wno-lint -Wno-style
+    -I${ESPALIER_RTL_DIR}/common)
+  set(folders ${all})
+  list(TRANSFORM folders REPLACE "/[^/]*$" "")
+  list(REMOVE_DUPLICATES folders)
+  foreach(folder ${folders})
+    list(APPEND flags -y ${folder})
+  endforeach()
+  foreach(parameter ${ARG_PARAMETERS})
+    list(APPEND flags -G${parameter})
+  endforeach()
+
+  set(trace "")
+  if(ARG_PURPOSE STREQUAL fast)
+    set(optimize -O3)
+  elseif(ARG_PURPOSE STREQUAL traced)
+    set(optimize -O2)
+    set(trace TRACE_FST)
+    list(PREPEND ARG_SOURCES ${PROJECT_SOURCE_DIR}/cmake/trace.vlt)
+  elseif(ARG_PURPOSE STREQUAL asserting)
+    set(optimize -O2)
+    list(APPEND flags --assert -DESP_ASSERTIONS)
+  else()
+    message(FATAL_ERROR "espalier_verilate: PURPOSE is ${ARG_PURPOSE}; it may be fast, traced, asserting")
+  endif()
+
+  add_library(${target} STATIC)
+  verilate(${target} PREFIX ${ARG_PREFIX} TOP_MODULE ${ARG_TOP} SOURCES ${packages} ${ARG_SOURCES}
+    ${trace} VERILATOR_ARGS ${flags})
+  target_compile_options(${target} PRIVATE ${optimize} -march=native -w)
+  get_target_property(includes ${target} INTERFACE_INCLUDE_DIRECTORIES)
+  set_target_properties(${target} PROPERTIES INTERFACE_SYSTEM_INCLUDE_DIRECTORIES "${includes}")
+  if(ARG_PURPOSE STREQUAL traced)
+    target_link_libraries(${target} PUBLIC ZLIB::ZLIB)
+  endif()
+  target_link_libraries(${target} PUBLIC atomic)
+  # Clang's models run up to half as fast again as GCC's.
+  if(ESPALIER_CLANGXX AND NOT CMAKE_CXX_COMPILER_ID STREQUAL Clang)
+    set(cache env)
+    if(ESPALIER_CCACHE)
+      set(cache ${ESPALIER_CCACHE})
+    endif()
+    set_target_properties(${target} PROPERTIES CXX_COMPILER_LAUNCHER
+      "${PROJECT_SOURCE_DIR}/cmake/with_compiler.sh;${ESPALIER_CLANGXX};${cache}")
+  endif()
+endfunction()

@@ -1,0 +1,65 @@
+// A small first-in first-out buffer.
+//
+// Latency: a word is at the output one cycle after it was taken. Throughput: one word a cycle.
+// Handshake: valid / ready on both sides; ready_o does not depend on ready_i. `count_o` is the
+// number of words held. Reset and clear_i empty it; data are not reset.
+// Depth is a power of two, at least 2.
+
+`default_nettype none
+`include "esp_assert.svh"
+
+module esp_fifo #(
+  parameter int unsigned Width = 32,
+  parameter int unsigned Depth = 4,
+  localparam int unsigned AddrBits = $clog2(Depth)
+) (
+  input  wire logic              clk_i,
+  input  wire logic              rst_ni,
+  input  wire logic              clear_i,
+
+  input  wire logic              valid_i,
+  output logic                   ready_o,
+  input  wire logic [Width-1:0]  data_i,
+
+  output logic                   valid_o,
+  input  wire logic              ready_i,
+  output logic      [Width-1:0]  data_o,
+
+  output logic      [AddrBits:0] count_o
+);
+
+  if (Depth < 2 || (Depth & (Depth - 1)) != 0) begin : gen_depth_check
+    $error("esp_fifo: Depth must be a power of two, at least 2");
+  end
+
+  logic [Width-1:0] mem [Depth];
+  logic [AddrBits:0] wptr_q, rptr_q;
+
+  assign count_o = wptr_q - rptr_q;
+  assign ready_o = !count_o[AddrBits];
+  assign valid_o = wptr_q != rptr_q;
+  assign data_o = mem[rptr_q[AddrBits-1:0]];
+
+  always_ff @(posedge clk_i) begin
+    if (valid_i && ready_o) mem[wptr_q[AddrBits-1:0]] <= data_i;
+  end
+
+  always_ff @(posedge clk_i or negedge rst_ni) begin
+    if (!rst_ni) begin
+      wptr_q <= '0;
+      rptr_q <= '0;
+    end else if (clear_i) begin
+      wptr_q <= '0;
+      rptr_q <= '0;
+    end else begin
+      if (valid_i && ready_o) wptr_q <= wptr_q + 1'b1;
+      if (valid_o && ready_i) rptr_q <= rptr_q + 1'b1;
+    end
+  end
+
+  `ESP_ASSERT_STABLE(output_stable, clear_i, valid_o, ready_i, data_o)
+  `ESP_ASSERT(count_in_range, count_o <= (AddrBits+1)'(Depth))
+
+endmodule
+
+`default_nettype wire

@@ -1,0 +1,33 @@
+// A RAM with one write port and one read port, on one clock.
+//
+// Latency: rdata_o holds the word one cycle after re_i, until the next re_i. Throughput: one read
+// and one write a cycle. A read of the word being written in the same cycle gives the old one in
+// simulation; hardware may give anything, so callers avoid it. No reset: contents start undefined.
+// Infers block RAM (distributed where small).
+
+`default_nettype none
+
+module esp_ram_1r1w #(
+  parameter int unsigned Width = 32,
+  parameter int unsigned Depth = 128,
+  localparam int unsigned AddrBits = (Depth > 1) ? $clog2(Depth) : 1
+) (
+  input  wire logic                clk_i,
+  input  wire logic                we_i,
+  input  wire logic [AddrBits-1:0] waddr_i,
+  input  wire logic [Width-1:0]    wdata_i,
+  input  wire logic                re_i,
+  input  wire logic [AddrBits-1:0] raddr_i,
+  output logic      [Width-1:0]    rdata_o
+);
+
+  logic [Width-1:0] mem [Depth];
+
+  always_ff @(posedge clk_i) begin
+    if (we_i) mem[waddr_i] <= wdata_i;
+    if (re_i) rdata_o <= mem[raddr_i];
+  end
+
+endmodule
+
+`default_nettype wire
