@@ -1,0 +1,82 @@
+# Espalier's commands; `make` alone lists them. CMake and Ninja do the work, in build/.
+
+BUILD ?= build
+JOBS ?= $(shell nproc)
+CMAKE_FLAGS ?=
+WAVES := $(BUILD)/waves
+DEMO := $(BUILD)/demo
+MODEL := examples/shapes/shapes.onnx
+PIXELS := --mean 0.5,0.5,0.5 --std 0.25,0.25,0.25
+
+CONFIGURE = cmake -S . -B $(BUILD) -G Ninja $(CMAKE_FLAGS)
+# A build that exists keeps its options; a new one leaves the tests out, and their packages.
+CONFIGURE_DEMO = test -f $(BUILD)/build.ninja || $(CONFIGURE) -DBUILD_TESTING=OFF
+FORMATTED = git ls-files '*.cpp' '*.hpp' | grep -v /generated/
+
+.DEFAULT_GOAL := help
+.PHONY: help deps deps-build deps-lint verilate test test-long demo demo-tools waves lint format clean
+
+help: ## this list
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' Makefile | expand -t 16
+
+deps: ## install what is missing of the Debian packages that building and testing need
+	@cmake/install-packages.sh build test
+
+deps-build:
+	@cmake/install-packages.sh build
+
+deps-lint:
+	@cmake/install-packages.sh build lint
+
+verilate: deps ## build everything: the verilated machines, the tools, the tests
+	$(CONFIGURE) -DBUILD_TESTING=ON
+	cmake --build $(BUILD) -j$(JOBS)
+	@echo 'subdirs($(BUILD))' > CTestTestfile.cmake
+
+test: verilate ## build everything and run the tests
+	ctest --test-dir $(BUILD) --output-on-failure -j$(JOBS)
+
+test-long: verilate ## the tests again, with many more random cases
+	ESPALIER_LONG=1 ctest --test-dir $(BUILD) --output-on-failure -j$(JOBS) --timeout 7200
+
+demo-tools: deps-build
+	@$(CONFIGURE_DEMO)
+	cmake --build $(BUILD) -j$(JOBS) --target espalier shapes_draw
+
+demo: demo-tools ## compile a small network and run it on the verilated machine, checked bit for bit
+	@mkdir -p $(DEMO)
+	$(BUILD)/bin/shapes_draw --seed 2 --count 64 -o $(DEMO)/calibration.bin
+	$(BUILD)/bin/shapes_draw --seed 3 --count 20 -o $(DEMO)/test.bin \
+	  --classes $(DEMO)/classes.txt --sheet $(DEMO)/test.png
+	$(BUILD)/bin/espalier compile $(MODEL) -o $(DEMO)/shapes.espl \
+	  --calibrate $(DEMO)/calibration.bin --count 64 $(PIXELS)
+	$(BUILD)/bin/espalier run $(DEMO)/shapes.espl --device rtl --images $(DEMO)/test.bin \
+	  --count 20 --check --layers --wave $(DEMO)/shapes.fst
+	@echo
+	@echo 'The images:       $(DEMO)/test.png'
+	@echo 'The waveform:     $(DEMO)/shapes.fst'
+	@echo 'To look at it:    make waves, then gtkwave $(WAVES)/demo.gtkw'
+
+waves: demo-tools ## leave a waveform of the demo and its GTKWave view in build/waves
+	@mkdir -p $(WAVES)
+	$(BUILD)/bin/shapes_draw --seed 2 --count 64 -o $(WAVES)/calibration.bin
+	$(BUILD)/bin/shapes_draw --seed 3 --count 1 -o $(WAVES)/test.bin
+	$(BUILD)/bin/espalier compile $(MODEL) -o $(WAVES)/demo.espl \
+	  --calibrate $(WAVES)/calibration.bin --count 64 $(PIXELS)
+	$(BUILD)/bin/espalier run $(WAVES)/demo.espl --device rtl --images $(WAVES)/test.bin \
+	  --count 1 --check --wave $(WAVES)/demo.fst
+	cp tb/gtkwave/* $(WAVES)/
+	@echo
+	@echo 'The waveform and its view: gtkwave $(WAVES)/demo.gtkw'
+	@command -v gtkwave >/dev/null || echo 'GTKWave is the Debian package gtkwave.'
+
+lint: deps-lint ## check the RTL with Verilator, the generated files, the C++ format
+	python3 spec/generate.py --check
+	lint/run
+	$(FORMATTED) | xargs clang-format --dry-run --Werror
+
+format: deps-lint ## format the C++
+	$(FORMATTED) | xargs clang-format -i
+
+clean: ## remove what was built
+	rm -rf $(BUILD) CTestTestfile.cmake Testing
