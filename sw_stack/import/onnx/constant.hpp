@@ -1,0 +1,36 @@
+#pragma once
+// Constants of an ONNX model: initialisers, and what folds out of the chains that compute shapes.
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "support/result.hpp"
+
+namespace onnx {
+class TensorProto;
+}
+
+namespace espalier::import_ {
+
+/// A constant tensor, row-major. Every float type is held as fp32, every integer as int64.
+struct Constant {
+  std::vector<std::int64_t> dims;
+  bool is_float = true;
+  std::vector<float> floats;           ///< where is_float
+  std::vector<std::int64_t> integers;  ///< otherwise
+
+  [[nodiscard]] std::size_t count() const { return is_float ? floats.size() : integers.size(); }
+  [[nodiscard]] double at(std::size_t i) const {
+    return is_float ? static_cast<double>(floats[i]) : static_cast<double>(integers[i]);
+  }
+};
+
+/// Elements of these dimensions, or -1 where one is negative or the product passes 2^40.
+std::int64_t element_count(const std::vector<std::int64_t>& dims);
+
+/// Reads an initialiser; data outside the file must lie inside `folder`.
+/// Errors: kMalformed, kUnsupported (element type), kIo, kRange (a path that leaves the folder).
+Result<Constant> decode_constant(const onnx::TensorProto& proto, const std::string& folder);
+
+}  // namespace espalier::import_

@@ -1,0 +1,290 @@
+#include "import/onnx/onnx.hpp"
+
+#include <fmt/format.h>
+#include <google/protobuf/io/coded_stream.h>
+#include <google/protobuf/io/zero_copy_stream_impl_lite.h>
+
+#include <set>
+
+#include "import/onnx/context.hpp"
+
+namespace espalier::import_ {
+namespace {
+
+const std::map<std::string, Handler>& handlers() {
+  static const std::map<std::string, Handler> kHandlers = {
+      {"Add", import_add},
+      {"AveragePool", import_average_pool},
+      {"BatchNormalization", import_batch_norm},
+      {"Cast", import_identity},
+      {"Clip", import_clip},
+      {"Concat", import_concat},
+      {"Constant", import_constant},
+      {"Conv", import_conv},
+      {"Div", import_div},
+      {"Dropout", import_identity},
+      {"Flatten", import_flatten},
+      {"Gemm", import_gemm},
+      {"GlobalAveragePool", import_global_pool},
+      {"GlobalMaxPool", import_global_pool},
+      {"Identity", import_identity},
+      {"LogSoftmax", import_softmax},
+      {"MatMul", import_matmul},
+      {"Max", import_max},
+      {"MaxPool", import_max_pool},
+      {"Min", import_min},
+      {"Mul", import_mul},
+      {"Neg", import_neg},
+      {"Pad", import_pad},
+      {"ReduceMax", import_reduce_mean},
+      {"ReduceMean", import_reduce_mean},
+      {"Relu", import_relu},
+      {"Reshape", import_reshape},
+      {"Shape", import_shape},
+      {"Slice", import_slice},
+      {"Softmax", import_softmax},
+      {"Split", import_split},
+      {"Squeeze", import_squeeze},
+      {"Sub", import_sub},
+      {"Sum", import_sum},
+      {"Transpose", import_transpose},
+      {"Unsqueeze", import_unsqueeze},
+  };
+  return kHandlers;
+}
+
+/// One import of one graph.
+class Importer {
+ public:
+  Importer(const onnx::ModelProto& model, std::string folder) : graph_(model.graph()) {
+    context_.folder = std::move(folder);
+    for (const auto& opset : model.opset_import()) {
+      if (opset.domain().empty() || opset.domain() == "ai.onnx") {
+        context_.opset = static_cast<int>(opset.version());
+      }
+    }
+  }
+
+  Result<ir::FloatGraph> run(const std::string& name);
+
+ private:
+  Status read_initialisers();
+  Status find_live();
+  Status read_input();
+  Status read_output();
+  Status import_node(int index);
+  [[nodiscard]] bool input_is_nhwc() const;
+
+  const onnx::GraphProto& graph_;
+  Context context_;
+  std::vector<bool> live_;
+  std::string input_name_;
+};
+
+std::string node_name(const onnx::NodeProto& node) {
+  if (!node.name().empty()) return node.name();
+  for (const std::string& output : node.output()) {
+    if (!output.empty()) return output;
+  }
+  return {};
+}
+
+/// Marks the nodes that the output depends on.
+Status Importer::find_live() {
+  if (graph_.output_size() != 1) {
+    return fail(ErrorCode::kUnsupported,
+                fmt::format("model has {} outputs; 1 is supported", graph_.output_size()));
+  }
+  std::map<std::string, int> producer;
+  for (int i = 0; i < graph_.node_size(); ++i) {
+    for (const std::string& output : graph_.node(i).output()) {
+      if (!output.empty() && !producer.emplace(output, i).second) {
+        return fail(ErrorCode::kMalformed, fmt::format("value '{}' is made twice", output),
+                    "node '" + node_name(graph_.node(i)) + "'");
+      }
+    }
+  }
+  live_.assign(static_cast<std::size_t>(graph_.node_size()), false);
+  std::vector<std::string> open = {graph_.output(0).name()};
+  while (!open.empty()) {
+    const auto found = producer.find(open.back());
+    open.pop_back();
+    if (found == producer.end() || live_[static_cast<std::size_t>(found->second)]) continue;
+    live_[static_cast<std::size_t>(found->second)] = true;
+    for (const std::string& input : graph_.node(found->second).input()) {
+      if (!input.empty()) open.push_back(input);
+    }
+  }
+  return {};
+}
+
+Status Importer::read_initialisers() {
+  std::set<std::string> wanted;
+  for (int i = 0; i < graph_.node_size(); ++i) {
+    if (!live_[static_cast<std::size_t>(i)]) continue;
+    wanted.insert(graph_.node(i).input().begin(), graph_.node(i).input().end());
+  }
+  for (const onnx::TensorProto& tensor : graph_.initializer()) {
+    if (wanted.count(tensor.name()) == 0) continue;
+    auto constant = decode_constant(tensor, context_.folder);
+    if (!constant) return constant.error();
+    context_.values.insert_or_assign(tensor.name(),
+                                     std::make_shared<const Constant>(std::move(constant.value())));
+  }
+  return {};
+}
+
+/// Whether the first layout change on the way from the input turns NHWC into NCHW.
+bool Importer::input_is_nhwc() const {
+  static const std::set<std::string> kPassed = {"Identity", "Cast", "Sub",  "Add",    "Mul",
+                                                "Div",      "Pad",  "Clip", "Dropout"};
+  std::set<std::string> same = {input_name_};
+  for (const auto& node : graph_.node()) {
+    if (node.input_size() == 0 || node.output_size() == 0) continue;
+    const bool reads =
+        same.count(node.input(0)) != 0 || (node.input_size() > 1 && same.count(node.input(1)) != 0);
+    if (!reads) continue;
+    if (kPassed.count(node.op_type()) != 0) same.insert(node.output(0));
+    if (node.op_type() != "Transpose") continue;
+    const OnnxNode transpose(node, "");
+    if (transpose.integers("perm") == std::vector<std::int64_t>{0, 3, 1, 2}) return true;
+  }
+  return false;
+}
+
+Status Importer::read_input() {
+  std::set<std::string> initialised;
+  for (const auto& tensor : graph_.initializer()) initialised.insert(tensor.name());
+  const onnx::ValueInfoProto* input = nullptr;
+  int count = 0;
+  for (const auto& candidate : graph_.input()) {
+    if (initialised.count(candidate.name()) != 0) continue;
+    input = &candidate;
+    ++count;
+  }
+  if (count != 1) {
+    return fail(ErrorCode::kUnsupported,
+                fmt::format("model has {} inputs beside its weights; 1 is supported", count));
+  }
+  input_name_ = input->name();
+  const std::string place = "input '" + input_name_ + "'";
+  const auto& type = input->type().tensor_type();
+  if (!input->type().has_tensor_type() || !type.has_shape()) {
+    return fail(ErrorCode::kUnsupported, "has no shape", place);
+  }
+  std::vector<std::int64_t> dims;
+  for (int i = 0; i < type.shape().dim_size(); ++i) {
+    const auto& dim = type.shape().dim(i);
+    const bool known = dim.has_dim_value() && dim.dim_value() > 0;
+    const bool is_batch = i == 0 && type.shape().dim_size() != 3;
+    if (!known && !is_batch) {
+      return fail(ErrorCode::kUnsupported,
+                  fmt::format("dimension {} is '{}'; only the batch may be open", i,
+                              dim.has_dim_param() ? dim.dim_param() : "unknown"),
+                  place);
+    }
+    dims.push_back(known ? dim.dim_value() : 1);
+  }
+  if (dims.size() < 2 || dims.size() > 4) {
+    return fail(ErrorCode::kUnsupported,
+                fmt::format("is {}; 2, 3 or 4 dimensions are supported", dims_text(dims)), place);
+  }
+  using enum Axis;
+  View view = dims.size() == 4   ? (input_is_nhwc() ? View{{kBatch}, {kRow}, {kColumn}, {kChannel}}
+                                                    : View{{kBatch}, {kChannel}, {kRow}, {kColumn}})
+              : dims.size() == 3 ? View{{kChannel}, {kRow}, {kColumn}}
+                                 : View{{kBatch}, {kChannel}};
+  std::int64_t extents[4] = {1, 1, 1, 1};
+  for (std::size_t i = 0; i < dims.size(); ++i) {
+    extents[static_cast<std::size_t>(view[i][0])] = dims[i];
+  }
+  if (extents[0] > kMaxExtent) {
+    return fail(ErrorCode::kRange,
+                fmt::format("batch is {}; the limit is {}", extents[0], kMaxExtent), place);
+  }
+  const auto shape = checked_shape(extents[1], extents[2], extents[3]);
+  if (!shape) return fail(shape.error().code, shape.error().message, place);
+  context_.batch = static_cast<int>(extents[0]);
+  context_.work.input = context_.work.add_tensor(input_name_, *shape);
+  const int tensor = context_.work.input;
+  context_.values.insert_or_assign(input_name_,
+                                   Activation{tensor, context_.normalised(tensor, view)});
+  return {};
+}
+
+Status Importer::import_node(int index) {
+  const onnx::NodeProto& proto = graph_.node(index);
+  const OnnxNode node(proto, node_name(proto));
+  if (!proto.domain().empty() && proto.domain() != "ai.onnx") {
+    return node.unsupported(
+        fmt::format("operator of domain '{}' is not supported", proto.domain()));
+  }
+  bool constant = proto.input_size() > 0;
+  for (const std::string& input : proto.input()) {
+    const auto found = context_.values.find(input);
+    if (!input.empty() &&
+        (found == context_.values.end() || std::holds_alternative<Activation>(found->second))) {
+      constant = false;
+    }
+  }
+  if (constant && folds_constants(proto.op_type())) return fold_constant(context_, node);
+  const auto handler = handlers().find(proto.op_type());
+  if (handler == handlers().end()) return node.unsupported("operator is not supported");
+  return handler->second(context_, node);
+}
+
+Status Importer::read_output() {
+  const std::string& name = graph_.output(0).name();
+  const std::string place = "output '" + name + "'";
+  const auto found = context_.values.find(name);
+  if (found == context_.values.end()) {
+    return fail(ErrorCode::kMalformed, "no node makes it", place);
+  }
+  const auto* value = std::get_if<Activation>(&found->second);
+  if (value == nullptr) return fail(ErrorCode::kUnsupported, "does not depend on the input", place);
+  context_.work.output = value->tensor;
+  if (context_.log_softmax < 0) return {};
+  bool last = context_.log_softmax == value->tensor;
+  for (const WorkNode& node : context_.work.nodes()) {
+    for (const int input : node.inputs) last = last && input != context_.log_softmax;
+  }
+  if (last) return {};
+  return fail(ErrorCode::kUnsupported, "LogSoftmax is supported as the last operator only", place);
+}
+
+Result<ir::FloatGraph> Importer::run(const std::string& name) {
+  if (context_.opset < 1 || context_.opset > 64) {
+    return fail(ErrorCode::kUnsupported, fmt::format("opset is {}", context_.opset));
+  }
+  if (const Status status = find_live(); !status) return status.error();
+  if (const Status status = read_initialisers(); !status) return status.error();
+  if (const Status status = read_input(); !status) return status.error();
+  for (int i = 0; i < graph_.node_size(); ++i) {
+    if (!live_[static_cast<std::size_t>(i)]) continue;
+    if (const Status status = import_node(i); !status) return status.error();
+  }
+  if (const Status status = read_output(); !status) return status.error();
+  return std::move(context_.work).finish(name);
+}
+
+}  // namespace
+
+Result<ir::FloatGraph> parse_onnx(std::string_view bytes, const std::string& folder,
+                                  const std::string& name) {
+  constexpr std::size_t kMaxBytes = 0x7FFFFFFF;
+  if (bytes.size() > kMaxBytes) {
+    return fail(ErrorCode::kRange,
+                fmt::format("model has {} bytes; the limit is {}", bytes.size(), kMaxBytes));
+  }
+  onnx::ModelProto model;
+  google::protobuf::io::ArrayInputStream stream(bytes.data(), static_cast<int>(bytes.size()));
+  google::protobuf::io::CodedInputStream coded(&stream);
+  coded.SetTotalBytesLimit(static_cast<int>(kMaxBytes));
+  if (!model.ParseFromCodedStream(&coded) || !coded.ConsumedEntireMessage()) {
+    return fail(ErrorCode::kMalformed, "is not an ONNX model");
+  }
+  if (!model.has_graph()) return fail(ErrorCode::kMalformed, "the model has no graph");
+  return Importer(model, folder).run(name);
+}
+
+}  // namespace espalier::import_

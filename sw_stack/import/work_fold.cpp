@@ -1,0 +1,274 @@
+// The passes of WorkGraph: what folds into neighbours, and what becomes a convolution.
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "import/work_graph.hpp"
+
+namespace espalier::import_ {
+namespace {
+
+Stride compose(const Stride& first, const Stride& second) {
+  return {first.first + first.step * second.first, first.step * second.step, second.count};
+}
+
+/// The kernel extent and the tap that pick the positions of `stride` out of `size` pixels.
+std::pair<int, int> crop_kernel(const Stride& stride, int size) {
+  return {std::max(stride.first + 1, size - stride.count * stride.step + 1), stride.first};
+}
+
+bool padded(const ir::Window& w) {
+  return w.pad_top != 0 || w.pad_left != 0 || w.pad_bottom != 0 || w.pad_right != 0;
+}
+
+std::vector<int> iota(int count) {
+  std::vector<int> values(static_cast<std::size_t>(count));
+  for (int i = 0; i < count; ++i) values[i] = i;
+  return values;
+}
+
+/// conv(x) * scale + shift, per output channel.
+void scale_outputs(ir::FloatConv& conv, const Affine& affine) {
+  const std::size_t row = conv.weights.size() / static_cast<std::size_t>(conv.out_channels);
+  for (std::size_t n = 0; n < conv.bias.size(); ++n) {
+    for (std::size_t k = 0; k < row; ++k) conv.weights[n * row + k] *= affine.scale[n];
+    conv.bias[n] = conv.bias[n] * affine.scale[n] + affine.shift[n];
+  }
+}
+
+/// conv(scale * x + shift), per input channel; exact where the convolution has no padding.
+void scale_inputs(ir::FloatConv& conv, const Affine& affine) {
+  const std::size_t channels = affine.scale.size();
+  const std::size_t row = conv.weights.size() / static_cast<std::size_t>(conv.out_channels);
+  for (std::size_t n = 0; n < conv.bias.size(); ++n) {
+    double shift = 0;
+    for (std::size_t k = 0; k < row; ++k) {
+      float& weight = conv.weights[n * row + k];
+      shift += static_cast<double>(weight) * affine.shift[k % channels];
+      weight *= affine.scale[k % channels];
+    }
+    conv.bias[n] += static_cast<float>(shift);
+  }
+}
+
+}  // namespace
+
+bool windows_hold_pixels(int outputs, int kernel, int stride, int dilation, int pad_before,
+                         int size) {
+  for (int o = 0; o < outputs; ++o) {
+    const std::int64_t start = std::int64_t{o} * stride - pad_before;
+    std::int64_t at = start;
+    if (at < 0) at += (-at + dilation - 1) / dilation * dilation;
+    if (at >= size || at > start + std::int64_t{dilation} * (kernel - 1)) return false;
+  }
+  return true;
+}
+
+Result<ir::FloatConv> selection_conv(const std::vector<int>& source, int channels,
+                                     const std::vector<float>& gain, std::vector<float> bias,
+                                     const ir::Window& window, int row, int column) {
+  const std::int64_t per_output = std::int64_t{window.kh} * window.kw * channels;
+  const std::int64_t count = per_output * static_cast<std::int64_t>(source.size());
+  if (per_output > kMaxExpandedWeights || count > kMaxExpandedWeights) {
+    return fail(ErrorCode::kUnsupported,
+                fmt::format("needs a convolution of {} weights in its place; the limit is {}",
+                            count, kMaxExpandedWeights));
+  }
+  ir::FloatConv conv;
+  conv.window = window;
+  conv.out_channels = static_cast<int>(source.size());
+  conv.bias = std::move(bias);
+  conv.bias.resize(source.size(), 0.0F);
+  conv.weights.assign(static_cast<std::size_t>(count), 0.0F);
+  for (std::size_t n = 0; n < source.size(); ++n) {
+    if (source[n] < 0) continue;
+    const std::int64_t at = (std::int64_t{row} * window.kw + column) * channels + source[n];
+    conv.weights[n * static_cast<std::size_t>(per_output) + static_cast<std::size_t>(at)] =
+        gain.empty() ? 1.0F : gain[n];
+  }
+  return conv;
+}
+
+void WorkGraph::merge_selects() {
+  for (WorkNode& node : nodes_) {
+    auto* second = std::get_if<Select>(&node.op);
+    if (node.dead || second == nullptr) continue;
+    const int from = producer_[node.inputs[0]];
+    if (from < 0 || !sole_consumer(node.inputs[0])) continue;
+    const auto* first = std::get_if<Select>(&nodes_[from].op);
+    if (first == nullptr) continue;
+    for (int& source : second->source) source = source < 0 ? -1 : first->source[source];
+    second->rows = compose(first->rows, second->rows);
+    second->columns = compose(first->columns, second->columns);
+    node.inputs = nodes_[from].inputs;
+    nodes_[from].dead = true;
+    std::replace(consumers_[node.inputs[0]].begin(), consumers_[node.inputs[0]].end(), from,
+                 static_cast<int>(&node - nodes_.data()));
+  }
+}
+
+bool WorkGraph::border_fits(const Border& border, int tensor, bool not_negative) const {
+  if (tensor == output || consumers_[tensor].empty()) return false;
+  const ir::Shape& padded_shape = tensors_[tensor].shape;
+  const int h = padded_shape.h - border.top - border.bottom;
+  const int w = padded_shape.w - border.left - border.right;
+  return std::all_of(consumers_[tensor].begin(), consumers_[tensor].end(), [&](int index) {
+    const WorkNode& node = nodes_[index];
+    if (std::holds_alternative<ir::FloatConv>(node.op)) return border.value == 0;
+    const auto* pool = std::get_if<ir::FloatPool>(&node.op);
+    if (pool == nullptr) return false;
+    const ir::Window& win = pool->window;
+    if (pool->kind == ir::PoolKind::kAverage) {
+      return border.value == 0 && (pool->count_include_pad || !padded(win));
+    }
+    // Lowest values never win; zeros never win where a pixel, which is not negative, is in sight.
+    if (border.value != 0 && border.value > std::numeric_limits<float>::lowest()) return false;
+    if (border.value == 0 && (!not_negative || padded(win))) return false;
+    const ir::Shape& out = tensors_[node.output].shape;
+    return windows_hold_pixels(out.h, win.kh, win.stride_h, win.dilation_h,
+                               win.pad_top + border.top, h) &&
+           windows_hold_pixels(out.w, win.kw, win.stride_w, win.dilation_w,
+                               win.pad_left + border.left, w);
+  });
+}
+
+void WorkGraph::merge_borders() {
+  std::vector<bool> not_negative(tensors_.size(), false);
+  for (WorkNode& node : nodes_) {
+    if (node.dead) continue;
+    const auto of_input = [&](int tensor) { return not_negative[tensor]; };
+    const bool inputs_are = std::all_of(node.inputs.begin(), node.inputs.end(), of_input);
+    if (const auto* clamp = std::get_if<ir::FloatClamp>(&node.op)) {
+      not_negative[node.output] = clamp->lo >= 0;
+    } else if (const auto* border = std::get_if<Border>(&node.op)) {
+      not_negative[node.output] = inputs_are && border->value >= 0;
+    } else {
+      not_negative[node.output] = inputs_are && !std::holds_alternative<ir::FloatConv>(node.op) &&
+                                  !std::holds_alternative<Affine>(node.op);
+    }
+  }
+  for (std::size_t i = 0; i < nodes_.size(); ++i) {
+    WorkNode& node = nodes_[i];
+    const auto* border = std::get_if<Border>(&node.op);
+    if (node.dead || border == nullptr) continue;
+    const int from = node.inputs[0];
+    if (!border_fits(*border, node.output, not_negative[from])) continue;
+    for (const int index : consumers_[node.output]) {
+      WorkNode& consumer = nodes_[index];
+      auto* pool = std::get_if<ir::FloatPool>(&consumer.op);
+      ir::Window& window = pool ? pool->window : std::get<ir::FloatConv>(consumer.op).window;
+      window.pad_top += border->top;
+      window.pad_left += border->left;
+      window.pad_bottom += border->bottom;
+      window.pad_right += border->right;
+      if (pool != nullptr && pool->kind == ir::PoolKind::kAverage) pool->count_include_pad = true;
+      consumer.inputs[0] = from;
+      consumers_[from].push_back(index);
+    }
+    node.dead = true;
+    std::erase(consumers_[from], static_cast<int>(i));
+  }
+}
+
+Status WorkGraph::lower_selects() {
+  for (WorkNode& node : nodes_) {
+    const auto* select = std::get_if<Select>(&node.op);
+    if (node.dead || select == nullptr) continue;
+    const ir::Shape& in = tensors_[node.inputs[0]].shape;
+    const auto [kh, row] = crop_kernel(select->rows, in.h);
+    const auto [kw, column] = crop_kernel(select->columns, in.w);
+    ir::Window window;
+    window.kh = kh;
+    window.kw = kw;
+    window.stride_h = select->rows.step;
+    window.stride_w = select->columns.step;
+    auto conv = selection_conv(select->source, in.c, {}, {}, window, row, column);
+    if (!conv) return fail(conv.error().code, conv.error().message, "node '" + node.name + "'");
+    node.op = std::move(conv.value());
+  }
+  return {};
+}
+
+Status WorkGraph::lower_borders() {
+  for (WorkNode& node : nodes_) {
+    const auto* border = std::get_if<Border>(&node.op);
+    if (node.dead || border == nullptr) continue;
+    if (border->value != 0) {  // importers split others into a shift, a border of 0 and a shift
+      return fail(ErrorCode::kUnsupported,
+                  fmt::format("pads with {}; nothing after it can take that", border->value),
+                  "node '" + node.name + "'");
+    }
+    const ir::Shape& in = tensors_[node.inputs[0]].shape;
+    ir::Window window;
+    window.pad_top = border->top;
+    window.pad_left = border->left;
+    window.pad_bottom = border->bottom;
+    window.pad_right = border->right;
+    auto conv = selection_conv(iota(in.c), in.c, {}, {}, window, 0, 0);
+    if (!conv) return fail(conv.error().code, conv.error().message, "node '" + node.name + "'");
+    node.op = std::move(conv.value());
+  }
+  return {};
+}
+
+void WorkGraph::fold_affines_back() {
+  for (WorkNode& node : nodes_) {
+    const auto* affine = std::get_if<Affine>(&node.op);
+    if (node.dead || affine == nullptr) continue;
+    const int tensor = node.inputs[0];
+    const int from = producer_[tensor];
+    if (from < 0 || !sole_consumer(tensor)) continue;
+    if (auto* conv = std::get_if<ir::FloatConv>(&nodes_[from].op)) {
+      scale_outputs(*conv, *affine);
+    } else if (auto* before = std::get_if<Affine>(&nodes_[from].op)) {
+      for (std::size_t c = 0; c < before->scale.size(); ++c) {
+        before->scale[c] *= affine->scale[c];
+        before->shift[c] = before->shift[c] * affine->scale[c] + affine->shift[c];
+      }
+    } else {
+      continue;
+    }
+    nodes_[from].output = node.output;
+    producer_[node.output] = from;
+    node.dead = true;
+  }
+}
+
+void WorkGraph::fold_affines_forward() {
+  for (WorkNode& node : nodes_) {
+    const auto* affine = std::get_if<Affine>(&node.op);
+    if (node.dead || affine == nullptr || node.output == output) continue;
+    const bool shifts = std::any_of(affine->shift.begin(), affine->shift.end(),
+                                    [](float shift) { return shift != 0; });
+    const auto takes = [&](int index) {
+      const auto* conv = std::get_if<ir::FloatConv>(&nodes_[index].op);
+      return conv != nullptr && !(shifts && padded(conv->window));
+    };
+    const std::vector<int>& users = consumers_[node.output];
+    if (users.empty() || !std::all_of(users.begin(), users.end(), takes)) continue;
+    const int from = node.inputs[0];
+    std::erase(consumers_[from], static_cast<int>(&node - nodes_.data()));
+    for (const int index : users) {
+      scale_inputs(std::get<ir::FloatConv>(nodes_[index].op), *affine);
+      nodes_[index].inputs[0] = from;
+      consumers_[from].push_back(index);
+    }
+    node.dead = true;
+  }
+}
+
+Status WorkGraph::lower_affines() {
+  for (WorkNode& node : nodes_) {
+    const auto* affine = std::get_if<Affine>(&node.op);
+    if (node.dead || affine == nullptr) continue;
+    const int channels = tensors_[node.inputs[0]].shape.c;
+    auto conv = selection_conv(iota(channels), channels, affine->scale, affine->shift, {}, 0, 0);
+    if (!conv) return fail(conv.error().code, conv.error().message, "node '" + node.name + "'");
+    node.op = std::move(conv.value());
+  }
+  return {};
+}
+
+}  // namespace espalier::import_
