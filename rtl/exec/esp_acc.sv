@@ -1,0 +1,143 @@
+// Accumulators: two halves of AccWords words of Lanes int32, written as the array's sums come, skewed
+// by one cycle a pair of columns, and read by post a whole word at a time.
+//
+// A token (valid_i, overwrite_i, half_i, done_i, addr_i) enters with its activation word at the
+// array's input; Lanes + 1 enabled cycles later pair 0 reads its accumulators, one cycle later adds
+// the array's sum and writes; pair j follows j cycles later. The same word may come again after three
+// cycles or more (passes last at least Lanes >= 4), so nothing is forwarded. done_o is a pulse in the
+// cycle of the last pair's write of a token with done_i; all words of the half can be read from the
+// next cycle on.
+// Post: ren_i, rhalf_i, raddr_i, data one cycle later, on a half that is not being written.
+// Each half of a pair of columns is a RAM of AccWords x 64 with one read and one write port.
+// Reset and clear_i drop the tokens under way. Numbers: sums SumBits signed, accumulators int32; they
+// cannot overflow where the compiler keeps K * 32,640 + |bias| below 2^31.
+// Implements docs/machine.md, section 3 (accumulators).
+
+`default_nettype none
+`include "esp_assert.svh"
+
+module esp_acc #(
+  parameter int unsigned Lanes    = 4,
+  parameter int unsigned AccWords = 128,
+  localparam int unsigned SumBits = 16 + $clog2(Lanes),
+  localparam int unsigned AccBits = $clog2(AccWords)
+) (
+  input  wire logic                     clk_i,
+  input  wire logic                     rst_ni,
+  input  wire logic                     clear_i,
+  input  wire logic                     en_i,
+
+  input  wire logic                     valid_i,
+  input  wire logic                     overwrite_i,
+  input  wire logic                     half_i,
+  input  wire logic                     done_i,
+  input  wire logic [AccBits-1:0]       addr_i,
+  input  wire logic [Lanes*SumBits-1:0] sums_i,
+  output logic                          done_o,
+
+  input  wire logic                     ren_i,
+  input  wire logic                     rhalf_i,
+  input  wire logic [AccBits-1:0]       raddr_i,
+  output logic      [32*Lanes-1:0]      rdata_o
+);
+
+  localparam int unsigned PAIRS = Lanes / 2;
+  localparam int unsigned DELAY = Lanes + 1;  // token to pair 0's read
+  localparam int unsigned STAGES = DELAY + PAIRS;
+  localparam int unsigned TOKEN_BITS = AccBits + 3;
+  localparam int unsigned SLOT_BITS = $clog2(DELAY + 1);
+
+  // Presence of tokens: bit DELAY - 1 + j at pair j's read, DELAY + j at its write.
+  logic [STAGES-1:0] valid_q;
+
+  always_ff @(posedge clk_i or negedge rst_ni) begin
+    if (!rst_ni) valid_q <= '0;
+    else if (clear_i) valid_q <= '0;
+    else if (en_i) valid_q <= {valid_q[STAGES-2:0], valid_i};
+  end
+
+  // Their contents: through a small RAM up to pair 0's read, then a register a pair.
+  logic [TOKEN_BITS-1:0] delay [2**SLOT_BITS];
+  logic [SLOT_BITS-1:0]  slot_q;
+
+  always_ff @(posedge clk_i or negedge rst_ni) begin
+    if (!rst_ni) slot_q <= '0;
+    else if (en_i) slot_q <= slot_q + 1'b1;
+  end
+
+  always_ff @(posedge clk_i) begin
+    if (en_i) delay[slot_q] <= {done_i, overwrite_i, half_i, addr_i};
+  end
+
+  logic rhalf_q;
+  always_ff @(posedge clk_i) begin
+    if (ren_i) rhalf_q <= rhalf_i;
+  end
+
+  for (genvar j = 0; j <= PAIRS; j++) begin : gen_token
+    logic [TOKEN_BITS-1:0] token;
+    if (j == 0) begin : gen_head
+      assign token = delay[slot_q - SLOT_BITS'(DELAY)];
+    end else begin : gen_shift
+      always_ff @(posedge clk_i) begin
+        if (en_i) token <= gen_token[j-1].token;
+      end
+    end
+  end
+
+  assign done_o = en_i && valid_q[STAGES-1] && gen_token[PAIRS].token[AccBits+2];
+
+  for (genvar j = 0; j < PAIRS; j++) begin : gen_pair
+    logic                      reading, writing, read_half, write_half, overwrite;
+    logic [AccBits-1:0]        read_addr, write_addr;
+    logic signed [SumBits-1:0] sum0, sum1;
+    logic [63:0]               read0, read1, old, sum;
+
+    assign reading = en_i && valid_q[DELAY-1+j];
+    assign read_half = gen_token[j].token[AccBits];
+    assign read_addr = gen_token[j].token[AccBits-1:0];
+    assign writing = en_i && valid_q[DELAY+j];
+    assign write_half = gen_token[j+1].token[AccBits];
+    assign write_addr = gen_token[j+1].token[AccBits-1:0];
+    assign overwrite = gen_token[j+1].token[AccBits+1];
+
+    assign sum0 = sums_i[2*j*SumBits+:SumBits];
+    assign sum1 = sums_i[(2*j+1)*SumBits+:SumBits];
+    assign old = overwrite ? '0 : write_half ? read1 : read0;
+    assign sum = {old[63:32] + 32'(sum1), old[31:0] + 32'(sum0)};
+
+    esp_ram_1r1w #(
+      .Width(64),
+      .Depth(AccWords)
+    ) u_half0 (
+      .clk_i  (clk_i),
+      .we_i   (writing && !write_half),
+      .waddr_i(write_addr),
+      .wdata_i(sum),
+      .re_i   ((reading && !read_half) || (ren_i && !rhalf_i)),
+      .raddr_i((ren_i && !rhalf_i) ? raddr_i : read_addr),
+      .rdata_o(read0)
+    );
+
+    esp_ram_1r1w #(
+      .Width(64),
+      .Depth(AccWords)
+    ) u_half1 (
+      .clk_i  (clk_i),
+      .we_i   (writing && write_half),
+      .waddr_i(write_addr),
+      .wdata_i(sum),
+      .re_i   ((reading && read_half) || (ren_i && rhalf_i)),
+      .raddr_i((ren_i && rhalf_i) ? raddr_i : read_addr),
+      .rdata_o(read1)
+    );
+
+    assign rdata_o[64*j+:64] = rhalf_q ? read1 : read0;
+  end
+
+  `ESP_ASSERT(post_reads_its_half,
+      !(ren_i && valid_q[DELAY-1] && en_i) || gen_token[0].token[AccBits] != rhalf_i)
+
+endmodule
+
+`default_nettype wire

@@ -1,0 +1,163 @@
+// The systolic array: Lanes rows (input channels) by Lanes columns (output channels) of weights.
+//
+// Activations: a word of Lanes bytes enters at act_data_i with its flags; row k sees byte k after k
+// cycles, as x - zx, or 0 where act_present_i is clear. Pair j of row k works at cycle k + j. The sum
+// of columns 2j and 2j+1 for a word that enters in cycle t stands at sums_o in cycle t + Lanes + 2 + j,
+// SumBits a column, signed. Everything on this side moves with en_i only.
+//
+// Weights: the Lanes words of a tile (one a column, byte k for row k) enter at wgt_data_i in
+// consecutive cycles, the first with wgt_first_i; row k, column n is captured by its shadow k + n
+// cycles after that. act_swap_i, with the first word of a pass, makes the shadows active, pair by
+// pair as that word comes by. A tile may enter from the cycle after the previous tile's swap on, and may
+// be swapped from Lanes/2 + 1 cycles after its first word on: passes of Lanes cycles need no gap.
+//
+// Reset and clear_i stop the swaps and captures under way; data are not reset.
+// Implements docs/machine.md, section 5 (the array).
+
+`default_nettype none
+`include "esp_assert.svh"
+
+module esp_array #(
+  parameter int unsigned Lanes   = 4,
+  parameter bit          Packed  = 1'b0,
+  localparam int unsigned SumBits = 16 + $clog2(Lanes)
+) (
+  input  wire logic                     clk_i,
+  input  wire logic                     rst_ni,
+  input  wire logic                     clear_i,
+  input  wire logic                     en_i,
+
+  input  wire logic                     act_swap_i,
+  input  wire logic                     act_present_i,
+  input  wire logic [7:0]               act_zx_i,
+  input  wire logic [8*Lanes-1:0]       act_data_i,
+
+  input  wire logic                     wgt_first_i,
+  input  wire logic [8*Lanes-1:0]       wgt_data_i,
+
+  output logic      [Lanes*SumBits-1:0] sums_o
+);
+
+  localparam int unsigned PAIRS = Lanes / 2;
+  localparam int unsigned SWAPS = Lanes + PAIRS - 1;
+  localparam int unsigned CAPTURES = 2 * Lanes - 1;
+
+  if (Lanes < 4 || Lanes % 2 != 0) begin : gen_lanes_check
+    $error("esp_array: Lanes must be even, at least 4");
+  end
+
+  // Diagonals: swap[k + j] for pair j of row k, capture[k + n] for column n of row k.
+  logic [SWAPS-1:0]    swap;
+  logic [SWAPS-2:0]    swap_q;
+  logic [CAPTURES-1:0] capture;
+  logic [CAPTURES-2:0] capture_q;
+  logic                swap_any, capture_any;
+
+  assign swap = {swap_q, act_swap_i};
+  assign swap_any = en_i && (swap != '0);
+  assign capture = {capture_q, wgt_first_i};
+  assign capture_any = capture != '0;
+
+  always_ff @(posedge clk_i or negedge rst_ni) begin
+    if (!rst_ni) begin
+      swap_q <= '0;
+      capture_q <= '0;
+    end else if (clear_i) begin
+      swap_q <= '0;
+      capture_q <= '0;
+    end else begin
+      if (en_i) swap_q <= swap[SWAPS-2:0];
+      if (capture_any) capture_q <= capture[CAPTURES-2:0];
+    end
+  end
+
+  // Row k sees words, zero point and presence k cycles late.
+  for (genvar k = 0; k < Lanes; k++) begin : gen_skew
+    logic [8*Lanes-1:0] act, wgt;
+    logic [7:0]         zx;
+    logic               present;
+    if (k == 0) begin : gen_input
+      assign act = act_data_i;
+      assign wgt = wgt_data_i;
+      assign zx = act_zx_i;
+      assign present = act_present_i;
+    end else begin : gen_delay
+      always_ff @(posedge clk_i) begin
+        if (en_i) begin
+          act <= gen_skew[k-1].act;
+          zx <= gen_skew[k-1].zx;
+          present <= gen_skew[k-1].present;
+        end
+      end
+      always_ff @(posedge clk_i) begin
+        if (capture_any) wgt <= gen_skew[k-1].wgt;
+      end
+    end
+    logic unused_bytes;  // row k needs byte k and those above
+    assign unused_bytes = ^act ^ ^wgt;
+  end
+
+  for (genvar k = 0; k < Lanes; k++) begin : gen_row
+    logic signed [7:0] x_raw, x_zero, weight;
+    logic signed [8:0] x;
+    assign x_raw = gen_skew[k].act[8*k+:8];
+    assign x_zero = gen_skew[k].zx;
+    assign x = gen_skew[k].present ? 9'(x_raw) - 9'(x_zero) : 9'sd0;
+    assign weight = gen_skew[k].wgt[8*k+:8];
+
+    for (genvar j = 0; j < PAIRS; j++) begin : gen_pair
+      logic signed [8:0]         x_in, x_out;
+      logic signed [SumBits-1:0] sum0_in, sum1_in, sum0, sum1;
+
+      if (j == 0) begin : gen_first
+        assign x_in = x;
+      end else begin : gen_next
+        assign x_in = gen_row[k].gen_pair[j-1].x_out;
+      end
+
+      if (k == 0) begin : gen_top
+        assign sum0_in = '0;
+        assign sum1_in = '0;
+      end else begin : gen_below
+        assign sum0_in = gen_row[k-1].gen_pair[j].sum0;
+        assign sum1_in = gen_row[k-1].gen_pair[j].sum1;
+      end
+
+      esp_pe_pair #(
+        .SumBits(SumBits),
+        .Packed (Packed)
+      ) u_pair (
+        .clk_i     (clk_i),
+        .en_i      (en_i),
+        .x_i       (x_in),
+        .x_o       (x_out),
+        .cap_any_i (capture_any),
+        .cap0_i    (capture[k+2*j]),
+        .cap1_i    (capture[k+2*j+1]),
+        .w_i       (weight),
+        .swap_any_i(swap_any),
+        .swap_i    (swap[k+j]),
+        .sum0_i    (sum0_in),
+        .sum1_i    (sum1_in),
+        .sum0_o    (sum0),
+        .sum1_o    (sum1)
+      );
+
+      if (j == PAIRS - 1) begin : gen_last
+        logic unused_x;
+        assign unused_x = ^x_out;
+      end
+    end
+  end
+
+  for (genvar j = 0; j < PAIRS; j++) begin : gen_out
+    assign sums_o[2*j*SumBits+:SumBits] = gen_row[Lanes-1].gen_pair[j].sum0;
+    assign sums_o[(2*j+1)*SumBits+:SumBits] = gen_row[Lanes-1].gen_pair[j].sum1;
+  end
+
+  `ESP_ASSERT(tiles_do_not_overlap, !wgt_first_i || capture_q[Lanes-2:0] == '0)
+  `ESP_ASSERT(swap_after_capture, !(act_swap_i && en_i) || capture[PAIRS:0] == '0)
+
+endmodule
+
+`default_nettype wire

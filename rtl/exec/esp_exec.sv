@@ -1,0 +1,248 @@
+// The execute engine: convolutions from the activation buffer and the weight ring into accumulators.
+//
+//   wconv -> esp_wseq -> weight ring -> data --.
+//                 | tile ready                  v
+//   conv -> esp_feeder -> activation buffer -> esp_array -> esp_acc -> post
+//                 `------------ tokens --------------------^
+//
+// Latency: about 2.5 Lanes cycles from a CONV's last activation to post_valid_o. Throughput: one
+// activation word (Lanes x Lanes products) a cycle, without gaps between passes and CONVs as long as
+// weights, accumulator halves and CONVs are there. Handshakes: valid / ready; wgt_loaded_i and
+// wgt_base_o are counts, modulo twice the ring. Reset and clear_i empty everything and give back all
+// weights. Faults: capacity (one pulse, then the engine stands until clear_i).
+// Implements docs/machine.md, sections 3 and 5 (esp_exec).
+
+`default_nettype none
+`include "esp_assert.svh"
+
+module esp_exec #(
+  parameter int unsigned Lanes       = 4,
+  parameter int unsigned ActWords    = 2048,
+  parameter int unsigned WeightWords = 1024,
+  parameter int unsigned AccWords    = 128,
+  parameter bit          Packed      = 1'b0,
+  localparam int unsigned ActBits    = $clog2(ActWords),
+  localparam int unsigned WgtBits    = $clog2(WeightWords),
+  localparam int unsigned AccBits    = $clog2(AccWords),
+  localparam int unsigned SumBits    = 16 + $clog2(Lanes)
+) (
+  input  wire logic               clk_i,
+  input  wire logic               rst_ni,
+  input  wire logic               clear_i,
+
+  input  wire logic               wconv_valid_i,
+  output logic                    wconv_ready_o,
+  input  wire esp_isa_pkg::conv_t wconv_i,
+
+  input  wire logic               conv_valid_i,
+  output logic                    conv_ready_o,
+  input  wire esp_isa_pkg::conv_t conv_i,
+
+  output logic                    act_ren_o,
+  output logic [ActBits-1:0]      act_raddr_o,
+  input  wire logic [8*Lanes-1:0] act_rdata_i,
+
+  output logic                    wgt_ren_o,
+  output logic [WgtBits-1:0]      wgt_raddr_o,
+  input  wire logic [8*Lanes-1:0] wgt_rdata_i,
+  input  wire logic [WgtBits:0]   wgt_loaded_i,
+  output logic [WgtBits:0]        wgt_base_o,
+
+  output logic                    post_valid_o,
+  input  wire logic               post_ready_i,
+  output esp_isa_pkg::conv_t      post_conv_o,
+  output logic                    post_half_o,
+
+  input  wire logic               acc_ren_i,
+  input  wire logic               acc_half_i,
+  input  wire logic [AccBits-1:0] acc_raddr_i,
+  output logic [32*Lanes-1:0]     acc_rdata_o,
+  input  wire logic               acc_free_i,
+
+  output logic                    retire_o,
+  output logic                    fault_o,
+  output logic                    ev_fed_o,
+  output logic                    ev_wait_weights_o,
+  output logic                    ev_wait_acc_o,
+  output logic                    ev_ragged_o,
+  output logic                    ev_pass_o,
+  output logic [11:0]             layer_o,
+  output logic                    layer_valid_o
+);
+
+  logic               wgt_first, tile_ready, tile_take, weights_stuck;
+  logic               array_en, array_swap, array_present;
+  logic [7:0]         array_zx;
+  logic               acc_valid, acc_overwrite, acc_half, acc_done_in, acc_done;
+  logic [AccBits-1:0] acc_addr;
+  logic [Lanes*SumBits-1:0] sums;
+  logic               half_full;
+  logic               list_valid, list_ready, head_valid, head_ready;
+  esp_isa_pkg::conv_t list_conv;
+  logic [1:0]         list_count;
+
+  // Halves: full from the last activation fed until post has read the last word.
+  logic [1:0] full_q;
+  logic       fill_q, free_q;   // next half to be filled, freed
+  logic [1:0] done_q;           // halves written and not yet taken by post
+  logic       post_half_q;
+  logic       post_take;
+
+  assign head_ready = post_ready_i && done_q != '0;
+  assign post_valid_o = head_valid && done_q != '0;
+  assign post_half_o = post_half_q;
+  assign post_take = post_valid_o && post_ready_i;
+
+  always_ff @(posedge clk_i or negedge rst_ni) begin
+    if (!rst_ni) begin
+      full_q <= '0;
+      fill_q <= 1'b0;
+      free_q <= 1'b0;
+      done_q <= '0;
+      post_half_q <= 1'b0;
+    end else if (clear_i) begin
+      full_q <= '0;
+      fill_q <= 1'b0;
+      free_q <= 1'b0;
+      done_q <= '0;
+      post_half_q <= 1'b0;
+    end else begin
+      if (half_full) begin
+        full_q[fill_q] <= 1'b1;
+        fill_q <= !fill_q;
+      end
+      if (acc_free_i) begin
+        full_q[free_q] <= 1'b0;
+        free_q <= !free_q;
+      end
+      done_q <= done_q + 2'(acc_done) - 2'(post_take);
+      if (post_take) post_half_q <= !post_half_q;
+    end
+  end
+
+  esp_wseq #(
+    .Lanes      (Lanes),
+    .WeightWords(WeightWords)
+  ) u_wseq (
+    .clk_i        (clk_i),
+    .rst_ni       (rst_ni),
+    .clear_i      (clear_i),
+    .wconv_valid_i(wconv_valid_i),
+    .wconv_ready_o(wconv_ready_o),
+    .wconv_i      (wconv_i),
+    .wgt_ren_o    (wgt_ren_o),
+    .wgt_raddr_o  (wgt_raddr_o),
+    .wgt_loaded_i (wgt_loaded_i),
+    .wgt_base_o   (wgt_base_o),
+    .wgt_first_o  (wgt_first),
+    .tile_ready_o (tile_ready),
+    .tile_take_i  (tile_take),
+    .stuck_o      (weights_stuck)
+  );
+
+  esp_feeder #(
+    .Lanes   (Lanes),
+    .ActWords(ActWords),
+    .AccWords(AccWords)
+  ) u_feeder (
+    .clk_i            (clk_i),
+    .rst_ni           (rst_ni),
+    .clear_i          (clear_i),
+    .conv_valid_i     (conv_valid_i),
+    .conv_ready_o     (conv_ready_o),
+    .conv_i           (conv_i),
+    .post_valid_o     (list_valid),
+    .post_ready_i     (list_ready),
+    .post_conv_o      (list_conv),
+    .act_ren_o        (act_ren_o),
+    .act_raddr_o      (act_raddr_o),
+    .tile_ready_i     (tile_ready),
+    .tile_take_o      (tile_take),
+    .weights_stuck_i  (weights_stuck),
+    .half_free_i      (~full_q),
+    .half_full_o      (half_full),
+    .array_en_o       (array_en),
+    .array_swap_o     (array_swap),
+    .array_present_o  (array_present),
+    .array_zx_o       (array_zx),
+    .acc_valid_o      (acc_valid),
+    .acc_overwrite_o  (acc_overwrite),
+    .acc_half_o       (acc_half),
+    .acc_done_o       (acc_done_in),
+    .acc_addr_o       (acc_addr),
+    .retire_o         (retire_o),
+    .fault_o          (fault_o),
+    .ev_fed_o         (ev_fed_o),
+    .ev_wait_weights_o(ev_wait_weights_o),
+    .ev_wait_acc_o    (ev_wait_acc_o),
+    .ev_ragged_o      (ev_ragged_o),
+    .ev_pass_o        (ev_pass_o),
+    .layer_o          (layer_o),
+    .layer_valid_o    (layer_valid_o)
+  );
+
+  esp_array #(
+    .Lanes (Lanes),
+    .Packed(Packed)
+  ) u_array (
+    .clk_i        (clk_i),
+    .rst_ni       (rst_ni),
+    .clear_i      (clear_i),
+    .en_i         (array_en),
+    .act_swap_i   (array_swap),
+    .act_present_i(array_present),
+    .act_zx_i     (array_zx),
+    .act_data_i   (act_rdata_i),
+    .wgt_first_i  (wgt_first),
+    .wgt_data_i   (wgt_rdata_i),
+    .sums_o       (sums)
+  );
+
+  esp_acc #(
+    .Lanes   (Lanes),
+    .AccWords(AccWords)
+  ) u_acc (
+    .clk_i      (clk_i),
+    .rst_ni     (rst_ni),
+    .clear_i    (clear_i),
+    .en_i       (array_en),
+    .valid_i    (acc_valid),
+    .overwrite_i(acc_overwrite),
+    .half_i     (acc_half),
+    .done_i     (acc_done_in),
+    .addr_i     (acc_addr),
+    .sums_i     (sums),
+    .done_o     (acc_done),
+    .ren_i      (acc_ren_i),
+    .rhalf_i    (acc_half_i),
+    .raddr_i    (acc_raddr_i),
+    .rdata_o    (acc_rdata_o)
+  );
+
+  // CONVs whose last pass the feeder has taken up, for post.
+  esp_fifo #(
+    .Width(esp_isa_pkg::CONV_BITS),
+    .Depth(2)
+  ) u_list (
+    .clk_i  (clk_i),
+    .rst_ni (rst_ni),
+    .clear_i(clear_i),
+    .valid_i(list_valid),
+    .ready_o(list_ready),
+    .data_i (list_conv),
+    .valid_o(head_valid),
+    .ready_i(head_ready),
+    .data_o (post_conv_o),
+    .count_o(list_count)
+  );
+
+  logic unused_count;
+  assign unused_count = ^list_count;
+
+  `ESP_ASSERT_STABLE(post_stable, clear_i, post_valid_o, post_ready_i, post_conv_o)
+  `ESP_ASSERT(free_a_full_half, !acc_free_i || full_q[free_q])
+  `ESP_ASSERT(done_in_range, done_q != 2'd3)
+
+endmodule
+
+`default_nettype wire

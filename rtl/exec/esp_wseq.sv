@@ -1,0 +1,164 @@
+// Weight sequencer: reads the tiles of every CONV from the weight ring, one tile ahead of the feeder.
+//
+// Tiles go tap row, tap column, k block, n block; a tile is Lanes words (n = nb * Lanes + j), read in
+// consecutive cycles. A tile starts when the array's shadow weights are free (the previous tile was
+// taken by a pass) and its piece is loaded, in the next cycle at the earliest; tiles of consecutive
+// CONVs follow each other without a gap. tile_ready_o rises Lanes/2 + 1 cycles after a tile's first
+// read and falls when tile_take_i takes the tile.
+// A piece that is to be released is given back with its last read. stuck_o: the next tile needs more
+// words than the ring has.
+// Latency: wgt_first_o comes with the first word's data, one cycle after its read.
+// Implements docs/machine.md, section 3 (weights).
+
+`default_nettype none
+`include "esp_assert.svh"
+
+module esp_wseq #(
+  parameter int unsigned Lanes       = 4,
+  parameter int unsigned WeightWords = 1024,
+  localparam int unsigned AddrBits   = $clog2(WeightWords)
+) (
+  input  wire logic                      clk_i,
+  input  wire logic                      rst_ni,
+  input  wire logic                      clear_i,
+
+  input  wire logic                      wconv_valid_i,
+  output logic                           wconv_ready_o,
+  input  wire esp_isa_pkg::conv_t        wconv_i,
+
+  output logic                           wgt_ren_o,
+  output logic      [AddrBits-1:0]       wgt_raddr_o,
+  input  wire logic [AddrBits:0]         wgt_loaded_i,
+  output logic      [AddrBits:0]         wgt_base_o,
+
+  output logic                           wgt_first_o,
+  output logic                           tile_ready_o,
+  input  wire logic                      tile_take_i,
+  output logic                           stuck_o
+);
+
+  localparam int unsigned WORD_BITS = $clog2(Lanes);
+  localparam int unsigned NEED_BITS = 24;  // offset + 121 taps of a piece
+
+  if ((WeightWords & (WeightWords - 1)) != 0 || AddrBits > 16) begin : gen_words_check
+    $error("esp_wseq: WeightWords must be a power of two, at most 65536");
+  end
+
+  // The CONV under way.
+  logic                 active_q;
+  logic                 tapwise_q, release_q;
+  logic [AddrBits-1:0]  n_stride_q, tap_stride_q;
+  logic [15:0]          piece_q;
+  logic [7:0]           nb_last_q, nb_q;
+  logic [11:0]          kb_last_q, kb_q;
+  logic [3:0]           kx_last_q, kx_q, ky_last_q, ky_q;
+
+  // Where it stands.
+  logic [AddrBits-1:0]  addr_q, kb_addr_q, tap_addr_q;
+  logic [WORD_BITS-1:0] word_q;
+  logic [NEED_BITS-1:0] need_q;
+  logic [AddrBits:0]    base_q, base_d;
+  logic                 shadow_full_q, ready_q, first_q;
+
+  logic [AddrBits:0] available;
+  logic              start, last_word, nb_end, kb_end, kx_end, ky_end, tap_end, conv_end, piece_end;
+  logic              accept;
+
+  assign available = wgt_loaded_i - base_q;
+  assign start = active_q && word_q == '0 && !shadow_full_q && need_q <= NEED_BITS'(available);
+  assign stuck_o = active_q && word_q == '0 && !shadow_full_q && need_q > NEED_BITS'(WeightWords);
+  assign wgt_ren_o = start || word_q != '0;
+  assign wgt_raddr_o = addr_q;
+  assign wgt_base_o = base_q;
+  assign wgt_first_o = first_q;
+  assign tile_ready_o = ready_q;
+
+  assign last_word = word_q == WORD_BITS'(Lanes - 1);
+  assign nb_end = nb_q == nb_last_q;
+  assign kb_end = kb_q == kb_last_q;
+  assign kx_end = kx_q == kx_last_q;
+  assign ky_end = ky_q == ky_last_q;
+  assign tap_end = last_word && nb_end && kb_end;
+  assign conv_end = tap_end && kx_end && ky_end;
+  assign piece_end = tapwise_q ? tap_end : conv_end;
+  assign wconv_ready_o = !active_q || conv_end;
+  assign accept = wconv_valid_i && wconv_ready_o;
+  assign base_d = (piece_end && release_q) ? base_q + (AddrBits+1)'(piece_q) : base_q;
+
+  always_ff @(posedge clk_i or negedge rst_ni) begin
+    if (!rst_ni) begin
+      active_q <= 1'b0;
+      word_q <= '0;
+      base_q <= '0;
+      shadow_full_q <= 1'b0;
+      ready_q <= 1'b0;
+      first_q <= 1'b0;
+    end else if (clear_i) begin
+      active_q <= 1'b0;
+      word_q <= '0;
+      base_q <= '0;
+      shadow_full_q <= 1'b0;
+      ready_q <= 1'b0;
+      first_q <= 1'b0;
+    end else begin
+      if (wconv_ready_o) active_q <= wconv_valid_i;
+      if (wgt_ren_o) word_q <= word_q + 1'b1;
+      base_q <= base_d;
+      first_q <= start;
+      if (start) shadow_full_q <= 1'b1;
+      else if (tile_take_i) shadow_full_q <= 1'b0;
+      if (word_q == WORD_BITS'(Lanes / 2)) ready_q <= 1'b1;
+      else if (tile_take_i) ready_q <= 1'b0;
+    end
+  end
+
+  always_ff @(posedge clk_i) begin
+    if (accept) begin
+      tapwise_q <= wconv_i.w_tapwise;
+      release_q <= wconv_i.w_release;
+      n_stride_q <= wconv_i.w_n_stride[AddrBits-1:0];
+      tap_stride_q <= wconv_i.w_tap_stride[AddrBits-1:0];
+      piece_q <= wconv_i.w_piece;
+      nb_last_q <= wconv_i.n_blocks - 1'b1;
+      kb_last_q <= wconv_i.k_blocks - 1'b1;
+      kx_last_q <= wconv_i.kw - 1'b1;
+      ky_last_q <= wconv_i.kh - 1'b1;
+      nb_q <= '0;
+      kb_q <= '0;
+      kx_q <= '0;
+      ky_q <= '0;
+      need_q <= NEED_BITS'(wconv_i.w_offset) + NEED_BITS'(wconv_i.w_piece);
+      addr_q <= base_d[AddrBits-1:0] + wconv_i.w_offset[AddrBits-1:0];
+      kb_addr_q <= base_d[AddrBits-1:0] + wconv_i.w_offset[AddrBits-1:0];
+      tap_addr_q <= base_d[AddrBits-1:0] + wconv_i.w_offset[AddrBits-1:0];
+    end else if (wgt_ren_o) begin
+      if (!last_word || !nb_end) begin
+        addr_q <= addr_q + n_stride_q;
+        if (last_word) nb_q <= nb_q + 1'b1;
+      end else if (!kb_end) begin
+        addr_q <= kb_addr_q + 1'b1;
+        kb_addr_q <= kb_addr_q + 1'b1;
+        nb_q <= '0;
+        kb_q <= kb_q + 1'b1;
+      end else begin
+        addr_q <= tap_addr_q + tap_stride_q;
+        kb_addr_q <= tap_addr_q + tap_stride_q;
+        tap_addr_q <= tap_addr_q + tap_stride_q;
+        nb_q <= '0;
+        kb_q <= '0;
+        kx_q <= kx_end ? '0 : kx_q + 1'b1;
+        if (kx_end) ky_q <= ky_q + 1'b1;
+        if (tapwise_q && !release_q) need_q <= need_q + NEED_BITS'(piece_q);
+      end
+    end
+  end
+
+  logic unused_wconv;
+  assign unused_wconv = ^wconv_i;
+
+  `ESP_ASSERT(take_ready_tile, !tile_take_i || ready_q)
+  `ESP_ASSERT(release_from_base, !accept || !wconv_i.w_release || wconv_i.w_offset == '0)
+
+endmodule
+
+`default_nettype wire
