@@ -1,0 +1,70 @@
+// Requantiser: y = clamp(rne(fp32(acc) * scale) + zero, lo, hi) on Lanes lanes.
+//
+// Latency 8 cycles under en_i, one vector a cycle; the whole pipeline holds while en_i is low.
+// Inputs count under valid_i and en_i; data_o is good under valid_o. Reset and clear_i empty it.
+// acc_i: int32 per lane, bias included. scale_i: fp32 per lane, its sign ignored; 0 and subnormal
+// give 0; exponent 255 saturates by the sign of acc. zero_i, lo_i, hi_i: int8, of the whole vector.
+// Integer arithmetic only; the roundings are those of fp32 (esp_requant_lane).
+// docs/machine.md, section 5, esp_requant.
+`default_nettype none
+
+module esp_requant #(
+    parameter int unsigned Lanes = 8
+) (
+    input  wire logic                clk_i,
+    input  wire logic                rst_ni,
+    input  wire logic                clear_i,
+    input  wire logic                en_i,
+    input  wire logic                valid_i,
+    input  wire logic [32*Lanes-1:0] acc_i,
+    input  wire logic [32*Lanes-1:0] scale_i,
+    input  wire logic [         7:0] zero_i,
+    input  wire logic [         7:0] lo_i,
+    input  wire logic [         7:0] hi_i,
+    output      logic                valid_o,
+    output      logic [ 8*Lanes-1:0] data_o
+);
+
+  localparam int unsigned LATENCY = 8;
+
+  logic [LATENCY-1:0] valid_q;
+  logic [LATENCY-1:0] stage;
+  logic [23:0] bounds0_q, bounds1_q, bounds2_q, bounds3_q, bounds4_q, bounds5_q, bounds6_q;
+
+  assign stage   = en_i ? {valid_q[LATENCY-2:0], valid_i} : '0;
+  assign valid_o = valid_q[LATENCY-1];
+
+  always_ff @(posedge clk_i or negedge rst_ni) begin
+    if (!rst_ni) valid_q <= '0;
+    else if (clear_i) valid_q <= '0;
+    else if (en_i) valid_q <= {valid_q[LATENCY-2:0], valid_i};
+  end
+
+  always_ff @(posedge clk_i) begin
+    if (stage[0]) bounds0_q <= {zero_i, lo_i, hi_i};
+    if (stage[1]) bounds1_q <= bounds0_q;
+    if (stage[2]) bounds2_q <= bounds1_q;
+    if (stage[3]) bounds3_q <= bounds2_q;
+    if (stage[4]) bounds4_q <= bounds3_q;
+    if (stage[5]) bounds5_q <= bounds4_q;
+    if (stage[6]) bounds6_q <= bounds5_q;
+  end
+
+  for (genvar i = 0; i < Lanes; i++) begin : gen_lane
+    esp_requant_lane u_lane (
+        .clk_i,
+        .stage_i(stage),
+        .acc_i  (acc_i[32*i+:32]),
+        .scale_i(scale_i[32*i+:31]),
+        .zero_i (bounds6_q[23:16]),
+        .lo_i   (bounds6_q[15:8]),
+        .hi_i   (bounds6_q[7:0]),
+        .data_o (data_o[8*i+:8])
+    );
+    logic unused_sign;
+    assign unused_sign = scale_i[32*i+31];
+  end
+
+endmodule
+
+`default_nettype wire
