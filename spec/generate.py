@@ -59,11 +59,13 @@ def sv_isa():
     for field in reversed(SPEC["common"]):
         out.append(f"    logic [{field['width'] - 1}:0] {field['name']};")
     out.append("  } header_t;\n")
+    out.append(f"  localparam int unsigned HEADER_BITS = {sum(f['width'] for f in SPEC['common'])};\n")
     for instruction in SPEC["instruction"]:
         name, (fields, spare) = instruction["name"], layout(instruction)
         bits = instruction["words"] * isa["word_bits"]
         out.append(f"  localparam int unsigned {name.upper()}_WORDS = {instruction['words']};")
         out.append(f"  localparam int unsigned {name.upper()}_BITS = {bits};")
+        out.append(f"  localparam int unsigned {name.upper()}_USED = {bits - spare};  // bits below the spare ones")
         out.append("  typedef struct packed {")
         if spare:
             out.append(f"    logic [{spare - 1}:0] spare;")
@@ -100,6 +102,34 @@ def sv_regs():
         out.append(f"  localparam logic [11:0] {register['name'].upper()} = 12'h{register['offset']:03X};")
     out += ["  localparam logic [11:0] COUNTERS_BASE = 12'h100;",
             "  localparam logic [31:0] ID_VALUE = 32'h4553504C;", "", "endpackage"]
+    return "\n".join(out) + "\n"
+
+
+def sv_probe():
+    """A module that shows one field of an instruction, for the test of encoder against decoder."""
+    out = [f"// {NOTE}",
+           "// Field `field_i` (in the order of the instruction, opcode, length and reserved left out) of the",
+           "// instruction `inst_i`, sign-extended, and whether the instruction is in range. Combinational.",
+           "", "`default_nettype none", "", "module esp_decode_probe (",
+           "  input  wire logic [639:0] inst_i,", "  input  wire logic [7:0]   field_i,",
+           "  output logic [31:0]       value_o,", "  output logic              in_range_o", ");", ""]
+    for instruction in SPEC["instruction"]:
+        name, bits = instruction["name"], instruction["words"] * SPEC["isa"]["word_bits"]
+        out.append(f"  esp_isa_pkg::{name}_t x_{name};")
+        out.append(f"  assign x_{name} = inst_i[{bits - 1}:0];")
+    out += ["", "  always_comb begin", "    value_o = '0;", "    in_range_o = 1'b0;",
+            "    case (inst_i[5:0])"]
+    for instruction in SPEC["instruction"]:
+        name, (fields, _) = instruction["name"], layout(instruction)
+        bits = instruction["words"] * SPEC["isa"]["word_bits"]
+        out.append(f"      6'd{instruction['opcode']}: begin")
+        out.append(f"        in_range_o = esp_isa_pkg::{name}_in_range(inst_i[{bits - 1}:0]);")
+        out.append("        case (field_i)")
+        shown = [f for f in fields if f["name"] not in ("opcode", "length", "reserved")]
+        for index, field in enumerate(shown):
+            out.append(f"          8'd{index}: value_o = 32'(x_{name}.{field['name']});")
+        out += ["          default: ;", "        endcase", "      end"]
+    out += ["      default: ;", "    endcase", "  end", "", "endmodule", "", "`default_nettype wire"]
     return "\n".join(out) + "\n"
 
 
@@ -294,6 +324,7 @@ def outputs():
     files = {
         "rtl/generated/esp_isa_pkg.sv": sv_isa(),
         "rtl/generated/esp_regs_pkg.sv": sv_regs(),
+        "rtl/generated/esp_decode_probe.sv": sv_probe(),
         "sw_stack/isa/generated/isa.hpp": cpp_isa(),
         "sw_stack/isa/generated/registers.hpp": cpp_regs(),
         "sw_stack/isa/generated/configs.hpp": cpp_configs(),

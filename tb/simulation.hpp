@@ -29,6 +29,7 @@ struct SimulationOptions {
   std::string wave;                ///< FST file; empty: none. Needs a traced model of the configuration
   std::uint64_t wave_cycles = 0;   ///< stop writing the wave after so many cycles; 0: never
   std::uint64_t max_cycles = 0;    ///< give up after so many; 0: never
+  bool asserting = false;          ///< the model whose assertions stop the program; for tests
 };
 
 /// What one run from start to interrupt did.
@@ -55,15 +56,17 @@ class Simulation {
   virtual void reset() = 0;
   virtual void write_register(std::uint32_t offset, std::uint32_t value) = 0;
   virtual std::uint32_t read_register(std::uint32_t offset) = 0;
-  /// Writes start, then runs until the interrupt (enable it first) or max_cycles.
+  /// Resets the machine if it has faulted or still runs, drops a pending interrupt, writes start,
+  /// then runs until the interrupt (enable it first) or max_cycles.
   virtual RunResult run(const RetireHook& on_retire) = 0;
   /// Clocks without a program: for tests.
   virtual void idle(int cycles) = 0;
 };
 
-/// Configurations that this build has a fast model of, and a traced one.
+/// Configurations that this build has a fast model of, a traced one, and one with assertions.
 std::vector<std::string> fast_models();
 std::vector<std::string> traced_models();
+std::vector<std::string> asserting_models();
 
 /// Errors: kUsage when this build has no such model, or the wave file cannot be written.
 Result<std::unique_ptr<Simulation>> make_simulation(const isa::Config& config, const SimulationOptions& options);

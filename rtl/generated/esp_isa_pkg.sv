@@ -79,8 +79,11 @@ package esp_isa_pkg;
     logic [5:0] opcode;
   } header_t;
 
+  localparam int unsigned HEADER_BITS = 80;
+
   localparam int unsigned NOP_WORDS = 1;
   localparam int unsigned NOP_BITS = 128;
+  localparam int unsigned NOP_USED = 83;  // bits below the spare ones
   typedef struct packed {
     logic [44:0] spare;
     logic [2:0] engine;
@@ -106,6 +109,7 @@ package esp_isa_pkg;
 
   localparam int unsigned END_WORDS = 1;
   localparam int unsigned END_BITS = 128;
+  localparam int unsigned END_USED = 80;  // bits below the spare ones
   typedef struct packed {
     logic [47:0] spare;
     logic [1:0] reserved;
@@ -128,6 +132,7 @@ package esp_isa_pkg;
 
   localparam int unsigned LOAD_WORDS = 2;
   localparam int unsigned LOAD_BITS = 256;
+  localparam int unsigned LOAD_USED = 244;  // bits below the spare ones
   typedef struct packed {
     logic [11:0] spare;
     logic [15:0] sram_address;
@@ -162,6 +167,7 @@ package esp_isa_pkg;
 
   localparam int unsigned STORE_WORDS = 2;
   localparam int unsigned STORE_BITS = 256;
+  localparam int unsigned STORE_USED = 227;  // bits below the spare ones
   typedef struct packed {
     logic [28:0] spare;
     logic [31:0] z_stride;
@@ -195,6 +201,7 @@ package esp_isa_pkg;
 
   localparam int unsigned CONV_WORDS = 5;
   localparam int unsigned CONV_BITS = 640;
+  localparam int unsigned CONV_USED = 534;  // bits below the spare ones
   typedef struct packed {
     logic [105:0] spare;
     logic signed [7:0] gap_zy;
@@ -280,6 +287,7 @@ package esp_isa_pkg;
 
   localparam int unsigned POOL_WORDS = 3;
   localparam int unsigned POOL_BITS = 384;
+  localparam int unsigned POOL_USED = 380;  // bits below the spare ones
   typedef struct packed {
     logic [3:0] spare;
     logic [31:0] scale;

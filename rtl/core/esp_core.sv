@@ -1,0 +1,509 @@
+// The machine: registers, fetch and decode, queues, engines, buffers and the two halves of AXI.
+//
+// A program starts by a register and ends by an interrupt; see docs/machine.md. All sizes are
+// parameters; esp_top_<configuration> sets them.
+
+`default_nettype none
+
+module esp_core #(
+  parameter int unsigned Lanes = 4,
+  parameter int unsigned ActWords = 2048,
+  parameter int unsigned WeightWords = 1024,
+  parameter int unsigned AccWords = 128,
+  parameter int unsigned ParamBlocks = 64,
+  parameter int unsigned BusBytes = 4,
+  parameter int unsigned PostLanes = 4,
+  parameter int unsigned PoolLanes = 4,
+  parameter logic [31:0] ConfigHash = '0
+) (
+  input  wire logic                  clk_i,
+  input  wire logic                  rst_ni,
+
+  input  wire logic [11:0]           s_axil_awaddr_i,
+  input  wire logic                  s_axil_awvalid_i,
+  input  wire logic [31:0]           s_axil_wdata_i,
+  input  wire logic [3:0]            s_axil_wstrb_i,
+  input  wire logic                  s_axil_wvalid_i,
+  input  wire logic                  s_axil_bready_i,
+  input  wire logic [11:0]           s_axil_araddr_i,
+  input  wire logic                  s_axil_arvalid_i,
+  input  wire logic                  s_axil_rready_i,
+  output logic                       s_axil_awready_o,
+  output logic                       s_axil_wready_o,
+  output logic      [1:0]            s_axil_bresp_o,
+  output logic                       s_axil_bvalid_o,
+  output logic                       s_axil_arready_o,
+  output logic      [31:0]           s_axil_rdata_o,
+  output logic      [1:0]            s_axil_rresp_o,
+  output logic                       s_axil_rvalid_o,
+
+  output logic      [31:0]           m_axi_araddr_o,
+  output logic      [7:0]            m_axi_arlen_o,
+  output logic      [2:0]            m_axi_arsize_o,
+  output logic      [1:0]            m_axi_arburst_o,
+  output logic                       m_axi_arvalid_o,
+  output logic                       m_axi_rready_o,
+  output logic      [31:0]           m_axi_awaddr_o,
+  output logic      [7:0]            m_axi_awlen_o,
+  output logic      [2:0]            m_axi_awsize_o,
+  output logic      [1:0]            m_axi_awburst_o,
+  output logic                       m_axi_awvalid_o,
+  output logic      [8*BusBytes-1:0] m_axi_wdata_o,
+  output logic      [BusBytes-1:0]   m_axi_wstrb_o,
+  output logic                       m_axi_wlast_o,
+  output logic                       m_axi_wvalid_o,
+  output logic                       m_axi_bready_o,
+  input  wire logic                  m_axi_arready_i,
+  input  wire logic [8*BusBytes-1:0] m_axi_rdata_i,
+  input  wire logic [1:0]            m_axi_rresp_i,
+  input  wire logic                  m_axi_rlast_i,
+  input  wire logic                  m_axi_rvalid_i,
+  input  wire logic                  m_axi_awready_i,
+  input  wire logic                  m_axi_wready_i,
+  input  wire logic [1:0]            m_axi_bresp_i,
+  input  wire logic                  m_axi_bvalid_i,
+
+  output logic                       irq_o,
+  output logic      [11:0]           trace_layer_o,
+  output logic                       trace_layer_valid_o,
+  output logic      [6:0]            trace_retire_o,
+  output logic                       trace_fed_o
+);
+
+  localparam int unsigned ActBits = $clog2(ActWords);
+  localparam int unsigned WgtBits = $clog2(WeightWords);
+  localparam int unsigned AccBits = $clog2(AccWords);
+  localparam int unsigned ParBits = $clog2(ParamBlocks) + 1;
+  localparam int unsigned ParRowBits = $clog2(ParamBlocks * Lanes / PostLanes);
+
+  // ---------------------------------------------------------------- control
+  logic         start, clear, halt, running, done, quiet, read_quiet, store_quiet;
+  logic [31:0]  program_address, program_words, read_low, read_high, write_low, write_high;
+  logic [127:0] base;
+  logic         fault;
+  logic [3:0]   fault_cause;
+  logic [2:0]   fault_engine;
+  logic [31:0]  fault_address, decode_address;
+  logic         read_beat, write_beat, idle;
+  logic [6:0]   dispatch, retire, nop_retire, head, waits;
+  logic [127:0] retired;
+  logic [esp_isa_pkg::COUNTERS-1:1] events;
+
+  assign quiet = read_quiet && store_quiet;
+
+  esp_regs #(.ConfigHash(ConfigHash)) u_regs (
+    .clk_i, .rst_ni,
+    .s_axil_awaddr_i, .s_axil_awvalid_i, .s_axil_awready_o,
+    .s_axil_wdata_i, .s_axil_wstrb_i, .s_axil_wvalid_i, .s_axil_wready_o,
+    .s_axil_bresp_o, .s_axil_bvalid_o, .s_axil_bready_i,
+    .s_axil_araddr_i, .s_axil_arvalid_i, .s_axil_arready_o,
+    .s_axil_rdata_o, .s_axil_rresp_o, .s_axil_rvalid_o, .s_axil_rready_i,
+    .irq_o,
+    .start_o(start), .clear_o(clear), .halt_o(halt), .running_o(running),
+    .done_i(done), .quiet_i(quiet),
+    .program_address_o(program_address), .program_words_o(program_words), .base_o(base),
+    .read_low_o(read_low), .read_high_o(read_high),
+    .write_low_o(write_low), .write_high_o(write_high),
+    .fault_i(fault), .fault_cause_i(fault_cause), .fault_engine_i(fault_engine),
+    .fault_address_i(fault_address),
+    .progress_i(read_beat || write_beat || retire != '0), .decode_address_i(decode_address),
+    .events_i(events)
+  );
+
+  esp_scoreboard u_scoreboard (
+    .clk_i, .rst_ni, .clear_i(clear),
+    .dispatch_i(dispatch), .retire_i(retire), .retired_o(retired), .idle_o(idle)
+  );
+
+  // ---------------------------------------------------------------- AXI reads
+  logic [2:0]            req_valid, req_ready, req_tag, r_valid, r_ready;
+  logic [95:0]           req_address;
+  logic [14:0]           req_beats;
+  logic [8*BusBytes-1:0] r_data;
+  logic                  r_last, r_tag, r_error;
+
+  assign req_tag[0] = 1'b0;
+
+  esp_read #(.BusBytes(BusBytes)) u_read (
+    .clk_i, .rst_ni, .halt_i(halt),
+    .req_valid_i(req_valid), .req_ready_o(req_ready), .req_address_i(req_address),
+    .req_beats_i(req_beats), .req_tag_i(req_tag),
+    .r_valid_o(r_valid), .r_ready_i(r_ready), .r_data_o(r_data),
+    .r_last_o(r_last), .r_tag_o(r_tag), .r_error_o(r_error),
+    .quiet_o(read_quiet), .beat_o(read_beat),
+    .m_axi_araddr_o, .m_axi_arlen_o, .m_axi_arsize_o, .m_axi_arburst_o, .m_axi_arvalid_o,
+    .m_axi_arready_i, .m_axi_rdata_i, .m_axi_rresp_i, .m_axi_rlast_i, .m_axi_rvalid_i,
+    .m_axi_rready_o
+  );
+
+  // ---------------------------------------------------------------- fetch, decode, queues
+  logic         word_valid, word_ready, exhausted, fetch_fault, decode_fault;
+  logic [127:0] word;
+  logic [3:0]   fetch_cause, decode_cause;
+  logic [31:0]  fetch_fault_address;
+  logic [6:0]   push, ready;
+  logic         wconv_push, wconv_in_ready;
+  logic [639:0] inst;
+
+  esp_fetch #(.BusBytes(BusBytes)) u_fetch (
+    .clk_i, .rst_ni, .clear_i(clear), .halt_i(halt), .start_i(start),
+    .program_address_i(program_address), .program_words_i(program_words),
+    .window_low_i(read_low), .window_high_i(read_high),
+    .req_valid_o(req_valid[0]), .req_ready_i(req_ready[0]), .req_address_o(req_address[31:0]),
+    .req_beats_o(req_beats[4:0]),
+    .r_valid_i(r_valid[0]), .r_ready_o(r_ready[0]), .r_data_i(r_data), .r_error_i(r_error),
+    .word_valid_o(word_valid), .word_ready_i(word_ready), .word_o(word), .exhausted_o(exhausted),
+    .fault_o(fetch_fault), .fault_cause_o(fetch_cause), .fault_address_o(fetch_fault_address)
+  );
+
+  esp_decode #(.BusBytes(BusBytes), .WeightWords(WeightWords), .ParamBlocks(ParamBlocks)) u_decode (
+    .clk_i, .rst_ni, .clear_i(clear), .halt_i(halt), .start_i(start),
+    .program_address_i(program_address),
+    .word_valid_i(word_valid), .word_ready_o(word_ready), .word_i(word), .exhausted_i(exhausted),
+    .push_o(push), .ready_i(ready), .wconv_push_o(wconv_push), .wconv_ready_i(wconv_in_ready),
+    .inst_o(inst), .address_o(decode_address), .dispatch_o(dispatch),
+    .idle_i(idle), .done_o(done), .fault_o(decode_fault), .fault_cause_o(decode_cause)
+  );
+
+  assign ready[esp_isa_pkg::EngNone] = 1'b0;
+  assign ready[esp_isa_pkg::EngPost] = 1'b0;
+  assign nop_retire[esp_isa_pkg::EngNone] = 1'b0;
+  assign nop_retire[esp_isa_pkg::EngPost] = 1'b0;
+  assign head[esp_isa_pkg::EngNone] = 1'b0;
+  assign head[esp_isa_pkg::EngPost] = 1'b0;
+  assign waits[esp_isa_pkg::EngNone] = 1'b0;
+  assign waits[esp_isa_pkg::EngPost] = 1'b0;
+
+  esp_isa_pkg::load_t  load_a, load_w;
+  esp_isa_pkg::conv_t  conv, wconv;
+  esp_isa_pkg::pool_t  pool;
+  esp_isa_pkg::store_t store;
+  logic        load_a_valid, load_a_ready, load_w_valid, load_w_ready, store_valid, store_ready;
+  logic        conv_valid, conv_ready, wconv_valid, wconv_ready, pool_valid, pool_ready;
+  logic [31:0] load_a_address, load_w_address, conv_address, pool_address, store_address;
+
+  esp_queue #(.Width(esp_isa_pkg::LOAD_BITS), .Used(esp_isa_pkg::LOAD_USED), .Depth(16),
+              .Engine(1)) u_queue_load_a (
+    .clk_i, .rst_ni, .clear_i(clear), .hold_i(halt),
+    .in_valid_i(push[1]), .in_ready_o(ready[1]), .in_data_i(inst[esp_isa_pkg::LOAD_BITS-1:0]),
+    .in_address_i(decode_address), .retired_i(retired),
+    .out_valid_o(load_a_valid), .out_ready_i(load_a_ready), .out_data_o(load_a),
+    .out_address_o(load_a_address), .head_o(head[1]), .wait_o(waits[1]),
+    .nop_retire_o(nop_retire[1])
+  );
+
+  esp_queue #(.Width(esp_isa_pkg::LOAD_BITS), .Used(esp_isa_pkg::LOAD_USED), .Depth(16),
+              .Engine(2)) u_queue_load_w (
+    .clk_i, .rst_ni, .clear_i(clear), .hold_i(halt),
+    .in_valid_i(push[2]), .in_ready_o(ready[2]), .in_data_i(inst[esp_isa_pkg::LOAD_BITS-1:0]),
+    .in_address_i(decode_address), .retired_i(retired),
+    .out_valid_o(load_w_valid), .out_ready_i(load_w_ready), .out_data_o(load_w),
+    .out_address_o(load_w_address), .head_o(head[2]), .wait_o(waits[2]),
+    .nop_retire_o(nop_retire[2])
+  );
+
+  esp_queue #(.Width(esp_isa_pkg::CONV_BITS), .Used(esp_isa_pkg::CONV_USED), .Depth(4),
+              .Engine(3)) u_queue_exec (
+    .clk_i, .rst_ni, .clear_i(clear), .hold_i(halt),
+    .in_valid_i(push[3]), .in_ready_o(ready[3]), .in_data_i(inst),
+    .in_address_i(decode_address), .retired_i(retired),
+    .out_valid_o(conv_valid), .out_ready_i(conv_ready), .out_data_o(conv),
+    .out_address_o(conv_address), .head_o(head[3]), .wait_o(waits[3]),
+    .nop_retire_o(nop_retire[3])
+  );
+
+  // The weight sequencer runs ahead of the dependencies.
+  esp_isa_pkg::conv_t inst_conv;
+  assign inst_conv = inst;
+  esp_wconv_queue u_queue_wconv (
+    .clk_i, .rst_ni, .clear_i(clear),
+    .in_valid_i(wconv_push), .in_ready_o(wconv_in_ready), .in_conv_i(inst_conv),
+    .out_valid_o(wconv_valid), .out_ready_i(wconv_ready), .out_conv_o(wconv)
+  );
+
+  esp_queue #(.Width(esp_isa_pkg::POOL_BITS), .Used(esp_isa_pkg::POOL_USED), .Depth(4),
+              .Engine(5)) u_queue_pool (
+    .clk_i, .rst_ni, .clear_i(clear), .hold_i(halt),
+    .in_valid_i(push[5]), .in_ready_o(ready[5]), .in_data_i(inst[esp_isa_pkg::POOL_BITS-1:0]),
+    .in_address_i(decode_address), .retired_i(retired),
+    .out_valid_o(pool_valid), .out_ready_i(pool_ready), .out_data_o(pool),
+    .out_address_o(pool_address), .head_o(head[5]), .wait_o(waits[5]),
+    .nop_retire_o(nop_retire[5])
+  );
+
+  esp_queue #(.Width(esp_isa_pkg::STORE_BITS), .Used(esp_isa_pkg::STORE_USED), .Depth(16),
+              .Engine(6)) u_queue_store (
+    .clk_i, .rst_ni, .clear_i(clear), .hold_i(halt),
+    .in_valid_i(push[6]), .in_ready_o(ready[6]), .in_data_i(inst[esp_isa_pkg::STORE_BITS-1:0]),
+    .in_address_i(decode_address), .retired_i(retired),
+    .out_valid_o(store_valid), .out_ready_i(store_ready), .out_data_o(store),
+    .out_address_o(store_address), .head_o(head[6]), .wait_o(waits[6]),
+    .nop_retire_o(nop_retire[6])
+  );
+
+  // ---------------------------------------------------------------- loads
+  logic [1:0]         word_a_valid, word_a_ready, word_w_valid;
+  logic [15:0]        word_a_address, word_w_address;
+  logic [8*Lanes-1:0] word_a, word_w;
+  logic [6:0]         engine_retire;
+  logic               load_a_fault, load_w_fault, load_a_busy, load_w_busy, room_a, room_w;
+  logic [3:0]         load_a_cause, load_w_cause;
+  logic [31:0]        load_a_fault_address, load_w_fault_address;
+  logic [WgtBits:0]   wgt_base, wgt_loaded;
+  logic [ParBits-1:0] par_base, par_loaded;
+
+  assign word_a_ready[0] = 1'b1;
+
+  esp_load #(
+    .Lanes(Lanes), .BusBytes(BusBytes), .TableStep(Lanes / 4), .TableEntries(128)
+  ) u_load_a (
+    .clk_i, .rst_ni, .clear_i(clear), .halt_i(halt),
+    .load_valid_i(load_a_valid), .load_ready_o(load_a_ready), .load_i(load_a),
+    .load_address_i(load_a_address), .region_base_i(base[32*load_a.region +: 32]),
+    .window_low_i(read_low), .window_high_i(read_high), .base0_i(1'b0), .base1_i(1'b0),
+    .req_valid_o(req_valid[1]), .req_ready_i(req_ready[1]), .req_address_o(req_address[63:32]),
+    .req_beats_o(req_beats[9:5]), .req_tag_o(req_tag[1]),
+    .r_valid_i(r_valid[1]), .r_ready_o(r_ready[1]), .r_data_i(r_data), .r_last_i(r_last),
+    .r_tag_i(r_tag), .r_error_i(r_error),
+    .word_valid_o(word_a_valid), .word_ready_i(word_a_ready), .word_address_o(word_a_address),
+    .word_data_o(word_a), .retire_o(engine_retire[1]),
+    .fault_o(load_a_fault), .fault_cause_o(load_a_cause), .fault_address_o(load_a_fault_address),
+    .busy_o(load_a_busy), .wait_room_o(room_a)
+  );
+
+  esp_load #(
+    .Lanes(Lanes), .BusBytes(BusBytes), .Sink0Words(WeightWords), .Sink1Words(8 * ParamBlocks)
+  ) u_load_w (
+    .clk_i, .rst_ni, .clear_i(clear), .halt_i(halt),
+    .load_valid_i(load_w_valid), .load_ready_o(load_w_ready), .load_i(load_w),
+    .load_address_i(load_w_address), .region_base_i(base[32*load_w.region +: 32]),
+    .window_low_i(read_low), .window_high_i(read_high), .base0_i(wgt_base),
+    .base1_i({par_base, 3'd0}),
+    .req_valid_o(req_valid[2]), .req_ready_i(req_ready[2]), .req_address_o(req_address[95:64]),
+    .req_beats_o(req_beats[14:10]), .req_tag_o(req_tag[2]),
+    .r_valid_i(r_valid[2]), .r_ready_o(r_ready[2]), .r_data_i(r_data), .r_last_i(r_last),
+    .r_tag_i(r_tag), .r_error_i(r_error),
+    .word_valid_o(word_w_valid), .word_ready_i(2'b11), .word_address_o(word_w_address),
+    .word_data_o(word_w), .retire_o(engine_retire[2]),
+    .fault_o(load_w_fault), .fault_cause_o(load_w_cause), .fault_address_o(load_w_fault_address),
+    .busy_o(load_w_busy), .wait_room_o(room_w)
+  );
+
+  // ---------------------------------------------------------------- buffers
+  logic                    act_ren, res_valid, res_ready, res_rvalid;
+  logic                    preq_valid, preq_ready, preq_rvalid;
+  logic [ActBits-1:0]      act_raddr, res_addr, preq_addr;
+  logic [8*Lanes-1:0]      act_rdata, b_rdata, wgt_rdata;
+  logic                    wgt_ren, par_ren, tab_ren;
+  logic [WgtBits-1:0]      wgt_raddr;
+  logic [ParRowBits-1:0]   par_raddr;
+  logic [64*PostLanes-1:0] par_rdata;
+  logic [6:0]              tab_raddr;
+  logic [31:0]             tab_rdata;
+
+  esp_act_buf #(.Lanes(Lanes), .Words(ActWords)) u_act_buf (
+    .clk_i, .rst_ni,
+    .a_ren_i(act_ren), .a_raddr_i(act_raddr), .a_rdata_o(act_rdata),
+    .load_valid_i(word_a_valid[0]), .load_addr_i(word_a_address[ActBits-1:0]), .load_data_i(word_a),
+    .res_valid_i(res_valid), .res_ready_o(res_ready), .res_addr_i(res_addr),
+    .res_rvalid_o(res_rvalid),
+    .pool_valid_i(preq_valid), .pool_ready_o(preq_ready), .pool_addr_i(preq_addr),
+    .pool_rvalid_o(preq_rvalid), .b_rdata_o(b_rdata)
+  );
+
+  esp_wgt_ring #(.Lanes(Lanes), .Words(WeightWords)) u_wgt_ring (
+    .clk_i, .rst_ni, .clear_i(clear),
+    .word_valid_i(word_w_valid[0]), .word_data_i(word_w), .loaded_o(wgt_loaded),
+    .ren_i(wgt_ren), .raddr_i(wgt_raddr), .rdata_o(wgt_rdata)
+  );
+
+  esp_par_ring #(.Lanes(Lanes), .PostLanes(PostLanes), .Blocks(ParamBlocks)) u_par_ring (
+    .clk_i, .rst_ni, .clear_i(clear),
+    .word_valid_i(word_w_valid[1]), .word_data_i(word_w), .loaded_o(par_loaded),
+    .ren_i(par_ren), .raddr_i(par_raddr), .rdata_o(par_rdata)
+  );
+
+  esp_pool_table #(.Lanes(Lanes)) u_pool_table (
+    .clk_i, .rst_ni, .clear_i(clear),
+    .word_valid_i(word_a_valid[1]), .word_ready_o(word_a_ready[1]),
+    .word_addr_i(word_a_address[6:0]), .word_data_i(word_a),
+    .ren_i(tab_ren), .raddr_i(tab_raddr), .rdata_o(tab_rdata)
+  );
+
+  // ---------------------------------------------------------------- engines
+  logic                post_valid, post_ready, post_half, acc_ren, acc_half, acc_free;
+  logic                exec_fault, pool_fault;
+  logic [AccBits-1:0]  acc_raddr;
+  logic [32*Lanes-1:0] acc_rdata;
+  esp_isa_pkg::conv_t  post_conv;
+  logic [11:0]         exec_layer, pool_layer;
+  logic                exec_layer_valid, pool_layer_valid;
+  logic [1:0]          stream_valid, stream_ready;
+  logic [16*Lanes-1:0] stream_data;
+
+  esp_exec #(
+    .Lanes(Lanes), .ActWords(ActWords), .WeightWords(WeightWords), .AccWords(AccWords)
+  ) u_exec (
+    .clk_i, .rst_ni, .clear_i(clear),
+    .wconv_valid_i(wconv_valid), .wconv_ready_o(wconv_ready), .wconv_i(wconv),
+    .conv_valid_i(conv_valid), .conv_ready_o(conv_ready), .conv_i(conv),
+    .act_ren_o(act_ren), .act_raddr_o(act_raddr), .act_rdata_i(act_rdata),
+    .wgt_ren_o(wgt_ren), .wgt_raddr_o(wgt_raddr), .wgt_rdata_i(wgt_rdata),
+    .wgt_loaded_i(wgt_loaded), .wgt_base_o(wgt_base),
+    .post_valid_o(post_valid), .post_ready_i(post_ready), .post_conv_o(post_conv),
+    .post_half_o(post_half),
+    .acc_ren_i(acc_ren), .acc_half_i(acc_half), .acc_raddr_i(acc_raddr), .acc_rdata_o(acc_rdata),
+    .acc_free_i(acc_free),
+    .retire_o(engine_retire[3]), .fault_o(exec_fault),
+    .ev_fed_o(events[esp_isa_pkg::CNT_EXEC_BUSY]),
+    .ev_wait_weights_o(events[esp_isa_pkg::CNT_EXEC_WAIT_WEIGHTS]),
+    .ev_wait_acc_o(events[esp_isa_pkg::CNT_EXEC_WAIT_ACCUMULATORS]),
+    .ev_ragged_o(events[esp_isa_pkg::CNT_EXEC_RAGGED]),
+    .ev_pass_o(events[esp_isa_pkg::CNT_PASSES]),
+    .layer_o(exec_layer), .layer_valid_o(exec_layer_valid)
+  );
+
+  esp_post #(
+    .Lanes(Lanes), .ActWords(ActWords), .AccWords(AccWords), .ParamBlocks(ParamBlocks),
+    .PostLanes(PostLanes)
+  ) u_post (
+    .clk_i, .rst_ni, .clear_i(clear),
+    .conv_valid_i(post_valid), .conv_ready_o(post_ready), .conv_i(post_conv), .half_i(post_half),
+    .acc_ren_o(acc_ren), .acc_half_o(acc_half), .acc_raddr_o(acc_raddr), .acc_rdata_i(acc_rdata),
+    .acc_free_o(acc_free),
+    .par_ren_o(par_ren), .par_raddr_o(par_raddr), .par_rdata_i(par_rdata),
+    .par_loaded_i(par_loaded), .par_base_o(par_base),
+    .res_valid_o(res_valid), .res_ready_i(res_ready), .res_addr_o(res_addr),
+    .res_rvalid_i(res_rvalid), .res_rdata_i(b_rdata),
+    .out_valid_o(stream_valid[0]), .out_ready_i(stream_ready[0]),
+    .out_data_o(stream_data[8*Lanes-1:0]),
+    .retire_o(engine_retire[4]),
+    .ev_busy_o(events[esp_isa_pkg::CNT_POST_BUSY]),
+    .ev_wait_out_o(events[esp_isa_pkg::CNT_POST_WAIT_OUTPUT]),
+    .ev_wait_operand_o(events[esp_isa_pkg::CNT_POST_WAIT_OPERAND])
+  );
+
+  esp_pool #(
+    .Lanes(Lanes), .ActWords(ActWords), .PoolLanes(PoolLanes)
+  ) u_pool (
+    .clk_i, .rst_ni, .clear_i(clear),
+    .pool_valid_i(pool_valid), .pool_ready_o(pool_ready), .pool_i(pool),
+    .req_valid_o(preq_valid), .req_ready_i(preq_ready), .req_addr_o(preq_addr),
+    .req_rvalid_i(preq_rvalid), .req_rdata_i(b_rdata),
+    .tab_ren_o(tab_ren), .tab_raddr_o(tab_raddr), .tab_rdata_i(tab_rdata),
+    .out_valid_o(stream_valid[1]), .out_ready_i(stream_ready[1]),
+    .out_data_o(stream_data[16*Lanes-1:8*Lanes]),
+    .retire_o(engine_retire[5]), .fault_o(pool_fault),
+    .ev_busy_o(events[esp_isa_pkg::CNT_POOL_BUSY]),
+    .ev_wait_o(events[esp_isa_pkg::CNT_POOL_WAIT]),
+    .layer_o(pool_layer), .layer_valid_o(pool_layer_valid)
+  );
+
+  // ---------------------------------------------------------------- stores
+  logic        store_fault, store_busy;
+  logic [3:0]  store_cause;
+  logic [31:0] store_fault_address;
+
+  esp_store #(.Lanes(Lanes), .BusBytes(BusBytes)) u_store (
+    .clk_i, .rst_ni, .clear_i(clear), .halt_i(halt),
+    .store_valid_i(store_valid), .store_ready_o(store_ready), .store_i(store),
+    .store_address_i(store_address), .region_base_i(base[32*store.region +: 32]),
+    .window_low_i(write_low), .window_high_i(write_high),
+    .word_valid_i(stream_valid), .word_ready_o(stream_ready), .word_data_i(stream_data),
+    .retire_o(engine_retire[6]),
+    .fault_o(store_fault), .fault_cause_o(store_cause), .fault_address_o(store_fault_address),
+    .busy_o(store_busy), .quiet_o(store_quiet), .beat_o(write_beat),
+    .m_axi_awaddr_o, .m_axi_awlen_o, .m_axi_awsize_o, .m_axi_awburst_o, .m_axi_awvalid_o,
+    .m_axi_awready_i, .m_axi_wdata_o, .m_axi_wstrb_o, .m_axi_wlast_o, .m_axi_wvalid_o,
+    .m_axi_wready_i, .m_axi_bresp_i, .m_axi_bvalid_i, .m_axi_bready_o
+  );
+
+  // ---------------------------------------------------------------- retirement, faults
+  assign engine_retire[0] = 1'b0;
+  assign retire = engine_retire | nop_retire;
+
+  // The engines' faults belong to the oldest instruction that they have not retired.
+  logic [31:0] exec_address, run_pool_address;
+  logic [3:0]  unused_tracks;
+  logic [2:0]  exec_tracks, pool_tracks;
+
+  esp_fifo #(.Width(32), .Depth(4)) u_track_exec (
+    .clk_i, .rst_ni, .clear_i(clear),
+    .valid_i(conv_valid && conv_ready), .ready_o(unused_tracks[0]), .data_i(conv_address),
+    .valid_o(unused_tracks[1]), .ready_i(engine_retire[3]), .data_o(exec_address),
+    .count_o(exec_tracks)
+  );
+  esp_fifo #(.Width(32), .Depth(4)) u_track_pool (
+    .clk_i, .rst_ni, .clear_i(clear),
+    .valid_i(pool_valid && pool_ready), .ready_o(unused_tracks[2]), .data_i(pool_address),
+    .valid_o(unused_tracks[3]), .ready_i(engine_retire[5]), .data_o(run_pool_address),
+    .count_o(pool_tracks)
+  );
+
+  always_comb begin
+    fault = 1'b1;
+    fault_cause = esp_isa_pkg::FaultCapacity;
+    fault_engine = esp_isa_pkg::EngNone;
+    fault_address = decode_address;
+    if (store_fault) begin
+      fault_cause = store_cause;
+      fault_engine = esp_isa_pkg::EngStore;
+      fault_address = store_fault_address;
+    end else if (pool_fault) begin
+      fault_engine = esp_isa_pkg::EngPool;
+      fault_address = run_pool_address;
+    end else if (exec_fault) begin
+      fault_engine = esp_isa_pkg::EngExec;
+      fault_address = exec_address;
+    end else if (load_w_fault) begin
+      fault_cause = load_w_cause;
+      fault_engine = esp_isa_pkg::EngLoadW;
+      fault_address = load_w_fault_address;
+    end else if (load_a_fault) begin
+      fault_cause = load_a_cause;
+      fault_engine = esp_isa_pkg::EngLoadA;
+      fault_address = load_a_fault_address;
+    end else if (decode_fault) begin
+      fault_cause = decode_cause;
+    end else if (fetch_fault) begin
+      fault_cause = fetch_cause;
+      fault_address = fetch_fault_address;
+    end else begin
+      fault = 1'b0;
+    end
+  end
+
+  // ---------------------------------------------------------------- counters, trace
+  assign events[esp_isa_pkg::CNT_EXEC_WAIT_DEPENDENCY] = waits[3];
+  assign events[esp_isa_pkg::CNT_LOAD_A_BUSY] = load_a_busy;
+  assign events[esp_isa_pkg::CNT_LOAD_A_WAIT] = waits[1];
+  assign events[esp_isa_pkg::CNT_LOAD_W_BUSY] = load_w_busy;
+  assign events[esp_isa_pkg::CNT_LOAD_W_WAIT] = waits[2] || room_w;
+  assign events[esp_isa_pkg::CNT_STORE_BUSY] = store_busy;
+  assign events[esp_isa_pkg::CNT_STORE_WAIT] = waits[6];
+  assign events[esp_isa_pkg::CNT_READ_BEATS] = read_beat;
+  assign events[esp_isa_pkg::CNT_WRITE_BEATS] = write_beat;
+  assign events[esp_isa_pkg::CNT_INSTRUCTIONS] = dispatch != '0;
+
+  always_comb begin
+    trace_layer_valid_o = running;
+    if (exec_layer_valid) trace_layer_o = exec_layer;
+    else if (head[3]) trace_layer_o = conv.layer;
+    else if (pool_layer_valid) trace_layer_o = pool_layer;
+    else begin
+      trace_layer_o = pool.layer;
+      trace_layer_valid_o = running && head[5];
+    end
+  end
+
+  assign trace_retire_o = retire;
+  assign trace_fed_o = events[esp_isa_pkg::CNT_EXEC_BUSY];
+
+  // Rings ignore addresses; heads of the queues serve the trace where they do.
+  logic unused;
+  assign unused = ^{word_a_address, word_w_address, room_a, head, waits, push, unused_tracks,
+                    exec_tracks, pool_tracks};
+
+endmodule
+
+`default_nettype wire

@@ -1,0 +1,250 @@
+// Gathers an instruction's words, checks it and hands it to its queue, in program order.
+//
+// An instruction of n words takes n + 2 cycles. A convolution goes to the exec queue and to the
+// weight sequencer's at once. `end` waits for `idle_i` (everything dispatched has retired), then
+// `done_o` pulses. Checks, in this order: opcode, length, fields, dependencies, capacity of the rings.
+// The first that fails is the fault, with the address of the instruction; the decoder then stays
+// until clear. A word that never comes is the fault program_end.
+// `push_o[e]`: to the queue of engine e, with `inst_o` and `address_o`, when `ready_i[e]`.
+// Implements docs/machine.md, sections 2 and 3.
+
+`default_nettype none
+
+module esp_decode #(
+  parameter int unsigned BusBytes = 4,
+  parameter int unsigned WeightWords = 1024,
+  parameter int unsigned ParamBlocks = 64
+) (
+  input  wire logic         clk_i,
+  input  wire logic         rst_ni,
+  input  wire logic         clear_i,
+  input  wire logic         halt_i,
+  input  wire logic         start_i,
+  input  wire logic [31:0]  program_address_i,
+
+  input  wire logic         word_valid_i,
+  output logic              word_ready_o,
+  input  wire logic [127:0] word_i,
+  input  wire logic         exhausted_i,
+
+  output logic      [6:0]   push_o,
+  input  wire logic [6:0]   ready_i,
+  output logic              wconv_push_o,
+  input  wire logic         wconv_ready_i,
+  output logic      [639:0] inst_o,
+  output logic      [31:0]  address_o,
+  output logic      [6:0]   dispatch_o,   // pulses: what the engines have to retire
+
+  input  wire logic         idle_i,
+  output logic              done_o,
+
+  output logic              fault_o,
+  output logic      [3:0]   fault_cause_o
+);
+
+  localparam int unsigned ByteBits = $clog2(BusBytes);
+
+  typedef enum logic [2:0] {
+    StStopped  = 3'd0,
+    StFirst    = 3'd1,
+    StRest     = 3'd2,
+    StCheck    = 3'd3,
+    StDispatch = 3'd4,
+    StEnd      = 3'd5,
+    StFault    = 3'd6
+  } state_e;
+
+  state_e       state_q, state_d;
+  logic [639:0] inst_q;
+  logic [31:0]  address_q, next_q;
+  logic [2:0]   index_q, length_q, length;
+  logic [3:0]   cause_q, cause_d;
+  logic         known, word_taken, sent;
+  logic [6:0]   target;   // one hot; 0 for end
+  logic         is_conv;
+
+  // The first word, as it comes.
+  always_comb begin
+    known = 1'b1;
+    length = '0;
+    case (word_i[5:0])
+      esp_isa_pkg::OpNop: length = 3'(esp_isa_pkg::NOP_WORDS);
+      esp_isa_pkg::OpEnd: length = 3'(esp_isa_pkg::END_WORDS);
+      esp_isa_pkg::OpLoad: length = 3'(esp_isa_pkg::LOAD_WORDS);
+      esp_isa_pkg::OpStore: length = 3'(esp_isa_pkg::STORE_WORDS);
+      esp_isa_pkg::OpConv: length = 3'(esp_isa_pkg::CONV_WORDS);
+      esp_isa_pkg::OpPool: length = 3'(esp_isa_pkg::POOL_WORDS);
+      default: known = 1'b0;
+    endcase
+  end
+
+  // The whole instruction.
+  esp_isa_pkg::header_t header;
+  esp_isa_pkg::nop_t    nop;
+  esp_isa_pkg::load_t   load;
+  esp_isa_pkg::store_t  store;
+  esp_isa_pkg::conv_t   conv;
+  assign header = inst_q[esp_isa_pkg::HEADER_BITS-1:0];
+  assign nop = inst_q[esp_isa_pkg::NOP_BITS-1:0];
+  assign load = inst_q[esp_isa_pkg::LOAD_BITS-1:0];
+  assign store = inst_q[esp_isa_pkg::STORE_BITS-1:0];
+  assign conv = inst_q;
+
+  logic fields_ok, engines_ok, capacity_ok;
+
+  always_comb begin
+    fields_ok = 1'b1;
+    capacity_ok = 1'b1;
+    engines_ok = header.dep0_engine != 3'd7 && header.dep1_engine != 3'd7
+              && header.dep2_engine != 3'd7;
+    target = '0;
+    is_conv = 1'b0;
+    case (header.opcode)
+      esp_isa_pkg::OpNop: begin
+        fields_ok = esp_isa_pkg::nop_in_range(inst_q[127:0]) && nop.engine != esp_isa_pkg::EngPost;
+        target[nop.engine] = 1'b1;
+      end
+      esp_isa_pkg::OpEnd: fields_ok = esp_isa_pkg::end_in_range(inst_q[127:0]);
+      esp_isa_pkg::OpLoad: begin
+        fields_ok = esp_isa_pkg::load_in_range(inst_q[255:0]) && load.offset[ByteBits-1:0] == '0
+                 && load.y_stride[ByteBits-1:0] == '0 && load.z_stride[ByteBits-1:0] == '0;
+        if (load.target[1]) target[esp_isa_pkg::EngLoadW] = 1'b1;
+        else target[esp_isa_pkg::EngLoadA] = 1'b1;
+      end
+      esp_isa_pkg::OpStore: begin
+        fields_ok = esp_isa_pkg::store_in_range(inst_q[255:0]) && store.offset[ByteBits-1:0] == '0
+                 && store.y_stride[ByteBits-1:0] == '0 && store.z_stride[ByteBits-1:0] == '0;
+        target[esp_isa_pkg::EngStore] = 1'b1;
+      end
+      esp_isa_pkg::OpConv: begin
+        fields_ok = esp_isa_pkg::conv_in_range(inst_q)
+                 && !(conv.w_release[0] && conv.w_offset != '0)
+                 && !(conv.p_release[0] && conv.p_offset != '0)
+                 && !(conv.add[0] && conv.add_shift < 5'd13)
+                 && !(conv.gap[0] && !(conv.gap_first[0] && conv.gap_last[0])
+                      && conv.n_blocks != 8'd1);
+        capacity_ok = 32'(conv.w_offset) + 32'(conv.w_piece) <= WeightWords
+                   && (!conv.last[0] || 32'(conv.p_offset) + 32'(conv.n_blocks) <= ParamBlocks);
+        target[esp_isa_pkg::EngExec] = 1'b1;
+        is_conv = 1'b1;
+      end
+      default: begin
+        fields_ok = esp_isa_pkg::pool_in_range(inst_q[383:0]);
+        target[esp_isa_pkg::EngPool] = 1'b1;
+      end
+    endcase
+  end
+
+  assign word_ready_o = (state_q == StFirst || state_q == StRest) && !halt_i;
+  assign word_taken = word_valid_i && word_ready_o;
+  assign inst_o = inst_q;
+  assign address_o = address_q;
+  assign fault_cause_o = cause_q;
+  assign fault_o = state_q == StFault;
+
+  always_comb begin
+    push_o = '0;
+    wconv_push_o = 1'b0;
+    dispatch_o = '0;
+    sent = 1'b0;
+    if (state_q == StDispatch && !halt_i) begin
+      push_o = (is_conv && !wconv_ready_i) ? '0 : target;
+      sent = (push_o & ready_i) != '0;
+      wconv_push_o = is_conv && ready_i[esp_isa_pkg::EngExec];
+      if (sent) begin
+        dispatch_o = target;
+        dispatch_o[esp_isa_pkg::EngPost] = is_conv && conv.last[0];
+      end
+    end
+  end
+
+  always_comb begin
+    state_d = state_q;
+    cause_d = cause_q;
+    done_o = 1'b0;
+    case (state_q)
+      StStopped: if (start_i) state_d = StFirst;
+      StFirst: begin
+        if (word_taken) begin
+          if (!known) begin
+            state_d = StFault;
+            cause_d = esp_isa_pkg::FaultIllegalOpcode;
+          end else if (word_i[8:6] != length) begin
+            state_d = StFault;
+            cause_d = esp_isa_pkg::FaultIllegalLength;
+          end else begin
+            state_d = (length == 3'd1) ? StCheck : StRest;
+          end
+        end else if (exhausted_i) begin
+          state_d = StFault;
+          cause_d = esp_isa_pkg::FaultProgramEnd;
+        end
+      end
+      StRest: begin
+        if (word_taken && index_q == length_q - 3'd1) state_d = StCheck;
+        else if (!word_valid_i && exhausted_i) begin
+          state_d = StFault;
+          cause_d = esp_isa_pkg::FaultProgramEnd;
+        end
+      end
+      StCheck: begin
+        state_d = (header.opcode == esp_isa_pkg::OpEnd) ? StEnd : StDispatch;
+        if (!fields_ok) begin
+          state_d = StFault;
+          cause_d = esp_isa_pkg::FaultIllegalField;
+        end else if (!engines_ok) begin
+          state_d = StFault;
+          cause_d = esp_isa_pkg::FaultIllegalDependency;
+        end else if (!capacity_ok) begin
+          state_d = StFault;
+          cause_d = esp_isa_pkg::FaultCapacity;
+        end
+      end
+      StDispatch: if (sent) state_d = StFirst;
+      StEnd: begin
+        if (idle_i && !halt_i) begin
+          state_d = StStopped;
+          done_o = 1'b1;
+        end
+      end
+      default: ;
+    endcase
+  end
+
+  always_ff @(posedge clk_i or negedge rst_ni) begin
+    if (!rst_ni) state_q <= StStopped;
+    else if (clear_i) state_q <= StStopped;
+    else state_q <= state_d;
+  end
+
+  always_ff @(posedge clk_i) begin
+    cause_q <= cause_d;
+    if (start_i) next_q <= program_address_i;
+    else if (word_taken) next_q <= next_q + 32'd16;
+    if (state_q == StFirst) begin
+      address_q <= next_q;
+      length_q <= length;
+      index_q <= 3'd1;
+    end else if (word_taken) begin
+      index_q <= index_q + 3'd1;
+    end
+    if (word_taken) begin
+      if (state_q == StFirst) inst_q[127:0] <= word_i;
+      else begin
+        case (index_q)
+          3'd1: inst_q[255:128] <= word_i;
+          3'd2: inst_q[383:256] <= word_i;
+          3'd3: inst_q[511:384] <= word_i;
+          default: inst_q[639:512] <= word_i;
+        endcase
+      end
+    end
+  end
+
+  // Views of the instruction that use a few fields each.
+  logic unused;
+  assign unused = ^{header, nop, load, store, conv};
+
+endmodule
+
+`default_nettype wire

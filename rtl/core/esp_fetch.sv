@@ -1,0 +1,165 @@
+// Reads the program in bursts, up to 64 words of 128 bits ahead of the decoder.
+//
+// Starts at `start_i` with `program_words_i` words at `program_address_i` (a multiple of 16). A burst
+// is at most 16 beats and 16 words and crosses no 4 KiB line; it is asked for when the FIFO has room
+// for all of it, so that data are always taken. On a bus of two words a beat, a beat gives its words
+// one a cycle, and the word before the program's first is skipped.
+// `exhausted_o`: every word has been handed on. Faults: a burst outside the read window, an error
+// response; the address is that of the word, the engine 0.
+// Implements docs/machine.md, sections 2 and 5.
+
+`default_nettype none
+`include "esp_assert.svh"
+
+module esp_fetch #(
+  parameter int unsigned BusBytes = 4
+) (
+  input  wire logic                  clk_i,
+  input  wire logic                  rst_ni,
+  input  wire logic                  clear_i,
+  input  wire logic                  halt_i,
+  input  wire logic                  start_i,
+
+  input  wire logic [31:0]           program_address_i,
+  input  wire logic [31:0]           program_words_i,
+  input  wire logic [31:0]           window_low_i,
+  input  wire logic [31:0]           window_high_i,
+
+  output logic                       req_valid_o,
+  input  wire logic                  req_ready_i,
+  output logic      [31:0]           req_address_o,
+  output logic      [4:0]            req_beats_o,
+  input  wire logic                  r_valid_i,
+  output logic                       r_ready_o,
+  input  wire logic [8*BusBytes-1:0] r_data_i,
+  input  wire logic                  r_error_i,
+
+  output logic                       word_valid_o,
+  input  wire logic                  word_ready_i,
+  output logic      [127:0]          word_o,
+  output logic                       exhausted_o,
+
+  output logic                       fault_o,
+  output logic      [3:0]            fault_cause_o,
+  output logic      [31:0]           fault_address_o
+);
+
+  localparam int unsigned Depth = 64;
+  localparam int unsigned DepthBits = $clog2(Depth) + 1;
+  localparam int unsigned BurstWords = (BusBytes < 16) ? BusBytes : 16;
+
+  // Words still to ask for, to receive, and asked for but not yet handed on.
+  logic [31:0]          addr_q, left_q, recv_addr_q, recv_left_q;
+  logic [DepthBits-1:0] ahead_q;
+  logic [4:0]           words;
+  logic [8:0]           to_line;
+  logic                 in_window, room, asked, word_in, word_out;
+  logic [32:0]          burst_end;
+  logic [127:0]         word;
+
+  assign to_line = 9'd256 - {1'b0, addr_q[11:4]};
+
+  always_comb begin
+    words = 5'(BurstWords);
+    if (BusBytes == 32 && addr_q[4]) words = 5'd15;
+    if (to_line < 9'(words)) words = to_line[4:0];
+    if (left_q < 32'(words)) words = left_q[4:0];
+  end
+
+  assign burst_end = {1'b0, addr_q} + {24'd0, words, 4'd0};
+  assign in_window = addr_q >= window_low_i && burst_end <= {1'b0, window_high_i};
+  assign room = ahead_q <= DepthBits'(Depth - BurstWords);
+  assign req_valid_o = left_q != '0 && room && in_window && !halt_i;
+  assign asked = req_valid_o && req_ready_i;
+  assign word_out = word_valid_o && word_ready_i;
+
+  if (BusBytes == 32) begin : gen_two
+    assign req_address_o = {addr_q[31:5], 5'd0};
+    assign req_beats_o = 5'((6'(words) + 6'(addr_q[4]) + 6'd1) >> 1);
+    assign word = recv_addr_q[4] ? r_data_i[128 +: 128] : r_data_i[127:0];
+    assign word_in = r_valid_i;
+    assign r_ready_o = recv_addr_q[4] || recv_left_q == 32'd1;
+  end else if (BusBytes == 16) begin : gen_one
+    assign req_address_o = addr_q;
+    assign req_beats_o = words;
+    assign word = r_data_i;
+    assign word_in = r_valid_i;
+    assign r_ready_o = 1'b1;
+  end else begin : gen_parts
+    localparam int unsigned Parts = 16 / BusBytes;
+    localparam int unsigned PartBits = $clog2(Parts);
+    logic [PartBits-1:0]           part_q;
+    logic [8*(16-BusBytes)-1:0]    low_q;
+    assign req_address_o = addr_q;
+    assign req_beats_o = 5'(words << PartBits);
+    assign word = {r_data_i, low_q};
+    assign word_in = r_valid_i && part_q == '1;
+    assign r_ready_o = 1'b1;
+    always_ff @(posedge clk_i or negedge rst_ni) begin
+      if (!rst_ni) part_q <= '0;
+      else if (clear_i) part_q <= '0;
+      else if (r_valid_i) part_q <= part_q + 1'b1;
+    end
+    always_ff @(posedge clk_i) begin
+      if (r_valid_i) low_q <= (8*(16-BusBytes))'({r_data_i, low_q} >> (8*BusBytes));
+    end
+  end
+
+  always_ff @(posedge clk_i or negedge rst_ni) begin
+    if (!rst_ni) begin
+      left_q <= '0;
+      recv_left_q <= '0;
+      ahead_q <= '0;
+    end else if (clear_i) begin
+      left_q <= '0;
+      recv_left_q <= '0;
+      ahead_q <= '0;
+    end else if (start_i) begin
+      left_q <= program_words_i;
+      recv_left_q <= program_words_i;
+    end else begin
+      if (asked) left_q <= left_q - 32'(words);
+      if (word_in) recv_left_q <= recv_left_q - 1'b1;
+      if (asked || word_out) begin
+        ahead_q <= ahead_q + (asked ? DepthBits'(words) : '0) - DepthBits'(word_out);
+      end
+    end
+  end
+
+  always_ff @(posedge clk_i) begin
+    if (start_i) begin
+      addr_q <= program_address_i;
+      recv_addr_q <= program_address_i;
+    end else begin
+      if (asked) addr_q <= addr_q + {23'd0, words, 4'd0};
+      if (word_in) recv_addr_q <= recv_addr_q + 32'd16;
+    end
+  end
+
+  logic                 fifo_ready;
+  logic [DepthBits-1:0] fifo_count;
+  esp_fifo #(.Width(128), .Depth(Depth)) u_fifo (
+    .clk_i, .rst_ni, .clear_i,
+    .valid_i(word_in), .ready_o(fifo_ready), .data_i(word),
+    .valid_o(word_valid_o), .ready_i(word_ready_i), .data_o(word_o), .count_o(fifo_count)
+  );
+
+  assign exhausted_o = recv_left_q == '0 && !word_valid_o;
+
+  logic window_fault;
+  assign window_fault = left_q != '0 && room && !in_window;
+  assign fault_o = window_fault || (r_valid_i && r_error_i);
+  assign fault_cause_o = (r_valid_i && r_error_i) ? esp_isa_pkg::FaultReadResponse
+                                                  : esp_isa_pkg::FaultReadWindow;
+  assign fault_address_o = (r_valid_i && r_error_i) ? recv_addr_q : addr_q;
+
+  `ESP_ASSERT(room_for_every_word, !(word_in && !fifo_ready))
+  `ESP_ASSERT(no_word_past_the_program, !(r_valid_i && !halt_i && recv_left_q == '0))
+
+  // Room is kept before words are asked for.
+  logic unused;
+  assign unused = ^{fifo_ready, fifo_count};
+
+endmodule
+
+`default_nettype wire

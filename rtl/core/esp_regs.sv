@@ -1,0 +1,321 @@
+// The registers: AXI4-Lite, the state of the machine, the first fault, interrupts, counters.
+//
+// One access at a time each way; every access is answered OKAY, an unmapped one reads 0. Byte strobes
+// are honoured. Start clears all engines and counters for one cycle, then raises `start_o`; a program
+// of another configuration is a fault at once. `halt_o`: faulted or being reset; when nothing is
+// under way any more (`quiet_i`), a reset by CONTROL clears. Start is ignored while busy or faulted.
+// Base registers hold multiples of 32, PROGRAM_ADDRESS of 16; the low bits read 0.
+// Counters have 48 bits and stand still unless a program runs.
+// Implements docs/machine.md, section 5 (Faults) and docs/reference/registers.md.
+
+`default_nettype none
+
+module esp_regs #(
+  parameter logic [31:0] ConfigHash = '0
+) (
+  input  wire logic         clk_i,
+  input  wire logic         rst_ni,
+
+  input  wire logic [11:0]  s_axil_awaddr_i,
+  input  wire logic         s_axil_awvalid_i,
+  output logic              s_axil_awready_o,
+  input  wire logic [31:0]  s_axil_wdata_i,
+  input  wire logic [3:0]   s_axil_wstrb_i,
+  input  wire logic         s_axil_wvalid_i,
+  output logic              s_axil_wready_o,
+  output logic      [1:0]   s_axil_bresp_o,
+  output logic              s_axil_bvalid_o,
+  input  wire logic         s_axil_bready_i,
+  input  wire logic [11:0]  s_axil_araddr_i,
+  input  wire logic         s_axil_arvalid_i,
+  output logic              s_axil_arready_o,
+  output logic      [31:0]  s_axil_rdata_o,
+  output logic      [1:0]   s_axil_rresp_o,
+  output logic              s_axil_rvalid_o,
+  input  wire logic         s_axil_rready_i,
+  output logic              irq_o,
+
+  output logic              start_o,
+  output logic              clear_o,
+  output logic              halt_o,
+  output logic              running_o,
+  input  wire logic         done_i,
+  input  wire logic         quiet_i,
+
+  output logic      [31:0]  program_address_o,
+  output logic      [31:0]  program_words_o,
+  output logic      [127:0] base_o,
+  output logic      [31:0]  read_low_o,
+  output logic      [31:0]  read_high_o,
+  output logic      [31:0]  write_low_o,
+  output logic      [31:0]  write_high_o,
+
+  input  wire logic         fault_i,
+  input  wire logic [3:0]   fault_cause_i,
+  input  wire logic [2:0]   fault_engine_i,
+  input  wire logic [31:0]  fault_address_i,
+  input  wire logic         progress_i,      // a beat moved or an instruction retired
+  input  wire logic [31:0]  decode_address_i,
+
+  input  wire logic [esp_isa_pkg::COUNTERS-1:1] events_i
+);
+
+  typedef enum logic [2:0] {
+    StIdle  = 3'd0,
+    StClear = 3'd1,   // before a program
+    StStart = 3'd2,
+    StRun   = 3'd3,
+    StFault = 3'd4,
+    StReset = 3'd5    // by CONTROL: waits for bursts under way
+  } state_e;
+
+  state_e       state_q, state_d;
+  logic         done_q;
+  logic [1:0]   irq_enable_q, irq_status_q;
+  logic [31:0]  program_hash_q, program_address_q, program_words_q;
+  logic [31:0]  base0_q, base1_q, base2_q, base3_q;
+  logic [31:0]  read_low_q, read_high_q, write_low_q, write_high_q, watchdog_q, idle_q;
+  logic [3:0]   cause_q;
+  logic [2:0]   fault_engine_q;
+  logic [31:0]  fault_address_q;
+
+  // Writes: address and data together, answered a cycle later.
+  logic        write, b_valid_q, r_valid_q, read;
+  logic [31:0] mask, wdata, r_data_q, r_data;
+  logic [11:0] waddr, raddr;
+  logic        control_start, control_reset;
+
+  assign write = s_axil_awvalid_i && s_axil_wvalid_i && !b_valid_q;
+  assign waddr = {s_axil_awaddr_i[11:2], 2'b00};
+  assign raddr = {s_axil_araddr_i[11:2], 2'b00};
+  assign mask = {{8{s_axil_wstrb_i[3]}}, {8{s_axil_wstrb_i[2]}}, {8{s_axil_wstrb_i[1]}},
+                 {8{s_axil_wstrb_i[0]}}};
+  assign wdata = s_axil_wdata_i & mask;
+  assign s_axil_awready_o = write;
+  assign s_axil_wready_o = write;
+  assign s_axil_bresp_o = 2'b00;
+  assign s_axil_bvalid_o = b_valid_q;
+  assign read = s_axil_arvalid_i && !r_valid_q;
+  assign s_axil_arready_o = read;
+  assign s_axil_rresp_o = 2'b00;
+  assign s_axil_rvalid_o = r_valid_q;
+  assign s_axil_rdata_o = r_data_q;
+
+  assign control_start = write && waddr == esp_regs_pkg::CONTROL && wdata[0];
+  assign control_reset = write && waddr == esp_regs_pkg::CONTROL && wdata[1];
+
+  always_ff @(posedge clk_i or negedge rst_ni) begin
+    if (!rst_ni) begin
+      b_valid_q <= 1'b0;
+      r_valid_q <= 1'b0;
+    end else begin
+      if (write) b_valid_q <= 1'b1;
+      else if (s_axil_bready_i) b_valid_q <= 1'b0;
+      if (read) r_valid_q <= 1'b1;
+      else if (s_axil_rready_i) r_valid_q <= 1'b0;
+    end
+  end
+
+  always_ff @(posedge clk_i) begin
+    if (read) r_data_q <= r_data;
+  end
+
+  always_ff @(posedge clk_i or negedge rst_ni) begin
+    if (!rst_ni) begin
+      irq_enable_q <= '0;
+      program_hash_q <= '0;
+      program_address_q <= '0;
+      program_words_q <= '0;
+      base0_q <= '0;
+      base1_q <= '0;
+      base2_q <= '0;
+      base3_q <= '0;
+      read_low_q <= '0;
+      read_high_q <= '0;
+      write_low_q <= '0;
+      write_high_q <= '0;
+      watchdog_q <= '0;
+    end else if (write) begin
+      case (waddr)
+        esp_regs_pkg::IRQ_ENABLE: irq_enable_q <= (irq_enable_q & ~mask[1:0]) | wdata[1:0];
+        esp_regs_pkg::PROGRAM_HASH: program_hash_q <= (program_hash_q & ~mask) | wdata;
+        esp_regs_pkg::PROGRAM_ADDRESS:
+          program_address_q <= ((program_address_q & ~mask) | wdata) & 32'hFFFF_FFF0;
+        esp_regs_pkg::PROGRAM_WORDS: program_words_q <= (program_words_q & ~mask) | wdata;
+        esp_regs_pkg::BASE0: base0_q <= ((base0_q & ~mask) | wdata) & 32'hFFFF_FFE0;
+        esp_regs_pkg::BASE1: base1_q <= ((base1_q & ~mask) | wdata) & 32'hFFFF_FFE0;
+        esp_regs_pkg::BASE2: base2_q <= ((base2_q & ~mask) | wdata) & 32'hFFFF_FFE0;
+        esp_regs_pkg::BASE3: base3_q <= ((base3_q & ~mask) | wdata) & 32'hFFFF_FFE0;
+        esp_regs_pkg::READ_LOW: read_low_q <= (read_low_q & ~mask) | wdata;
+        esp_regs_pkg::READ_HIGH: read_high_q <= (read_high_q & ~mask) | wdata;
+        esp_regs_pkg::WRITE_LOW: write_low_q <= (write_low_q & ~mask) | wdata;
+        esp_regs_pkg::WRITE_HIGH: write_high_q <= (write_high_q & ~mask) | wdata;
+        esp_regs_pkg::WATCHDOG: watchdog_q <= (watchdog_q & ~mask) | wdata;
+        default: ;
+      endcase
+    end
+  end
+
+  // State.
+  logic         foreign, hung, raise;
+  logic [3:0]   raise_cause;
+  logic [2:0]   raise_engine;
+  logic [31:0]  raise_address;
+
+  assign foreign = program_hash_q != ConfigHash;
+  assign hung = state_q == StRun && watchdog_q != '0 && idle_q >= watchdog_q;
+
+  always_comb begin
+    raise = 1'b0;
+    raise_cause = fault_cause_i;
+    raise_engine = fault_engine_i;
+    raise_address = fault_address_i;
+    if (state_q == StClear && foreign) begin
+      raise = 1'b1;
+      raise_cause = esp_isa_pkg::FaultConfiguration;
+      raise_engine = '0;
+      raise_address = program_address_q;
+    end else if (state_q == StRun && fault_i) begin
+      raise = 1'b1;
+    end else if (hung && !done_i) begin
+      raise = 1'b1;
+      raise_cause = esp_isa_pkg::FaultWatchdog;
+      raise_engine = '0;
+      raise_address = decode_address_i;
+    end
+  end
+
+  always_comb begin
+    state_d = state_q;
+    case (state_q)
+      StIdle: begin
+        if (control_reset) state_d = StReset;
+        else if (control_start) state_d = StClear;
+      end
+      StClear: state_d = raise ? StFault : StStart;
+      StStart: state_d = StRun;
+      StRun: begin
+        if (control_reset) state_d = StReset;
+        else if (raise) state_d = StFault;
+        else if (done_i) state_d = StIdle;
+      end
+      StFault: if (control_reset) state_d = StReset;
+      default: if (quiet_i) state_d = StIdle;
+    endcase
+  end
+
+  assign clear_o = state_q == StClear || (state_q == StReset && quiet_i);
+  assign start_o = state_q == StStart;
+  assign running_o = state_q == StRun;
+  assign halt_o = state_q == StFault || state_q == StReset;
+
+  always_ff @(posedge clk_i or negedge rst_ni) begin
+    if (!rst_ni) begin
+      state_q <= StIdle;
+      done_q <= 1'b0;
+      irq_status_q <= '0;
+      irq_o <= 1'b0;
+      cause_q <= '0;
+      fault_engine_q <= '0;
+      fault_address_q <= '0;
+      idle_q <= '0;
+    end else begin
+      state_q <= state_d;
+      irq_o <= (irq_status_q & irq_enable_q) != '0;
+      if (write && waddr == esp_regs_pkg::IRQ_STATUS) irq_status_q <= irq_status_q & ~wdata[1:0];
+      if (clear_o) begin
+        done_q <= 1'b0;
+        cause_q <= '0;
+        fault_engine_q <= '0;
+        fault_address_q <= '0;
+      end
+      if (state_q == StRun && state_d == StIdle) begin
+        done_q <= 1'b1;
+        irq_status_q[0] <= 1'b1;
+      end
+      if (state_d == StFault && state_q != StFault) begin
+        irq_status_q[1] <= 1'b1;
+        cause_q <= raise_cause;
+        fault_engine_q <= raise_engine;
+        fault_address_q <= raise_address;
+      end
+      if (state_q != StRun || progress_i) idle_q <= '0;
+      else idle_q <= idle_q + 1'b1;
+    end
+  end
+
+  // Counters; number 0 counts the cycles of the run.
+  logic [esp_isa_pkg::COUNTERS-1:0] events;
+  logic [47:0]                      counters [esp_isa_pkg::COUNTERS];
+
+  assign events = {events_i, 1'b1};
+
+  for (genvar c = 0; c < esp_isa_pkg::COUNTERS; c++) begin : gen_counter
+    logic [47:0] count_q;
+    always_ff @(posedge clk_i or negedge rst_ni) begin
+      if (!rst_ni) count_q <= '0;
+      else if (state_q == StClear) count_q <= '0;
+      else if (running_o && events[c]) count_q <= count_q + 1'b1;
+    end
+    assign counters[c] = count_q;
+  end
+
+  logic [47:0] counter;
+  logic [11:0] counter_offset;
+  assign counter_offset = raddr - esp_regs_pkg::COUNTERS_BASE;
+
+  always_comb begin
+    counter = '0;
+    r_data = '0;
+    if (read) begin
+      case (raddr)
+        esp_regs_pkg::ID: r_data = esp_regs_pkg::ID_VALUE;
+        esp_regs_pkg::VERSION: r_data = esp_isa_pkg::ISA_VERSION;
+        esp_regs_pkg::CONFIG_HASH: r_data = ConfigHash;
+        esp_regs_pkg::STATUS: r_data = {28'd0, !quiet_i, state_q == StFault, done_q,
+                                        !(state_q == StIdle || state_q == StFault)};
+        esp_regs_pkg::IRQ_ENABLE: r_data = {30'd0, irq_enable_q};
+        esp_regs_pkg::IRQ_STATUS: r_data = {30'd0, irq_status_q};
+        esp_regs_pkg::PROGRAM_HASH: r_data = program_hash_q;
+        esp_regs_pkg::PROGRAM_ADDRESS: r_data = program_address_q;
+        esp_regs_pkg::PROGRAM_WORDS: r_data = program_words_q;
+        esp_regs_pkg::BASE0: r_data = base0_q;
+        esp_regs_pkg::BASE1: r_data = base1_q;
+        esp_regs_pkg::BASE2: r_data = base2_q;
+        esp_regs_pkg::BASE3: r_data = base3_q;
+        esp_regs_pkg::READ_LOW: r_data = read_low_q;
+        esp_regs_pkg::READ_HIGH: r_data = read_high_q;
+        esp_regs_pkg::WRITE_LOW: r_data = write_low_q;
+        esp_regs_pkg::WRITE_HIGH: r_data = write_high_q;
+        esp_regs_pkg::WATCHDOG: r_data = watchdog_q;
+        esp_regs_pkg::FAULT_CAUSE: r_data = {28'd0, cause_q};
+        esp_regs_pkg::FAULT_ADDRESS: r_data = fault_address_q;
+        esp_regs_pkg::FAULT_ENGINE: r_data = {29'd0, fault_engine_q};
+        default: begin
+          if (raddr >= esp_regs_pkg::COUNTERS_BASE
+              && 32'(counter_offset[11:3]) < esp_isa_pkg::COUNTERS) begin
+            for (int c = 0; c < esp_isa_pkg::COUNTERS; c++) begin
+              if (32'(counter_offset[11:3]) == c) counter = counters[c];
+            end
+            r_data = counter_offset[2] ? {16'd0, counter[47:32]} : counter[31:0];
+          end
+        end
+      endcase
+    end
+  end
+
+  assign program_address_o = program_address_q;
+  assign program_words_o = program_words_q;
+  assign base_o = {base3_q, base2_q, base1_q, base0_q};
+  assign read_low_o = read_low_q;
+  assign read_high_o = read_high_q;
+  assign write_low_o = write_low_q;
+  assign write_high_o = write_high_q;
+
+  // Addresses of bytes within a word.
+  logic unused;
+  assign unused = ^{s_axil_awaddr_i[1:0], s_axil_araddr_i[1:0], counter_offset[1:0]};
+
+endmodule
+
+`default_nettype wire

@@ -1,0 +1,58 @@
+// Counts the instructions that each engine was given and has retired, modulo 2^16.
+//
+// Counts show one cycle after the pulse. `idle_o`: every engine has retired what it was given.
+// Engine e stands at bits 16e of `retired_o`; engine 0 does not exist and stays 0.
+// Implements docs/machine.md, section 2.
+
+`default_nettype none
+`include "esp_assert.svh"
+
+module esp_scoreboard (
+  input  wire logic         clk_i,
+  input  wire logic         rst_ni,
+  input  wire logic         clear_i,
+  input  wire logic [6:0]   dispatch_i,
+  input  wire logic [6:0]   retire_i,
+  output logic      [127:0] retired_o,
+  output logic              idle_o
+);
+
+  localparam int unsigned CountBits = esp_isa_pkg::COUNT_BITS;
+
+  logic [6:1] engine_idle;
+
+  assign retired_o[CountBits-1:0] = '0;
+  assign retired_o[127:7*CountBits] = '0;
+  assign idle_o = &engine_idle;
+
+  for (genvar e = 1; e < 7; e++) begin : gen_engine
+    logic [CountBits-1:0] retired_q, pending_q;
+
+    always_ff @(posedge clk_i or negedge rst_ni) begin
+      if (!rst_ni) begin
+        retired_q <= '0;
+        pending_q <= '0;
+      end else if (clear_i) begin
+        retired_q <= '0;
+        pending_q <= '0;
+      end else begin
+        if (retire_i[e]) retired_q <= retired_q + 1'b1;
+        if (retire_i[e] != dispatch_i[e]) begin
+          pending_q <= dispatch_i[e] ? pending_q + 1'b1 : pending_q - 1'b1;
+        end
+      end
+    end
+
+    assign retired_o[e*CountBits +: CountBits] = retired_q;
+    assign engine_idle[e] = pending_q == '0;
+
+    `ESP_ASSERT(no_more_than_given, clear_i || !(retire_i[e] && !dispatch_i[e] && pending_q == '0))
+  end
+
+  // Engine 0 has no counts.
+  logic unused;
+  assign unused = ^{dispatch_i[0], retire_i[0]};
+
+endmodule
+
+`default_nettype wire

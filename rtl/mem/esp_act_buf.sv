@@ -1,0 +1,76 @@
+// The activation buffer: Words words of Lanes bytes behind two ports.
+//
+// Port A reads for the feeder. Port B does one thing a cycle: a load's write, else a residual read,
+// else a pool read; loads always go. Data one cycle after a read is taken; a word that is written in
+// the cycle in which it is read comes out old or new. One array with a read port and a read/write
+// port, so that it becomes true two-port block RAM.
+// Implements docs/machine.md, section 5.
+
+`default_nettype none
+
+module esp_act_buf #(
+  parameter int unsigned Lanes = 4,
+  parameter int unsigned Words = 2048,
+  localparam int unsigned AddrBits = $clog2(Words)
+) (
+  input  wire logic                clk_i,
+  input  wire logic                rst_ni,
+
+  input  wire logic                a_ren_i,
+  input  wire logic [AddrBits-1:0] a_raddr_i,
+  output logic      [8*Lanes-1:0]  a_rdata_o,
+
+  input  wire logic                load_valid_i,
+  input  wire logic [AddrBits-1:0] load_addr_i,
+  input  wire logic [8*Lanes-1:0]  load_data_i,
+
+  input  wire logic                res_valid_i,
+  output logic                     res_ready_o,
+  input  wire logic [AddrBits-1:0] res_addr_i,
+  output logic                     res_rvalid_o,
+
+  input  wire logic                pool_valid_i,
+  output logic                     pool_ready_o,
+  input  wire logic [AddrBits-1:0] pool_addr_i,
+  output logic                     pool_rvalid_o,
+
+  output logic      [8*Lanes-1:0]  b_rdata_o
+);
+
+  logic [8*Lanes-1:0]  mem_q [Words];
+  logic [8*Lanes-1:0]  a_q, b_q;
+  logic [AddrBits-1:0] b_addr;
+  logic                b_read, res_q, pool_q;
+
+  assign res_ready_o = !load_valid_i;
+  assign pool_ready_o = !load_valid_i && !res_valid_i;
+  assign b_read = !load_valid_i && (res_valid_i || pool_valid_i);
+  assign b_addr = load_valid_i ? load_addr_i : res_valid_i ? res_addr_i : pool_addr_i;
+
+  always_ff @(posedge clk_i) begin
+    if (a_ren_i) a_q <= mem_q[a_raddr_i];
+  end
+
+  always_ff @(posedge clk_i) begin
+    if (load_valid_i) mem_q[b_addr] <= load_data_i;
+    else if (b_read) b_q <= mem_q[b_addr];
+  end
+
+  always_ff @(posedge clk_i or negedge rst_ni) begin
+    if (!rst_ni) begin
+      res_q <= 1'b0;
+      pool_q <= 1'b0;
+    end else begin
+      res_q <= res_valid_i && res_ready_o;
+      pool_q <= pool_valid_i && pool_ready_o;
+    end
+  end
+
+  assign a_rdata_o = a_q;
+  assign b_rdata_o = b_q;
+  assign res_rvalid_o = res_q;
+  assign pool_rvalid_o = pool_q;
+
+endmodule
+
+`default_nettype wire

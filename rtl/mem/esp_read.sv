@@ -1,0 +1,149 @@
+// Shares the AXI read channels between fetch (client 0), load_a (1) and load_w (2).
+//
+// Requests are bursts, taken round robin, one a cycle; up to 8 are outstanding. Data return in the
+// order of the requests, each beat to its client with the tag that the request carried.
+// Under `halt_i` no request is taken and data are dropped; `quiet_o` says that nothing is under way.
+// Implements docs/machine.md, section 5.
+
+`default_nettype none
+`include "esp_assert.svh"
+
+module esp_read #(
+  parameter int unsigned BusBytes = 4
+) (
+  input  wire logic                  clk_i,
+  input  wire logic                  rst_ni,
+  input  wire logic                  halt_i,
+
+  input  wire logic [2:0]            req_valid_i,
+  output logic      [2:0]            req_ready_o,
+  input  wire logic [95:0]           req_address_i,
+  input  wire logic [14:0]           req_beats_i,   // 1 to 16 each
+  input  wire logic [2:0]            req_tag_i,
+
+  output logic      [2:0]            r_valid_o,
+  input  wire logic [2:0]            r_ready_i,
+  output logic      [8*BusBytes-1:0] r_data_o,
+  output logic                       r_last_o,
+  output logic                       r_tag_o,
+  output logic                       r_error_o,
+
+  output logic                       quiet_o,
+  output logic                       beat_o,        // a beat moves
+
+  output logic      [31:0]           m_axi_araddr_o,
+  output logic      [7:0]            m_axi_arlen_o,
+  output logic      [2:0]            m_axi_arsize_o,
+  output logic      [1:0]            m_axi_arburst_o,
+  output logic                       m_axi_arvalid_o,
+  input  wire logic                  m_axi_arready_i,
+  input  wire logic [8*BusBytes-1:0] m_axi_rdata_i,
+  input  wire logic [1:0]            m_axi_rresp_i,
+  input  wire logic                  m_axi_rlast_i,
+  input  wire logic                  m_axi_rvalid_i,
+  output logic                       m_axi_rready_o
+);
+
+  localparam int unsigned Outstanding = 8;
+  localparam int unsigned PtrBits = $clog2(Outstanding);
+
+  logic               ar_valid_q;
+  logic [31:0]        ar_addr_q, grant_addr;
+  logic [3:0]         ar_len_q;
+  logic [4:0]         grant_beats;
+  logic [1:0]         last_q, grant;     // round robin
+  logic               any, open, push, pop;
+
+  // Who gets the beats: client and tag of the outstanding bursts, in order.
+  logic [2:0]         route_q [Outstanding];
+  logic [PtrBits-1:0] wptr_q, rptr_q;
+  logic [PtrBits:0]   count_q;
+  logic [1:0]         client;
+  logic               tag;
+
+  always_comb begin
+    grant = 2'd0;
+    case (last_q)
+      2'd0: grant = req_valid_i[1] ? 2'd1 : req_valid_i[2] ? 2'd2 : 2'd0;
+      2'd1: grant = req_valid_i[2] ? 2'd2 : req_valid_i[0] ? 2'd0 : 2'd1;
+      default: grant = req_valid_i[0] ? 2'd0 : req_valid_i[1] ? 2'd1 : 2'd2;
+    endcase
+  end
+
+  assign any = req_valid_i != '0;
+  assign open = (!ar_valid_q || m_axi_arready_i) && (count_q != (PtrBits+1)'(Outstanding)) && !halt_i;
+  assign push = any && open;
+  assign req_ready_o[0] = open && grant == 2'd0;
+  assign req_ready_o[1] = open && grant == 2'd1;
+  assign req_ready_o[2] = open && grant == 2'd2;
+
+  always_comb begin
+    case (grant)
+      2'd0: begin
+        grant_addr = req_address_i[31:0];
+        grant_beats = req_beats_i[4:0];
+      end
+      2'd1: begin
+        grant_addr = req_address_i[63:32];
+        grant_beats = req_beats_i[9:5];
+      end
+      default: begin
+        grant_addr = req_address_i[95:64];
+        grant_beats = req_beats_i[14:10];
+      end
+    endcase
+  end
+
+  assign {tag, client} = route_q[rptr_q];
+  assign m_axi_rready_o = halt_i || (r_ready_i[client] && count_q != '0);
+  assign r_valid_o[0] = m_axi_rvalid_i && !halt_i && client == 2'd0;
+  assign r_valid_o[1] = m_axi_rvalid_i && !halt_i && client == 2'd1;
+  assign r_valid_o[2] = m_axi_rvalid_i && !halt_i && client == 2'd2;
+  assign r_data_o = m_axi_rdata_i;
+  assign r_last_o = m_axi_rlast_i;
+  assign r_tag_o = tag;
+  assign r_error_o = m_axi_rresp_i != 2'b00;
+  assign beat_o = m_axi_rvalid_i && m_axi_rready_o;
+  assign pop = beat_o && m_axi_rlast_i;
+  assign quiet_o = !ar_valid_q && count_q == '0;
+
+  assign m_axi_araddr_o = ar_addr_q;
+  assign m_axi_arlen_o = 8'(ar_len_q);
+  assign m_axi_arsize_o = 3'($clog2(BusBytes));
+  assign m_axi_arburst_o = 2'b01;
+  assign m_axi_arvalid_o = ar_valid_q;
+
+  // Not cleared: bursts under way are answered whatever happens.
+  always_ff @(posedge clk_i or negedge rst_ni) begin
+    if (!rst_ni) begin
+      ar_valid_q <= 1'b0;
+      last_q <= 2'd0;
+      wptr_q <= '0;
+      rptr_q <= '0;
+      count_q <= '0;
+    end else begin
+      if (push) ar_valid_q <= 1'b1;
+      else if (m_axi_arready_i) ar_valid_q <= 1'b0;
+      if (push) last_q <= grant;
+      if (push) wptr_q <= wptr_q + 1'b1;
+      if (pop) rptr_q <= rptr_q + 1'b1;
+      if (push != pop) count_q <= push ? count_q + 1'b1 : count_q - 1'b1;
+    end
+  end
+
+  always_ff @(posedge clk_i) begin
+    if (push) begin
+      ar_addr_q <= grant_addr;
+      ar_len_q <= 4'(grant_beats - 5'd1);
+      route_q[wptr_q] <= {req_tag_i[grant], grant};
+    end
+  end
+
+  `ESP_ASSERT(beat_was_asked_for, !(m_axi_rvalid_i && count_q == '0))
+  `ESP_ASSERT(burst_has_beats, !(push && grant_beats == '0))
+  `ESP_ASSERT_STABLE(ar_stable, 1'b0, m_axi_arvalid_o, m_axi_arready_i,
+                     {m_axi_araddr_o, m_axi_arlen_o})
+
+endmodule
+
+`default_nettype wire

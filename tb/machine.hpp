@@ -1,0 +1,210 @@
+#pragma once
+// A Simulation over one verilated class: its clock, its registers, its memory.
+
+#include <ctime>
+#include <memory>
+
+#include "isa/generated/registers.hpp"
+#include "tb/axi_memory.hpp"
+#include "tb/layer_clock.hpp"
+#include "tb/simulation.hpp"
+#include "verilated.h"
+#if VM_TRACE
+#include "verilated_fst_c.h"
+#endif
+
+namespace espalier::tb {
+
+/// `Model`: the verilated top. `Bus`: bytes of a beat.
+template <typename Model, std::uint32_t Bus>
+class Machine final : public Simulation {
+ public:
+  explicit Machine(const SimulationOptions& options)
+      : options_(options), memory_(options.memory), context_(std::make_unique<VerilatedContext>()) {
+    context_->traceEverOn(!options.wave.empty());
+    top_ = std::make_unique<Model>(context_.get());
+#if VM_TRACE
+    if (!options.wave.empty()) {
+      wave_ = std::make_unique<VerilatedFstC>();
+      top_->trace(wave_.get(), 99);
+      wave_->open(options.wave.c_str());
+    }
+#endif
+    reset();
+  }
+  ~Machine() override {
+#if VM_TRACE
+    if (wave_) wave_->close();
+#endif
+    top_->final();
+  }
+
+  std::vector<std::uint8_t>& memory() override { return memory_.bytes(); }
+
+  void reset() override {
+    memory_.reset();
+    top_->s_axil_awvalid_i = top_->s_axil_wvalid_i = top_->s_axil_arvalid_i = 0;
+    top_->s_axil_bready_i = top_->s_axil_rready_i = 1;
+    top_->rst_ni = 0;
+    idle(2);
+    memory_.reset();
+    top_->rst_ni = 1;
+    idle(1);
+  }
+
+  void idle(int cycles) override {
+    for (int i = 0; i < cycles; ++i) cycle([] {});
+  }
+
+  void write_register(std::uint32_t offset, std::uint32_t value) override {
+    top_->s_axil_awaddr_i = offset & 0xFFFU;
+    top_->s_axil_wdata_i = value;
+    top_->s_axil_wstrb_i = 0xF;
+    top_->s_axil_awvalid_i = top_->s_axil_wvalid_i = 1;
+    for (bool taken = false; !taken;) cycle([&] { taken = top_->s_axil_awready_o; });
+    top_->s_axil_awvalid_i = top_->s_axil_wvalid_i = 0;
+    for (bool answered = false; !answered;) cycle([&] { answered = top_->s_axil_bvalid_o; });
+  }
+
+  std::uint32_t read_register(std::uint32_t offset) override {
+    std::uint32_t value = 0;
+    top_->s_axil_araddr_i = offset & 0xFFFU;
+    top_->s_axil_arvalid_i = 1;
+    for (bool taken = false; !taken;) cycle([&] { taken = top_->s_axil_arready_o; });
+    top_->s_axil_arvalid_i = 0;
+    for (bool answered = false; !answered;) {
+      cycle([&] {
+        answered = top_->s_axil_rvalid_o;
+        value = top_->s_axil_rdata_o;
+      });
+    }
+    return value;
+  }
+
+  RunResult run(const RetireHook& on_retire) override {
+    RunResult result;
+    make_ready();
+    const double start = cpu_now();
+    LayerClock layers;
+    std::array<std::uint64_t, 7> retired{};
+    std::uint64_t now = 0;
+    bool interrupt = false;
+    const auto watch = [&] {
+      if (top_->trace_layer_valid_o && top_->trace_layer_o != layers.layer()) {
+        layers.show(top_->trace_layer_o, now);
+      }
+      if (const unsigned retire = top_->trace_retire_o; retire != 0 && on_retire) {
+        for (std::size_t e = 1; e < retired.size(); ++e) {
+          if (((retire >> e) & 1U) != 0) on_retire(static_cast<isa::Engine>(e), ++retired[e]);
+        }
+      }
+      interrupt = top_->irq_o;
+    };
+    top_->s_axil_awaddr_i = isa::reg::kControl;
+    top_->s_axil_wdata_i = 1;
+    top_->s_axil_wstrb_i = 0xF;
+    top_->s_axil_awvalid_i = top_->s_axil_wvalid_i = 1;
+    for (bool taken = false; !taken;) cycle([&] { taken = top_->s_axil_awready_o; });
+    top_->s_axil_awvalid_i = top_->s_axil_wvalid_i = 0;
+    while (!interrupt && (options_.max_cycles == 0 || now < options_.max_cycles)) {
+      cycle(watch);
+      ++now;
+    }
+    result.cpu_seconds = cpu_now() - start;
+    result.timed_out = !interrupt;
+    for (std::uint32_t i = 0; i < isa::kCounters; ++i) {
+      const std::uint64_t low = read_register(isa::reg::kCountersBase + 8 * i);
+      const std::uint64_t high = read_register(isa::reg::kCountersBase + 8 * i + 4);
+      result.counters[i] = low | high << 32;
+    }
+    result.cycles = result.counters[static_cast<std::size_t>(isa::Counter::kCycles)];
+    result.cycles_by_layer = layers.finish(now, result.cycles);
+    result.fault = static_cast<isa::Fault>(read_register(isa::reg::kFaultCause));
+    result.fault_address = read_register(isa::reg::kFaultAddress);
+    result.fault_engine = read_register(isa::reg::kFaultEngine);
+    return result;
+  }
+
+ private:
+  static constexpr std::uint32_t kBusy = 1, kFaulted = 4;
+
+  /// Resets a machine that has faulted or still runs, and drops a pending interrupt.
+  void make_ready() {
+    if ((read_register(isa::reg::kStatus) & (kBusy | kFaulted)) != 0) {
+      write_register(isa::reg::kControl, 2);
+      while ((read_register(isa::reg::kStatus) & (kBusy | kFaulted)) != 0) idle(1);
+    }
+    write_register(isa::reg::kIrqStatus, 3);
+    for (bool pending = true; pending;) cycle([&] { pending = top_->irq_o; });
+  }
+
+  static double cpu_now() {
+    timespec time{};
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
+    return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_nsec) * 1e-9;
+  }
+
+  /// One clock. `settled` sees the outputs before the rising edge.
+  template <typename Settled>
+  void cycle(Settled&& settled) {
+    Model& top = *top_;
+    memory_.drive();
+    top.m_axi_arready_i = memory_.ar_ready();
+    top.m_axi_awready_i = memory_.aw_ready();
+    top.m_axi_wready_i = memory_.w_ready();
+    top.m_axi_bvalid_i = memory_.b_valid();
+    if (memory_.b_valid()) top.m_axi_bresp_i = memory_.b_response();
+    top.m_axi_rvalid_i = memory_.r_valid();
+    if (memory_.r_valid()) {
+      static_assert(sizeof(top.m_axi_rdata_i) == Bus);
+      top.m_axi_rresp_i = memory_.r_data(&top.m_axi_rdata_i);
+      top.m_axi_rlast_i = memory_.r_last();
+    }
+    top.clk_i = 0;
+    top.eval();
+    dump();
+    settled();
+    if (top.rst_ni != 0) exchange(top);
+    top.clk_i = 1;
+    top.eval();
+    dump();
+    memory_.tick();
+  }
+
+  void exchange(Model& top) {
+    if (memory_.r_valid() && top.m_axi_rready_o) memory_.take_r();
+    if (memory_.b_valid() && top.m_axi_bready_o) memory_.take_b();
+    if (memory_.w_ready() && top.m_axi_wvalid_o) {
+      memory_.take_w(&top.m_axi_wdata_o, top.m_axi_wlast_o != 0);
+    }
+    if (memory_.ar_ready() && top.m_axi_arvalid_o) {
+      memory_.take_ar(top.m_axi_araddr_o, top.m_axi_arlen_o + 1U);
+    }
+    if (memory_.aw_ready() && top.m_axi_awvalid_o) {
+      memory_.take_aw(top.m_axi_awaddr_o, top.m_axi_awlen_o + 1U);
+    }
+  }
+
+  void dump() {
+#if VM_TRACE
+    if (!wave_) return;
+    if (options_.wave_cycles != 0 && time_ >= 2 * options_.wave_cycles) {
+      wave_->close();
+      wave_.reset();
+      return;
+    }
+    wave_->dump(5 * time_++);
+#endif
+  }
+
+  SimulationOptions options_;
+  AxiMemory<Bus> memory_;
+  std::unique_ptr<VerilatedContext> context_;
+  std::unique_ptr<Model> top_;
+#if VM_TRACE
+  std::unique_ptr<VerilatedFstC> wave_;
+  std::uint64_t time_ = 0;
+#endif
+};
+
+}  // namespace espalier::tb
