@@ -65,8 +65,11 @@ class VerilatedBench {
     model_ = std::make_unique<Model>(context_.get(), "");
     model_->clk_i = 0;
     model_->clear_i = 0;
-    model_->rst_ni = 0;
+    model_->rst_ni = 1;
     model_->eval();
+    model_->rst_ni = 0;  // an edge
+    model_->eval();
+    tick();
     model_->rst_ni = 1;
     model_->eval();
   }

@@ -1,0 +1,304 @@
+// Post: what follows a convolution. Reads a full accumulator half, adds the bias, requantises,
+// adds the residual operand, sums for global average pooling, and hands words to the store stream.
+//
+//   issue   1        2..9            10..13     14
+//   reads   bias --> esp_requant --> esp_addop --+--> gather --> FIFO --> out
+//           ^                                    v
+//           +---------- 15: sums <---------- esp_post_gap
+//
+// PostLanes lanes a cycle: Lanes / PostLanes cycles a word, without a bubble between words, blocks
+// and CONVs; a CONV needs at least 10 cycles, and each block that is summed for gap takes one word
+// more. The pipeline never stalls: a word is issued only when a place in the output FIFO is free
+// and its operand waits, and the sums of a block come back to the requantiser in slots that
+// esp_post_front leaves empty. A CONV that sums without gap_last sends an empty word, so that it
+// retires in order.
+// Handshakes: valid / ready, valid stays. acc_free_o: the cycle after the last read.
+// Reset and clear_i empty it. Numbers: esp_requant, esp_addop; bias and sums are int32, modulo 2^32.
+// docs/machine.md, sections 3 and 5.
+`default_nettype none
+`include "esp_assert.svh"
+
+module esp_post #(
+    parameter int unsigned Lanes       = 16,
+    parameter int unsigned ActWords    = 8192,
+    parameter int unsigned AccWords    = 512,
+    parameter int unsigned ParamBlocks = 64,
+    parameter int unsigned PostLanes   = 8
+) (
+    input  wire logic                                           clk_i,
+    input  wire logic                                           rst_ni,
+    input  wire logic                                           clear_i,
+    // CONVs with a full accumulator half
+    input  wire logic                                           conv_valid_i,
+    output      logic                                           conv_ready_o,
+    input  wire esp_isa_pkg::conv_t                             conv_i,
+    input  wire logic                                           half_i,
+    // accumulators
+    output      logic                                           acc_ren_o,
+    output      logic                                           acc_half_o,
+    output      logic [                   $clog2(AccWords)-1:0] acc_raddr_o,
+    input  wire logic [                           32*Lanes-1:0] acc_rdata_i,
+    output      logic                                           acc_free_o,
+    // parameter ring
+    output      logic                                           par_ren_o,
+    output      logic [$clog2(ParamBlocks*Lanes/PostLanes)-1:0] par_raddr_o,
+    input  wire logic [                       64*PostLanes-1:0] par_rdata_i,
+    input  wire logic [                  $clog2(ParamBlocks):0] par_loaded_i,
+    output      logic [                  $clog2(ParamBlocks):0] par_base_o,
+    // residual operand: activation buffer port B
+    output      logic                                           res_valid_o,
+    input  wire logic                                           res_ready_i,
+    output      logic [                   $clog2(ActWords)-1:0] res_addr_o,
+    input  wire logic                                           res_rvalid_i,
+    input  wire logic [                            8*Lanes-1:0] res_rdata_i,
+    // store stream
+    output      logic                                           out_valid_o,
+    input  wire logic                                           out_ready_i,
+    output      logic [                            8*Lanes-1:0] out_data_o,
+    // retired instructions, counter events
+    output      logic                                           retire_o,
+    output      logic                                           ev_busy_o,
+    output      logic                                           ev_wait_out_o,
+    output      logic                                           ev_wait_operand_o
+);
+
+  localparam int unsigned Slices = Lanes / PostLanes;
+  localparam int unsigned SliceBits = Slices > 1 ? $clog2(Slices) : 1;
+  // Words in flight from issue to the FIFOs' far ends, rounded up to a power of two.
+  localparam int unsigned DepthWords = Slices > 1 ? 16 : 32;
+
+  if (Lanes % PostLanes != 0 || (Slices & (Slices - 1)) != 0) begin : gen_illegal
+    $error("PostLanes times a power of two must be Lanes");
+  end
+
+  // Bit k of each of these belongs to the vector at stage k.
+  logic [15:1] valid_q;  // at 15: sums on their way back
+  logic [14:1] first_q;  // first vector of a CONV
+  logic [10:1] add_q;
+  logic [14:1] gap_q;    // is summed, does not leave
+  logic [14:1] start_q;  // its sums start at zero
+  logic [14:1] blast_q;  // last pixel of a block
+  logic [15:1] clast_q;  // last pixel of a CONV
+  logic [15:1] empty_q;  // counts as a word but does not leave
+  logic [15:1] slast_q;  // last slice of its word
+  logic [SliceBits*15-1:0] slice_q;  // stage k at SliceBits * (k - 1)
+
+  logic issue, conv_first, block_first, block_last, conv_last, slice_last;
+  logic [SliceBits-1:0] slice, slice1, slice10, slice14, slice15;
+  logic [23:0] job_bounds, job_add_bounds;
+  logic job_add, job_gap, job_gap_first, job_gap_last;
+  logic [21:0] job_ma, job_mb;
+  logic [4:0] job_shift;
+  logic [7:0] job_zb, job_gap_zy;
+  logic [31:0] job_gap_scale;
+
+  logic [23:0] bounds1_q, bounds2_q, stage_add_bounds_q;
+  logic [21:0] stage_ma_q, stage_mb_q;
+  logic [4:0] stage_shift_q;
+  logic [7:0] stage_zy_q, stage_zb_q, stage_gap_zy_q, sum_zero_q, gap_zy_q;
+  logic stage_add_q;
+  logic [31:0] stage_gap_scale_q, gap_scale_q;
+
+  logic hold, inject, entered, block_sent;
+  logic operand, claim, fetch_valid, fetch_ready;
+  logic [15:0] fetch_base;
+  logic [11:0] fetch_cols, fetch_rows;
+  logic [7:0] fetch_blocks;
+  logic place, reserve, release_place;
+  logic [4:0] sums_due_q;  // blocks issued whose sums have not come back
+  logic [$clog2(DepthWords):0] places_q;
+  logic [32*PostLanes-1:0] biased, scales, acc_q, scale_q, sums;
+  logic [8*PostLanes-1:0] y, z, operand_slice;
+  logic [8*Lanes-1:0] operand_word, word;
+  logic word_valid, fifo_valid, fifo_ready, fifo_last, fifo_empty_word;
+
+  assign slice1  = slice_q[SliceBits*0+:SliceBits];
+  assign slice10 = slice_q[SliceBits*9+:SliceBits];
+  assign slice14 = slice_q[SliceBits*13+:SliceBits];
+  assign slice15 = slice_q[SliceBits*14+:SliceBits];
+
+  // A summed vector of a block's last pixel at 14; its sums at 15 take the slot that hold emptied.
+  assign hold    = valid_q[14] && gap_q[14] && blast_q[14];
+  assign inject  = valid_q[15];
+  assign entered = valid_q[9] && first_q[9];
+
+  always_ff @(posedge clk_i or negedge rst_ni) begin
+    if (!rst_ni) valid_q <= '0;
+    else if (clear_i) valid_q <= '0;
+    else valid_q <= {hold, valid_q[13:2], valid_q[1] || inject, issue};
+  end
+
+  always_ff @(posedge clk_i) begin
+    first_q <= {first_q[13:2], first_q[1] && !inject, conv_first};
+    add_q   <= {add_q[9:2], add_q[1] && !inject, job_add};
+    gap_q   <= {gap_q[13:2], gap_q[1] && !inject, job_gap};
+    start_q <= {start_q[13:1], block_first && job_gap_first};
+    blast_q <= {blast_q[13:1], block_last};
+    clast_q <= {clast_q[14:2], inject ? clast_q[15] : clast_q[1], conv_last};
+    empty_q <= {empty_q[14:2], inject ? empty_q[15] : empty_q[1], job_gap && !job_gap_last};
+    slast_q <= {slast_q[14:2], inject ? slast_q[15] : slast_q[1], slice_last};
+    slice_q <= {
+      slice_q[SliceBits*14-1:SliceBits], inject ? slice15 : slice1, slice
+    };
+  end
+
+  // Places in the output FIFO, and blocks whose sums are on their way.
+  assign block_sent    = issue && slice_last && job_gap && block_last;
+  assign release_place = fifo_valid && fifo_ready;
+  assign place         = places_q != '0;
+
+  always_ff @(posedge clk_i or negedge rst_ni) begin
+    if (!rst_ni) begin
+      sums_due_q <= '0;
+      places_q   <= ($clog2(DepthWords) + 1)'(DepthWords);
+    end else if (clear_i) begin
+      sums_due_q <= '0;
+      places_q   <= ($clog2(DepthWords) + 1)'(DepthWords);
+    end else begin
+      sums_due_q <= sums_due_q + {4'b0, block_sent} - {4'b0, inject && slast_q[15]};
+      if (release_place && !reserve) places_q <= places_q + 1'b1;
+      else if (reserve && !release_place) places_q <= places_q - 1'b1;
+    end
+  end
+
+  // Stages 1 and 2: bias, or sums that come back. Fields follow the vectors they belong to: the
+  // bounds at stage 1, the operand's at stage 10, the pooling's at 14 (zero point) and 15.
+  for (genvar i = 0; i < PostLanes; i++) begin : gen_lane
+    assign biased[32*i+:32] = acc_rdata_i[32*(PostLanes*slice1+i)+:32] + par_rdata_i[64*i+:32];
+    assign scales[32*i+:32] = par_rdata_i[64*i+32+:32];
+  end
+
+  always_ff @(posedge clk_i) begin
+    if (issue) bounds1_q <= job_bounds;
+    if (inject) begin
+      acc_q     <= sums;
+      scale_q   <= {PostLanes{gap_scale_q}};
+      bounds2_q <= {gap_zy_q, 8'h80, 8'h7f};
+    end else if (valid_q[1]) begin
+      acc_q     <= biased;
+      scale_q   <= scales;
+      bounds2_q <= bounds1_q;
+    end
+    if (entered) begin
+      stage_add_q        <= job_add;
+      stage_ma_q         <= job_ma;
+      stage_mb_q         <= job_mb;
+      stage_shift_q      <= job_shift;
+      stage_zy_q         <= job_bounds[23:16];
+      stage_zb_q         <= job_zb;
+      stage_add_bounds_q <= job_add_bounds;
+      stage_gap_scale_q  <= job_gap_scale;
+      stage_gap_zy_q     <= job_gap_zy;
+    end
+    if (valid_q[13] && first_q[13]) begin
+      sum_zero_q <= stage_add_q ? stage_add_bounds_q[23:16] : stage_zy_q;
+    end
+    if (valid_q[14] && first_q[14]) begin
+      gap_scale_q <= stage_gap_scale_q;
+      gap_zy_q    <= stage_gap_zy_q;
+    end
+  end
+
+  esp_post_front #(
+      .Lanes(Lanes), .AccWords(AccWords), .ParamBlocks(ParamBlocks), .PostLanes(PostLanes)
+  ) u_front (
+      .clk_i, .rst_ni, .clear_i,
+      .conv_valid_i, .conv_ready_o, .conv_i, .half_i,
+      .fetch_valid_o(fetch_valid), .fetch_ready_i(fetch_ready), .fetch_base_o(fetch_base),
+      .fetch_cols_o(fetch_cols), .fetch_rows_o(fetch_rows), .fetch_blocks_o(fetch_blocks),
+      .acc_ren_o, .acc_half_o, .acc_raddr_o, .acc_free_o,
+      .par_ren_o, .par_raddr_o, .par_loaded_i, .par_base_o,
+      .operand_i(operand), .claim_o(claim),
+      .place_i(place), .reserve_o(reserve),
+      .hold_i(hold), .sums_due_i(sums_due_q != '0), .entered_i(entered),
+      .issue_o(issue), .slice_o(slice), .slice_last_o(slice_last), .conv_first_o(conv_first),
+      .block_first_o(block_first), .block_last_o(block_last), .conv_last_o(conv_last),
+      .bounds_o(job_bounds), .add_o(job_add), .add_ma_o(job_ma), .add_mb_o(job_mb),
+      .add_shift_o(job_shift), .add_zb_o(job_zb), .add_bounds_o(job_add_bounds),
+      .gap_o(job_gap), .gap_first_o(job_gap_first), .gap_last_o(job_gap_last),
+      .gap_scale_o(job_gap_scale), .gap_zy_o(job_gap_zy),
+      .ev_busy_o, .ev_wait_out_o, .ev_wait_operand_o
+  );
+
+  esp_post_fetch #(.Lanes(Lanes), .ActWords(ActWords), .DepthWords(DepthWords)) u_fetch (
+      .clk_i, .rst_ni, .clear_i,
+      .start_valid_i(fetch_valid), .start_ready_o(fetch_ready),
+      .base_i($clog2(ActWords)'(fetch_base)),
+      .cols_i(fetch_cols), .rows_i(fetch_rows), .blocks_i(fetch_blocks),
+      .res_valid_o, .res_ready_i, .res_addr_o, .res_rvalid_i, .res_rdata_i,
+      .claimable_o(operand), .claim_i(claim),
+      .data_o(operand_word), .pop_i(valid_q[10] && add_q[10] && slast_q[10])
+  );
+
+  logic unused_base;
+  assign unused_base = ^fetch_base;  // addresses wrap at the buffer's end
+
+  logic requant_valid, addop_valid;
+
+  esp_requant #(.Lanes(PostLanes)) u_requant (
+      .clk_i, .rst_ni, .clear_i, .en_i(1'b1),
+      .valid_i(valid_q[2]), .acc_i(acc_q), .scale_i(scale_q),
+      .zero_i(bounds2_q[23:16]), .lo_i(bounds2_q[15:8]), .hi_i(bounds2_q[7:0]),
+      .valid_o(requant_valid), .data_o(y)
+  );
+
+  assign operand_slice = operand_word[8*PostLanes*slice10+:8*PostLanes];
+
+  esp_addop #(.Lanes(PostLanes)) u_addop (
+      .clk_i, .rst_ni, .clear_i, .en_i(1'b1),
+      .valid_i(requant_valid), .add_i(add_q[10]), .a_i(y), .b_i(operand_slice),
+      .za_i(stage_zy_q), .zb_i(stage_zb_q), .ma_i(stage_ma_q), .mb_i(stage_mb_q),
+      .shift_i(stage_shift_q), .zero_i(stage_add_bounds_q[23:16]),
+      .lo_i(stage_add_bounds_q[15:8]), .hi_i(stage_add_bounds_q[7:0]),
+      .valid_o(addop_valid), .data_o(z)
+  );
+
+  esp_post_gap #(.PostLanes(PostLanes), .Slices(Slices), .SliceBits(SliceBits)) u_gap (
+      .clk_i,
+      .valid_i(addop_valid && gap_q[14]), .start_i(start_q[14]), .slice_i(slice14),
+      .data_i(z), .zero_i(sum_zero_q),
+      .sums_slice_i(slice15), .sums_o(sums)
+  );
+
+  // Gather the slices of a word.
+  assign word_valid = addop_valid && !gap_q[14] && slast_q[14];
+  if (Slices > 1) begin : gen_gather
+    logic [8*(Lanes-PostLanes)-1:0] low_q;
+    always_ff @(posedge clk_i) begin
+      if (addop_valid && !gap_q[14]) begin
+        low_q <= (8 * (Lanes - PostLanes))'({z, low_q} >> (8 * PostLanes));
+      end
+    end
+    assign word = {z, low_q};
+  end else begin : gen_whole
+    assign word = z;
+  end
+
+  // Words that leave; an empty one only retires its CONV.
+  logic fifo_room;
+  logic [$clog2(DepthWords):0] unused_count;
+
+  esp_fifo #(.Width(8 * Lanes + 2), .Depth(DepthWords)) u_out (
+      .clk_i, .rst_ni, .clear_i,
+      .valid_i(word_valid), .ready_o(fifo_room), .data_i({clast_q[14], empty_q[14], word}),
+      .valid_o(fifo_valid), .ready_i(fifo_ready),
+      .data_o({fifo_last, fifo_empty_word, out_data_o}),
+      .count_o(unused_count)
+  );
+
+  assign out_valid_o = fifo_valid && !fifo_empty_word;
+  assign fifo_ready  = out_ready_i || fifo_empty_word;
+  assign retire_o    = release_place && fifo_last;
+
+  logic unused_room;
+  assign unused_room = fifo_room;
+
+  `ESP_ASSERT(requant_in_step, requant_valid == valid_q[10])
+  `ESP_ASSERT(addop_in_step, addop_valid == valid_q[14])
+  `ESP_ASSERT(injection_slot_empty, !(inject && valid_q[1]))
+  `ESP_ASSERT(output_has_room, !word_valid || fifo_room)
+  `ESP_ASSERT_STABLE(output_stable, clear_i, out_valid_o, out_ready_i, out_data_o)
+
+endmodule
+
+`default_nettype wire

@@ -1,0 +1,114 @@
+// Fetches the residual operand of one CONV after another ahead of its use.
+//
+// start_valid_i / start_ready_o names a run of cols x rows x blocks consecutive words of the activation
+// buffer. Words are requested while the FIFO has room for all that was asked for, arrive in order
+// (res_rvalid_i), and wait. A word may be claimed (claim_i) while claimable_o: it is then sure to be
+// at the FIFO's head when its turn comes, and leaves by pop_i.
+// One request a cycle. Reset and clear_i empty it. docs/machine.md, section 5, esp_post.
+`default_nettype none
+`include "esp_assert.svh"
+
+module esp_post_fetch #(
+    parameter int unsigned Lanes      = 16,
+    parameter int unsigned ActWords   = 8192,
+    parameter int unsigned DepthWords = 16
+) (
+    input  wire logic                        clk_i,
+    input  wire logic                        rst_ni,
+    input  wire logic                        clear_i,
+    input  wire logic                        start_valid_i,
+    output      logic                        start_ready_o,
+    input  wire logic [$clog2(ActWords)-1:0] base_i,
+    input  wire logic [                11:0] cols_i,
+    input  wire logic [                11:0] rows_i,
+    input  wire logic [                 7:0] blocks_i,
+    output      logic                        res_valid_o,
+    input  wire logic                        res_ready_i,
+    output      logic [$clog2(ActWords)-1:0] res_addr_o,
+    input  wire logic                        res_rvalid_i,
+    input  wire logic [         8*Lanes-1:0] res_rdata_i,
+    output      logic                        claimable_o,
+    input  wire logic                        claim_i,
+    output      logic [         8*Lanes-1:0] data_o,
+    input  wire logic                        pop_i
+);
+
+  localparam int unsigned CountBits = $clog2(DepthWords + 1);
+
+  logic busy_q, pending_q;  // pending: the data of the last cycle's request arrive
+  logic start, taken, last, arrive;
+  logic [$clog2(ActWords)-1:0] addr_q;
+  logic [CountBits-1:0] room_q;  // words that may still be asked for
+  logic [CountBits-1:0] claimable_q;
+
+  assign start_ready_o = !busy_q || (taken && last);
+  assign start       = start_valid_i && start_ready_o;
+  assign res_valid_o = busy_q && room_q != '0;
+  assign res_addr_o  = addr_q;
+  assign taken       = res_valid_o && res_ready_i;
+  assign arrive      = res_rvalid_i && pending_q;  // not those asked for before clear_i
+  assign claimable_o = claimable_q != '0;
+
+  always_ff @(posedge clk_i or negedge rst_ni) begin
+    if (!rst_ni) begin
+      busy_q      <= 1'b0;
+      pending_q   <= 1'b0;
+      room_q      <= CountBits'(DepthWords);
+      claimable_q <= '0;
+    end else if (clear_i) begin
+      busy_q      <= 1'b0;
+      pending_q   <= 1'b0;
+      room_q      <= CountBits'(DepthWords);
+      claimable_q <= '0;
+    end else begin
+      busy_q      <= start || (busy_q && !(taken && last));
+      pending_q   <= taken;
+      room_q      <= room_q + CountBits'(pop_i) - CountBits'(taken);
+      claimable_q <= claimable_q + CountBits'(arrive) - CountBits'(claim_i);
+    end
+  end
+
+  always_ff @(posedge clk_i) begin
+    if (start) addr_q <= base_i;
+    else if (taken) addr_q <= addr_q + 1'b1;
+  end
+
+  logic unused_first, unused_block_last;
+  esp_post_walk u_walk (
+      .clk_i,
+      .load_i      (start),
+      .cols_i,
+      .rows_i,
+      .blocks_i,
+      .step_i      (taken),
+      .first_o     (unused_first),
+      .block_last_o(unused_block_last),
+      .last_o      (last)
+  );
+
+  logic fifo_room, fifo_valid;
+  logic [$clog2(DepthWords):0] unused_count;
+  esp_fifo #(.Width(8 * Lanes), .Depth(DepthWords)) u_fifo (
+      .clk_i,
+      .rst_ni,
+      .clear_i,
+      .valid_i(arrive),
+      .ready_o(fifo_room),
+      .data_i (res_rdata_i),
+      .valid_o(fifo_valid),
+      .ready_i(pop_i),
+      .data_o,
+      .count_o(unused_count)
+  );
+
+  logic unused_fifo;
+  assign unused_fifo = fifo_room ^ fifo_valid;
+
+  `ESP_ASSERT(has_room, !arrive || fifo_room)
+  `ESP_ASSERT(has_operand, !pop_i || fifo_valid)
+  `ESP_ASSERT(answered, !pending_q || res_rvalid_i)
+  `ESP_ASSERT_STABLE(request_stable, clear_i, res_valid_o, res_ready_i, res_addr_o)
+
+endmodule
+
+`default_nettype wire

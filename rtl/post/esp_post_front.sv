@@ -1,0 +1,264 @@
+// Front of post: takes CONVs, and issues one vector of PostLanes lanes a cycle into the pipeline.
+//
+// Two CONVs are held: the one being issued, and the next, whose operand is being fetched meanwhile.
+// A CONV is issued once the one before it has entered the operand stage (entered_i), because that
+// stage keeps the fields of one CONV only.
+// A vector is issued when its parameters are loaded, its operand word waits, a place for the output
+// word is free, and the injection of pooled sums does not need the slot (hold_i). Pooled words come
+// out of the pipeline late, so a CONV without gap waits for those of the CONV before (sums_due_i).
+// In the cycle of issue the read addresses of accumulators and parameters are out.
+// Reset and clear_i empty it and give the parameter ring back. docs/machine.md, section 5, esp_post.
+`default_nettype none
+
+module esp_post_front #(
+    parameter int unsigned Lanes       = 16,
+    parameter int unsigned AccWords    = 512,
+    parameter int unsigned ParamBlocks = 64,
+    parameter int unsigned PostLanes   = 8,
+    localparam int unsigned Slices     = Lanes / PostLanes,
+    localparam int unsigned SliceBits  = Slices > 1 ? $clog2(Slices) : 1
+) (
+    input  wire logic                                  clk_i,
+    input  wire logic                                  rst_ni,
+    input  wire logic                                  clear_i,
+    // CONVs
+    input  wire logic                                  conv_valid_i,
+    output      logic                                  conv_ready_o,
+    input  wire esp_isa_pkg::conv_t                    conv_i,
+    input  wire logic                                  half_i,
+    // operand of the next CONV
+    output      logic                                  fetch_valid_o,
+    input  wire logic                                  fetch_ready_i,
+    output      logic [                          15:0] fetch_base_o,
+    output      logic [                          11:0] fetch_cols_o,
+    output      logic [                          11:0] fetch_rows_o,
+    output      logic [                           7:0] fetch_blocks_o,
+    // accumulators
+    output      logic                                  acc_ren_o,
+    output      logic                                  acc_half_o,
+    output      logic [          $clog2(AccWords)-1:0] acc_raddr_o,
+    output      logic                                  acc_free_o,
+    // parameter ring
+    output      logic                                  par_ren_o,
+    output      logic [$clog2(ParamBlocks*Slices)-1:0] par_raddr_o,
+    input  wire logic [         $clog2(ParamBlocks):0] par_loaded_i,
+    output      logic [         $clog2(ParamBlocks):0] par_base_o,
+    // what the pipeline has
+    input  wire logic                                  operand_i,      // a word may be claimed
+    output      logic                                  claim_o,
+    input  wire logic                                  place_i,        // a place for a word is free
+    output      logic                                  reserve_o,
+    input  wire logic                                  hold_i,
+    input  wire logic                                  sums_due_i,
+    input  wire logic                                  entered_i,
+    // the vector issued
+    output      logic                                  issue_o,
+    output      logic [                 SliceBits-1:0] slice_o,
+    output      logic                                  slice_last_o,
+    output      logic                                  conv_first_o,   // first vector of a CONV
+    output      logic                                  block_first_o,  // first pixel of a block
+    output      logic                                  block_last_o,   // last pixel of a block
+    output      logic                                  conv_last_o,    // last pixel of a CONV
+    // fields of the CONV being issued, until the next one's first vector
+    output      logic [                          23:0] bounds_o,       // zy, lo, hi
+    output      logic                                  add_o,
+    output      logic [                          21:0] add_ma_o,
+    output      logic [                          21:0] add_mb_o,
+    output      logic [                           4:0] add_shift_o,
+    output      logic [                           7:0] add_zb_o,
+    output      logic [                          23:0] add_bounds_o,   // add_zy, add_lo, add_hi
+    output      logic                                  gap_o,
+    output      logic                                  gap_first_o,
+    output      logic                                  gap_last_o,
+    output      logic [                          31:0] gap_scale_o,
+    output      logic [                           7:0] gap_zy_o,
+    // counter events
+    output      logic                                  ev_busy_o,
+    output      logic                                  ev_wait_out_o,
+    output      logic                                  ev_wait_operand_o
+);
+
+  localparam int unsigned BlockBits = $clog2(ParamBlocks);
+
+  typedef struct packed {
+    logic half;
+    logic [7:0] n_blocks;
+    logic p_release;
+    logic [23:0] bounds;
+    logic add;
+    logic [21:0] add_ma;
+    logic [21:0] add_mb;
+    logic [4:0] add_shift;
+    logic [7:0] add_zb;
+    logic [23:0] add_bounds;
+    logic gap;
+    logic gap_first;
+    logic gap_last;
+    logic [31:0] gap_scale;
+    logic [7:0] gap_zy;
+  } job_t;
+
+  job_t next_q, job_q;
+  logic [11:0] next_cols_q, next_rows_q;
+  logic [15:0] next_add_base_q;
+  logic [7:0] next_p_offset_q;
+  logic next_valid_q, job_valid_q;
+  logic fetch_q;    // the next CONV's operand has still to be fetched
+  logic entered_q;  // the operand stage has the job's fields
+  logic accept, advance;
+  logic first, block_last, last, slice_last;
+  logic ready_params, ready_operand, ready_place, free_slot;
+  logic [SliceBits-1:0] slice_q;
+  logic conv_first_q;
+  logic acc_free_q;
+  logic [$clog2(AccWords)-1:0] addr_q;
+  logic [BlockBits:0] base_d, base_q, loaded;
+  logic [BlockBits-1:0] block_q;  // parameter block of the vector
+  logic [8:0] need_q;             // blocks past the base that it needs
+
+  // CONVs
+  assign conv_ready_o  = !next_valid_q;
+  assign accept        = conv_valid_i && conv_ready_o;
+  assign advance       = next_valid_q && !fetch_q && (entered_q || entered_i)
+                         && (!job_valid_q || (issue_o && slice_last && last));
+
+  assign fetch_valid_o  = fetch_q;
+  assign fetch_base_o   = next_add_base_q;
+  assign fetch_cols_o   = next_cols_q;
+  assign fetch_rows_o   = next_rows_q;
+  assign fetch_blocks_o = next_q.n_blocks;
+
+  // The vector
+  assign loaded        = par_loaded_i - base_q;
+  assign slice_last    = slice_q == SliceBits'(Slices - 1);
+  assign ready_params  = {(8 - BlockBits)'(0), loaded} >= need_q;
+  assign ready_operand = operand_i || !job_q.add || slice_q != '0;
+  assign ready_place   = place_i || slice_q != '0 || (job_q.gap && !block_last);
+  assign free_slot     = !hold_i && (job_q.gap || !sums_due_i);
+  assign issue_o       = job_valid_q && ready_params && ready_operand && ready_place && free_slot;
+  assign claim_o       = issue_o && job_q.add && slice_q == '0;
+  assign reserve_o     = issue_o && slice_q == '0 && (!job_q.gap || block_last);
+  assign slice_o       = slice_q;
+  assign slice_last_o  = slice_last;
+  assign conv_first_o  = conv_first_q;
+  assign block_first_o = first;
+  assign block_last_o  = block_last;
+  assign conv_last_o   = last;
+
+  assign acc_ren_o     = issue_o;
+  assign acc_half_o    = job_q.half;
+  assign acc_raddr_o   = addr_q;
+  assign acc_free_o    = acc_free_q;
+
+  assign par_ren_o     = issue_o;
+  assign par_base_o    = base_q;
+  assign base_d        = issue_o && slice_last && last && job_q.p_release
+                         ? base_q + (BlockBits + 1)'(job_q.n_blocks) : base_q;
+  if (Slices > 1) begin : gen_slices
+    assign par_raddr_o = {block_q, slice_q};
+  end else begin : gen_whole
+    assign par_raddr_o = block_q;
+  end
+
+  assign ev_busy_o         = issue_o;
+  assign ev_wait_operand_o = job_valid_q && !(ready_params && ready_operand);
+  assign ev_wait_out_o     = job_valid_q && ready_params && ready_operand && !ready_place;
+
+  assign bounds_o          = job_q.bounds;
+  assign add_o             = job_q.add;
+  assign add_ma_o          = job_q.add_ma;
+  assign add_mb_o          = job_q.add_mb;
+  assign add_shift_o       = job_q.add_shift;
+  assign add_zb_o          = job_q.add_zb;
+  assign add_bounds_o      = job_q.add_bounds;
+  assign gap_o             = job_q.gap;
+  assign gap_first_o       = job_q.gap_first;
+  assign gap_last_o        = job_q.gap_last;
+  assign gap_scale_o       = job_q.gap_scale;
+  assign gap_zy_o          = job_q.gap_zy;
+
+  always_ff @(posedge clk_i or negedge rst_ni) begin
+    if (!rst_ni) begin
+      next_valid_q <= 1'b0;
+      fetch_q      <= 1'b0;
+      job_valid_q  <= 1'b0;
+      entered_q    <= 1'b1;
+      acc_free_q   <= 1'b0;
+      base_q       <= '0;
+    end else if (clear_i) begin
+      next_valid_q <= 1'b0;
+      fetch_q      <= 1'b0;
+      job_valid_q  <= 1'b0;
+      entered_q    <= 1'b1;
+      acc_free_q   <= 1'b0;
+      base_q       <= '0;
+    end else begin
+      fetch_q      <= (accept && conv_i.add[0]) || (fetch_q && !fetch_ready_i);
+      next_valid_q <= accept || (next_valid_q && !advance);
+      job_valid_q  <= advance || (job_valid_q && !(issue_o && slice_last && last));
+      entered_q    <= !advance && (entered_q || entered_i);
+      acc_free_q   <= issue_o && slice_last && last;
+      base_q       <= base_d;
+    end
+  end
+
+  always_ff @(posedge clk_i) begin
+    if (accept) begin
+      next_q.half       <= half_i;
+      next_add_base_q   <= conv_i.add_base;
+      next_cols_q       <= conv_i.cols;
+      next_rows_q       <= conv_i.rows;
+      next_q.n_blocks   <= conv_i.n_blocks;
+      next_p_offset_q   <= conv_i.p_offset;
+      next_q.p_release  <= conv_i.p_release[0];
+      next_q.bounds     <= {conv_i.zy, conv_i.lo, conv_i.hi};
+      next_q.add        <= conv_i.add[0];
+      next_q.add_ma     <= conv_i.add_ma;
+      next_q.add_mb     <= conv_i.add_mb;
+      next_q.add_shift  <= conv_i.add_shift;
+      next_q.add_zb     <= conv_i.add_zb;
+      next_q.add_bounds <= {conv_i.add_zy, conv_i.add_lo, conv_i.add_hi};
+      next_q.gap        <= conv_i.gap[0];
+      next_q.gap_first  <= conv_i.gap_first[0];
+      next_q.gap_last   <= conv_i.gap_last[0];
+      next_q.gap_scale  <= conv_i.gap_scale;
+      next_q.gap_zy     <= conv_i.gap_zy;
+    end
+    if (advance) begin
+      job_q        <= next_q;
+      slice_q      <= '0;
+      conv_first_q <= 1'b1;
+      addr_q       <= '0;
+      block_q      <= BlockBits'(base_d) + BlockBits'(next_p_offset_q);
+      need_q       <= {1'b0, next_p_offset_q} + 9'd1;
+    end else if (issue_o) begin
+      slice_q      <= slice_last ? '0 : slice_q + 1'b1;
+      conv_first_q <= 1'b0;
+      if (slice_last) begin
+        addr_q <= addr_q + 1'b1;
+        if (block_last) begin
+          block_q <= block_q + 1'b1;
+          need_q  <= need_q + 9'd1;
+        end
+      end
+    end
+  end
+
+  esp_post_walk u_walk (
+      .clk_i,
+      .load_i      (advance),
+      .cols_i      (next_cols_q),
+      .rows_i      (next_rows_q),
+      .blocks_i    (next_q.n_blocks),
+      .step_i      (issue_o && slice_last),
+      .first_o     (first),
+      .block_last_o(block_last),
+      .last_o      (last)
+  );
+
+  logic unused_conv;
+  assign unused_conv = ^conv_i;
+
+endmodule
+
+`default_nettype wire

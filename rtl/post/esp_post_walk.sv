@@ -1,0 +1,47 @@
+// Counts the words of a tile: columns, rows, blocks, without a multiplication.
+//
+// load_i starts a tile of cols_i x rows_i pixels and blocks_i blocks (each at least 1); step_i moves
+// on by a word; both at once start the next tile. The flags describe the word not yet stepped over.
+`default_nettype none
+
+module esp_post_walk (
+    input  wire logic        clk_i,
+    input  wire logic        load_i,
+    input  wire logic [11:0] cols_i,
+    input  wire logic [11:0] rows_i,
+    input  wire logic [ 7:0] blocks_i,
+    input  wire logic        step_i,
+    output      logic        first_o,        // first pixel of a block
+    output      logic        block_last_o,   // last pixel of a block
+    output      logic        last_o          // and of the last block
+);
+
+  logic [11:0] cols_q, rows_q, col_q, row_q;
+  logic [7:0] block_q;
+  logic first_q;
+  logic col_last;
+
+  assign col_last     = col_q == '0;
+  assign block_last_o = col_last && row_q == '0;
+  assign last_o       = block_last_o && block_q == '0;
+  assign first_o      = first_q;
+
+  always_ff @(posedge clk_i) begin
+    if (load_i) begin
+      cols_q  <= cols_i - 12'd1;
+      rows_q  <= rows_i - 12'd1;
+      col_q   <= cols_i - 12'd1;
+      row_q   <= rows_i - 12'd1;
+      block_q <= blocks_i - 8'd1;
+      first_q <= 1'b1;
+    end else if (step_i) begin
+      first_q <= block_last_o;
+      col_q   <= col_last ? cols_q : col_q - 12'd1;
+      if (col_last) row_q <= row_q == '0 ? rows_q : row_q - 12'd1;
+      if (block_last_o) block_q <= block_q - 8'd1;
+    end
+  end
+
+endmodule
+
+`default_nettype wire
