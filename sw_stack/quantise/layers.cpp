@@ -1,0 +1,82 @@
+#include "quantise/layers.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+namespace espalier::quantise {
+namespace {
+
+constexpr std::int64_t kLargestProduct = 255 * 128;
+
+/// The scale of one output channel's weights: the finest that holds them, coarser where the bias
+/// or the multiplier would leave its range.
+double weight_scale(std::span<const float> weights, double bias, double x_scale, double y_scale,
+                    std::int64_t limit) {
+  float most = 0;
+  for (const float w : weights) most = std::max(most, std::abs(w));
+  const double step_of_y = y_scale / x_scale;  // a multiplier of 1
+  double scale = most > 0 ? static_cast<double>(most) / 127.0 : step_of_y / 256;
+  scale = std::max(scale, std::ldexp(step_of_y, -60));
+  return std::max(scale, std::abs(bias) / (x_scale * static_cast<double>(limit - 1)));
+}
+
+}  // namespace
+
+std::int64_t conv_depth(const ir::FloatConv& conv) {
+  return static_cast<std::int64_t>(conv.weights.size()) / conv.out_channels;
+}
+
+std::int64_t bias_limit(std::int64_t depth) {
+  constexpr std::int64_t kLimit = (std::int64_t{1} << 31) - 1;
+  return depth > kLimit / kLargestProduct ? -1 : kLimit - depth * kLargestProduct;
+}
+
+Clamp quantised_clamp(const Step& step, const ir::Quant& y) {
+  const auto bound = [&](float real) {
+    const double at = std::nearbyint(static_cast<double>(real) / static_cast<double>(y.scale));
+    return static_cast<int>(std::clamp(at + y.zero, -128.0, 127.0));
+  };
+  return {bound(step.lo), bound(step.hi)};
+}
+
+ir::QuantConv quantise_conv(const ir::FloatConv& conv, const ir::Quant& x, const ir::Quant& y,
+                            std::span<const double> input_means) {
+  const auto depth = static_cast<std::size_t>(conv_depth(conv));
+  const std::int64_t limit = bias_limit(conv_depth(conv));
+  ESP_CHECK(limit > 0);
+  const double x_scale = x.scale;
+  const double y_scale = y.scale;
+  ir::QuantConv result;
+  result.window = conv.window;
+  result.out_channels = conv.out_channels;
+  result.weights.reserve(conv.weights.size());
+  for (int n = 0; n < conv.out_channels; ++n) {
+    const std::span<const float> weights(conv.weights.data() + n * depth, depth);
+    double bias = conv.bias[n];
+    const double scale = weight_scale(weights, bias, x_scale, y_scale, limit);
+    for (std::size_t k = 0; k < depth; ++k) {
+      const double w = weights[k];
+      const double q = std::clamp(std::nearbyint(w / scale), -127.0, 127.0);
+      result.weights.push_back(static_cast<std::int8_t>(q));
+      if (!input_means.empty()) bias += (w - q * scale) * input_means[k % input_means.size()];
+    }
+    const double steps = std::nearbyint(bias / (x_scale * scale));
+    const auto most = static_cast<double>(limit);
+    result.bias.push_back(static_cast<std::int32_t>(std::clamp(steps, -most, most)));
+    result.scale.push_back(static_cast<float>(x_scale * scale / y_scale));
+  }
+  return result;
+}
+
+ir::QuantConv rescale_conv(int channels, const ir::Quant& x, const ir::Quant& y) {
+  const auto count = static_cast<std::size_t>(channels);
+  ir::QuantConv conv;
+  conv.out_channels = channels;
+  conv.weights.assign(count * count, 0);
+  for (std::size_t c = 0; c < count; ++c) conv.weights[c * count + c] = 1;
+  conv.bias.assign(count, 0);
+  conv.scale.assign(count, x.scale / y.scale);
+  return conv;
+}
+
+}  // namespace espalier::quantise
