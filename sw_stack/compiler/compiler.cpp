@@ -1,0 +1,205 @@
+#include "compiler/compiler.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "compiler/constants.hpp"
+#include "compiler/emit.hpp"
+#include "compiler/plan.hpp"
+#include "compiler/steps.hpp"
+
+namespace espalier::compiler {
+namespace {
+
+constexpr std::size_t kMaxLayers = 4096;
+constexpr std::int64_t kRegionLimit = 0x7FFF0000;
+
+class Compiler {
+ public:
+  Compiler(ir::QuantGraph graph, const isa::Config& config, const Options& options)
+      : graph_(std::move(graph)), config_(config), options_(options) {}
+
+  Result<program::Program> run() {
+    nodes_ = fuse(graph_);
+    if (nodes_.size() > kMaxLayers) {
+      return fail(ErrorCode::kUnsupported,
+                  fmt::format("{} layers; the limit is {}", nodes_.size(), kMaxLayers), graph_.name);
+    }
+    layout_ = lay_out(graph_, nodes_, config_.lanes);
+    windows_ = pool_windows(nodes_, layout_);
+    if (const Status s = plan(); !s) return s.error();
+    if (const Status s = check_sizes(); !s) return s.error();
+    schedule_ = make_steps(layers_, layout_, config_);
+    merge_order(layers_, windows_, schedule_);
+    const auto activations = allocate(schedule_, config_.lanes, layout_);
+    if (!activations) return activations.error();
+    auto constants = make_constants(graph_, layers_, layout_, config_);
+    if (!constants) return constants.error();
+    const Emitted emitted = emit(graph_, layers_, layout_, schedule_, *constants, config_);
+
+    program::Program program;
+    program.config = std::string(config_.name);
+    program.config_hash = config_.hash;
+    for (const isa::Instruction& instruction : emitted.instructions) {
+      isa::encode(instruction, program.instructions);
+    }
+    program.constants = std::move(constants->bytes);
+    program.activation_bytes = *activations;
+    program.input = input_layout(graph_, relayed_, relay_, config_.lanes);
+    program.input_bytes = static_cast<std::uint32_t>(std::int64_t{program.input.blocks} * program.input.h *
+                                                     program.input.w * config_.lanes);
+    for (const Root& root : layout_.roots) {
+      if (root.is_output) program.output_bytes = static_cast<std::uint32_t>(bytes_of(root));
+    }
+    place(emitted, program);
+    describe(program);
+    program.graph = std::move(graph_);
+    if (const Status s = program::verify(program); !s) return s.error();
+    return program;
+  }
+
+ private:
+  [[nodiscard]] std::int64_t bytes_of(const Root& root) const {
+    return std::int64_t{root.blocks} * root.h * root.w * config_.lanes;
+  }
+
+  /// Chooses geometry and tiles of every layer.
+  Status plan() {
+    // The pools' part of the activation buffer, and what is left for convolutions beside them.
+    std::vector<int> budget(nodes_.size(), config_.act_words);  // by position among convolutions
+    layers_.resize(nodes_.size());
+    for (std::size_t l = 0; l < nodes_.size(); ++l) {
+      layers_[l].nodes = nodes_[l];
+      layers_[l].name = name_of(nodes_[l]);
+    }
+    for (const PoolWindow& window : windows_) {
+      Layer& layer = at(layers_, window.layer);
+      const auto geometry = pool_geometry(graph_, layout_, layer.nodes);
+      if (!geometry) return geometry.error();
+      layer.pool = *geometry;
+      const int least = pool_least_words(layer.pool);
+      const int part = std::max({config_.act_words / 8, std::min(2 * least, config_.act_words / 2), least});
+      const int base = std::max(0, config_.act_words - part);
+      const auto plan = plan_pool(layer.pool, config_, base, options_, layer.name);
+      if (!plan) return plan.error();
+      layer.pool_plan = *plan;
+      for (int c = window.from; c <= window.to; ++c) at(budget, c) = std::min(at(budget, c), base);
+    }
+    int position = 0;
+    for (std::size_t l = 0; l < layers_.size(); ++l) {
+      if (layers_[l].is_pool()) continue;
+      if (const Status s = plan_layer(l, at(budget, position++)); !s) return s;
+    }
+    return {};
+  }
+
+  Status plan_layer(std::size_t l, int budget) {
+    Layer& layer = layers_[l];
+    const auto readers = consumers(graph_);
+    if (options_.relay_input && layer.nodes.input == graph_.input &&
+        at(readers, graph_.input).size() == 1) {
+      relay_ = choose_relay(graph_, layout_, layer.nodes, config_, budget, options_);
+      if (relay_.active()) relayed_ = &layer.nodes;
+    }
+    const Relay relay = relayed_ == &layer.nodes ? relay_ : Relay{};
+    const auto geometry = conv_geometry(graph_, layout_, layer.nodes, config_.lanes, relay);
+    if (!geometry) return geometry.error();
+    layer.conv = *geometry;
+    for (std::size_t p = 0; p < l && options_.vary == 0; ++p) {
+      const Layer& other = layers_[p];
+      if (other.is_pool() || other.conv_plan.budget != budget || !(other.conv == layer.conv)) continue;
+      layer.conv_plan = other.conv_plan;
+      layer.chunks = other.chunks;
+      return {};
+    }
+    Options options = options_;
+    if (options.vary != 0) options.vary += l * 7919;
+    const auto plan = plan_conv(layer.conv, config_, budget, options, layer.name);
+    if (!plan) return plan.error();
+    layer.conv_plan = *plan;
+    layer.chunks = chunks(layer.conv, layer.conv_plan);
+    return {};
+  }
+
+  [[nodiscard]] Status check_sizes() const {
+    for (const Root& root : layout_.roots) {
+      if (bytes_of(root) > kRegionLimit) {
+        return fail(ErrorCode::kCapacity,
+                    fmt::format("takes {} bytes; a region has {}", bytes_of(root), kRegionLimit),
+                    "tensor '" + at(graph_.tensors, root.tensor).name + "'");
+      }
+    }
+    return {};
+  }
+
+  [[nodiscard]] static int last_node(const LayerNodes& nodes) {
+    if (nodes.pool >= 0) return nodes.pool;
+    if (nodes.gap >= 0) return nodes.gap;
+    return nodes.add >= 0 ? nodes.add : nodes.conv;
+  }
+  [[nodiscard]] std::string name_of(const LayerNodes& nodes) const {
+    return at(graph_.nodes, last_node(nodes)).name;
+  }
+
+  /// Notes where tensors lie whose channels have no gaps, and from which STORE on.
+  void place(const Emitted& emitted, program::Program& program) const {
+    for (std::size_t t = 0; t < layout_.spots.size(); ++t) {
+      const Spot& spot = layout_.spots[t];
+      if (spot.root < 0 || static_cast<int>(t) == graph_.input || !spot.channels.canonical()) continue;
+      const Root& root = at(layout_.roots, spot.root);
+      program::Placement placement;
+      placement.tensor = static_cast<int>(t);
+      placement.region = root.is_output ? isa::Region::kOutput : isa::Region::kActivations;
+      placement.offset = root.offset + static_cast<std::uint32_t>(std::int64_t{spot.block} * root.h * root.w * config_.lanes);
+      for (const Write& write : at(schedule_.writes, spot.root)) {
+        if (write.blocks.high <= spot.block || write.blocks.low >= spot.block + spot.channels.blocks) continue;
+        const int step = at(at(schedule_.global, write.layer), write.step);
+        placement.stores = std::max(placement.stores, at(emitted.stores, step));
+      }
+      program.placements.push_back(placement);
+    }
+    std::stable_sort(program.placements.begin(), program.placements.end(),
+                     [](const auto& a, const auto& b) { return a.stores < b.stores; });
+  }
+
+  void describe(program::Program& program) const {
+    for (const Layer& layer : layers_) {
+      program::Layer out;
+      out.name = layer.name;
+      out.nodes = layer.nodes.nodes;
+      if (layer.is_pool()) {
+        out.op = ir::op_name(at(graph_.nodes, layer.nodes.pool).op);
+        out.tile = {layer.pool_plan.rows, layer.pool_plan.cols, layer.pool_plan.blocks, 1};
+      } else {
+        out.op = std::string("conv") + (layer.conv.add ? "+add" : "") + (layer.conv.gap ? "+gap" : "");
+        out.macs = ir::macs(graph_, at(graph_.nodes, layer.nodes.conv));
+        out.tile = {layer.conv_plan.rows, layer.conv_plan.cols, layer.conv_plan.nb, layer.conv_plan.kc};
+      }
+      program.layers.push_back(std::move(out));
+    }
+  }
+
+  ir::QuantGraph graph_;
+  isa::Config config_;
+  Options options_;
+  std::vector<LayerNodes> nodes_;
+  Layout layout_;
+  std::vector<PoolWindow> windows_;
+  std::vector<Layer> layers_;
+  Relay relay_;
+  const LayerNodes* relayed_ = nullptr;  // in layers_
+  Schedule schedule_;
+};
+
+}  // namespace
+
+Result<program::Program> compile(const ir::QuantGraph& graph, const isa::Config& config,
+                                 const Options& options) {
+  if (const Status s = ir::verify(graph); !s) return s.error();
+  auto rewritten = rewrite(graph, config.lanes);
+  if (!rewritten) return rewritten.error();
+  return Compiler(std::move(*rewritten), config, options).run();
+}
+
+}  // namespace espalier::compiler

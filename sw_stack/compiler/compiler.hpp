@@ -1,0 +1,29 @@
+#pragma once
+// Quantised graph in, program out. The passes, in order: rewrite (copies where the machine needs
+// them), fuse (nodes to layers), layout (concatenations as placements), relay (the input's lanes),
+// plan (tiles), order (steps of convolutions and pools in one sequence), memory (addresses), emit.
+
+#include <cstdint>
+
+#include "ir/graph.hpp"
+#include "isa/generated/configs.hpp"
+#include "program/program.hpp"
+#include "support/result.hpp"
+
+namespace espalier::compiler {
+
+struct Options {
+  bool relay_input = true;  ///< re-lay the lanes of the first convolution's input
+  /// 0: the fastest tiles that the timing model finds. Otherwise random ones that fit, drawn from
+  /// this seed: any choice must give the same outputs, and tests say so.
+  std::uint64_t vary = 0;
+};
+
+/// Compiles a graph for a configuration. The program's graph may have more nodes than the one
+/// given: copies (1x1 convolutions with weights of 1) stand where an add has no convolution to
+/// join, or a tensor is needed in two places.
+/// Errors: what ir::verify complains of; kUnsupported and kCapacity, with the node and the limit.
+Result<program::Program> compile(const ir::QuantGraph& graph, const isa::Config& config,
+                                 const Options& options = {});
+
+}  // namespace espalier::compiler

@@ -1,0 +1,115 @@
+#include "compiler/constants.hpp"
+
+#include <fmt/format.h>
+
+#include <cstring>
+
+#include "compiler/cost.hpp"
+
+namespace espalier::compiler {
+namespace {
+
+constexpr std::int64_t kAlign = 64;
+constexpr std::int64_t kLimit = 0x7FFF0000;
+
+std::int64_t align(std::int64_t bytes) { return (bytes + kAlign - 1) / kAlign * kAlign; }
+
+/// Rows of the weight image: the output's blocks.
+std::int64_t rows_of(const Layer& layer, int lanes) { return std::int64_t{layer.conv.nb} * lanes; }
+
+std::int64_t weight_bytes(const Layer& layer, int lanes) {
+  return rows_of(layer, lanes) * layer.conv.taps() * layer.conv.kb * lanes;
+}
+
+/// The channels that the convolution itself makes.
+const Channels& made(const ir::QuantGraph& graph, const Layout& layout, const LayerNodes& nodes) {
+  const int tensor = nodes.gap >= 0 ? at(graph.nodes, nodes.gap).inputs[0] : nodes.output;
+  return at(layout.spots, tensor).channels;
+}
+
+void put_weights(const ir::QuantGraph& graph, const Layout& layout, const Layer& layer, int lanes,
+                 std::uint8_t* out) {
+  const auto& conv = std::get<ir::QuantConv>(at(graph.nodes, layer.nodes.conv).op);
+  const Channels& channels = made(graph, layout, layer.nodes);
+  const int depth = at(graph.tensors, layer.nodes.input).shape.c;
+  const std::int64_t k_lanes = std::int64_t{layer.conv.kb} * lanes;
+  const std::int64_t row = layer.conv.taps() * k_lanes;
+  // Offsets of one output channel's weights, in their order in the graph.
+  std::vector<std::int64_t> offsets;
+  offsets.reserve(static_cast<std::size_t>(conv.window.kh) * conv.window.kw * depth);
+  for (int ky = 0; ky < conv.window.kh; ++ky) {
+    for (int kx = 0; kx < conv.window.kw; ++kx) {
+      for (int c = 0; c < depth; ++c) {
+        const KPlace p = place_weight(graph, layout, layer.nodes, layer.conv, lanes, c, ky, kx);
+        offsets.push_back((std::int64_t{p.tap_y} * layer.conv.x.kernel + p.tap_x) * k_lanes + p.lane);
+      }
+    }
+  }
+  const std::int8_t* weight = conv.weights.data();
+  for (int n = 0; n < conv.out_channels; ++n) {
+    std::uint8_t* target = out + at(channels.lane, n) * row;
+    for (const std::int64_t offset : offsets) target[offset] = static_cast<std::uint8_t>(*weight++);
+  }
+}
+
+void put_params(const ir::QuantGraph& graph, const Layout& layout, const Layer& layer, std::uint8_t* out) {
+  const auto& conv = std::get<ir::QuantConv>(at(graph.nodes, layer.nodes.conv).op);
+  const Channels& channels = made(graph, layout, layer.nodes);
+  for (int n = 0; n < conv.out_channels; ++n) {
+    std::uint8_t* target = out + std::size_t{8} * static_cast<std::size_t>(at(channels.lane, n));
+    std::memcpy(target, &at(conv.bias, n), 4);
+    std::memcpy(target + 4, &at(conv.scale, n), 4);
+  }
+}
+
+}  // namespace
+
+Result<Constants> make_constants(const ir::QuantGraph& graph, const std::vector<Layer>& layers,
+                                 const Layout& layout, const isa::Config& config) {
+  Constants out;
+  out.places.resize(layers.size());
+  std::int64_t size = 0;
+  const auto take = [&](std::int64_t bytes) {
+    const std::int64_t start = size;
+    size = align(size + bytes);
+    return static_cast<std::uint32_t>(start);
+  };
+  for (std::size_t l = 0; l < layers.size(); ++l) {
+    const Layer& layer = layers[l];
+    const std::int64_t bytes =
+        layer.is_pool() ? 1024 : weight_bytes(layer, config.lanes) + rows_of(layer, config.lanes) * 8;
+    if (size + bytes > kLimit) {
+      return fail(ErrorCode::kCapacity,
+                  fmt::format("weights take {} bytes; a region has {}", size + bytes, kLimit), layer.name);
+    }
+    if (!layer.is_pool()) {
+      out.places[l].weights = take(weight_bytes(layer, config.lanes));
+      out.places[l].params = take(rows_of(layer, config.lanes) * 8);
+    } else if (layer.pool.use_table) {
+      const int entries = layer.pool.y.kernel * layer.pool.x.kernel;
+      out.places[l].table_words = ceil_div(entries * 4, config.lanes);
+      out.places[l].table = take(std::int64_t{out.places[l].table_words} * config.lanes);
+    }
+  }
+  out.bytes.assign(static_cast<std::size_t>(size), 0);
+  for (std::size_t l = 0; l < layers.size(); ++l) {
+    const Layer& layer = layers[l];
+    if (!layer.is_pool()) {
+      put_weights(graph, layout, layer, config.lanes, out.bytes.data() + out.places[l].weights);
+      put_params(graph, layout, layer, out.bytes.data() + out.places[l].params);
+    } else if (layer.pool.use_table) {
+      const float sx = at(graph.tensors, layer.nodes.input).quant.scale;
+      const float sy = at(graph.tensors, layer.nodes.output).quant.scale;
+      std::uint8_t* target = out.bytes.data() + out.places[l].table;
+      for (int rows = 1; rows <= layer.pool.y.kernel; ++rows) {
+        for (int cols = 1; cols <= layer.pool.x.kernel; ++cols) {
+          const float multiplier = ir::pool_multiplier(sx, sy, rows * cols);
+          std::memcpy(target + 4 * ((rows - 1) * layer.pool.x.kernel + cols - 1), &multiplier, 4);
+        }
+      }
+    }
+  }
+  return out;
+}
+
+}  // namespace espalier::compiler

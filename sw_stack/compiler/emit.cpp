@@ -1,0 +1,182 @@
+#include "compiler/emit.hpp"
+
+#include <algorithm>
+#include <array>
+
+#include "compiler/act_buffer.hpp"
+#include "compiler/weight_queue.hpp"
+
+namespace espalier::compiler {
+namespace {
+
+constexpr std::size_t kEngines = 7;
+constexpr int kAhead = 12;            // loads in a queue for steps to come: the queue holds 16
+constexpr std::int64_t kOldest = 16384;  // counts are compared modulo 2^16
+constexpr std::int64_t kFreshen = 8192;
+
+/// Counts that an instruction waits for, by engine; 0: none.
+using Waits = std::array<std::int64_t, kEngines>;
+
+void need(Waits& waits, isa::Engine engine, std::int64_t count) {
+  std::int64_t& wait = waits[static_cast<std::size_t>(engine)];
+  wait = std::max(wait, count);
+}
+
+class Emitter {
+ public:
+  Emitter(const ir::QuantGraph& graph, const std::vector<Layer>& layers, const Layout& layout,
+          const Schedule& schedule, const Constants& constants, const isa::Config& config)
+      : graph_(graph), layers_(layers), layout_(layout), schedule_(schedule), constants_(constants),
+        config_(config), buffer_(config, layers, schedule.pieces),
+        weights_(config, layers, schedule, constants),
+        before_(predecessors(schedule, config.lanes, layout)), address_(schedule.pieces.size(), -1),
+        load_count_(schedule.pieces.size(), 0), root_read_(layout.roots.size(), 0) {}
+
+  Emitted run() {
+    const int steps = static_cast<int>(schedule_.order.size());
+    for (int i = 0; i < steps; ++i) {
+      load_tiles(i - 1, i);
+      load_weights(i);
+      ESP_CHECK(next_step_ > i && weights_.loaded(i));
+      step(i);
+      after_.push_back(counts_);
+      out_.stores.push_back(static_cast<std::uint32_t>(counts_[static_cast<std::size_t>(isa::Engine::kStore)]));
+      load_tiles(i, std::min(i + kAhead, steps - 1));
+      while (weights_.ahead(i) < kAhead) {
+        const auto load = weights_.next(std::min(i + 2 * kAhead, steps - 1));
+        if (!load) break;
+        put(*load, {});
+      }
+    }
+    isa::End end;
+    end.layer = static_cast<std::uint32_t>(layers_.size() - 1);
+    out_.instructions.emplace_back(end);
+    return std::move(out_);
+  }
+
+ private:
+  std::int64_t& count(isa::Engine engine) { return counts_[static_cast<std::size_t>(engine)]; }
+
+  /// Appends an instruction, and nops before it for dependencies too many.
+  void put(isa::Instruction instruction, const Waits& waits) {
+    const isa::Engine queue = isa::queue_of(instruction);
+    std::vector<isa::Dependency> list;
+    for (std::size_t e = 1; e < kEngines; ++e) {
+      std::int64_t wait = waits[e];
+      if (wait == 0) continue;
+      if (counts_[e] - wait > kOldest) wait = counts_[e] - kFreshen;
+      ESP_CHECK(wait <= counts_[e]);
+      list.push_back({static_cast<isa::Engine>(e), static_cast<std::uint16_t>(wait)});
+    }
+    while (list.size() > 3) {
+      isa::Nop nop;
+      nop.layer = isa::layer(instruction);
+      nop.engine = static_cast<std::uint32_t>(queue);
+      isa::Instruction carrier = nop;
+      isa::set_dependencies(carrier, {list[0], list[1], list[2]});
+      list.erase(list.begin(), list.begin() + 3);
+      out_.instructions.push_back(carrier);
+      ++count(queue);
+    }
+    list.resize(3);
+    isa::set_dependencies(instruction, {list[0], list[1], list[2]});
+    out_.instructions.push_back(std::move(instruction));
+    ++count(queue);
+  }
+
+  /// Emits LOADs of pieces first used by steps up to `limit`, as far as the steps up to `done`,
+  /// which are out, make room for them and write what they read.
+  void load_tiles(int done, int limit) {
+    while (next_step_ <= limit) {
+      const auto& loads = at(schedule_.loads, next_step_);
+      if (next_load_ == loads.size()) {
+        ++next_step_;
+        next_load_ = 0;
+        continue;
+      }
+      const int id = loads[next_load_];
+      const Piece& piece = at(schedule_.pieces, id);
+      if (piece.ready_step > done) return;
+      const int address = buffer_.address(piece);
+      Waits waits{};
+      for (const int other : buffer_.occupants(piece, address)) {
+        const Piece& old = at(schedule_.pieces, other);
+        if (old.last_step > done) return;
+        const auto engine = old.kind == PieceKind::kTile      ? isa::Engine::kExec
+                            : old.kind == PieceKind::kOperand ? isa::Engine::kPost
+                                                              : isa::Engine::kPool;
+        need(waits, engine, at(after_, old.last_step)[static_cast<std::size_t>(engine)]);
+      }
+      if (piece.ready_step >= 0) {
+        need(waits, isa::Engine::kStore, at(out_.stores, piece.ready_step));
+      }
+      buffer_.place(id, address);
+      at(address_, id) = address;
+      put(load_fields(layout_, at(constants_.places, piece.layer), piece, address, config_.lanes), waits);
+      at(load_count_, id) = count(isa::Engine::kLoadA);
+      if (piece.root >= 0) at(root_read_, piece.root) = count(isa::Engine::kLoadA);
+      ++next_load_;
+    }
+  }
+
+  void load_weights(int limit) {
+    while (!weights_.loaded(limit)) {
+      const auto load = weights_.next(limit);
+      if (!load) break;
+      put(*load, {});
+    }
+  }
+
+  void step(int i) {
+    const Need& ref = at(schedule_.order, i);
+    const Layer& layer = at(layers_, ref.layer);
+    const Step& step = at(at(schedule_.by_layer, ref.layer), ref.step);
+    Waits waits{};
+    for (const int p : {step.piece, step.operand, step.table}) {
+      if (p >= 0) need(waits, isa::Engine::kLoadA, at(load_count_, p));
+    }
+    const Piece& piece = at(schedule_.pieces, step.piece);
+    if (layer.is_pool()) {
+      put(pool_fields(graph_, layer, step, piece, at(address_, step.piece)), waits);
+    } else {
+      isa::Conv conv = conv_fields(graph_, layer, step, piece, at(address_, step.piece),
+                                   step.operand < 0 ? 0 : at(address_, step.operand));
+      weights_.use(step, conv);
+      put(conv, waits);
+      if (step.last) ++count(isa::Engine::kPost);
+    }
+    if (!step.stores) return;
+    Waits store_waits{};
+    for (const int root : at(before_, at(layout_.spots, layer.nodes.output).root)) {
+      need(store_waits, isa::Engine::kLoadA, at(root_read_, root));
+    }
+    put(store_fields(layer, layout_, step, config_.lanes), store_waits);
+  }
+
+  const ir::QuantGraph& graph_;
+  const std::vector<Layer>& layers_;
+  const Layout& layout_;
+  const Schedule& schedule_;
+  const Constants& constants_;
+  const isa::Config& config_;
+  ActBuffer buffer_;
+  WeightQueue weights_;
+  std::vector<std::vector<int>> before_;
+  Emitted out_;
+  Waits counts_{};                        // instructions out, by engine
+  std::vector<Waits> after_;              // the same after each step
+  std::vector<int> address_;              // by piece
+  std::vector<std::int64_t> load_count_;  // by piece: load_a's count with it
+  std::vector<std::int64_t> root_read_;   // by root: load_a's count with its last reader
+  int next_step_ = 0;
+  std::size_t next_load_ = 0;
+};
+
+}  // namespace
+
+Emitted emit(const ir::QuantGraph& graph, const std::vector<Layer>& layers, const Layout& layout,
+             const Schedule& schedule, const Constants& constants, const isa::Config& config) {
+  return Emitter(graph, layers, layout, schedule, constants, config).run();
+}
+
+}  // namespace espalier::compiler

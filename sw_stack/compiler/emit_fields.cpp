@@ -1,0 +1,171 @@
+#include <algorithm>
+#include <bit>
+
+#include "compiler/emit.hpp"
+
+namespace espalier::compiler {
+namespace {
+
+std::uint32_t u(std::int64_t value) { return static_cast<std::uint32_t>(value); }
+/// Steps through the buffer are added modulo 2^16.
+std::uint32_t low16(std::int64_t value) { return static_cast<std::uint32_t>(value & 0xFFFF); }
+
+isa::Region region_of(const Root& root) {
+  if (root.is_input) return isa::Region::kInput;
+  return root.is_output ? isa::Region::kOutput : isa::Region::kActivations;
+}
+
+template <typename Instruction>
+void set_transfer(Instruction& out, const Root& root, std::int64_t first_word, const Transfer& t, int lanes) {
+  out.region = static_cast<std::uint32_t>(region_of(root));
+  out.offset = u(root.offset + first_word * lanes);
+  out.x_words = u(t.x);
+  out.y_count = u(t.y);
+  out.z_count = u(t.z);
+  out.y_stride = u(t.y == 1 ? 0 : t.y_stride * lanes);
+  out.z_stride = u(t.z == 1 ? 0 : t.z_stride * lanes);
+}
+
+}  // namespace
+
+isa::Conv conv_fields(const ir::QuantGraph& graph, const Layer& layer, const Step& step,
+                      const Piece& piece, int address, int operand_address) {
+  const ConvGeometry& g = layer.conv;
+  const Chunk& chunk = at(layer.chunks, step.chunk);
+  const ir::QuantNode& node = at(graph.nodes, layer.nodes.conv);
+  const auto& op = std::get<ir::QuantConv>(node.op);
+  isa::Conv conv;
+  conv.layer = u(step.layer);
+  conv.first = step.first ? 1 : 0;
+  conv.last = step.last ? 1 : 0;
+  conv.zx = at(graph.tensors, layer.nodes.input).quant.zero;
+  conv.act_base = u(address);
+  conv.plane = low16(piece.plane);
+  conv.row_pitch = low16(piece.pitch);
+  conv.y_step = low16(std::int64_t{g.y.stride} * piece.pitch);
+  conv.tap_step = low16(std::int64_t{g.y.dil} * piece.pitch);
+  conv.iy0 = piece.iy0;
+  conv.ix0 = piece.ix0;
+  conv.in_rows = u(piece.in_rows);
+  conv.in_cols = u(piece.in_cols);
+  conv.stride_y = u(g.y.stride);
+  conv.stride_x = u(g.x.stride);
+  conv.dil_y = u(g.y.dil);
+  conv.dil_x = u(g.x.dil);
+  conv.kh = u(chunk.ky.size());
+  conv.kw = u(chunk.kx.size());
+  conv.k_blocks = u(chunk.kb.size());
+  conv.n_blocks = u(step.blocks.size());
+  conv.rows = u(step.rows.size());
+  conv.cols = u(step.cols.size());
+  const int zy = at(graph.tensors, node.output).quant.zero;
+  conv.zy = zy;
+  conv.lo = op.lo;
+  conv.hi = op.hi;
+  int sum_zero = zy;
+  if (g.add && step.last) {
+    const ir::QuantNode& add = at(graph.nodes, layer.nodes.add);
+    const auto& residual = std::get<ir::QuantAdd>(add.op);
+    sum_zero = at(graph.tensors, add.output).quant.zero;
+    conv.add = 1;
+    conv.add_base = u(operand_address);
+    conv.add_ma = layer.nodes.operand_first ? residual.mb : residual.ma;
+    conv.add_mb = layer.nodes.operand_first ? residual.ma : residual.mb;
+    conv.add_shift = u(residual.shift);
+    conv.add_zb = at(graph.tensors, layer.nodes.operand).quant.zero;
+    conv.add_zy = sum_zero;
+    conv.add_lo = residual.lo;
+    conv.add_hi = residual.hi;
+  }
+  if (g.gap && step.last) {
+    const ir::QuantNode& pool = at(graph.nodes, layer.nodes.gap);
+    const ir::QuantTensor& x = at(graph.tensors, pool.inputs[0]);
+    const ir::QuantTensor& y = at(graph.tensors, pool.output);
+    conv.gap = 1;
+    conv.gap_first = step.gap_first ? 1 : 0;
+    conv.gap_last = step.gap_last ? 1 : 0;
+    conv.gap_scale = std::bit_cast<std::uint32_t>(
+        ir::pool_multiplier(x.quant.scale, y.quant.scale, x.shape.h * x.shape.w));
+    conv.gap_zy = y.quant.zero;
+  }
+  return conv;
+}
+
+isa::Pool pool_fields(const ir::QuantGraph& graph, const Layer& layer, const Step& step,
+                      const Piece& piece, int address) {
+  const PoolGeometry& g = layer.pool;
+  const ir::QuantNode& node = at(graph.nodes, layer.nodes.pool);
+  const auto& op = std::get<ir::QuantPool>(node.op);
+  const ir::QuantTensor& x = at(graph.tensors, layer.nodes.input);
+  const ir::QuantTensor& y = at(graph.tensors, layer.nodes.output);
+  isa::Pool pool;
+  pool.layer = u(step.layer);
+  pool.zx = x.quant.zero;
+  pool.zy = y.quant.zero;
+  pool.lo = op.lo;
+  pool.hi = op.hi;
+  pool.act_base = u(address);
+  pool.plane = low16(piece.plane);
+  pool.row_pitch = low16(piece.pitch);
+  pool.y_step = low16(std::int64_t{g.y.stride} * piece.pitch);
+  pool.iy0 = piece.iy0;
+  pool.ix0 = piece.ix0;
+  pool.in_rows = u(piece.in_rows);
+  pool.in_cols = u(piece.in_cols);
+  pool.stride_y = u(g.y.stride);
+  pool.stride_x = u(g.x.stride);
+  pool.kh = u(g.y.kernel);
+  pool.kw = u(g.x.kernel);
+  pool.blocks = u(step.blocks.size());
+  pool.rows = u(step.rows.size());
+  pool.cols = u(step.cols.size());
+  float scale = 1.0F;
+  if (op.kind == ir::PoolKind::kAverage) {
+    pool.average = 1;
+    pool.use_table = g.use_table ? 1 : 0;
+    const ir::Window& w = op.window;
+    const bool padded = op.count_include_pad;
+    const auto field = [](int value) { return std::clamp(value, -8192, 8191); };
+    pool.cy_lo = field((padded ? -w.pad_top : 0) - piece.rows.low);
+    pool.cy_hi = field(x.shape.h + (padded ? w.pad_bottom : 0) - piece.rows.low);
+    pool.cx_lo = field((padded ? -w.pad_left : 0) - piece.cols.low);
+    pool.cx_hi = field(x.shape.w + (padded ? w.pad_right : 0) - piece.cols.low);
+    // Without a table all windows of this instruction divide by the same count.
+    scale = ir::pool_multiplier(x.quant.scale, y.quant.scale,
+                                ir::pool_count(w, padded, x.shape, step.rows.low, step.cols.low));
+  }
+  pool.scale = g.use_table ? 0 : std::bit_cast<std::uint32_t>(scale);
+  return pool;
+}
+
+isa::Store store_fields(const Layer& layer, const Layout& layout, const Step& step, int lanes) {
+  const Spot& target = at(layout.spots, layer.nodes.output);
+  const Root& root = at(layout.roots, target.root);
+  isa::Store store;
+  store.layer = u(step.layer);
+  store.source = static_cast<std::uint32_t>(layer.is_pool() ? isa::StoreSource::kPool : isa::StoreSource::kPost);
+  const bool summed = !layer.is_pool() && layer.conv.gap;
+  const Span rows = summed ? Span{0, 1} : step.rows;
+  const Span cols = summed ? Span{0, 1} : step.cols;
+  const std::int64_t image = std::int64_t{root.h} * root.w;
+  const std::int64_t first = (target.block + step.blocks.low) * image + std::int64_t{rows.low} * root.w + cols.low;
+  set_transfer(store, root, first, merge(cols.size(), rows.size(), root.w, step.blocks.size(), image), lanes);
+  return store;
+}
+
+isa::Load load_fields(const Layout& layout, const ConstantPlaces& places, const Piece& piece,
+                      int address, int lanes) {
+  isa::Load load;
+  load.layer = u(piece.layer);
+  load.sram_address = u(address);
+  if (piece.kind == PieceKind::kPoolTable) {
+    load.target = static_cast<std::uint32_t>(isa::LoadTarget::kPoolTable);
+    load.offset = places.table;
+    load.x_words = u(places.table_words);
+    return load;
+  }
+  set_transfer(load, at(layout.roots, piece.root), piece.first_word, piece.transfer, lanes);
+  return load;
+}
+
+}  // namespace espalier::compiler

@@ -1,0 +1,91 @@
+#pragma once
+// Shapes of a layer as the machine sees them: in blocks, taps and words.
+
+#include <algorithm>
+#include <cstdint>
+#include <vector>
+
+#include "compiler/layers.hpp"
+#include "ir/graph.hpp"
+#include "isa/generated/configs.hpp"
+#include "program/program.hpp"
+
+namespace espalier::compiler {
+
+/// One axis of a window. Units: pixels.
+struct Axis {
+  int in = 1, out = 1, kernel = 1, stride = 1, dil = 1, pad = 0;
+  bool operator==(const Axis&) const = default;
+};
+
+/// A half-open interval.
+struct Span {
+  int low = 0, high = 0;
+  [[nodiscard]] int size() const { return high - low; }
+};
+
+/// Input pixels that outputs [out, out + count) need of taps [tap, tap + taps), clipped to the
+/// image; `origin` is where tap 0 of the first output lies, counted from the first pixel loaded.
+struct Reach {
+  Span pixels;
+  int origin = 0;
+};
+Reach reach(const Axis& axis, int out, int count, int tap, int taps);
+
+/// How an image's pixels become lanes: fy x fx taps are folded into lanes, and every (py, px)-th
+/// pixel starts a packed one.
+struct Relay {
+  int fy = 1, fx = 1, py = 1, px = 1;
+  bool operator==(const Relay&) const = default;
+  [[nodiscard]] bool active() const { return fy > 1 || fx > 1; }
+};
+
+/// Where weight (c, ky, kx) of a convolution lies.
+struct KPlace {
+  int tap_y = 0, tap_x = 0, lane = 0;  ///< lane of all k blocks together
+};
+
+struct ConvGeometry {
+  Axis y, x;
+  int kb = 1, nb = 1;         ///< blocks of input and output channels
+  int block_words = 1;        ///< memory words from one input block to the next
+  int row_words = 1;          ///< from one row to the next
+  int first_word = 0;         ///< of row 0
+  int row_step = 1, row_first = 0;  ///< image row of row r: row_first + r * row_step
+  bool flat = false;          ///< a fully connected layer: each input pixel is a block of its own
+  Relay relay;
+  bool add = false, gap = false;
+  [[nodiscard]] int taps() const { return y.kernel * x.kernel; }
+  [[nodiscard]] int pixels() const { return y.out * x.out; }
+  bool operator==(const ConvGeometry&) const = default;
+};
+
+struct PoolGeometry {
+  Axis y, x;
+  int blocks = 1;
+  bool uniform = true;   ///< every window divides by the same count (or it is a maximum)
+  bool use_table = false;
+};
+
+/// Geometry of a layer; `relay` applies to the graph's input. Errors: kUnsupported, kCapacity.
+Result<ConvGeometry> conv_geometry(const ir::QuantGraph& graph, const Layout& layout,
+                                   const LayerNodes& layer, int lanes, const Relay& relay);
+Result<PoolGeometry> pool_geometry(const ir::QuantGraph& graph, const Layout& layout,
+                                   const LayerNodes& layer);
+
+/// Place of a weight in the layer's [Np][KH][KW][Kp] image.
+KPlace place_weight(const ir::QuantGraph& graph, const Layout& layout, const LayerNodes& layer,
+                    const ConvGeometry& geometry, int lanes, int c, int ky, int kx);
+
+/// The input's lanes for a first convolution with this relay (or any other reader, without).
+program::InputLayout input_layout(const ir::QuantGraph& graph, const LayerNodes* layer,
+                                  const Relay& relay, int lanes);
+
+/// A strided transfer of words, with dimensions that lie end to end merged. Units: words.
+struct Transfer {
+  int x = 1, y = 1, z = 1;
+  std::int64_t y_stride = 0, z_stride = 0;
+};
+Transfer merge(int x, int y, std::int64_t y_stride, int z, std::int64_t z_stride);
+
+}  // namespace espalier::compiler

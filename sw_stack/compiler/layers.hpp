@@ -1,0 +1,77 @@
+#pragma once
+// What the first passes find out of a graph: layers, and where the channels of tensors lie.
+
+#include <string>
+#include <vector>
+
+#include "ir/graph.hpp"
+#include "support/result.hpp"
+
+namespace espalier::compiler {
+
+template <typename T>
+decltype(auto) at(T& list, int index) {
+  return list[static_cast<std::size_t>(index)];
+}
+constexpr int ceil_div(int a, int b) { return (a + b - 1) / b; }
+
+/// Nodes that run as one: a convolution with what post does after it, or a pool.
+struct LayerNodes {
+  int conv = -1, add = -1, gap = -1, pool = -1;  ///< nodes, -1 where absent
+  int input = -1;                                ///< tensor that is convolved or pooled
+  int operand = -1;                              ///< tensor that the add takes from memory
+  bool operand_first = false;                    ///< the operand is the add's first input
+  int output = -1;                               ///< tensor that is stored
+  std::vector<int> nodes;                        ///< in order, with concatenations that end here
+  [[nodiscard]] bool is_pool() const { return pool >= 0; }
+};
+
+/// Inserts copies until every node is one that the machine has: adds have a convolution to join,
+/// a tensor lies in one concatenation only, the input in none, and the output alone. Verified.
+Result<ir::QuantGraph> rewrite(const ir::QuantGraph& graph, int lanes);
+
+/// Groups the nodes of a rewritten graph, in an order in which they can run.
+std::vector<LayerNodes> fuse(const ir::QuantGraph& graph);
+
+/// For every tensor the nodes that read it, once for each time that they do.
+std::vector<std::vector<int>> consumers(const ir::QuantGraph& graph);
+
+/// The convolution whose output an add or a global pool may take before it is stored, or -1.
+int fusable_conv(const ir::QuantGraph& graph, const std::vector<std::vector<int>>& readers,
+                 const std::vector<int>& producers, int tensor);
+/// The node that writes each tensor, -1 for the input.
+std::vector<int> producers(const ir::QuantGraph& graph);
+/// True for an average over the whole map that post can sum.
+bool is_global_average(const ir::QuantGraph& graph, const ir::QuantNode& node);
+
+/// Where channel c of a tensor lies: lane `lane[c] % L` of block `lane[c] / L`.
+struct Channels {
+  int blocks = 0;
+  std::vector<int> lane;
+  [[nodiscard]] bool canonical() const;  ///< channel c lies at c
+};
+
+/// A piece of memory that holds a tensor, or a concatenation with its inputs inside.
+struct Root {
+  int tensor = -1;  ///< the outermost
+  int blocks = 0, h = 0, w = 0;
+  bool is_input = false, is_output = false;
+  std::uint32_t offset = 0;  ///< bytes in its region, set by the memory pass
+};
+
+/// Where a stored tensor lies: `block` blocks into its root.
+struct Spot {
+  int root = -1;  ///< -1: never stored
+  int block = 0;
+  Channels channels;
+};
+
+struct Layout {
+  std::vector<Root> roots;
+  std::vector<Spot> spots;  ///< by tensor
+};
+
+/// Lays out the tensors that the layers store, and the input.
+Layout lay_out(const ir::QuantGraph& graph, const std::vector<LayerNodes>& layers, int lanes);
+
+}  // namespace espalier::compiler

@@ -1,0 +1,75 @@
+#pragma once
+// Tiles of layers: what the search chooses, and the search.
+
+#include <cstdint>
+#include <vector>
+
+#include "compiler/compiler.hpp"
+#include "compiler/geometry.hpp"
+
+namespace espalier::compiler {
+
+/// A part of a convolution's sum: taps and k blocks of one CONV.
+struct Chunk {
+  Span ky, kx, kb;
+  [[nodiscard]] int taps() const { return ky.size() * kx.size(); }
+};
+
+struct ConvPlan {
+  int rows = 1, cols = 1;       ///< output pixels of a tile
+  int nb = 1;                   ///< n blocks of a group
+  int kc = 1;                   ///< k blocks of a chunk
+  int tap_rows = 1, tap_cols = 1;  ///< taps of a chunk
+  bool by_group = false;        ///< for group: for tile; otherwise for tile: for group
+  bool hold = false;            ///< a tile's pieces stay until the last group has read them
+  bool weights_stay = false;    ///< loaded once (by group: once a group); otherwise for every CONV
+  bool tapwise = false;         ///< weights are given back tap by tap
+  bool params_stay = false;     ///< parameters are loaded once; otherwise for every CONV with `last`
+  int budget = 0;               ///< words of the activation buffer that the layer may use
+  int slot_words = 0, slots = 0;              ///< tiles in the activation buffer, from word 0
+  int operand_words = 0, operand_slots = 0;   ///< residual operands, at the budget's end
+  double cycles = 0;            ///< what the timing model says
+};
+
+struct PoolPlan {
+  int rows = 1, cols = 1, blocks = 1;
+  int base = 0;                 ///< first word of the pool's part of the activation buffer
+  int slot_words = 0, slots = 0;
+  double cycles = 0;
+};
+
+/// All chunks of a convolution, in order.
+std::vector<Chunk> chunks(const ConvGeometry& geometry, const ConvPlan& plan);
+
+/// Words of the activation buffer that a pool needs for two outputs at once.
+int pool_least_words(const PoolGeometry& geometry);
+
+/// Chooses tiles. `budget` words of the activation buffer are the layer's; `place` names the layer.
+/// Errors: kCapacity where nothing fits.
+Result<ConvPlan> plan_conv(const ConvGeometry& geometry, const isa::Config& config, int budget,
+                           const Options& options, const std::string& place);
+Result<PoolPlan> plan_pool(const PoolGeometry& geometry, const isa::Config& config, int base,
+                           const Options& options, const std::string& place);
+
+/// The best lanes for the input of a first convolution.
+Relay choose_relay(const ir::QuantGraph& graph, const Layout& layout, const LayerNodes& layer,
+                   const isa::Config& config, int budget, const Options& options);
+
+/// Chooses the candidate of least cost, or a random one: call `offer` for each that fits.
+class Chooser {
+ public:
+  Chooser(const Options& options, std::uint64_t salt) : state_(options.vary == 0 ? 0 : options.vary ^ (salt * 0x9E3779B97F4A7C15ULL) ^ 1U) {}
+  /// True where this candidate is to be kept.
+  bool offer(double cost);
+  [[nodiscard]] bool any() const { return count_ > 0; }
+
+ private:
+  std::uint64_t state_;
+  std::uint64_t count_ = 0;
+  double best_ = 0;
+};
+
+/// Distinct values of ceil(n / i), largest first, none above `limit`.
+std::vector<int> shares(int n, int limit);
+
+}  // namespace espalier::compiler

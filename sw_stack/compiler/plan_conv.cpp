@@ -1,0 +1,271 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "compiler/cost.hpp"
+#include "compiler/plan.hpp"
+
+namespace espalier::compiler {
+namespace {
+
+constexpr int kMaxKernel = 11, kMaxBlocks = 255, kMaxKBlocks = 4095, kMaxTile = 4095;
+constexpr int kMaxSpan = 4096;   // input rows or columns of a tile: window positions take 14 bits
+constexpr int kMaxSlots = 64;
+constexpr int kOperandSlots = 4;
+
+/// Sums over a layer's tiles along one axis.
+struct AxisTiles {
+  int count = 0;
+  int largest = 0;            ///< input pixels of the largest tile
+  std::int64_t pixels = 0;    ///< input pixels of all tiles
+  int last = 0;               ///< outputs of the last tile
+  bool fits = true;
+};
+
+AxisTiles tiles_along(const Axis& axis, int step, int taps) {
+  AxisTiles out;
+  for (int o = 0; o < axis.out; o += step) {
+    const int size = std::min(step, axis.out - o);
+    const Reach r = reach(axis, o, size, 0, taps);
+    ++out.count;
+    out.largest = std::max(out.largest, r.pixels.size());
+    out.pixels += r.pixels.size();
+    out.last = size;
+  }
+  // Chunks of later taps may reach further into the image than the first does.
+  if (taps < axis.kernel) {
+    out.largest = std::min(axis.in, (step - 1) * axis.stride + (taps - 1) * axis.dil + 1);
+  }
+  const std::int64_t span = std::int64_t{step - 1} * axis.stride + (axis.kernel - 1) * axis.dil + 1;
+  out.fits = span + axis.pad <= 2 * kMaxSpan && out.largest <= 2 * kMaxSpan - 1 && step <= kMaxTile;
+  return out;
+}
+
+class Search {
+ public:
+  Search(const ConvGeometry& g, const isa::Config& config, int budget, const Options& options)
+      : g_(g), config_(config), budget_(budget),
+        chooser_(options, static_cast<std::uint64_t>(g.kb) * 131 + g.nb * 31 + g.y.out * 7 + g.taps()) {}
+
+  /// Tries every tile with chunks of so many taps.
+  void run(int tap_rows, int tap_cols) {
+    tap_rows_ = tap_rows;
+    tap_cols_ = tap_cols;
+    tap_chunks_ = ceil_div(g_.y.kernel, tap_rows) * ceil_div(g_.x.kernel, tap_cols);
+    const std::vector<int> all_cols = shares(g_.x.out, config_.acc_words);
+    std::vector<AxisTiles> along_x;
+    for (const int cols : all_cols) along_x.push_back(tiles_along(g_.x, cols, tap_cols));
+    for (const int rows : shares(g_.y.out, config_.acc_words)) {
+      const AxisTiles ty = tiles_along(g_.y, rows, tap_rows);
+      if (!ty.fits) continue;
+      for (std::size_t i = 0; i < all_cols.size(); ++i) {
+        if (!along_x[i].fits || std::int64_t{rows} * all_cols[i] > config_.acc_words) continue;
+        pixels(rows, all_cols[i], ty, along_x[i]);
+      }
+    }
+  }
+
+  [[nodiscard]] bool found() const { return chooser_.any(); }
+  [[nodiscard]] const ConvPlan& best() const { return best_; }
+
+ private:
+  void pixels(int rows, int cols, const AxisTiles& ty, const AxisTiles& tx) {
+    const std::int64_t area = std::int64_t{ty.largest} * tx.largest;
+    if (area > budget_) return;
+    const int limit = std::min({config_.acc_words / (rows * cols), kMaxBlocks, config_.param_blocks / 2});
+    const bool whole = ty.count == 1 && tx.count == 1;
+    for (const int nb : shares(g_.nb, g_.gap && !whole ? 1 : limit)) {
+      const int most = static_cast<int>(std::min<std::int64_t>(kMaxKBlocks, budget_ / area));
+      int tried = 0;
+      for (const int kc : shares(g_.kb, most)) {
+        if (++tried > 6) break;
+        ConvPlan plan;
+        plan.rows = rows;
+        plan.cols = cols;
+        plan.nb = nb;
+        plan.kc = kc;
+        plan.tap_rows = tap_rows_;
+        plan.tap_cols = tap_cols_;
+        for (const bool by_group : {false, true}) {
+          if (!by_group && g_.gap && !whole) continue;
+          if (by_group && whole) continue;
+          plan.by_group = by_group;
+          for (const bool hold : {true, false}) {
+            plan.hold = hold;
+            for (const bool stay : {true, false}) {
+              plan.weights_stay = stay;
+              for (const bool tapwise : {false, true}) {
+                plan.tapwise = tapwise;
+                evaluate(plan, ty, tx, area);
+              }
+            }
+          }
+        }
+      }
+    }
+  }
+
+  void evaluate(ConvPlan plan, const AxisTiles& ty, const AxisTiles& tx, std::int64_t area) {
+    const int L = config_.lanes;
+    const int tiles = ty.count * tx.count;
+    const int groups = ceil_div(g_.nb, plan.nb);
+    const int k_chunks = ceil_div(g_.kb, plan.kc);
+    const int n_chunks = k_chunks * tap_chunks_;
+    if (plan.hold && groups == 1) return;  // with one group there is nothing to hold
+    // Activation buffer.
+    plan.budget = budget_;
+    plan.slot_words = static_cast<int>(area) * plan.kc;
+    plan.operand_words = g_.add ? plan.nb * plan.rows * plan.cols : 0;
+    const int need = plan.hold ? (plan.by_group ? tiles * n_chunks : n_chunks) : 1;
+    for (plan.operand_slots = g_.add ? kOperandSlots : 0;; --plan.operand_slots) {
+      plan.slots = (budget_ - plan.operand_slots * plan.operand_words) / plan.slot_words;
+      if (plan.slots >= (plan.by_group && plan.hold ? need : 2 * need)) break;
+      if (plan.operand_slots <= (g_.add ? 1 : 0)) break;
+    }
+    if (plan.slots < need || (g_.add && plan.operand_slots < 1)) return;
+    plan.slots = std::min(plan.slots, std::max(kMaxSlots, need));
+    // Weight ring.
+    const std::int64_t layer_words = std::int64_t{g_.nb} * L * g_.taps() * g_.kb;
+    const std::int64_t group_words = std::int64_t{plan.nb} * L * g_.taps() * g_.kb;
+    const std::int64_t unit_words = std::int64_t{plan.nb} * L * plan.tap_rows * plan.tap_cols * plan.kc;
+    const std::int64_t kept = !plan.weights_stay ? unit_words : plan.by_group ? group_words : layer_words;
+    if (kept > config_.weight_words) return;
+    plan.params_stay = plan.by_group || g_.nb <= config_.param_blocks / 2;
+
+    // Work.
+    const int p = plan.rows * plan.cols;
+    const auto passes = [&](int rows, int cols) { return pass_cycles(config_, rows * cols); };
+    const std::int64_t tile_cycles =
+        std::int64_t{ty.count - 1} * (tx.count - 1) * passes(plan.rows, plan.cols) +
+        std::int64_t{ty.count - 1} * passes(plan.rows, tx.last) +
+        std::int64_t{tx.count - 1} * passes(ty.last, plan.cols) + passes(ty.last, tx.last);
+    const double steps = static_cast<double>(tiles) * groups * n_chunks;
+    const double compute = static_cast<double>(tile_cycles) * g_.taps() * g_.kb * g_.nb +
+                           steps * kTiming.conv_overhead;
+    const double words_out = static_cast<double>(g_.nb) * g_.pixels();
+    const double post = words_out * post_cycles(config_);
+    const double act = load_cycles(plan, ty, tx) * (plan.hold || groups == 1 ? 1 : groups) * tap_chunks_;
+    const double unit_rate = weight_cycles(plan);
+    const double weights = unit_rate * static_cast<double>(layer_words) *
+                           (plan.weights_stay || tiles == 1 ? 1 : tiles);
+    const double params = run_cycles(config_, kParamWords * plan.nb, groups) *
+                          (plan.params_stay || tiles == 1 ? 1 : tiles);
+    const bool full_width = plan.cols == g_.x.out;
+    const double out_runs = full_width ? double{words_out} / p : words_out / plan.cols;
+    const double operand = g_.add ? run_cycles(config_, full_width ? p : plan.cols, out_runs) : 0;
+    const double writes = g_.gap ? g_.nb : run_cycles(config_, full_width ? p : plan.cols, out_runs);
+    const double reads = act + weights + params + operand;
+
+    // What does not overlap.
+    double serial = 0;
+    const int ready = plan.by_group && plan.hold ? need : 2 * need;
+    if (plan.slots < ready) serial += act * (ready - plan.slots) / ready;
+    const std::int64_t given_back = plan.tapwise ? unit_words / (plan.tap_rows * plan.tap_cols) : unit_words;
+    if (!plan.weights_stay || tiles == 1) {
+      if (2 * given_back > config_.weight_words) serial += weights * 0.8;
+    } else {
+      // The next layer's or group's weights find room for their first part only.
+      const auto late = static_cast<double>(std::max<std::int64_t>(0, 2 * kept - config_.weight_words));
+      serial += 0.5 * late * unit_rate * (plan.by_group ? groups : 1);
+    }
+    if (g_.add && plan.operand_slots < 2) serial += operand;
+    const double first = run_cycles(config_, area * plan.kc, 1);
+    const double turn = p * plan.nb * post_cycles(config_) + first + 2 * kTiming.latency +
+                        kTiming.pass_latency + kTiming.write_latency;
+    // The next layer's first tile waits for this one's last where that holds its rows.
+    const bool late_rows = ty.count <= 2 || (plan.by_group && groups > 1);
+    const double bubble = turn * (late_rows ? 1.0 : 0.1);
+    plan.cycles = std::max({compute, reads * 1.03, post, writes}) + serial + bubble;
+    if (chooser_.offer(plan.cycles + 0.02 * reads)) best_ = plan;
+  }
+
+  /// Cycles to load every tile once.
+  [[nodiscard]] double load_cycles(const ConvPlan& plan, const AxisTiles& ty, const AxisTiles& tx) const {
+    if (g_.flat) return run_cycles(config_, plan.kc, double{1.0} * g_.kb / plan.kc);
+    const double blocks = g_.kb;
+    if (tx.count == 1 && tx.pixels == g_.x.in && g_.row_step == 1) {
+      return run_cycles(config_, ty.pixels / ty.count * g_.x.in, blocks * ty.count);
+    }
+    return run_cycles(config_, tx.pixels / tx.count, blocks * static_cast<double>(ty.pixels) * tx.count);
+  }
+  /// Cycles to load one word of weights.
+  [[nodiscard]] double weight_cycles(const ConvPlan& plan) const {
+    std::int64_t run = plan.kc;
+    if (!plan.tapwise && plan.kc == g_.kb) {
+      run *= plan.tap_rows * plan.tap_cols;
+      if (run == std::int64_t{g_.kb} * g_.taps()) run *= config_.lanes * plan.nb;
+    } else if (plan.kc == g_.kb && g_.taps() == 1) {
+      run *= config_.lanes * plan.nb;
+    }
+    return run_cycles(config_, run, 1) / static_cast<double>(run);
+  }
+
+  const ConvGeometry& g_;
+  const isa::Config& config_;
+  int budget_;
+  int tap_rows_ = 1, tap_cols_ = 1, tap_chunks_ = 1;
+  Chooser chooser_;
+  ConvPlan best_;
+};
+
+}  // namespace
+
+std::vector<Chunk> chunks(const ConvGeometry& g, const ConvPlan& plan) {
+  std::vector<Chunk> list;
+  for (int kb = 0; kb < g.kb; kb += plan.kc) {
+    for (int ky = 0; ky < g.y.kernel; ky += plan.tap_rows) {
+      for (int kx = 0; kx < g.x.kernel; kx += plan.tap_cols) {
+        list.push_back({{ky, std::min(ky + plan.tap_rows, g.y.kernel)},
+                        {kx, std::min(kx + plan.tap_cols, g.x.kernel)},
+                        {kb, std::min(kb + plan.kc, g.kb)}});
+      }
+    }
+  }
+  return list;
+}
+
+Result<ConvPlan> plan_conv(const ConvGeometry& g, const isa::Config& config, int budget,
+                           const Options& options, const std::string& place) {
+  Search search(g, config, budget, options);
+  if (g.y.kernel <= kMaxKernel && g.x.kernel <= kMaxKernel) {
+    search.run(g.y.kernel, g.x.kernel);
+    if (options.vary % 4 == 3 && g.y.kernel > 1) search.run(1, g.x.kernel);
+  }
+  if (!search.found() && g.x.kernel <= kMaxKernel) search.run(1, g.x.kernel);
+  if (!search.found()) search.run(1, std::min(kMaxKernel, g.x.kernel));
+  if (!search.found()) search.run(1, 1);
+  if (search.found()) return search.best();
+  return fail(ErrorCode::kCapacity,
+              fmt::format("no tile fits: a window spans {}x{} pixels, {} words of the activation buffer "
+                          "and {} of weights are there",
+                          (g.y.kernel - 1) * g.y.dil + 1, (g.x.kernel - 1) * g.x.dil + 1, budget,
+                          config.weight_words),
+              place);
+}
+
+bool Chooser::offer(double cost) {
+  ++count_;
+  if (state_ == 0) {
+    if (count_ > 1 && cost >= best_) return false;
+    best_ = cost;
+    return true;
+  }
+  // Each of the candidates so far is kept with the same probability.
+  state_ ^= state_ << 13U;
+  state_ ^= state_ >> 7U;
+  state_ ^= state_ << 17U;
+  return state_ % count_ == 0;
+}
+
+std::vector<int> shares(int n, int limit) {
+  std::vector<int> list;
+  for (int parts = std::max(1, ceil_div(n, std::max(1, limit))); parts <= n;) {
+    const int share = ceil_div(n, parts);
+    list.push_back(share);
+    if (share == 1) break;
+    parts = ceil_div(n, share - 1);  // the fewest parts that make the share smaller
+  }
+  return list;
+}
+
+}  // namespace espalier::compiler

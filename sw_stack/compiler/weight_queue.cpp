@@ -1,0 +1,130 @@
+#include "compiler/weight_queue.hpp"
+
+#include <algorithm>
+
+#include "compiler/cost.hpp"
+
+namespace espalier::compiler {
+
+WeightQueue::WeightQueue(const isa::Config& config, const std::vector<Layer>& layers,
+                         const Schedule& schedule, const Constants& constants)
+    : config_(config), layers_(layers), schedule_(schedule), constants_(constants) {
+  weights_.size = config.weight_words;
+  params_.size = config.param_blocks;
+  for (const Layer& layer : layers) {
+    const auto groups = layer.is_pool() ? 0U : static_cast<std::size_t>(ceil_div(layer.conv.nb, layer.conv_plan.nb));
+    weight_at_.emplace_back(groups * layer.chunks.size(), 0);
+    param_at_.emplace_back(groups, 0);
+  }
+}
+
+std::int64_t& WeightQueue::weight_position(const Step& step) {
+  const int chunks = static_cast<int>(at(layers_, step.layer).chunks.size());
+  return at(at(weight_at_, step.layer), step.group * chunks + step.chunk);
+}
+
+std::int64_t& WeightQueue::param_position(const Step& step) {
+  return at(at(param_at_, step.layer), step.group);
+}
+
+std::int64_t WeightQueue::unit_words(const Layer& layer, const Step& step) const {
+  const Chunk& chunk = at(layer.chunks, step.chunk);
+  return std::int64_t{step.blocks.size()} * config_.lanes * chunk.taps() * chunk.kb.size();
+}
+
+isa::Load WeightQueue::weight_load(const Layer& layer, const Step& step) const {
+  const ConvGeometry& g = layer.conv;
+  const Chunk& chunk = at(layer.chunks, step.chunk);
+  const int rows = step.blocks.size() * config_.lanes;
+  const std::int64_t row = std::int64_t{g.taps()} * g.kb;
+  const std::int64_t first = std::int64_t{step.blocks.low} * config_.lanes * row +
+                             (std::int64_t{chunk.ky.low} * g.x.kernel + chunk.kx.low) * g.kb + chunk.kb.low;
+  const Transfer t = layer.conv_plan.tapwise
+                         ? merge(chunk.kb.size(), rows, row, chunk.taps(), g.kb)
+                         : merge(chunk.kb.size(), chunk.taps(), g.kb, rows, row);
+  isa::Load load;
+  load.target = static_cast<std::uint32_t>(isa::LoadTarget::kWeights);
+  load.offset = at(constants_.places, step.layer).weights + static_cast<std::uint32_t>(first * config_.lanes);
+  load.x_words = static_cast<std::uint32_t>(t.x);
+  load.y_count = static_cast<std::uint32_t>(t.y);
+  load.z_count = static_cast<std::uint32_t>(t.z);
+  load.y_stride = static_cast<std::uint32_t>(t.y_stride * config_.lanes);
+  load.z_stride = static_cast<std::uint32_t>(t.z_stride * config_.lanes);
+  return load;
+}
+
+isa::Load WeightQueue::param_load(const Step& step) const {
+  isa::Load load;
+  load.target = static_cast<std::uint32_t>(isa::LoadTarget::kParameters);
+  load.offset = at(constants_.places, step.layer).params +
+                static_cast<std::uint32_t>(step.blocks.low * config_.lanes * kParamWords);
+  load.x_words = static_cast<std::uint32_t>(step.blocks.size() * kParamWords);
+  return load;
+}
+
+std::optional<isa::Load> WeightQueue::next(int limit) {
+  for (; step_ <= limit && step_ < static_cast<int>(schedule_.order.size()); ++step_, weights_done_ = false) {
+    const Need& ref = at(schedule_.order, step_);
+    const Layer& layer = at(layers_, ref.layer);
+    if (layer.is_pool()) continue;
+    const Step& step = at(at(schedule_.by_layer, ref.layer), ref.step);
+    if (step.load_weights && !weights_done_) {
+      const std::int64_t words = unit_words(layer, step);
+      if (!weights_.fits(words)) return std::nullopt;
+      weight_position(step) = weights_.loaded;
+      weights_.loaded += words;
+      weights_done_ = true;
+      out_.push_back(step_);
+      isa::Load load = weight_load(layer, step);
+      load.layer = static_cast<std::uint32_t>(ref.layer);
+      return load;
+    }
+    if (step.load_params) {
+      if (!params_.fits(step.blocks.size())) return std::nullopt;
+      param_position(step) = params_.loaded;
+      params_.loaded += step.blocks.size();
+      out_.push_back(step_);
+      isa::Load load = param_load(step);
+      load.layer = static_cast<std::uint32_t>(ref.layer);
+      ++step_;
+      weights_done_ = false;
+      return load;
+    }
+  }
+  return std::nullopt;
+}
+
+int WeightQueue::ahead(int index) const {
+  int count = 0;
+  for (auto it = out_.rbegin(); it != out_.rend() && *it > index; ++it) ++count;
+  return count;
+}
+
+void WeightQueue::use(const Step& step, isa::Conv& conv) {
+  const Layer& layer = at(layers_, step.layer);
+  const ConvPlan& plan = layer.conv_plan;
+  const Chunk& chunk = at(layer.chunks, step.chunk);
+  const int rows = step.blocks.size() * config_.lanes;
+  const int kc = chunk.kb.size();
+  const std::int64_t words = unit_words(layer, step);
+  conv.w_tapwise = plan.tapwise ? 1 : 0;
+  conv.w_n_stride = static_cast<std::uint32_t>(plan.tapwise ? kc : chunk.taps() * kc);
+  conv.w_tap_stride = static_cast<std::uint32_t>(plan.tapwise ? rows * kc : kc);
+  conv.w_piece = static_cast<std::uint32_t>(plan.tapwise ? std::int64_t{rows} * kc : words);
+  // What is loaded for every CONV anew lies at the base when its turn comes.
+  if (plan.weights_stay) conv.w_offset = static_cast<std::uint32_t>(weight_position(step) - weights_.base);
+  conv.w_release = step.release_weights ? 1 : 0;
+  if (step.release_weights) {
+    ESP_CHECK(conv.w_offset == 0);
+    weights_.base += words;
+  }
+  if (!step.last) return;
+  if (plan.params_stay) conv.p_offset = static_cast<std::uint32_t>(param_position(step) - params_.base);
+  conv.p_release = step.release_params ? 1 : 0;
+  if (step.release_params) {
+    ESP_CHECK(conv.p_offset == 0);
+    params_.base += step.blocks.size();
+  }
+}
+
+}  // namespace espalier::compiler

@@ -1,0 +1,80 @@
+// Programs of the compiler, run by the functional simulator, against the golden model.
+
+#include <catch.hpp>
+
+#include <chrono>
+#include <iostream>
+
+#include "compiler/compiler.hpp"
+#include "compiler/estimate.hpp"
+#include "compiler/inspect.hpp"
+#include "golden/golden.hpp"
+#include "graphs.hpp"
+#include "iss/hazards.hpp"
+#include "iss/run.hpp"
+#include "seed.hpp"
+
+namespace espalier::tests {
+namespace {
+
+/// Compiles, checks the dependencies, runs, and compares every stored tensor. Empty, or what is wrong.
+std::string check(const ir::QuantGraph& graph, const isa::Config& config, const compiler::Options& options,
+                  std::uint64_t seed) {
+  const auto program = compiler::compile(graph, config, options);
+  if (!program) return "compile: " + program.error().text();
+  if (const Status s = iss::check_hazards(config, program::decode_all(*program)); !s) return "hazard: " + s.error().text();
+  const auto image = random_image(program->graph, seed);
+  iss::Options order;
+  order.order_seed = seed % 2 == 0 ? 0 : seed;
+  const auto outputs = iss::run(*program, image, order);
+  if (!outputs) return "run: " + outputs.error().text();
+  const auto expected = golden::run(program->graph, image);
+  for (std::size_t i = 0; i < program->placements.size(); ++i) {
+    const auto tensor = static_cast<std::size_t>(program->placements[i].tensor);
+    if (outputs->stored[i] != expected[tensor]) return "tensor " + program->graph.tensors[tensor].name + " differs";
+  }
+  // Copies change no value: the program's output is that of the graph as it was given.
+  if (outputs->output != golden::run(graph, image)[static_cast<std::size_t>(graph.output)]) return "the output differs";
+  return {};
+}
+
+const isa::Config& config(std::string_view name) { return *isa::find_config(name); }
+
+}  // namespace
+
+TEST_CASE("compiler: random graphs give golden's tensors on every configuration") {
+  const std::uint64_t base = seed(1);
+  const auto index = GENERATE(range(0, 60));
+  const std::uint64_t s = base * 1000 + static_cast<std::uint64_t>(index);
+  const ir::QuantGraph graph = random_graph(s);
+  for (const isa::Config& machine : isa::kConfigs) {
+    INFO("seed " << s << ", " << machine.name);
+    CHECK(check(graph, machine, {}, s) == "");
+  }
+}
+
+TEST_CASE("compiler: any tiles that fit give the same outputs") {
+  const std::uint64_t base = seed(2);
+  const auto index = GENERATE(range(0, 60));
+  const std::uint64_t s = base * 1000 + static_cast<std::uint64_t>(index);
+  const ir::QuantGraph graph = random_graph(s);
+  for (const isa::Config& machine : isa::kConfigs) {
+    compiler::Options options;
+    options.vary = s + 1;
+    options.relay_input = s % 3 != 0;
+    INFO("seed " << s << ", " << machine.name);
+    REQUIRE(check(graph, machine, options, s) == "");
+  }
+}
+
+TEST_CASE("compiler: the CIFAR networks give golden's tensors on every configuration") {
+  for (const auto& [name, graph] : {std::pair{"resnet8", resnet8()}, std::pair{"resnet20", cifar_resnet(3)}}) {
+    for (const isa::Config& machine : isa::kConfigs) {
+      INFO(name << ", " << machine.name);
+      REQUIRE(check(graph, machine, {}, 5) == "");
+    }
+  }
+  REQUIRE(check(cifar_resnet(9), config("edge"), {}, 5) == "");
+}
+
+}  // namespace espalier::tests
