@@ -422,23 +422,28 @@ module esp_core #(
   assign engine_retire[0] = 1'b0;
   assign retire = engine_retire | nop_retire;
 
-  // The engines' faults belong to the oldest instruction that they have not retired.
-  logic [31:0] exec_address, run_pool_address;
-  logic [3:0]  unused_tracks;
-  logic [2:0]  exec_tracks, pool_tracks;
+  // A fault of exec belongs to the oldest CONV that it has not retired (it takes the next one ahead;
+  // a cycle later, since the one before may retire just then), a fault of pool to the last POOL taken.
+  logic [31:0] exec_address, run_pool_address_q;
+  logic        exec_fault_q;
+  logic [1:0]  unused_track;
+  logic [2:0]  exec_tracks;
 
   esp_fifo #(.Width(32), .Depth(4)) u_track_exec (
     .clk_i, .rst_ni, .clear_i(clear),
-    .valid_i(conv_valid && conv_ready), .ready_o(unused_tracks[0]), .data_i(conv_address),
-    .valid_o(unused_tracks[1]), .ready_i(engine_retire[3]), .data_o(exec_address),
+    .valid_i(conv_valid && conv_ready), .ready_o(unused_track[0]), .data_i(conv_address),
+    .valid_o(unused_track[1]), .ready_i(engine_retire[3]), .data_o(exec_address),
     .count_o(exec_tracks)
   );
-  esp_fifo #(.Width(32), .Depth(4)) u_track_pool (
-    .clk_i, .rst_ni, .clear_i(clear),
-    .valid_i(pool_valid && pool_ready), .ready_o(unused_tracks[2]), .data_i(pool_address),
-    .valid_o(unused_tracks[3]), .ready_i(engine_retire[5]), .data_o(run_pool_address),
-    .count_o(pool_tracks)
-  );
+
+  always_ff @(posedge clk_i or negedge rst_ni) begin
+    if (!rst_ni) exec_fault_q <= 1'b0;
+    else exec_fault_q <= exec_fault && !clear;
+  end
+
+  always_ff @(posedge clk_i) begin
+    if (pool_valid && pool_ready) run_pool_address_q <= pool_address;
+  end
 
   always_comb begin
     fault = 1'b1;
@@ -451,8 +456,8 @@ module esp_core #(
       fault_address = store_fault_address;
     end else if (pool_fault) begin
       fault_engine = esp_isa_pkg::EngPool;
-      fault_address = run_pool_address;
-    end else if (exec_fault) begin
+      fault_address = run_pool_address_q;
+    end else if (exec_fault_q) begin
       fault_engine = esp_isa_pkg::EngExec;
       fault_address = exec_address;
     end else if (load_w_fault) begin
@@ -501,8 +506,8 @@ module esp_core #(
 
   // Rings ignore addresses; heads of the queues serve the trace where they do.
   logic unused;
-  assign unused = ^{word_a_address, word_w_address, room_a, head, waits, push, unused_tracks,
-                    exec_tracks, pool_tracks};
+  assign unused = ^{word_a_address, word_w_address, room_a, head, waits, push, unused_track,
+                    exec_tracks};
 
 endmodule
 
