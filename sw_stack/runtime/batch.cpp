@@ -17,8 +17,13 @@ class Batch {
  public:
   Batch(const program::Program& program, const BatchOptions& options, std::size_t count,
         const LoadImage& load, const Progress& progress, const Observe& observe)
-      : program_(program), options_(options), count_(count), load_(load), progress_(progress),
-        observe_(observe), outcomes_(count) {
+      : program_(program),
+        options_(options),
+        count_(count),
+        load_(load),
+        progress_(progress),
+        observe_(observe),
+        outcomes_(count) {
     if (options.check || observe) golden_ = std::make_unique<golden::Runner>(program.graph);
   }
 
@@ -78,8 +83,7 @@ class Batch {
         outcome.execution.stored.clear();
       }
       if (!observe_) continue;
-      const std::lock_guard lock(mutex_);
-      observe_(first + i, tensors);
+      if (Status status = observe_(first + i, tensors); !status) return status;
     }
     const std::lock_guard lock(mutex_);
     done_ += images;

@@ -18,20 +18,20 @@ struct BatchOptions {
 using LoadImage = std::function<Result<std::vector<std::int8_t>>(std::size_t i)>;
 /// After each group of images, from one thread at a time: how many are done.
 using Progress = std::function<void(std::size_t done)>;
-/// With every tensor of an image by golden, from one thread at a time, in no particular order.
-using Observe = std::function<void(std::size_t i, std::span<const golden::Tensor> tensors)>;
+/// With every tensor of an image by golden; several threads may call. Errors end the batch.
+using Observe = std::function<Status(std::size_t i, std::span<const golden::Tensor> tensors)>;
 
 struct BatchResult {
   std::vector<std::vector<std::int8_t>> outputs;  ///< by image
   Comparison comparison;
-  std::optional<Timing> timing;                   ///< sums over the images
-  std::optional<Traffic> traffic;                 ///< sums over the images
+  std::optional<Timing> timing;    ///< sums over the images
+  std::optional<Traffic> traffic;  ///< sums over the images
 };
 
 /// Runs images 0 .. count-1. The result does not depend on how threads interleave: image i goes
 /// to device i modulo jobs where the device has a clock.
 Result<BatchResult> run_batch(const program::Program& program, const BatchOptions& options,
-                              std::size_t count, const LoadImage& load, const Progress& progress = {},
-                              const Observe& observe = {});
+                              std::size_t count, const LoadImage& load,
+                              const Progress& progress = {}, const Observe& observe = {});
 
 }  // namespace espalier::runtime

@@ -29,10 +29,11 @@ void Capture::take_until(std::uint64_t stores) {
 }
 
 void Capture::finish(Execution& execution) {
-  const auto output = std::find_if(
-      program_.placements.begin(), program_.placements.end(), [this](const auto& placement) {
-        return placement.tensor == program_.graph.output && placement.region == isa::Region::kOutput;
-      });
+  const auto output = std::find_if(program_.placements.begin(), program_.placements.end(),
+                                   [this](const auto& placement) {
+                                     return placement.tensor == program_.graph.output &&
+                                            placement.region == isa::Region::kOutput;
+                                   });
   ESP_CHECK(output != program_.placements.end());
   execution.output = read(*output);
   execution.stored = std::move(stored_);

@@ -18,10 +18,10 @@ std::string layer_of(const program::Program& program, int tensor) {
 }  // namespace
 
 std::string Difference::text(std::string_view device_name) const {
-  return "image " + std::to_string(image) + ", layer " + layer + " (tensor " + tensor + "): channel " +
-         std::to_string(channel) + ", pixel (y " + std::to_string(y) + ", x " + std::to_string(x) +
-         "): " + std::string(device_name) + " has " + std::to_string(device) + ", golden " +
-         std::to_string(golden);
+  return "image " + std::to_string(image) + ", layer " + layer + " (tensor " + tensor +
+         "): channel " + std::to_string(channel) + ", pixel (y " + std::to_string(y) + ", x " +
+         std::to_string(x) + "): " + std::string(device_name) + " has " + std::to_string(device) +
+         ", golden " + std::to_string(golden);
 }
 
 void Comparison::merge(const Comparison& later) {

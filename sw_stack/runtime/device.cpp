@@ -18,7 +18,8 @@ Status check_size(const program::Program& program) {
                                program.input_bytes + program.output_bytes;
   const std::uint64_t largest = std::max(elements, memory);
   if (largest <= kMemoryLimit) return {};
-  return fail(ErrorCode::kCapacity, "needs " + std::to_string(largest) + " bytes of memory; the limit is " +
+  return fail(ErrorCode::kCapacity, "needs " + std::to_string(largest) +
+                                        " bytes of memory; the limit is " +
                                         std::to_string(kMemoryLimit));
 }
 
@@ -26,9 +27,12 @@ Status check_size(const program::Program& program) {
 
 std::string_view name(DeviceKind kind) {
   switch (kind) {
-    case DeviceKind::kGolden: return "golden";
-    case DeviceKind::kIss: return "iss";
-    case DeviceKind::kRtl: return "rtl";
+    case DeviceKind::kGolden:
+      return "golden";
+    case DeviceKind::kIss:
+      return "iss";
+    case DeviceKind::kRtl:
+      return "rtl";
   }
   return "unknown";
 }
@@ -55,8 +59,12 @@ Result<std::vector<DevicePtr>> open(const program::Program& program, DeviceKind 
   std::vector<DevicePtr> devices;
   for (int i = 0; i < count; ++i) {
     switch (kind) {
-      case DeviceKind::kGolden: devices.push_back(make_golden(program, options, runner)); break;
-      case DeviceKind::kIss: devices.push_back(make_iss(program, options)); break;
+      case DeviceKind::kGolden:
+        devices.push_back(make_golden(program, options, runner));
+        break;
+      case DeviceKind::kIss:
+        devices.push_back(make_iss(program, options));
+        break;
       case DeviceKind::kRtl: {
         DeviceOptions own = options;
         own.seed += static_cast<std::uint64_t>(i);
@@ -69,9 +77,13 @@ Result<std::vector<DevicePtr>> open(const program::Program& program, DeviceKind 
   return devices;
 }
 
-std::int64_t macs(const program::Program& program) {
-  std::int64_t sum = 0;
-  for (const auto& layer : program.layers) sum += layer.macs;
+std::uint64_t macs(const program::Layer& layer) {
+  return layer.macs > 0 ? static_cast<std::uint64_t>(layer.macs) : 0;
+}
+
+std::uint64_t macs(const program::Program& program) {
+  std::uint64_t sum = 0;
+  for (const auto& layer : program.layers) sum += macs(layer);
   return sum;
 }
 

@@ -30,17 +30,17 @@ bool has_rtl(const isa::Config& config);
 std::vector<std::string> wave_configs();
 
 struct DeviceOptions {
-  bool keep_tensors = false;        ///< return every stored tensor
+  bool keep_tensors = false;  ///< return every stored tensor
   // rtl only
-  int read_latency = 60;            ///< Units: cycles
-  int write_latency = 40;           ///< Units: cycles
-  double stall = 0;                 ///< probability that a bus channel waits in a cycle
-  std::uint64_t seed = 1;           ///< of the stalls
-  std::string wave;                 ///< FST file; empty: none
-  std::uint64_t wave_cycles = 0;    ///< length of the wave; 0: to the end
+  int read_latency = 60;               ///< Units: cycles
+  int write_latency = 40;              ///< Units: cycles
+  double stall = 0;                    ///< probability that a bus channel waits in a cycle
+  std::uint64_t seed = 1;              ///< of the stalls
+  std::string wave;                    ///< FST file; empty: none
+  std::uint64_t wave_cycles = 0;       ///< length of the wave; 0: to the end
   std::uint32_t watchdog = 4'000'000;  ///< cycles without progress before a fault
   // iss only
-  std::uint64_t order_seed = 0;     ///< order of the engines; 0: a fixed one
+  std::uint64_t order_seed = 0;  ///< order of the engines; 0: a fixed one
 };
 
 /// A tensor of the graph that the device has stored. Shapes: values [C][H][W].
@@ -51,10 +51,10 @@ struct StoredTensor {
 
 /// What a machine with a clock measured in one run.
 struct Timing {
-  std::uint64_t cycles = 0;                     ///< from start to interrupt
-  std::vector<std::uint64_t> cycles_by_layer;   ///< by program.layers; sums to `cycles`
+  std::uint64_t cycles = 0;                    ///< from start to interrupt
+  std::vector<std::uint64_t> cycles_by_layer;  ///< by program.layers; sums to `cycles`
   std::array<std::uint64_t, isa::kCounters> counters{};
-  double cpu_seconds = 0;                       ///< CPU time of the simulation alone
+  double cpu_seconds = 0;  ///< CPU time of the simulation alone
 };
 
 /// Bytes over the bus, instructions included.
@@ -85,7 +85,8 @@ class Device {
 Result<std::vector<std::unique_ptr<Device>>> open(const program::Program& program, DeviceKind kind,
                                                   const DeviceOptions& options, int count = 1);
 
-/// Unpadded multiply-accumulates of one image.
-std::int64_t macs(const program::Program& program);
+/// Unpadded multiply-accumulates of one image: of one layer, and of all.
+std::uint64_t macs(const program::Layer& layer);
+std::uint64_t macs(const program::Program& program);
 
 }  // namespace espalier::runtime

@@ -15,8 +15,10 @@ namespace espalier::runtime {
 bool has_rtl(const isa::Config&) { return false; }
 std::vector<std::string> wave_configs() { return {}; }
 Result<DevicePtr> make_rtl(const program::Program&, const DeviceOptions&) {
-  return fail(ErrorCode::kUsage, "this build has no verilated machine; build with ESPALIER_RTL=ON, "
-                                 "or take golden or iss", "device rtl");
+  return fail(ErrorCode::kUsage,
+              "this build has no verilated machine; build with ESPALIER_RTL=ON, "
+              "or take golden or iss",
+              "device rtl");
 }
 
 #else
@@ -29,7 +31,8 @@ class RtlDevice final : public Device {
  public:
   RtlDevice(const program::Program& program, const DeviceOptions& options,
             std::unique_ptr<tb::Simulation> simulation)
-      : program_(program), simulation_(std::move(simulation)),
+      : program_(program),
+        simulation_(std::move(simulation)),
         capture_(program, options.keep_tensors, [this](isa::Region region) {
           const auto r = static_cast<std::size_t>(region);
           return std::span<const std::uint8_t>(simulation_->memory()).subspan(base_[r], size_[r]);
@@ -61,7 +64,7 @@ class RtlDevice final : public Device {
     set(isa::reg::kIrqEnable, 3);
   }
 
-  Result<std::vector<Execution>> run(std::span<const std::int8_t> images) override {
+  Result<std::vector<Execution> > run(std::span<const std::int8_t> images) override {
     const ir::QuantGraph& graph = program_.graph;
     const auto count = static_cast<std::size_t>(
         graph.tensors[static_cast<std::size_t>(graph.input)].shape.count());
@@ -92,8 +95,8 @@ class RtlDevice final : public Device {
         [this](isa::Engine engine, std::uint64_t count) { capture_.retired(engine, count); });
     if (result.fault != isa::Fault::kNone) return describe(result);
     if (result.timed_out) {
-      return fail(ErrorCode::kDevice, "no interrupt after " + std::to_string(result.cycles) + " cycles",
-                  "device rtl");
+      return fail(ErrorCode::kDevice,
+                  "no interrupt after " + std::to_string(result.cycles) + " cycles", "device rtl");
     }
     Execution execution;
     capture_.finish(execution);
@@ -101,8 +104,8 @@ class RtlDevice final : public Device {
     timing.cycles_by_layer.resize(program_.layers.size());
     execution.timing = std::move(timing);
     const auto bus = static_cast<std::uint64_t>(program_.machine().bus_bytes);
-    execution.traffic = Traffic{counter(result, "read_beats") * bus,
-                                counter(result, "write_beats") * bus};
+    execution.traffic =
+        Traffic{counter(result, "read_beats") * bus, counter(result, "write_beats") * bus};
     return execution;
   }
 

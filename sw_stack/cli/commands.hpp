@@ -1,0 +1,19 @@
+#pragma once
+// The subcommands. Each adds itself to the application and leaves what it is to do in `chosen`.
+
+#include <functional>
+
+#include "cli/common.hpp"
+
+namespace espalier::cli {
+
+/// What the chosen subcommand does; returns the exit code.
+using Action = std::function<int()>;
+
+void add_compile(CLI::App& app, Action& chosen);
+void add_run(CLI::App& app, Action& chosen);
+void add_inspect(CLI::App& app, Action& chosen);
+void add_ops(CLI::App& app, Action& chosen);
+void add_configs(CLI::App& app, Action& chosen);
+
+}  // namespace espalier::cli

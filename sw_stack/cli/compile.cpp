@@ -1,0 +1,271 @@
+// `espalier compile`: a model in, a program out.
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <memory>
+
+#include "cli/commands.hpp"
+#include "cli/compare_float.hpp"
+#include "compiler/compiler.hpp"
+#include "compiler/estimate.hpp"
+#include "images/dataset.hpp"
+#include "images/input.hpp"
+#include "import/model.hpp"
+#include "isa/generated/configs.hpp"
+#include "program/program.hpp"
+#include "quantise/quantise.hpp"
+#include "runtime/device.hpp"
+
+namespace espalier::cli {
+namespace {
+
+constexpr std::uint64_t kDefaultCount = 200;  // images to calibrate on
+constexpr std::uint64_t kCompared = 16;       // images that --compare-float runs
+
+struct CompileOptions {
+  std::string model, output, config = "edge", calibrate, mean, std;
+  std::uint64_t count = kDefaultCount;
+  bool has_count = false, compare_float = false, json = false;
+};
+
+constexpr const char* kFooter =
+    "MODEL is .onnx (float) or .tflite (int8, uint8 or float); `espalier ops` lists their "
+    "operators.\n"
+    "\n"
+    "A float model is quantised here: --calibrate gives images like those that the network will "
+    "see\n"
+    "(200 are plenty; no labels are needed). Images are a CIFAR-10 .bin file, an .npy array, or a\n"
+    "folder of PNG and JPEG files.\n"
+    "\n"
+    "Without --mean and --std the network gets pixels from 0 to 255; with them (pixel/255 - mean) "
+    "/ std,\n"
+    "one value a channel. The program keeps them, so that `run` does the same.\n"
+    "\n"
+    "examples:\n"
+    "  espalier compile resnet8_int8.tflite -o resnet8.espl\n"
+    "  espalier compile resnet8_int8.tflite -o resnet8-nano.espl --config nano\n"
+    "  espalier compile resnet20.onnx -o resnet20.espl --calibrate data_batch_1.bin --count 500 "
+    "\\\n"
+    "                   --mean 0.485,0.456,0.406 --std 0.229,0.224,0.225 --compare-float";
+
+/// The options' mean and std. Errors: kUsage.
+Result<ir::Preprocess> read_preprocess(const CompileOptions& options, int channels) {
+  ir::Preprocess preprocess;
+  if (options.mean.empty() && options.std.empty()) return preprocess;
+  if (options.mean.empty() || options.std.empty()) {
+    return fail(ErrorCode::kUsage, "is missing; --mean and --std go together",
+                options.mean.empty() ? "--mean" : "--std");
+  }
+  for (const auto& [name, text, into] : {std::tuple("--mean", &options.mean, &preprocess.mean),
+                                         std::tuple("--std", &options.std, &preprocess.std)}) {
+    auto values = parse_list(name, *text);
+    if (!values) return values.error();
+    if (values->size() != static_cast<std::size_t>(channels)) {
+      return fail(ErrorCode::kUsage,
+                  fmt::format("has {} values; the input has {} channels", values->size(), channels),
+                  name);
+    }
+    *into = std::move(*values);
+  }
+  for (const float value : preprocess.std) {
+    if (!(value > 1e-6F))
+      return fail(ErrorCode::kUsage, fmt::format("is {}; it must be above 0", value), "--std");
+  }
+  return preprocess;
+}
+
+class Compile {
+ public:
+  explicit Compile(const CompileOptions& options) : options_(options) {}
+
+  Result<int> go() {
+    const isa::Config* config = isa::find_config(options_.config);
+    if (config == nullptr) {
+      std::string names;
+      for (const isa::Config& known : isa::kConfigs)
+        names += (names.empty() ? "" : ", ") + std::string(known.name);
+      return fail(ErrorCode::kUsage,
+                  fmt::format("`{}` is unknown; there are {}", options_.config, names), "--config");
+    }
+    auto model = import_::load(options_.model);
+    if (!model) return model.error();
+    if (auto* quantised = std::get_if<ir::QuantGraph>(&*model)) {
+      if (const Status status = take_quantised(std::move(*quantised)); !status)
+        return status.error();
+    } else {
+      float_graph_ = std::move(std::get<ir::FloatGraph>(*model));
+      if (const Status status = quantise_float(); !status) return status.error();
+    }
+    auto program = compiler::compile(graph_, *config);
+    if (!program) return placed(program.error());
+    if (const Status status = program::save(*program, options_.output); !status)
+      return status.error();
+    tell(*program);
+    return kOk;
+  }
+
+ private:
+  /// The same complaint with the model's file in front.
+  [[nodiscard]] Diagnostic placed(Diagnostic error) const {
+    error.place = options_.model + (error.place.empty() ? "" : ": " + error.place);
+    return error;
+  }
+
+  Status take_quantised(ir::QuantGraph graph) {
+    if (!options_.calibrate.empty()) {
+      return fail(ErrorCode::kUsage, options_.model + " is quantised already; leave it out",
+                  "--calibrate");
+    }
+    if (options_.compare_float) {
+      return fail(ErrorCode::kUsage,
+                  options_.model + " is quantised already; there is no float model to compare with",
+                  "--compare-float");
+    }
+    auto preprocess =
+        read_preprocess(options_, graph.tensors[static_cast<std::size_t>(graph.input)].shape.c);
+    if (!preprocess) return preprocess.error();
+    graph.preprocess = std::move(*preprocess);
+    graph_ = std::move(graph);
+    return {};
+  }
+
+  Status quantise_float() {
+    if (options_.calibrate.empty()) {
+      return fail(ErrorCode::kUsage,
+                  "is a float model: give images to calibrate it with, as in --calibrate IMAGES "
+                  "--count 200 "
+                  "[--mean m,m,m --std s,s,s]",
+                  options_.model);
+    }
+    const ir::Shape shape =
+        float_graph_.tensors[static_cast<std::size_t>(float_graph_.input)].shape;
+    const auto preprocess = read_preprocess(options_, shape.c);
+    if (!preprocess) return preprocess.error();
+    const auto dataset = images::Dataset::open(options_.calibrate, shape);
+    if (!dataset) return dataset.error();
+    const std::uint64_t size = dataset->size();
+    if (options_.has_count && options_.count > size) {
+      return fail(ErrorCode::kUsage,
+                  fmt::format("is {}; {} has {} images", options_.count, options_.calibrate, size),
+                  "--count");
+    }
+    calibrated_ = std::min(options_.count, size);
+    const auto load = [&](std::size_t i) -> Result<std::vector<float>> {
+      auto pixels = dataset->load(i);
+      if (!pixels) return pixels.error();
+      return images::preprocess_input(*preprocess, shape, *pixels, dataset->raw_float());
+    };
+    ProgressBar bar("calibrate", calibrated_, options_.json);
+    quantise::Options how;
+    how.preprocess = *preprocess;
+    how.progress = [&bar](std::size_t done, std::size_t) { bar.show(done); };
+    auto graph = quantise::quantise(float_graph_, {calibrated_, load}, how);
+    if (!graph)
+      return graph.error().code == ErrorCode::kRange ? placed(graph.error()) : graph.error();
+    graph_ = std::move(graph).value();
+    if (!options_.compare_float) return {};
+    auto comparison = FloatComparison::open(float_graph_, graph_, options_.model);
+    if (!comparison) return comparison.error();
+    comparison_ = std::move(comparison).value();
+    const golden::Runner golden(graph_);
+    const auto input = graph_.tensors[static_cast<std::size_t>(graph_.input)].quant;
+    for (std::size_t i = 0; i < std::min(calibrated_, kCompared); ++i) {
+      const auto values = load(i);
+      if (!values) return values.error();
+      const auto label = dataset->has_labels() ? std::optional(dataset->label(i)) : std::nullopt;
+      comparison_->add(*values, golden.run(images::quantise_values(*values, input)), label);
+    }
+    return {};
+  }
+
+  void tell(const program::Program& program) const {
+    if (options_.json) {
+      Json json{{"network", program.graph.name},
+                {"config", program.config},
+                {"output", options_.output},
+                {"fingerprint", fmt::format("{:016x}", program::fingerprint(program))},
+                {"calibrated", calibrated_},
+                {"layers", program.layers.size()},
+                {"macs_per_image", runtime::macs(program)},
+                {"constant_bytes", program.constants.size()},
+                {"instruction_bytes", program.instructions.size()},
+                {"activation_bytes", program.activation_bytes},
+                {"estimated_cycles", std::round(compiler::estimate(program).cycles)},
+                {"host_ops", program.graph.host_ops}};
+      if (comparison_ != nullptr) json["float"] = comparison_->report();
+      print_json(json);
+      return;
+    }
+    fmt::print("{} for {}: {} layers, {} multiply-accumulates an image\n",
+               printable(program.graph.name), program.config, program.layers.size(),
+               grouped(runtime::macs(program)));
+    if (calibrated_ > 0)
+      fmt::print("  quantised on {} images of {}\n", calibrated_, options_.calibrate);
+    const compiler::Estimate estimate = compiler::estimate(program);
+    fmt::print("  about {} cycles an image, {:.1f} % of the multipliers' cycles\n",
+               grouped(static_cast<std::uint64_t>(estimate.cycles)),
+               100 * estimate.utilisation(program));
+    fmt::print("  {} of constants, {} of instructions, {} of activations\n",
+               bytes_text(program.constants.size()), bytes_text(program.instructions.size()),
+               bytes_text(program.activation_bytes));
+    for (const std::string& op : program.graph.host_ops)
+      fmt::print("  on the host: {}\n", printable(op));
+    fmt::print("  written to {}\n", options_.output);
+    if (comparison_ != nullptr) {
+      fmt::print("\n");
+      comparison_->print();
+    }
+  }
+
+  const CompileOptions& options_;
+  ir::FloatGraph float_graph_;
+  ir::QuantGraph graph_;
+  std::uint64_t calibrated_ = 0;
+  std::unique_ptr<FloatComparison> comparison_;
+};
+
+}  // namespace
+
+void add_compile(CLI::App& app, Action& chosen) {
+  auto options = std::make_shared<CompileOptions>();
+  CLI::App* command =
+      app.add_subcommand("compile", "compile a model to a program for one configuration");
+  command->footer(kFooter);
+  command->add_option("MODEL", options->model, "ONNX or TensorFlow Lite file")
+      ->type_name("FILE")
+      ->required();
+  command->add_option("-o,--output", options->output, "program file to write")
+      ->type_name("P.espl")
+      ->required();
+  command
+      ->add_option("--config", options->config,
+                   "configuration of the machine; see `espalier configs`")
+      ->type_name("NAME")
+      ->capture_default_str();
+  command->add_option("--calibrate", options->calibrate, "images to quantise a float model with")
+      ->type_name("IMAGES");
+  CLI::Option* count =
+      command
+          ->add_option("--count", options->count, "how many of them (200, or as many as there are)")
+          ->type_name("N")
+          ->check(between(1, 1e6));
+  command->add_option("--mean", options->mean, "of each channel, as in 0.485,0.456,0.406")
+      ->type_name("m,m,m");
+  command->add_option("--std", options->std, "of each channel, as in 0.229,0.224,0.225")
+      ->type_name("s,s,s");
+  command->add_flag("--compare-float", options->compare_float,
+                    "run the float model beside on up to 16 of the images, and print the\n"
+                    "signal-to-quantisation-noise ratio of every layer");
+  command->add_flag("--json", options->json, "print what was made as JSON");
+  command->callback([options, count, &chosen] {
+    options->has_count = count->count() > 0;
+    chosen = [options] {
+      const auto code = Compile(*options).go();
+      return code ? *code : complain(code.error());
+    };
+  });
+}
+
+}  // namespace espalier::cli

@@ -1,0 +1,169 @@
+#include "cli/report.hpp"
+
+#include <fmt/format.h>
+
+namespace espalier::cli {
+namespace {
+
+Json layer_json(const Report& report, std::size_t index) {
+  const program::Layer& layer = report.program->layers[index];
+  const std::uint64_t macs = runtime::macs(layer) * report.images;
+  Json json{{"name", layer.name},
+            {"op", layer.op},
+            {"cycles", nullptr},
+            {"macs", macs},
+            {"utilisation", nullptr}};
+  if (report.result.timing) {
+    const std::uint64_t cycles = report.result.timing->cycles_by_layer[index];
+    json["cycles"] = cycles;
+    json["utilisation"] = utilisation(macs, report.program->machine().lanes, cycles);
+  }
+  return json;
+}
+
+void line(const char* what, const std::string& value) { fmt::print("  {:<17}{}\n", what, value); }
+
+void print_layers(const Report& report) {
+  const bool timed = report.result.timing.has_value();
+  Table table(timed ? std::vector<std::string>{"layer", "operator", "MACs", "cycles", "share",
+                                               "utilisation"}
+                    : std::vector<std::string>{"layer", "operator", "MACs"});
+  const int lanes = report.program->machine().lanes;
+  for (std::size_t i = 0; i < report.program->layers.size(); ++i) {
+    const program::Layer& layer = report.program->layers[i];
+    const std::uint64_t macs = runtime::macs(layer);
+    std::vector<std::string> row{printable(layer.name), printable(layer.op), grouped(macs)};
+    if (timed) {
+      const runtime::Timing& timing = *report.result.timing;
+      const std::uint64_t cycles = timing.cycles_by_layer[i];
+      row.push_back(grouped(cycles / report.images));
+      row.push_back(fmt::format(
+          "{:.1f} %", 100.0 * static_cast<double>(cycles) / static_cast<double>(timing.cycles)));
+      row.push_back(macs == 0 ? "-"
+                              : fmt::format("{:.1f} %", 100 * utilisation(macs * report.images,
+                                                                          lanes, cycles)));
+    }
+    table.add(std::move(row));
+  }
+  fmt::print("\nby layer, one image\n");
+  table.print();
+}
+
+}  // namespace
+
+double utilisation(std::uint64_t macs, int lanes, std::uint64_t cycles) {
+  if (cycles == 0) return 0;
+  return static_cast<double>(macs) /
+         (static_cast<double>(lanes) * lanes * static_cast<double>(cycles));
+}
+
+Json to_json(const Report& report) {
+  const program::Program& program = *report.program;
+  const runtime::BatchResult& result = report.result;
+  const std::uint64_t macs = runtime::macs(program);
+  Json json;
+  json["network"] = program.graph.name;
+  json["config"] = program.config;
+  json["fingerprint"] = fmt::format("{:016x}", program::fingerprint(program));
+  json["device"] = runtime::name(report.options.kind);
+  json["images"] = report.images;
+  json["top1"] =
+      report.correct
+          ? Json(static_cast<double>(*report.correct) / static_cast<double>(report.images))
+          : Json();
+  json["checked"] = report.options.check;
+  json["values_checked"] = result.comparison.values;
+  json["mismatches"] = result.comparison.mismatches;
+  if (const auto& first = result.comparison.first) {
+    json["first_mismatch"] = {{"image", first->image},   {"layer", first->layer},
+                              {"tensor", first->tensor}, {"channel", first->channel},
+                              {"y", first->y},           {"x", first->x},
+                              {"device", first->device}, {"golden", first->golden}};
+  }
+  for (const char* key : {"cycles", "cycles_per_image"}) json[key] = nullptr;
+  json["macs_per_image"] = macs;
+  for (const char* key : {"utilisation", "bytes_read", "bytes_written",
+                          "simulated_cycles_per_second", "cpu_seconds"}) {
+    json[key] = nullptr;
+  }
+  if (result.timing) {
+    const runtime::Timing& timing = *result.timing;
+    json["cycles"] = timing.cycles;
+    json["cycles_per_image"] =
+        static_cast<double>(timing.cycles) / static_cast<double>(report.images);
+    json["utilisation"] = utilisation(macs * report.images, program.machine().lanes, timing.cycles);
+    json["cpu_seconds"] = timing.cpu_seconds;
+    if (timing.cpu_seconds > 0) {
+      json["simulated_cycles_per_second"] = static_cast<double>(timing.cycles) / timing.cpu_seconds;
+    }
+  }
+  if (result.traffic) {
+    json["bytes_read"] = result.traffic->read;
+    json["bytes_written"] = result.traffic->written;
+  }
+  json["host_ops"] = program.graph.host_ops;
+  if (report.options.kind == runtime::DeviceKind::kRtl) {
+    const runtime::DeviceOptions& device = report.options.device;
+    json["memory"] = {{"read_latency", device.read_latency},
+                      {"write_latency", device.write_latency},
+                      {"stall", device.stall},
+                      {"seed", device.seed}};
+  }
+  json["layers"] = Json::array();
+  for (std::size_t i = 0; i < program.layers.size(); ++i)
+    json["layers"].push_back(layer_json(report, i));
+  if (result.timing) {
+    for (std::size_t i = 0; i < isa::kCounters; ++i) {
+      json["counters"][std::string(isa::kCounterNames[i])] = result.timing->counters[i];
+    }
+  }
+  return json;
+}
+
+void print(const Report& report, bool layers) {
+  const program::Program& program = *report.program;
+  const runtime::BatchResult& result = report.result;
+  const std::string device(runtime::name(report.options.kind));
+  fmt::print("{} for {}, {}: {} image{}\n", printable(program.graph.name), program.config, device,
+             report.images, report.images == 1 ? "" : "s");
+  if (report.correct) {
+    line("top-1", fmt::format("{:.2f} % ({} of {})",
+                              100.0 * static_cast<double>(*report.correct) /
+                                  static_cast<double>(report.images),
+                              *report.correct, report.images));
+  }
+  if (report.options.check) {
+    const runtime::Comparison& comparison = result.comparison;
+    line("check", comparison.mismatches == 0
+                      ? fmt::format("{} values of {} tensors an image: all equal to golden",
+                                    grouped(comparison.values), program.placements.size())
+                      : fmt::format("{} of {} values differ from golden",
+                                    grouped(comparison.mismatches), grouped(comparison.values)));
+  }
+  const std::uint64_t macs = runtime::macs(program);
+  line("work", grouped(macs) + " multiply-accumulates an image");
+  if (result.timing) {
+    const runtime::Timing& timing = *result.timing;
+    line("cycles", grouped(timing.cycles / report.images) + " an image");
+    line("utilisation", fmt::format("{:.1f} % of the multipliers' cycles",
+                                    100 * utilisation(macs * report.images, program.machine().lanes,
+                                                      timing.cycles)));
+  }
+  if (result.traffic) {
+    line("memory", grouped(result.traffic->read / report.images) + " bytes read, " +
+                       grouped(result.traffic->written / report.images) + " written an image");
+  }
+  if (result.timing && result.timing->cpu_seconds > 0) {
+    const runtime::Timing& timing = *result.timing;
+    line("simulation", grouped(static_cast<std::uint64_t>(static_cast<double>(timing.cycles) /
+                                                          timing.cpu_seconds)) +
+                           " cycles a second of CPU time");
+  }
+  for (const std::string& op : program.graph.host_ops) line("on the host", printable(op));
+  if (layers) print_layers(report);
+  if (const auto& first = result.comparison.first) {
+    fmt::print("\nfirst difference: {}\n", printable(first->text(device)));
+  }
+}
+
+}  // namespace espalier::cli

@@ -1,0 +1,29 @@
+#pragma once
+// What a run tells: as JSON for machines and as text for people.
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "cli/common.hpp"
+#include "runtime/batch.hpp"
+
+namespace espalier::cli {
+
+struct Report {
+  const program::Program* program = nullptr;
+  runtime::BatchOptions options;
+  std::size_t images = 0;
+  std::optional<std::size_t> correct;  ///< where labels exist
+  runtime::BatchResult result;
+};
+
+/// MACs without padding / (L^2 x cycles).
+double utilisation(std::uint64_t macs, int lanes, std::uint64_t cycles);
+
+/// All counts are sums over the images, save those named by the image. What a device does not
+/// measure is null.
+Json to_json(const Report& report);
+void print(const Report& report, bool layers);
+
+}  // namespace espalier::cli
