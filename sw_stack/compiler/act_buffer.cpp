@@ -6,7 +6,9 @@ namespace espalier::compiler {
 
 ActBuffer::ActBuffer(const isa::Config& config, const std::vector<Layer>& layers,
                      const std::vector<Piece>& pieces)
-    : layers_(layers), pieces_(pieces), words_(static_cast<std::size_t>(config.act_words), -1),
+    : layers_(layers),
+      pieces_(pieces),
+      words_(static_cast<std::size_t>(config.act_words), -1),
       rings_(layers.size()) {}
 
 ActBuffer::Ring ActBuffer::make_ring(const Piece& piece) const {
@@ -16,7 +18,8 @@ ActBuffer::Ring ActBuffer::make_ring(const Piece& piece) const {
     ring = {layer.pool_plan.base, layer.pool_plan.slot_words, layer.pool_plan.slots, 0};
   } else if (piece.kind == PieceKind::kOperand) {
     const ConvPlan& plan = layer.conv_plan;
-    ring = {plan.budget - plan.operand_slots * plan.operand_words, plan.operand_words, plan.operand_slots, 0};
+    ring = {plan.budget - plan.operand_slots * plan.operand_words, plan.operand_words,
+            plan.operand_slots, 0};
   } else {
     ring = {0, layer.conv_plan.slot_words, layer.conv_plan.slots, 0};
   }

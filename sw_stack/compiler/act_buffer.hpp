@@ -9,7 +9,8 @@ namespace espalier::compiler {
 
 class ActBuffer {
  public:
-  ActBuffer(const isa::Config& config, const std::vector<Layer>& layers, const std::vector<Piece>& pieces);
+  ActBuffer(const isa::Config& config, const std::vector<Layer>& layers,
+            const std::vector<Piece>& pieces);
 
   /// The address that the piece will get.
   int address(const Piece& piece);
@@ -29,8 +30,8 @@ class ActBuffer {
 
   const std::vector<Layer>& layers_;
   const std::vector<Piece>& pieces_;
-  std::vector<int> words_;                 // piece in each word of the buffer, -1: none yet
-  int table_ = -1;                         // piece in the pool table
+  std::vector<int> words_;                  // piece in each word of the buffer, -1: none yet
+  int table_ = -1;                          // piece in the pool table
   std::vector<std::array<Ring, 2>> rings_;  // by layer: tiles, operands
 };
 

@@ -24,7 +24,8 @@ class Compiler {
     nodes_ = fuse(graph_);
     if (nodes_.size() > kMaxLayers) {
       return fail(ErrorCode::kUnsupported,
-                  fmt::format("{} layers; the limit is {}", nodes_.size(), kMaxLayers), graph_.name);
+                  fmt::format("{} layers; the limit is {}", nodes_.size(), kMaxLayers),
+                  graph_.name);
     }
     layout_ = lay_out(graph_, nodes_, config_.lanes);
     windows_ = pool_windows(nodes_, layout_);
@@ -47,8 +48,8 @@ class Compiler {
     program.constants = std::move(constants->bytes);
     program.activation_bytes = *activations;
     program.input = input_layout(graph_, relayed_, relay_, config_.lanes);
-    program.input_bytes = static_cast<std::uint32_t>(std::int64_t{program.input.blocks} * program.input.h *
-                                                     program.input.w * config_.lanes);
+    program.input_bytes = static_cast<std::uint32_t>(
+        std::int64_t{program.input.blocks} * program.input.h * program.input.w * config_.lanes);
     for (const Root& root : layout_.roots) {
       if (root.is_output) program.output_bytes = static_cast<std::uint32_t>(bytes_of(root));
     }
@@ -79,7 +80,8 @@ class Compiler {
       if (!geometry) return geometry.error();
       layer.pool = *geometry;
       const int least = pool_least_words(layer.pool);
-      const int part = std::max({config_.act_words / 8, std::min(2 * least, config_.act_words / 2), least});
+      const int part =
+          std::max({config_.act_words / 8, std::min(2 * least, config_.act_words / 2), least});
       const int base = std::max(0, config_.act_words - part);
       const auto plan = plan_pool(layer.pool, config_, base, options_, layer.name);
       if (!plan) return plan.error();
@@ -108,7 +110,8 @@ class Compiler {
     layer.conv = *geometry;
     for (std::size_t p = 0; p < l && options_.vary == 0; ++p) {
       const Layer& other = layers_[p];
-      if (other.is_pool() || other.conv_plan.budget != budget || !(other.conv == layer.conv)) continue;
+      if (other.is_pool() || other.conv_plan.budget != budget || !(other.conv == layer.conv))
+        continue;
       layer.conv_plan = other.conv_plan;
       layer.chunks = other.chunks;
       return {};
@@ -146,14 +149,18 @@ class Compiler {
   void place(const Emitted& emitted, program::Program& program) const {
     for (std::size_t t = 0; t < layout_.spots.size(); ++t) {
       const Spot& spot = layout_.spots[t];
-      if (spot.root < 0 || static_cast<int>(t) == graph_.input || !spot.channels.canonical()) continue;
+      if (spot.root < 0 || static_cast<int>(t) == graph_.input || !spot.channels.canonical())
+        continue;
       const Root& root = at(layout_.roots, spot.root);
       program::Placement placement;
       placement.tensor = static_cast<int>(t);
       placement.region = root.is_output ? isa::Region::kOutput : isa::Region::kActivations;
-      placement.offset = root.offset + static_cast<std::uint32_t>(std::int64_t{spot.block} * root.h * root.w * config_.lanes);
+      placement.offset = root.offset + static_cast<std::uint32_t>(std::int64_t{spot.block} *
+                                                                  root.h * root.w * config_.lanes);
       for (const Write& write : at(schedule_.writes, spot.root)) {
-        if (write.blocks.high <= spot.block || write.blocks.low >= spot.block + spot.channels.blocks) continue;
+        if (write.blocks.high <= spot.block ||
+            write.blocks.low >= spot.block + spot.channels.blocks)
+          continue;
         const int step = at(at(schedule_.global, write.layer), write.step);
         placement.stores = std::max(placement.stores, at(emitted.stores, step));
       }
@@ -172,9 +179,11 @@ class Compiler {
         out.op = ir::op_name(at(graph_.nodes, layer.nodes.pool).op);
         out.tile = {layer.pool_plan.rows, layer.pool_plan.cols, layer.pool_plan.blocks, 1};
       } else {
-        out.op = std::string("conv") + (layer.conv.add ? "+add" : "") + (layer.conv.gap ? "+gap" : "");
+        out.op =
+            std::string("conv") + (layer.conv.add ? "+add" : "") + (layer.conv.gap ? "+gap" : "");
         out.macs = ir::macs(graph_, at(graph_.nodes, layer.nodes.conv));
-        out.tile = {layer.conv_plan.rows, layer.conv_plan.cols, layer.conv_plan.nb, layer.conv_plan.kc};
+        out.tile = {layer.conv_plan.rows, layer.conv_plan.cols, layer.conv_plan.nb,
+                    layer.conv_plan.kc};
       }
       program.layers.push_back(std::move(out));
     }

@@ -41,7 +41,8 @@ void put_weights(const ir::QuantGraph& graph, const Layout& layout, const Layer&
     for (int kx = 0; kx < conv.window.kw; ++kx) {
       for (int c = 0; c < depth; ++c) {
         const KPlace p = place_weight(graph, layout, layer.nodes, layer.conv, lanes, c, ky, kx);
-        offsets.push_back((std::int64_t{p.tap_y} * layer.conv.x.kernel + p.tap_x) * k_lanes + p.lane);
+        offsets.push_back((std::int64_t{p.tap_y} * layer.conv.x.kernel + p.tap_x) * k_lanes +
+                          p.lane);
       }
     }
   }
@@ -52,7 +53,8 @@ void put_weights(const ir::QuantGraph& graph, const Layout& layout, const Layer&
   }
 }
 
-void put_params(const ir::QuantGraph& graph, const Layout& layout, const Layer& layer, std::uint8_t* out) {
+void put_params(const ir::QuantGraph& graph, const Layout& layout, const Layer& layer,
+                std::uint8_t* out) {
   const auto& conv = std::get<ir::QuantConv>(at(graph.nodes, layer.nodes.conv).op);
   const Channels& channels = made(graph, layout, layer.nodes);
   for (int n = 0; n < conv.out_channels; ++n) {
@@ -77,10 +79,12 @@ Result<Constants> make_constants(const ir::QuantGraph& graph, const std::vector<
   for (std::size_t l = 0; l < layers.size(); ++l) {
     const Layer& layer = layers[l];
     const std::int64_t bytes =
-        layer.is_pool() ? 1024 : weight_bytes(layer, config.lanes) + rows_of(layer, config.lanes) * 8;
+        layer.is_pool() ? 1024
+                        : weight_bytes(layer, config.lanes) + rows_of(layer, config.lanes) * 8;
     if (size + bytes > kLimit) {
       return fail(ErrorCode::kCapacity,
-                  fmt::format("weights take {} bytes; a region has {}", size + bytes, kLimit), layer.name);
+                  fmt::format("weights take {} bytes; a region has {}", size + bytes, kLimit),
+                  layer.name);
     }
     if (!layer.is_pool()) {
       out.places[l].weights = take(weight_bytes(layer, config.lanes));

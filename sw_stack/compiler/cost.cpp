@@ -10,8 +10,7 @@ double run_cycles(const isa::Config& config, std::int64_t words, double runs) {
   const std::int64_t rest = beats % kTiming.burst_beats;
   // With so many bursts under way each takes at least its share of the latency.
   const std::int64_t share = (kTiming.latency + kTiming.outstanding - 1) / kTiming.outstanding;
-  const std::int64_t cycles =
-      full * kTiming.burst_beats + (rest == 0 ? 0 : std::max(rest, share));
+  const std::int64_t cycles = full * kTiming.burst_beats + (rest == 0 ? 0 : std::max(rest, share));
   return static_cast<double>(cycles) * runs;
 }
 

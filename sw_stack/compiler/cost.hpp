@@ -9,17 +9,18 @@ namespace espalier::compiler {
 
 /// Times of the machine and of a memory of the kind that it is made for.
 struct Timing {
-  int burst_beats = 16;     ///< longest burst
-  int outstanding = 8;      ///< bursts under way
-  int latency = 60;         ///< from a burst's request to its first beat
-  int conv_overhead = 6;    ///< cycles that a CONV costs beside its passes
+  int burst_beats = 16;   ///< longest burst
+  int outstanding = 8;    ///< bursts under way
+  int latency = 60;       ///< from a burst's request to its first beat
+  int conv_overhead = 6;  ///< cycles that a CONV costs beside its passes
   int pool_overhead = 12;
-  int pass_latency = 40;    ///< from the last activation fed to the first accumulator read
-  int write_latency = 30;   ///< from the last beat written to its response
+  int pass_latency = 40;   ///< from the last activation fed to the first accumulator read
+  int write_latency = 30;  ///< from the last beat written to its response
 };
 inline constexpr Timing kTiming;
 
-/// Cycles on the bus for `runs` runs of `words` words each: short bursts cost their latency's share.
+/// Cycles on the bus for `runs` runs of `words` words each: short bursts cost their latency's
+/// share.
 double run_cycles(const isa::Config& config, std::int64_t words, double runs);
 
 /// Cycles of one pass over `pixels`: the next weights take L cycles to get in.

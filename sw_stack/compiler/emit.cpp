@@ -10,7 +10,8 @@ namespace espalier::compiler {
 namespace {
 
 constexpr std::size_t kEngines = 7;
-constexpr int kAhead = 12;            // loads in a queue for steps to come: the queue holds 16
+constexpr int kAhead = 12;  // loads in a queue for steps to come: the queue holds 16
+constexpr int kAll = 1 << 30;
 constexpr std::int64_t kOldest = 16384;  // counts are compared modulo 2^16
 constexpr std::int64_t kFreshen = 8192;
 
@@ -26,22 +27,30 @@ class Emitter {
  public:
   Emitter(const ir::QuantGraph& graph, const std::vector<Layer>& layers, const Layout& layout,
           const Schedule& schedule, const Constants& constants, const isa::Config& config)
-      : graph_(graph), layers_(layers), layout_(layout), schedule_(schedule), constants_(constants),
-        config_(config), buffer_(config, layers, schedule.pieces),
+      : graph_(graph),
+        layers_(layers),
+        layout_(layout),
+        schedule_(schedule),
+        constants_(constants),
+        config_(config),
+        buffer_(config, layers, schedule.pieces),
         weights_(config, layers, schedule, constants),
-        before_(predecessors(schedule, config.lanes, layout)), address_(schedule.pieces.size(), -1),
-        load_count_(schedule.pieces.size(), 0), root_read_(layout.roots.size(), 0) {}
+        before_(predecessors(schedule, config.lanes, layout)),
+        address_(schedule.pieces.size(), -1),
+        load_count_(schedule.pieces.size(), 0),
+        root_read_(layout.roots.size(), 0) {}
 
   Emitted run() {
     const int steps = static_cast<int>(schedule_.order.size());
     for (int i = 0; i < steps; ++i) {
-      load_tiles(i - 1, i);
+      load_tiles(i - 1, i, kAll);
       load_weights(i);
       ESP_CHECK(next_step_ > i && weights_.loaded(i));
       step(i);
       after_.push_back(counts_);
-      out_.stores.push_back(static_cast<std::uint32_t>(counts_[static_cast<std::size_t>(isa::Engine::kStore)]));
-      load_tiles(i, std::min(i + kAhead, steps - 1));
+      out_.stores.push_back(
+          static_cast<std::uint32_t>(counts_[static_cast<std::size_t>(isa::Engine::kStore)]));
+      load_tiles(i, std::min(i + 2 * kAhead, steps - 1), kAhead);
       while (weights_.ahead(i) < kAhead) {
         const auto load = weights_.next(std::min(i + 2 * kAhead, steps - 1));
         if (!load) break;
@@ -86,14 +95,18 @@ class Emitter {
 
   /// Emits LOADs of pieces first used by steps up to `limit`, as far as the steps up to `done`,
   /// which are out, make room for them and write what they read.
-  void load_tiles(int done, int limit) {
+  /// At most `ahead` LOADs stay out for steps after `done`.
+  void load_tiles(int done, int limit, int ahead) {
     while (next_step_ <= limit) {
+      while (used_step_ <= done)
+        used_ += static_cast<int>(at(schedule_.loads, used_step_++).size());
       const auto& loads = at(schedule_.loads, next_step_);
       if (next_load_ == loads.size()) {
         ++next_step_;
         next_load_ = 0;
         continue;
       }
+      if (loaded_ - used_ >= ahead) return;
       const int id = loads[next_load_];
       const Piece& piece = at(schedule_.pieces, id);
       if (piece.ready_step > done) return;
@@ -112,10 +125,12 @@ class Emitter {
       }
       buffer_.place(id, address);
       at(address_, id) = address;
-      put(load_fields(layout_, at(constants_.places, piece.layer), piece, address, config_.lanes), waits);
+      put(load_fields(layout_, at(constants_.places, piece.layer), piece, address, config_.lanes),
+          waits);
       at(load_count_, id) = count(isa::Engine::kLoadA);
       if (piece.root >= 0) at(root_read_, piece.root) = count(isa::Engine::kLoadA);
       ++next_load_;
+      ++loaded_;
     }
   }
 
@@ -170,6 +185,7 @@ class Emitter {
   std::vector<std::int64_t> root_read_;   // by root: load_a's count with its last reader
   int next_step_ = 0;
   std::size_t next_load_ = 0;
+  int loaded_ = 0, used_ = 0, used_step_ = 0;  // LOADs out, and those of steps that are out
 };
 
 }  // namespace

@@ -16,7 +16,8 @@ isa::Region region_of(const Root& root) {
 }
 
 template <typename Instruction>
-void set_transfer(Instruction& out, const Root& root, std::int64_t first_word, const Transfer& t, int lanes) {
+void set_transfer(Instruction& out, const Root& root, std::int64_t first_word, const Transfer& t,
+                  int lanes) {
   out.region = static_cast<std::uint32_t>(region_of(root));
   out.offset = u(root.offset + first_word * lanes);
   out.x_words = u(t.x);
@@ -143,13 +144,16 @@ isa::Store store_fields(const Layer& layer, const Layout& layout, const Step& st
   const Root& root = at(layout.roots, target.root);
   isa::Store store;
   store.layer = u(step.layer);
-  store.source = static_cast<std::uint32_t>(layer.is_pool() ? isa::StoreSource::kPool : isa::StoreSource::kPost);
+  store.source = static_cast<std::uint32_t>(layer.is_pool() ? isa::StoreSource::kPool
+                                                            : isa::StoreSource::kPost);
   const bool summed = !layer.is_pool() && layer.conv.gap;
   const Span rows = summed ? Span{0, 1} : step.rows;
   const Span cols = summed ? Span{0, 1} : step.cols;
   const std::int64_t image = std::int64_t{root.h} * root.w;
-  const std::int64_t first = (target.block + step.blocks.low) * image + std::int64_t{rows.low} * root.w + cols.low;
-  set_transfer(store, root, first, merge(cols.size(), rows.size(), root.w, step.blocks.size(), image), lanes);
+  const std::int64_t first =
+      (target.block + step.blocks.low) * image + std::int64_t{rows.low} * root.w + cols.low;
+  set_transfer(store, root, first,
+               merge(cols.size(), rows.size(), root.w, step.blocks.size(), image), lanes);
   return store;
 }
 

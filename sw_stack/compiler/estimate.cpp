@@ -14,27 +14,43 @@ using isa::Engine;
 constexpr std::size_t kEngines = 7;
 constexpr std::array<std::size_t, kEngines> kQueueDepth = {0, 16, 16, 4, 0, 4, 16};
 
-/// Cycles of the read bus that are taken, in buckets, so that a late load leaves room for others.
+/// Cycles of the read bus that are taken, in buckets. The bus is shared fairly: activations get
+/// half of it even where weights asked first; what they displace is added to the weights that
+/// follow.
 class Bus {
  public:
   /// Takes `cycles` from `start` on; returns when the last of them is through.
-  double take(double start, double cycles) {
+  double take(double start, double cycles, bool weights) {
+    if (weights) {
+      cycles += debt_;
+      debt_ = 0;
+    }
     auto bucket = static_cast<std::size_t>(start / kBucket);
     double end = start;
     for (double left = cycles; left > 0; ++bucket) {
-      if (bucket >= used_.size()) used_.resize(bucket + 1024, 0.0);
-      const double room = std::min(kBucket - used_[bucket], kBucket * static_cast<double>(bucket + 1) - start);
-      const double part = std::min(left, std::max(0.0, room));
-      used_[bucket] += part;
+      if (bucket >= used_.size()) used_.resize(bucket + 1024);
+      Use& use = used_[bucket];
+      const double low = kBucket * static_cast<double>(bucket);
+      const double free = kBucket - use.all;
+      const double room = std::max(free, weights ? 0.0 : kBucket / 2 - use.activations);
+      const double part =
+          std::min({left, std::max(0.0, room), low + kBucket - std::max(start, low)});
+      if (part > free) debt_ += part - std::max(0.0, free);
+      use.all += part;
+      if (!weights) use.activations += part;
       left -= part;
-      if (part > 0) end = std::max(end, kBucket * static_cast<double>(bucket)) + part;
+      if (part > 0) end = std::max(end, low) + part;
     }
     return end;
   }
 
  private:
   static constexpr double kBucket = 64;
-  std::vector<double> used_;
+  struct Use {
+    double all = 0, activations = 0;
+  };
+  std::vector<Use> used_;
+  double debt_ = 0;
 };
 
 /// A ring: when each of its words arrived and when each was given back.
@@ -70,7 +86,8 @@ class RingTimes {
   };
   double given_back(std::int64_t position) const {
     double time = 0;
-    for (auto it = releases_.rbegin(); it != releases_.rend() && it->first >= position; ++it) time = it->second;
+    for (auto it = releases_.rbegin(); it != releases_.rend() && it->first >= position; ++it)
+      time = it->second;
     return position <= 0 ? 0 : time;
   }
   std::int64_t size_, loaded_ = 0, base_ = 0;
@@ -101,6 +118,7 @@ class Model {
     const std::size_t queue = index(isa::queue_of(instruction));
     auto& left = left_[queue];
     fetched_ += T::kWords;
+    bus_.take(fetched_, T::kWords * 16.0 / config_.bus_bytes, false);
     if (queue != 0 && left.size() >= kQueueDepth[queue]) {
       fetched_ = std::max(fetched_, left[left.size() - kQueueDepth[queue]]);
     }
@@ -145,12 +163,12 @@ class Model {
       const std::int64_t units = target == isa::LoadTarget::kWeights ? words : words / kParamWords;
       const double room = ring.room(1);
       const double from = std::max(start, room);
-      const double taken = bus_.take(from, cycles);
+      const double taken = bus_.take(from, cycles, true);
       end = std::max(taken, ring.room(units)) + kTiming.latency;
       ring.load(units, from + kTiming.latency, end);
       free_[index(engine)] = std::max(taken, end - kTiming.latency);
     } else {
-      const double taken = bus_.take(start, cycles);
+      const double taken = bus_.take(start, cycles, false);
       end = taken + kTiming.latency;
       free_[index(engine)] = taken;
     }
@@ -197,8 +215,10 @@ class Model {
   }
 
   double run(const isa::Pool& x, double start) {
-    const double word = std::max(static_cast<double>(x.kh * x.kw), double{1.0} * config_.lanes / config_.pool_lanes);
-    const double end = start + double{1.0} * x.blocks * x.rows * x.cols * word + kTiming.pool_overhead;
+    const double word = std::max(static_cast<double>(x.kh * x.kw),
+                                 double{1.0} * config_.lanes / config_.pool_lanes);
+    const double end =
+        start + double{1.0} * x.blocks * x.rows * x.cols * word + kTiming.pool_overhead;
     free_[index(Engine::kPool)] = end;
     retired_[index(Engine::kPool)].push_back(end);
     streams_[1].emplace_back(start, end);

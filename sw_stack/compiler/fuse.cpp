@@ -7,7 +7,8 @@ namespace espalier::compiler {
 std::vector<std::vector<int>> consumers(const ir::QuantGraph& graph) {
   std::vector<std::vector<int>> readers(graph.tensors.size());
   for (std::size_t n = 0; n < graph.nodes.size(); ++n) {
-    for (const int tensor : graph.nodes[n].inputs) at(readers, tensor).push_back(static_cast<int>(n));
+    for (const int tensor : graph.nodes[n].inputs)
+      at(readers, tensor).push_back(static_cast<int>(n));
   }
   return readers;
 }

@@ -23,9 +23,10 @@ Axis make_axis(int in, int out, int kernel, int stride, int dil, int pad) {
 
 Status check_axis(const Axis& axis, const char* name, const std::string& place) {
   const auto refuse = [&](const char* what, int value, int limit) {
-    return fail(ErrorCode::kUnsupported,
-                fmt::format("{} along the {} is {}; the machine's limit is {}", what, name, value, limit),
-                place);
+    return fail(
+        ErrorCode::kUnsupported,
+        fmt::format("{} along the {} is {}; the machine's limit is {}", what, name, value, limit),
+        place);
   };
   if (axis.stride > kMaxStride) return refuse("stride", axis.stride, kMaxStride);
   if (axis.dil > kMaxDilation) return refuse("dilation", axis.dil, kMaxDilation);
@@ -186,8 +187,10 @@ program::InputLayout input_layout(const ir::QuantGraph& graph, const LayerNodes*
   const ir::QuantNode& node = at(graph.nodes, layer->conv);
   const ir::Window& w = std::get<ir::QuantConv>(node.op).window;
   const ir::Shape& y = at(graph.tensors, node.output).shape;
-  const Axis ay = relay_axis(make_axis(shape.h, y.h, w.kh, w.stride_h, w.dilation_h, 0), relay.fy, relay.py);
-  const Axis ax = relay_axis(make_axis(shape.w, y.w, w.kw, w.stride_w, w.dilation_w, 0), relay.fx, relay.px);
+  const Axis ay =
+      relay_axis(make_axis(shape.h, y.h, w.kh, w.stride_h, w.dilation_h, 0), relay.fy, relay.py);
+  const Axis ax =
+      relay_axis(make_axis(shape.w, y.w, w.kw, w.stride_w, w.dilation_w, 0), relay.fx, relay.px);
   out.blocks = ceil_div(shape.c * relay.fy * relay.fx, lanes);
   out.h = ay.in;
   out.w = ax.in;
@@ -197,8 +200,8 @@ program::InputLayout input_layout(const ir::QuantGraph& graph, const LayerNodes*
   for (int dy = 0; dy < relay.fy; ++dy) {
     for (int dx = 0; dx < relay.fx; ++dx) {
       for (int c = 0; c < shape.c; ++c) {
-        at(out.lanes, (dy * relay.fx + dx) * shape.c + c) = {
-            c, dy * w.dilation_h - w.pad_top, dx * w.dilation_w - w.pad_left};
+        at(out.lanes, (dy * relay.fx + dx) * shape.c + c) = {c, dy * w.dilation_h - w.pad_top,
+                                                             dx * w.dilation_w - w.pad_left};
       }
     }
   }

@@ -47,12 +47,12 @@ struct KPlace {
 
 struct ConvGeometry {
   Axis y, x;
-  int kb = 1, nb = 1;         ///< blocks of input and output channels
-  int block_words = 1;        ///< memory words from one input block to the next
-  int row_words = 1;          ///< from one row to the next
-  int first_word = 0;         ///< of row 0
+  int kb = 1, nb = 1;               ///< blocks of input and output channels
+  int block_words = 1;              ///< memory words from one input block to the next
+  int row_words = 1;                ///< from one row to the next
+  int first_word = 0;               ///< of row 0
   int row_step = 1, row_first = 0;  ///< image row of row r: row_first + r * row_step
-  bool flat = false;          ///< a fully connected layer: each input pixel is a block of its own
+  bool flat = false;  ///< a fully connected layer: each input pixel is a block of its own
   Relay relay;
   bool add = false, gap = false;
   [[nodiscard]] int taps() const { return y.kernel * x.kernel; }
@@ -63,7 +63,7 @@ struct ConvGeometry {
 struct PoolGeometry {
   Axis y, x;
   int blocks = 1;
-  bool uniform = true;   ///< every window divides by the same count (or it is a maximum)
+  bool uniform = true;  ///< every window divides by the same count (or it is a maximum)
   bool use_table = false;
 };
 

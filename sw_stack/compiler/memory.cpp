@@ -78,7 +78,8 @@ Result<std::uint32_t> allocate(const Schedule& schedule, int lanes, Layout& layo
   return static_cast<std::uint32_t>(size);
 }
 
-std::vector<std::vector<int>> predecessors(const Schedule& schedule, int lanes, const Layout& layout) {
+std::vector<std::vector<int>> predecessors(const Schedule& schedule, int lanes,
+                                           const Layout& layout) {
   const std::vector<Span> lives = lifetimes(schedule, layout.roots.size());
   std::vector<std::vector<int>> out(layout.roots.size());
   const auto apart = [&](const Root& root) { return root.is_input || root.is_output; };

@@ -20,7 +20,8 @@ struct Track {
 
 class Merger {
  public:
-  Merger(const std::vector<Layer>& layers, const std::vector<PoolWindow>& windows, Schedule& schedule)
+  Merger(const std::vector<Layer>& layers, const std::vector<PoolWindow>& windows,
+         Schedule& schedule)
       : layers_(layers), windows_(windows), schedule_(schedule), end_(layers.size()) {
     for (std::size_t l = 0; l < layers.size(); ++l) {
       tracks_[layers[l].is_pool() ? 1 : 0].layers.push_back(static_cast<int>(l));
@@ -105,7 +106,8 @@ std::vector<PoolWindow> pool_windows(const std::vector<LayerNodes>& layers, cons
     if (a < 0 || b < 0) return false;
     const Spot& x = at(layout.spots, a);
     const Spot& y = at(layout.spots, b);
-    return x.root == y.root && x.block < y.block + y.channels.blocks && y.block < x.block + x.channels.blocks;
+    return x.root == y.root && x.block < y.block + y.channels.blocks &&
+           y.block < x.block + x.channels.blocks;
   };
   std::vector<PoolWindow> windows;
   std::vector<int> from(layers.size(), 0);  // earliest convolution beside which the layer runs
@@ -124,7 +126,8 @@ std::vector<PoolWindow> pool_windows(const std::vector<LayerNodes>& layers, cons
     if (!layers[i].is_pool()) continue;
     for (std::size_t c = i + 1; c < layers.size(); ++c) {
       const int made = layers[i].output;
-      if (meet(layers[c].input, made) || meet(layers[c].operand, made)) to[i] = std::min(to[i], to[c]);
+      if (meet(layers[c].input, made) || meet(layers[c].operand, made))
+        to[i] = std::min(to[i], to[c]);
     }
   }
   for (std::size_t l = 0; l < layers.size(); ++l) {
@@ -133,7 +136,8 @@ std::vector<PoolWindow> pool_windows(const std::vector<LayerNodes>& layers, cons
   return windows;
 }
 
-void merge_order(const std::vector<Layer>& layers, const std::vector<PoolWindow>& windows, Schedule& schedule) {
+void merge_order(const std::vector<Layer>& layers, const std::vector<PoolWindow>& windows,
+                 Schedule& schedule) {
   Merger(layers, windows, schedule).run();
   schedule.loads.resize(schedule.order.size());
   for (std::size_t i = 0; i < schedule.order.size(); ++i) {

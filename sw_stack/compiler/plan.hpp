@@ -16,24 +16,24 @@ struct Chunk {
 };
 
 struct ConvPlan {
-  int rows = 1, cols = 1;       ///< output pixels of a tile
-  int nb = 1;                   ///< n blocks of a group
-  int kc = 1;                   ///< k blocks of a chunk
+  int rows = 1, cols = 1;          ///< output pixels of a tile
+  int nb = 1;                      ///< n blocks of a group
+  int kc = 1;                      ///< k blocks of a chunk
   int tap_rows = 1, tap_cols = 1;  ///< taps of a chunk
-  bool by_group = false;        ///< for group: for tile; otherwise for tile: for group
-  bool hold = false;            ///< a tile's pieces stay until the last group has read them
-  bool weights_stay = false;    ///< loaded once (by group: once a group); otherwise for every CONV
-  bool tapwise = false;         ///< weights are given back tap by tap
-  bool params_stay = false;     ///< parameters are loaded once; otherwise for every CONV with `last`
-  int budget = 0;               ///< words of the activation buffer that the layer may use
-  int slot_words = 0, slots = 0;              ///< tiles in the activation buffer, from word 0
-  int operand_words = 0, operand_slots = 0;   ///< residual operands, at the budget's end
-  double cycles = 0;            ///< what the timing model says
+  bool by_group = false;           ///< for group: for tile; otherwise for tile: for group
+  bool hold = false;               ///< a tile's pieces stay until the last group has read them
+  bool weights_stay = false;  ///< loaded once (by group: once a group); otherwise for every CONV
+  bool tapwise = false;       ///< weights are given back tap by tap
+  bool params_stay = false;   ///< parameters are loaded once; otherwise for every CONV with `last`
+  int budget = 0;             ///< words of the activation buffer that the layer may use
+  int slot_words = 0, slots = 0;             ///< tiles in the activation buffer, from word 0
+  int operand_words = 0, operand_slots = 0;  ///< residual operands, at the budget's end
+  double cycles = 0;                         ///< what the timing model says
 };
 
 struct PoolPlan {
   int rows = 1, cols = 1, blocks = 1;
-  int base = 0;                 ///< first word of the pool's part of the activation buffer
+  int base = 0;  ///< first word of the pool's part of the activation buffer
   int slot_words = 0, slots = 0;
   double cycles = 0;
 };
@@ -58,7 +58,8 @@ Relay choose_relay(const ir::QuantGraph& graph, const Layout& layout, const Laye
 /// Chooses the candidate of least cost, or a random one: call `offer` for each that fits.
 class Chooser {
  public:
-  Chooser(const Options& options, std::uint64_t salt) : state_(options.vary == 0 ? 0 : options.vary ^ (salt * 0x9E3779B97F4A7C15ULL) ^ 1U) {}
+  Chooser(const Options& options, std::uint64_t salt)
+      : state_(options.vary == 0 ? 0 : options.vary ^ (salt * 0x9E3779B97F4A7C15ULL) ^ 1U) {}
   /// True where this candidate is to be kept.
   bool offer(double cost);
   [[nodiscard]] bool any() const { return count_ > 0; }

@@ -9,16 +9,17 @@ namespace espalier::compiler {
 namespace {
 
 constexpr int kMaxKernel = 11, kMaxBlocks = 255, kMaxKBlocks = 4095, kMaxTile = 4095;
-constexpr int kMaxSpan = 4096;   // input rows or columns of a tile: window positions take 14 bits
+constexpr int kMaxSpan = 4096;  // input rows or columns of a tile: window positions take 14 bits
 constexpr int kMaxSlots = 64;
-constexpr int kOperandSlots = 4;
+constexpr int kStepWords = 10;  // instruction words of a step: CONV, STORE, LOADs
+constexpr int kOperandSlots = 12;
 
 /// Sums over a layer's tiles along one axis.
 struct AxisTiles {
   int count = 0;
-  int largest = 0;            ///< input pixels of the largest tile
-  std::int64_t pixels = 0;    ///< input pixels of all tiles
-  int last = 0;               ///< outputs of the last tile
+  int largest = 0;          ///< input pixels of the largest tile
+  std::int64_t pixels = 0;  ///< input pixels of all tiles
+  int last = 0;             ///< outputs of the last tile
   bool fits = true;
 };
 
@@ -44,8 +45,11 @@ AxisTiles tiles_along(const Axis& axis, int step, int taps) {
 class Search {
  public:
   Search(const ConvGeometry& g, const isa::Config& config, int budget, const Options& options)
-      : g_(g), config_(config), budget_(budget),
-        chooser_(options, static_cast<std::uint64_t>(g.kb) * 131 + g.nb * 31 + g.y.out * 7 + g.taps()) {}
+      : g_(g),
+        config_(config),
+        budget_(budget),
+        chooser_(options,
+                 static_cast<std::uint64_t>(g.kb) * 131 + g.nb * 31 + g.y.out * 7 + g.taps()) {}
 
   /// Tries every tile with chunks of so many taps.
   void run(int tap_rows, int tap_cols) {
@@ -72,10 +76,14 @@ class Search {
   void pixels(int rows, int cols, const AxisTiles& ty, const AxisTiles& tx) {
     const std::int64_t area = std::int64_t{ty.largest} * tx.largest;
     if (area > budget_) return;
-    const int limit = std::min({config_.acc_words / (rows * cols), kMaxBlocks, config_.param_blocks / 2});
+    const int limit =
+        std::min({config_.acc_words / (rows * cols), kMaxBlocks, config_.param_blocks / 2});
     const bool whole = ty.count == 1 && tx.count == 1;
     for (const int nb : shares(g_.nb, g_.gap && !whole ? 1 : limit)) {
-      const int most = static_cast<int>(std::min<std::int64_t>(kMaxKBlocks, budget_ / area));
+      const std::int64_t fit =
+          config_.weight_words / (std::int64_t{nb} * config_.lanes * tap_rows_ * tap_cols_);
+      const int most = static_cast<int>(std::min<std::int64_t>({kMaxKBlocks, budget_ / area, fit}));
+      if (most == 0) continue;
       int tried = 0;
       for (const int kc : shares(g_.kb, most)) {
         if (++tried > 6) break;
@@ -117,18 +125,19 @@ class Search {
     plan.slot_words = static_cast<int>(area) * plan.kc;
     plan.operand_words = g_.add ? plan.nb * plan.rows * plan.cols : 0;
     const int need = plan.hold ? (plan.by_group ? tiles * n_chunks : n_chunks) : 1;
-    for (plan.operand_slots = g_.add ? kOperandSlots : 0;; --plan.operand_slots) {
-      plan.slots = (budget_ - plan.operand_slots * plan.operand_words) / plan.slot_words;
-      if (plan.slots >= (plan.by_group && plan.hold ? need : 2 * need)) break;
-      if (plan.operand_slots <= (g_.add ? 1 : 0)) break;
-    }
+    const int enough = plan.by_group && plan.hold ? need : 2 * need;
+    share_buffer(plan, 2 * enough, 2);
+    if (plan.slots < 2 * enough) share_buffer(plan, enough, 1);
     if (plan.slots < need || (g_.add && plan.operand_slots < 1)) return;
     plan.slots = std::min(plan.slots, std::max(kMaxSlots, need));
     // Weight ring.
     const std::int64_t layer_words = std::int64_t{g_.nb} * L * g_.taps() * g_.kb;
     const std::int64_t group_words = std::int64_t{plan.nb} * L * g_.taps() * g_.kb;
-    const std::int64_t unit_words = std::int64_t{plan.nb} * L * plan.tap_rows * plan.tap_cols * plan.kc;
-    const std::int64_t kept = !plan.weights_stay ? unit_words : plan.by_group ? group_words : layer_words;
+    const std::int64_t unit_words =
+        std::int64_t{plan.nb} * L * plan.tap_rows * plan.tap_cols * plan.kc;
+    const std::int64_t kept = !plan.weights_stay ? unit_words
+                              : plan.by_group    ? group_words
+                                                 : layer_words;
     if (kept > config_.weight_words) return;
     plan.params_stay = plan.by_group || g_.nb <= config_.param_blocks / 2;
 
@@ -144,7 +153,8 @@ class Search {
                            steps * kTiming.conv_overhead;
     const double words_out = static_cast<double>(g_.nb) * g_.pixels();
     const double post = words_out * post_cycles(config_);
-    const double act = load_cycles(plan, ty, tx) * (plan.hold || groups == 1 ? 1 : groups) * tap_chunks_;
+    const double act =
+        load_cycles(plan, ty, tx) * (plan.hold || groups == 1 ? 1 : groups) * tap_chunks_;
     const double unit_rate = weight_cycles(plan);
     const double weights = unit_rate * static_cast<double>(layer_words) *
                            (plan.weights_stay || tiles == 1 ? 1 : tiles);
@@ -153,19 +163,25 @@ class Search {
     const bool full_width = plan.cols == g_.x.out;
     const double out_runs = full_width ? double{words_out} / p : words_out / plan.cols;
     const double operand = g_.add ? run_cycles(config_, full_width ? p : plan.cols, out_runs) : 0;
-    const double writes = g_.gap ? g_.nb : run_cycles(config_, full_width ? p : plan.cols, out_runs);
-    const double reads = act + weights + params + operand;
+    const double writes =
+        g_.gap ? g_.nb : run_cycles(config_, full_width ? p : plan.cols, out_runs);
+    const double fetch = steps * kStepWords * 16 / config_.bus_bytes;
+    const double reads = act + weights + params + operand + fetch;
+    // A CONV waits until post has left the half of the one before the last.
+    const double outs = static_cast<double>(tiles) * groups;
+    const double halves = (compute + post + outs * kTiming.pass_latency) / 2;
 
     // What does not overlap.
     double serial = 0;
-    const int ready = plan.by_group && plan.hold ? need : 2 * need;
-    if (plan.slots < ready) serial += act * (ready - plan.slots) / ready;
-    const std::int64_t given_back = plan.tapwise ? unit_words / (plan.tap_rows * plan.tap_cols) : unit_words;
+    if (plan.slots < enough) serial += act * (enough - plan.slots) / enough;
+    const std::int64_t given_back =
+        plan.tapwise ? unit_words / (plan.tap_rows * plan.tap_cols) : unit_words;
     if (!plan.weights_stay || tiles == 1) {
       if (2 * given_back > config_.weight_words) serial += weights * 0.8;
     } else {
       // The next layer's or group's weights find room for their first part only.
-      const auto late = static_cast<double>(std::max<std::int64_t>(0, 2 * kept - config_.weight_words));
+      const auto late =
+          static_cast<double>(std::max<std::int64_t>(0, 2 * kept - config_.weight_words));
       serial += 0.5 * late * unit_rate * (plan.by_group ? groups : 1);
     }
     if (g_.add && plan.operand_slots < 2) serial += operand;
@@ -175,18 +191,27 @@ class Search {
     // The next layer's first tile waits for this one's last where that holds its rows.
     const bool late_rows = ty.count <= 2 || (plan.by_group && groups > 1);
     const double bubble = turn * (late_rows ? 1.0 : 0.1);
-    plan.cycles = std::max({compute, reads * 1.03, post, writes}) + serial + bubble;
+    plan.cycles = std::max({compute, halves, reads * 1.03, post, writes}) + serial + bubble;
     if (chooser_.offer(plan.cycles + 0.02 * reads)) best_ = plan;
   }
 
+  /// Divides the buffer: most slots for operands that leave `enough` for tiles.
+  void share_buffer(ConvPlan& plan, int enough, int least) const {
+    for (plan.operand_slots = g_.add ? kOperandSlots : 0;; --plan.operand_slots) {
+      plan.slots = (budget_ - plan.operand_slots * plan.operand_words) / plan.slot_words;
+      if (plan.slots >= enough || plan.operand_slots <= (g_.add ? least : 0)) return;
+    }
+  }
   /// Cycles to load every tile once.
-  [[nodiscard]] double load_cycles(const ConvPlan& plan, const AxisTiles& ty, const AxisTiles& tx) const {
+  [[nodiscard]] double load_cycles(const ConvPlan& plan, const AxisTiles& ty,
+                                   const AxisTiles& tx) const {
     if (g_.flat) return run_cycles(config_, plan.kc, double{1.0} * g_.kb / plan.kc);
     const double blocks = g_.kb;
     if (tx.count == 1 && tx.pixels == g_.x.in && g_.row_step == 1) {
       return run_cycles(config_, ty.pixels / ty.count * g_.x.in, blocks * ty.count);
     }
-    return run_cycles(config_, tx.pixels / tx.count, blocks * static_cast<double>(ty.pixels) * tx.count);
+    return run_cycles(config_, tx.pixels / tx.count,
+                      blocks * static_cast<double>(ty.pixels) * tx.count);
   }
   /// Cycles to load one word of weights.
   [[nodiscard]] double weight_cycles(const ConvPlan& plan) const {
@@ -235,12 +260,13 @@ Result<ConvPlan> plan_conv(const ConvGeometry& g, const isa::Config& config, int
   if (!search.found()) search.run(1, std::min(kMaxKernel, g.x.kernel));
   if (!search.found()) search.run(1, 1);
   if (search.found()) return search.best();
-  return fail(ErrorCode::kCapacity,
-              fmt::format("no tile fits: a window spans {}x{} pixels, {} words of the activation buffer "
-                          "and {} of weights are there",
-                          (g.y.kernel - 1) * g.y.dil + 1, (g.x.kernel - 1) * g.x.dil + 1, budget,
-                          config.weight_words),
-              place);
+  return fail(
+      ErrorCode::kCapacity,
+      fmt::format("no tile fits: a window spans {}x{} pixels, {} words of the activation buffer "
+                  "and {} of weights are there",
+                  (g.y.kernel - 1) * g.y.dil + 1, (g.x.kernel - 1) * g.x.dil + 1, budget,
+                  config.weight_words),
+      place);
 }
 
 bool Chooser::offer(double cost) {

@@ -61,24 +61,27 @@ Result<PoolPlan> plan_pool(const PoolGeometry& g, const isa::Config& config, int
         plan.slots = std::min(budget / plan.slot_words, kMaxSlots);
         const double steps = double{1.0} * ty.count * tx.count * ceil_div(g.blocks, blocks);
         const int word = std::max(g.y.kernel * g.x.kernel, config.lanes / config.pool_lanes);
-        const double compute = double{1.0} * g.blocks * g.y.out * g.x.out * word + steps * kTiming.pool_overhead;
+        const double compute =
+            double{1.0} * g.blocks * g.y.out * g.x.out * word + steps * kTiming.pool_overhead;
         const bool full = tx.count == 1 && tx.pixels == g.x.in;
-        const double load =
-            full ? run_cycles(config, ty.pixels / ty.count * g.x.in, double{1.0} * g.blocks * ty.count)
-                 : run_cycles(config, tx.pixels / tx.count,
-                              static_cast<double>(ty.pixels) * g.blocks * tx.count);
+        const double load = full ? run_cycles(config, ty.pixels / ty.count * g.x.in,
+                                              double{1.0} * g.blocks * ty.count)
+                                 : run_cycles(config, tx.pixels / tx.count,
+                                              static_cast<double>(ty.pixels) * g.blocks * tx.count);
         plan.cycles = std::max(compute, load) + (plan.slots < 2 ? load : load / steps);
         const double longest = compute / steps;
-        const double cost = plan.cycles + 0.1 * load + (longest > kLongStep ? longest - kLongStep : 0);
+        const double cost =
+            plan.cycles + 0.1 * load + (longest > kLongStep ? longest - kLongStep : 0);
         if (chooser.offer(cost)) best = plan;
       }
     }
   }
   if (chooser.any()) return best;
-  return fail(ErrorCode::kCapacity,
-              fmt::format("no tile fits: a window holds {} words; the activation buffer has {} for pools",
-                          pool_least_words(g), budget),
-              place);
+  return fail(
+      ErrorCode::kCapacity,
+      fmt::format("no tile fits: a window holds {} words; the activation buffer has {} for pools",
+                  pool_least_words(g), budget),
+      place);
 }
 
 }  // namespace espalier::compiler

@@ -25,8 +25,7 @@ std::vector<Tile> tiles_of(const Axis& y, const Axis& x, int rows, int cols) {
 
 class Builder {
  public:
-  Builder(const std::vector<Layer>& layers, const Layout& layout,
-          const isa::Config& config)
+  Builder(const std::vector<Layer>& layers, const Layout& layout, const isa::Config& config)
       : layers_(layers), layout_(layout), config_(config) {}
 
   Schedule run() {
@@ -46,7 +45,9 @@ class Builder {
 
  private:
   [[nodiscard]] const Spot& spot(int tensor) const { return at(layout_.spots, tensor); }
-  [[nodiscard]] const Root& root_of(int tensor) const { return at(layout_.roots, spot(tensor).root); }
+  [[nodiscard]] const Root& root_of(int tensor) const {
+    return at(layout_.roots, spot(tensor).root);
+  }
 
   int add(Piece piece) {
     piece.layer = layer_;
@@ -85,9 +86,11 @@ class Builder {
     piece.pitch = piece.in_cols;
     piece.plane = piece.in_rows * piece.in_cols;
     piece.words = piece.plane * chunk.kb.size();
-    piece.transfer = merge(piece.in_cols, piece.in_rows, g.row_words, chunk.kb.size(), g.block_words);
+    piece.transfer =
+        merge(piece.in_cols, piece.in_rows, g.row_words, chunk.kb.size(), g.block_words);
     const std::int64_t image = std::int64_t{root.h} * root.w;  // unused where the input is relaid
-    piece.first_word = source.block * image + g.first_word + std::int64_t{chunk.kb.low} * g.block_words +
+    piece.first_word = source.block * image + g.first_word +
+                       std::int64_t{chunk.kb.low} * g.block_words +
                        std::int64_t{ry.pixels.low} * g.row_words + rx.pixels.low;
     if (g.flat) {
       const int pixels = root.h * root.w;
@@ -116,7 +119,8 @@ class Builder {
     piece.words = tile.rows.size() * tile.cols.size() * blocks.size();
     piece.transfer = merge(tile.cols.size(), tile.rows.size(), root.w, blocks.size(),
                            std::int64_t{root.h} * root.w);
-    piece.first_word = (std::int64_t{piece.blocks.low} * root.h + tile.rows.low) * root.w + tile.cols.low;
+    piece.first_word =
+        (std::int64_t{piece.blocks.low} * root.h + tile.rows.low) * root.w + tile.cols.low;
     return piece;
   }
 
@@ -163,10 +167,11 @@ class Builder {
           step.gap_last = last_tile;
           step.stores = step.last && (!g.gap || last_tile);
           const int pixels = tile.rows.size() * tile.cols.size();
-          const double compute =
-              double{1.0} * chunk.taps() * chunk.kb.size() * step.blocks.size() * pass_cycles(config_, pixels) +
-              kTiming.conv_overhead;
-          const double post = step.last ? double{1.0} * pixels * step.blocks.size() * post_cycles(config_) : 0;
+          const double compute = double{1.0} * chunk.taps() * chunk.kb.size() * step.blocks.size() *
+                                     pass_cycles(config_, pixels) +
+                                 kTiming.conv_overhead;
+          const double post =
+              step.last ? double{1.0} * pixels * step.blocks.size() * post_cycles(config_) : 0;
           step.cycles = std::max(compute, post);
           steps.push_back(step);
         }

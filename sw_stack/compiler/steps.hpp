@@ -35,29 +35,29 @@ struct Piece {
   PieceKind kind = PieceKind::kTile;
   int layer = 0;
   int root = -1;
-  Span blocks, rows, cols;      ///< of the root, for what it depends on
+  Span blocks, rows, cols;  ///< of the root, for what it depends on
   Transfer transfer;
   std::int64_t first_word = 0;  ///< in the root
   int words = 0;
-  int plane = 0, pitch = 0;     ///< words from block to block and row to row in the buffer
+  int plane = 0, pitch = 0;  ///< words from block to block and row to row in the buffer
   int in_rows = 1, in_cols = 1, iy0 = 0, ix0 = 0;
   int first_step = -1, last_step = -1;  ///< of all layers' steps in order
   std::vector<Need> needs;
-  int ready_step = -1;          ///< the last step that writes what it reads
+  int ready_step = -1;  ///< the last step that writes what it reads
 };
 
 /// One CONV or POOL, and its STORE.
 struct Step {
   int layer = 0;
   int tile = 0, group = 0, chunk = 0;
-  Span rows, cols, blocks;      ///< of the output; blocks of the layer's own
+  Span rows, cols, blocks;  ///< of the output; blocks of the layer's own
   int piece = -1, operand = -1, table = -1;
   bool first = true, last = true;  ///< chunks
   bool load_weights = false, release_weights = false;
   bool load_params = false, release_params = false;
   bool gap_first = true, gap_last = true;
   bool stores = true;
-  double cycles = 0;            ///< on its engine
+  double cycles = 0;  ///< on its engine
 };
 
 /// What a step writes, for those who wait for it.
@@ -86,12 +86,14 @@ Schedule make_steps(const std::vector<Layer>& layers, const Layout& layout,
                     const isa::Config& config);
 
 /// Puts the steps of all layers in one order, pools among the convolutions that they run beside.
-void merge_order(const std::vector<Layer>& layers, const std::vector<PoolWindow>& windows, Schedule& schedule);
+void merge_order(const std::vector<Layer>& layers, const std::vector<PoolWindow>& windows,
+                 Schedule& schedule);
 
 /// Gives every root of region 1 its offset. Returns the region's size. Errors: kCapacity.
 Result<std::uint32_t> allocate(const Schedule& schedule, int lanes, Layout& layout);
 
 /// For every root those whose memory it takes over, after allocate().
-std::vector<std::vector<int>> predecessors(const Schedule& schedule, int lanes, const Layout& layout);
+std::vector<std::vector<int>> predecessors(const Schedule& schedule, int lanes,
+                                           const Layout& layout);
 
 }  // namespace espalier::compiler

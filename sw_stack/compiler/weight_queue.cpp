@@ -12,7 +12,9 @@ WeightQueue::WeightQueue(const isa::Config& config, const std::vector<Layer>& la
   weights_.size = config.weight_words;
   params_.size = config.param_blocks;
   for (const Layer& layer : layers) {
-    const auto groups = layer.is_pool() ? 0U : static_cast<std::size_t>(ceil_div(layer.conv.nb, layer.conv_plan.nb));
+    const auto groups = layer.is_pool()
+                            ? 0U
+                            : static_cast<std::size_t>(ceil_div(layer.conv.nb, layer.conv_plan.nb));
     weight_at_.emplace_back(groups * layer.chunks.size(), 0);
     param_at_.emplace_back(groups, 0);
   }
@@ -38,13 +40,15 @@ isa::Load WeightQueue::weight_load(const Layer& layer, const Step& step) const {
   const int rows = step.blocks.size() * config_.lanes;
   const std::int64_t row = std::int64_t{g.taps()} * g.kb;
   const std::int64_t first = std::int64_t{step.blocks.low} * config_.lanes * row +
-                             (std::int64_t{chunk.ky.low} * g.x.kernel + chunk.kx.low) * g.kb + chunk.kb.low;
+                             (std::int64_t{chunk.ky.low} * g.x.kernel + chunk.kx.low) * g.kb +
+                             chunk.kb.low;
   const Transfer t = layer.conv_plan.tapwise
                          ? merge(chunk.kb.size(), rows, row, chunk.taps(), g.kb)
                          : merge(chunk.kb.size(), chunk.taps(), g.kb, rows, row);
   isa::Load load;
   load.target = static_cast<std::uint32_t>(isa::LoadTarget::kWeights);
-  load.offset = at(constants_.places, step.layer).weights + static_cast<std::uint32_t>(first * config_.lanes);
+  load.offset =
+      at(constants_.places, step.layer).weights + static_cast<std::uint32_t>(first * config_.lanes);
   load.x_words = static_cast<std::uint32_t>(t.x);
   load.y_count = static_cast<std::uint32_t>(t.y);
   load.z_count = static_cast<std::uint32_t>(t.z);
@@ -63,7 +67,8 @@ isa::Load WeightQueue::param_load(const Step& step) const {
 }
 
 std::optional<isa::Load> WeightQueue::next(int limit) {
-  for (; step_ <= limit && step_ < static_cast<int>(schedule_.order.size()); ++step_, weights_done_ = false) {
+  for (; step_ <= limit && step_ < static_cast<int>(schedule_.order.size());
+       ++step_, weights_done_ = false) {
     const Need& ref = at(schedule_.order, step_);
     const Layer& layer = at(layers_, ref.layer);
     if (layer.is_pool()) continue;
@@ -112,14 +117,16 @@ void WeightQueue::use(const Step& step, isa::Conv& conv) {
   conv.w_tap_stride = static_cast<std::uint32_t>(plan.tapwise ? rows * kc : kc);
   conv.w_piece = static_cast<std::uint32_t>(plan.tapwise ? std::int64_t{rows} * kc : words);
   // What is loaded for every CONV anew lies at the base when its turn comes.
-  if (plan.weights_stay) conv.w_offset = static_cast<std::uint32_t>(weight_position(step) - weights_.base);
+  if (plan.weights_stay)
+    conv.w_offset = static_cast<std::uint32_t>(weight_position(step) - weights_.base);
   conv.w_release = step.release_weights ? 1 : 0;
   if (step.release_weights) {
     ESP_CHECK(conv.w_offset == 0);
     weights_.base += words;
   }
   if (!step.last) return;
-  if (plan.params_stay) conv.p_offset = static_cast<std::uint32_t>(param_position(step) - params_.base);
+  if (plan.params_stay)
+    conv.p_offset = static_cast<std::uint32_t>(param_position(step) - params_.base);
   conv.p_release = step.release_params ? 1 : 0;
   if (step.release_params) {
     ESP_CHECK(conv.p_offset == 0);

@@ -40,9 +40,9 @@ class WeightQueue {
   const Schedule& schedule_;
   const Constants& constants_;
   Ring weights_, params_;
-  int step_ = 0;              // next step whose loads are to come
+  int step_ = 0;               // next step whose loads are to come
   bool weights_done_ = false;  // its weights are out, its parameters not
-  std::vector<int> out_;      // steps of the loads handed out
+  std::vector<int> out_;       // steps of the loads handed out
   std::vector<std::vector<std::int64_t>> weight_at_, param_at_;  // by layer, by unit
 };
 

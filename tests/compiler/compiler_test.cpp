@@ -1,11 +1,11 @@
 // Programs of the compiler, run by the functional simulator, against the golden model.
 
-#include <catch.hpp>
+#include "compiler/compiler.hpp"
 
+#include <catch.hpp>
 #include <chrono>
 #include <iostream>
 
-#include "compiler/compiler.hpp"
 #include "compiler/estimate.hpp"
 #include "compiler/inspect.hpp"
 #include "golden/golden.hpp"
@@ -17,12 +17,14 @@
 namespace espalier::tests {
 namespace {
 
-/// Compiles, checks the dependencies, runs, and compares every stored tensor. Empty, or what is wrong.
-std::string check(const ir::QuantGraph& graph, const isa::Config& config, const compiler::Options& options,
-                  std::uint64_t seed) {
+/// Compiles, checks the dependencies, runs, and compares every stored tensor. Empty, or what is
+/// wrong.
+std::string check(const ir::QuantGraph& graph, const isa::Config& config,
+                  const compiler::Options& options, std::uint64_t seed) {
   const auto program = compiler::compile(graph, config, options);
   if (!program) return "compile: " + program.error().text();
-  if (const Status s = iss::check_hazards(config, program::decode_all(*program)); !s) return "hazard: " + s.error().text();
+  if (const Status s = iss::check_hazards(config, program::decode_all(*program)); !s)
+    return "hazard: " + s.error().text();
   const auto image = random_image(program->graph, seed);
   iss::Options order;
   order.order_seed = seed % 2 == 0 ? 0 : seed;
@@ -31,10 +33,12 @@ std::string check(const ir::QuantGraph& graph, const isa::Config& config, const 
   const auto expected = golden::run(program->graph, image);
   for (std::size_t i = 0; i < program->placements.size(); ++i) {
     const auto tensor = static_cast<std::size_t>(program->placements[i].tensor);
-    if (outputs->stored[i] != expected[tensor]) return "tensor " + program->graph.tensors[tensor].name + " differs";
+    if (outputs->stored[i] != expected[tensor])
+      return "tensor " + program->graph.tensors[tensor].name + " differs";
   }
   // Copies change no value: the program's output is that of the graph as it was given.
-  if (outputs->output != golden::run(graph, image)[static_cast<std::size_t>(graph.output)]) return "the output differs";
+  if (outputs->output != golden::run(graph, image)[static_cast<std::size_t>(graph.output)])
+    return "the output differs";
   return {};
 }
 
@@ -68,13 +72,47 @@ TEST_CASE("compiler: any tiles that fit give the same outputs") {
 }
 
 TEST_CASE("compiler: the CIFAR networks give golden's tensors on every configuration") {
-  for (const auto& [name, graph] : {std::pair{"resnet8", resnet8()}, std::pair{"resnet20", cifar_resnet(3)}}) {
+  for (const auto& [name, graph] :
+       {std::pair{"resnet8", resnet8()}, std::pair{"resnet20", cifar_resnet(3)}}) {
     for (const isa::Config& machine : isa::kConfigs) {
       INFO(name << ", " << machine.name);
       REQUIRE(check(graph, machine, {}, 5) == "");
     }
   }
   REQUIRE(check(cifar_resnet(9), config("edge"), {}, 5) == "");
+}
+
+TEST_CASE("compiler: ImageNet networks on small images give golden's tensors") {
+  for (const char* name : {"tiny", "edge", "wide"}) {
+    INFO(name);
+    CHECK(check(resnet50(64), config(name), {}, 3) == "");
+    CHECK(check(inception_v3(139), config(name), {}, 4) == "");
+  }
+}
+
+TEST_CASE("compiler: ImageNet networks compile for every configuration and keep the array busy") {
+  for (const auto& [name, graph] :
+       {std::pair{"resnet50", resnet50()}, std::pair{"inception_v3", inception_v3()}}) {
+    for (const isa::Config& machine : isa::kConfigs) {
+      INFO(name << ", " << machine.name);
+      const auto program = compiler::compile(graph, machine);
+      REQUIRE(program.ok());
+      CHECK(compiler::estimate(*program).utilisation(*program) > 0.85);
+    }
+  }
+}
+
+TEST_CASE("compiler: the timing model finds ResNet-20 for CIFAR above 85 % on edge") {
+  const auto program = compiler::compile(cifar_resnet(3), config("edge"));
+  REQUIRE(program.ok());
+  const compiler::Estimate times = compiler::estimate(*program);
+  INFO(compiler::describe_layers(*program));
+  CHECK(times.utilisation(*program) > 0.85);
+  CHECK(times.utilisation(*program) <= 1.0);
+  double sum = 0;
+  for (const double layer : times.layers) sum += layer;
+  CHECK(sum <= times.cycles);
+  CHECK(sum > 0.95 * times.cycles);
 }
 
 }  // namespace espalier::tests

@@ -20,12 +20,14 @@ void GraphBuilder::share_quants(int count) {
 }
 
 ir::Quant GraphBuilder::random_quant() {
-  if (!palette_.empty()) return palette_[static_cast<std::size_t>(uniform(0, static_cast<int>(palette_.size()) - 1))];
+  if (!palette_.empty())
+    return palette_[static_cast<std::size_t>(uniform(0, static_cast<int>(palette_.size()) - 1))];
   return {std::ldexp(1.0F + 0.01F * static_cast<float>(uniform(0, 99)), -4), uniform(-128, 127)};
 }
 
 void GraphBuilder::node(std::vector<int> inputs, int output, ir::QuantOp op) {
-  graph_.nodes.push_back({"n" + std::to_string(graph_.nodes.size()), std::move(inputs), output, std::move(op)});
+  graph_.nodes.push_back(
+      {"n" + std::to_string(graph_.nodes.size()), std::move(inputs), output, std::move(op)});
 }
 
 int GraphBuilder::input(int c, int h, int w) {
@@ -35,8 +37,9 @@ int GraphBuilder::input(int c, int h, int w) {
 
 int GraphBuilder::conv(int x, int channels, const ir::Window& w) {
   const ir::Shape in = shape(x);
-  const ir::Shape out{channels, ir::window_extent(in.h, w.kh, w.stride_h, w.dilation_h, w.pad_top, w.pad_bottom),
-                      ir::window_extent(in.w, w.kw, w.stride_w, w.dilation_w, w.pad_left, w.pad_right)};
+  const ir::Shape out{
+      channels, ir::window_extent(in.h, w.kh, w.stride_h, w.dilation_h, w.pad_top, w.pad_bottom),
+      ir::window_extent(in.w, w.kw, w.stride_w, w.dilation_w, w.pad_left, w.pad_right)};
   ir::QuantConv conv;
   conv.window = w;
   conv.out_channels = channels;
@@ -65,8 +68,10 @@ int GraphBuilder::conv(int x, int channels, int kernel, int stride) {
 int GraphBuilder::add(int a, int b) {
   ir::QuantAdd add;
   add.shift = uniform(13, 31);
-  add.ma = static_cast<std::uint32_t>(std::ldexp(static_cast<double>(uniform(40, 120)) / 100, std::min(add.shift, 21)));
-  add.mb = static_cast<std::uint32_t>(std::ldexp(static_cast<double>(uniform(40, 120)) / 100, std::min(add.shift, 21)));
+  add.ma = static_cast<std::uint32_t>(
+      std::ldexp(static_cast<double>(uniform(40, 120)) / 100, std::min(add.shift, 21)));
+  add.mb = static_cast<std::uint32_t>(
+      std::ldexp(static_cast<double>(uniform(40, 120)) / 100, std::min(add.shift, 21)));
   if (chance(0.5)) add.lo = uniform(-128, 0);
   const int y = tensor(shape(a), random_quant());
   node({a, b}, y, add);
@@ -122,7 +127,8 @@ ir::QuantGraph GraphBuilder::finish(int output) {
 
 std::vector<std::int8_t> random_image(const ir::QuantGraph& graph, std::uint64_t seed) {
   std::mt19937_64 random(seed);
-  std::vector<std::int8_t> image(static_cast<std::size_t>(graph.tensors[static_cast<std::size_t>(graph.input)].shape.count()));
+  std::vector<std::int8_t> image(
+      static_cast<std::size_t>(graph.tensors[static_cast<std::size_t>(graph.input)].shape.count()));
   for (auto& pixel : image) pixel = static_cast<std::int8_t>(random() % 256);
   return image;
 }

@@ -20,15 +20,20 @@ class GraphBuilder {
   int conv(int x, int channels, const ir::Window& window);
   int conv(int x, int channels, int kernel, int stride = 1);  ///< padded by kernel / 2
   int add(int a, int b);
-  int pool(int x, ir::PoolKind kind, const ir::Window& window, bool include_pad = false, bool ceil = false);
+  int pool(int x, ir::PoolKind kind, const ir::Window& window, bool include_pad = false,
+           bool ceil = false);
   int global_average(int x);
   int concat(const std::vector<int>& parts);
   ir::QuantGraph finish(int output);
 
   /// All tensors to come take one of these many scales: tensors of one scale can be concatenated.
   void share_quants(int count);
-  [[nodiscard]] const ir::Quant& quant(int tensor) const { return graph_.tensors[static_cast<std::size_t>(tensor)].quant; }
-  [[nodiscard]] const ir::Shape& shape(int tensor) const { return graph_.tensors[static_cast<std::size_t>(tensor)].shape; }
+  [[nodiscard]] const ir::Quant& quant(int tensor) const {
+    return graph_.tensors[static_cast<std::size_t>(tensor)].quant;
+  }
+  [[nodiscard]] const ir::Shape& shape(int tensor) const {
+    return graph_.tensors[static_cast<std::size_t>(tensor)].shape;
+  }
   int uniform(int low, int high) { return std::uniform_int_distribution<int>(low, high)(random_); }
   bool chance(double p) { return std::uniform_real_distribution<double>(0, 1)(random_) < p; }
 

@@ -23,32 +23,40 @@ int basic_block(GraphBuilder& g, int x, int channels, int stride) {
 int bottleneck(GraphBuilder& g, int x, int channels, int stride) {
   int y = g.conv(x, channels, 1);
   y = g.conv(y, channels, 3, stride);
-  const int shortcut = stride == 1 && g.shape(x).c == 4 * channels ? x : g.conv(x, 4 * channels, 1, stride);
+  const int shortcut =
+      stride == 1 && g.shape(x).c == 4 * channels ? x : g.conv(x, 4 * channels, 1, stride);
   return g.add(g.conv(y, 4 * channels, 1), shortcut);
 }
 
 /// The modules of Inception-V3, as in the torchvision model.
 struct Inception {
   GraphBuilder& g;
-  int c(int x, int channels, int kh, int kw) const { return g.conv(x, channels, window(kh, kw, 1, kh / 2, kw / 2)); }
-  int valid(int x, int channels, int k, int stride) const { return g.conv(x, channels, window(k, k, stride, 0, 0)); }
+  int c(int x, int channels, int kh, int kw) const {
+    return g.conv(x, channels, window(kh, kw, 1, kh / 2, kw / 2));
+  }
+  int valid(int x, int channels, int k, int stride) const {
+    return g.conv(x, channels, window(k, k, stride, 0, 0));
+  }
   int max3(int x) const { return g.pool(x, ir::PoolKind::kMax, window(3, 3, 2, 0, 0)); }
-  int average3(int x) const { return g.pool(x, ir::PoolKind::kAverage, window(3, 3, 1, 1, 1), true); }
+  int average3(int x) const {
+    return g.pool(x, ir::PoolKind::kAverage, window(3, 3, 1, 1, 1), true);
+  }
 
   int a(int x, int features) const {
-    return g.concat({c(x, 64, 1, 1), c(c(x, 48, 1, 1), 64, 5, 5), c(c(c(x, 64, 1, 1), 96, 3, 3), 96, 3, 3),
-                     c(average3(x), features, 1, 1)});
+    return g.concat({c(x, 64, 1, 1), c(c(x, 48, 1, 1), 64, 5, 5),
+                     c(c(c(x, 64, 1, 1), 96, 3, 3), 96, 3, 3), c(average3(x), features, 1, 1)});
   }
   int b(int x) const {
     return g.concat({valid(x, 384, 3, 2), valid(c(c(x, 64, 1, 1), 96, 3, 3), 96, 3, 2), max3(x)});
   }
   int mixed_c(int x, int k) const {
     return g.concat({c(x, 192, 1, 1), c(c(c(x, k, 1, 1), k, 1, 7), 192, 7, 1),
-                     c(c(c(c(c(x, k, 1, 1), k, 7, 1), k, 1, 7), k, 7, 1), 192, 1, 7), c(average3(x), 192, 1, 1)});
+                     c(c(c(c(c(x, k, 1, 1), k, 7, 1), k, 1, 7), k, 7, 1), 192, 1, 7),
+                     c(average3(x), 192, 1, 1)});
   }
   int d(int x) const {
-    return g.concat({valid(c(x, 192, 1, 1), 320, 3, 2), valid(c(c(c(x, 192, 1, 1), 192, 1, 7), 192, 7, 1), 192, 3, 2),
-                     max3(x)});
+    return g.concat({valid(c(x, 192, 1, 1), 320, 3, 2),
+                     valid(c(c(c(x, 192, 1, 1), 192, 1, 7), 192, 7, 1), 192, 3, 2), max3(x)});
   }
   int e(int x) const {
     const int b3 = c(x, 384, 1, 1);
@@ -82,7 +90,8 @@ ir::QuantGraph resnet50(int size) {
   x = g.pool(x, ir::PoolKind::kMax, window(3, 3, 2, 1, 1));
   int channels = 64;
   for (const int blocks : {3, 4, 6, 3}) {
-    for (int i = 0; i < blocks; ++i) x = bottleneck(g, x, channels, channels > 64 && i == 0 ? 2 : 1);
+    for (int i = 0; i < blocks; ++i)
+      x = bottleneck(g, x, channels, channels > 64 && i == 0 ? 2 : 1);
     channels *= 2;
   }
   return g.finish(g.conv(g.global_average(x), 1000, 1));

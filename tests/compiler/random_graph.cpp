@@ -12,7 +12,8 @@ class Grower {
 
   ir::QuantGraph run() {
     g_.share_quants(g_.uniform(1, 2));
-    list_.push_back(g_.input(channels(), g_.uniform(1, limits_.max_extent), g_.uniform(1, limits_.max_extent)));
+    list_.push_back(
+        g_.input(channels(), g_.uniform(1, limits_.max_extent), g_.uniform(1, limits_.max_extent)));
     const int nodes = g_.uniform(1, limits_.max_nodes);
     for (int i = 0; i < nodes; ++i) {
       const int kind = g_.uniform(0, 9);
@@ -29,7 +30,8 @@ class Grower {
     if (g_.chance(0.2)) keep(g_.global_average(conv(any())));
     // Mostly the last tensor, at times one that others read.
     int output = list_.back();
-    if (g_.chance(0.25)) output = list_[static_cast<std::size_t>(g_.uniform(1, static_cast<int>(list_.size()) - 1))];
+    if (g_.chance(0.25))
+      output = list_[static_cast<std::size_t>(g_.uniform(1, static_cast<int>(list_.size()) - 1))];
     return g_.finish(output);
   }
 
@@ -98,7 +100,8 @@ class Grower {
       if (g_.shape(t) == g_.shape(a)) same.push_back(t);
     }
     if (g_.chance(0.3)) {
-      keep(g_.add(a, same[static_cast<std::size_t>(g_.uniform(0, static_cast<int>(same.size()) - 1))]));
+      keep(g_.add(
+          a, same[static_cast<std::size_t>(g_.uniform(0, static_cast<int>(same.size()) - 1))]));
       return;
     }
     const int kernel = 2 * g_.uniform(0, 1) + 1;
@@ -111,7 +114,9 @@ class Grower {
     const int a = any();
     std::vector<int> fits;
     for (const int t : list_) {
-      if (g_.shape(t).h == g_.shape(a).h && g_.shape(t).w == g_.shape(a).w && g_.quant(t) == g_.quant(a)) fits.push_back(t);
+      if (g_.shape(t).h == g_.shape(a).h && g_.shape(t).w == g_.shape(a).w &&
+          g_.quant(t) == g_.quant(a))
+        fits.push_back(t);
     }
     for (int i = 0; i < 2; ++i) {
       const int b = g_.conv(a, channels(), 1);
@@ -119,7 +124,8 @@ class Grower {
     }
     std::vector<int> parts;
     for (int i = g_.uniform(2, 4); i > 0; --i) {
-      parts.push_back(fits[static_cast<std::size_t>(g_.uniform(0, static_cast<int>(fits.size()) - 1))]);
+      parts.push_back(
+          fits[static_cast<std::size_t>(g_.uniform(0, static_cast<int>(fits.size()) - 1))]);
     }
     keep(g_.concat(parts));
   }
