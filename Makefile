@@ -9,8 +9,9 @@ MODEL := examples/shapes/shapes.onnx
 PIXELS := --mean 0.5,0.5,0.5 --std 0.25,0.25,0.25
 
 CONFIGURE = cmake -S . -B $(BUILD) -G Ninja $(CMAKE_FLAGS)
-# A build that exists keeps its options; a new one leaves the tests out, and their packages.
-CONFIGURE_DEMO = test -f $(BUILD)/build.ninja || $(CONFIGURE) -DBUILD_TESTING=OFF
+# A build that exists keeps its options; a new one leaves out the tests, their packages, and all
+# machines but the default one.
+CONFIGURE_DEMO = test -f $(BUILD)/build.ninja || $(CONFIGURE) -DBUILD_TESTING=OFF -DESPALIER_MODELS=edge
 FORMATTED = git ls-files '*.cpp' '*.hpp' | grep -v /generated/
 
 .DEFAULT_GOAL := help
@@ -29,7 +30,7 @@ deps-lint:
 	@cmake/install-packages.sh build lint
 
 verilate: deps ## build everything: the verilated machines, the tools, the tests
-	$(CONFIGURE) -DBUILD_TESTING=ON
+	$(CONFIGURE) -DBUILD_TESTING=ON '-DESPALIER_MODELS=nano;tiny;edge;zynq;wide'
 	cmake --build $(BUILD) -j$(JOBS)
 	@echo 'subdirs($(BUILD))' > CTestTestfile.cmake
 
