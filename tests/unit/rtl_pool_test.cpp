@@ -50,6 +50,11 @@ TEMPLATE_TEST_CASE("pool: maximum by hand", "", Nano, Edge) {
   tester.run();
 }
 
+TEST_CASE("pool: the comparison notices a single wrong bit") {
+  Edge tester(13);
+  tester.job(Window::maximum(2, 2).tile(5, 5)).spoil().run();
+}
+
 TEMPLATE_TEST_CASE("pool: averages by hand, with both divisors, under an overhang", "", Nano,
                    Edge) {
   TestType tester(2);

@@ -26,6 +26,11 @@ TEMPLATE_TEST_CASE("post: requantises tiles with bounds", "", Nano, Tiny, Edge, 
   tester.job(Job().pixels(5, 7).blocks(3).bounds(11, -100, 90)).run();
 }
 
+TEST_CASE("post: the comparison notices a single wrong bit") {
+  Edge tester(15);
+  tester.job(Job().pixels(3, 3)).job(Job().pixels(3, 3)).spoil().run();
+}
+
 TEMPLATE_TEST_CASE("post: takes one pixel of one block", "", Nano, Tiny, Edge, Wide) {
   TestType tester(2);
   for (int i = 0; i < 5; ++i) tester.job(Job().pixels(1, 1).bounds(i, -128, 127));
