@@ -1,0 +1,320 @@
+#include "cli/run_job.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <memory>
+#include <numeric>
+#include <optional>
+
+#include "cli/compare_float.hpp"
+#include "cli/report.hpp"
+#include "images/dataset.hpp"
+#include "images/files.hpp"
+#include "images/input.hpp"
+#include "import/model.hpp"
+
+namespace espalier::cli {
+namespace {
+
+/// The device that is asked for, or the best that this build has. Errors: kUsage.
+Result<runtime::DeviceKind> choose_device(const RunOptions& options,
+                                          const program::Program& program) {
+  if (!options.device.empty()) return *runtime::find_device(options.device);
+  return runtime::has_rtl(program.machine()) ? runtime::DeviceKind::kRtl
+                                             : runtime::DeviceKind::kIss;
+}
+
+/// `R` or `R,W`. Errors: kUsage.
+Status parse_latency(const std::string& text, runtime::DeviceOptions& device) {
+  if (text.empty()) return {};
+  const auto values = parse_list("--mem-latency", text);
+  if (!values) return values.error();
+  const auto fits = [](float v) { return v >= 1 && v <= 10000 && v == std::floor(v); };
+  if (values->size() > 2 || !std::ranges::all_of(*values, fits)) {
+    return fail(ErrorCode::kUsage, "`" + text + "` is not R or R,W with whole cycles, 1 to 10000",
+                "--mem-latency");
+  }
+  device.read_latency = static_cast<int>((*values)[0]);
+  if (values->size() == 2) device.write_latency = static_cast<int>((*values)[1]);
+  return {};
+}
+
+/// Options that contradict each other or the device. Errors: kUsage.
+Status check_options(const RunOptions& options, const program::Program& program,
+                     runtime::DeviceKind kind) {
+  const auto usage = [](const std::string& option, const std::string& message) {
+    return fail(ErrorCode::kUsage, message, option);
+  };
+  const bool rtl = kind == runtime::DeviceKind::kRtl;
+  if (options.check && kind == runtime::DeviceKind::kGolden) {
+    return usage("--check", "compares a device with golden; take --device iss or rtl");
+  }
+  if (!rtl && !options.wave.empty()) return usage("--wave", "only the device rtl has waves");
+  if (!rtl && (!options.latency.empty() || options.stall > 0)) {
+    return usage("--mem-latency, --mem-stall", "only the device rtl has a memory that waits");
+  }
+  if (options.has_wave_cycles && options.wave.empty())
+    return usage("--wave-cycles", "needs --wave FILE.fst");
+  if (options.wave.empty()) return {};
+  if (options.jobs > 1) return usage("--wave", "records one machine; leave out --jobs");
+  const std::vector<std::string> traced = runtime::wave_configs();
+  if (std::ranges::find(traced, program.config) == traced.end()) {
+    return usage("--wave",
+                 fmt::format("this build has no traced machine of {}; it has {}", program.config,
+                             traced.empty() ? "none" : fmt::format("{}", fmt::join(traced, ", "))));
+  }
+  return {};
+}
+
+class RunJob {
+ public:
+  explicit RunJob(const RunOptions& options) : options_(options) {}
+
+  Result<int> go() {
+    for (const auto step :
+         {&RunJob::load_program, &RunJob::load_images, &RunJob::load_names, &RunJob::load_float}) {
+      if (const Status status = (this->*step)(); !status) return status.error();
+    }
+    if (const Status status = execute(); !status) return status.error();
+    return finish();
+  }
+
+ private:
+  Status load_program() {
+    auto program = program::load(options_.program);
+    if (!program) return program.error();
+    program_ = std::move(program).value();
+    auto kind = choose_device(options_, program_);
+    if (!kind) return kind.error();
+    batch_.kind = *kind;
+    batch_.check = options_.check;
+    batch_.jobs = options_.jobs;
+    batch_.device.stall = options_.stall;
+    batch_.device.seed = options_.seed;
+    if (options_.has_seed) batch_.device.order_seed = options_.seed;
+    batch_.device.wave = options_.wave;
+    batch_.device.wave_cycles = options_.wave_cycles;
+    if (Status status = check_options(options_, program_, *kind); !status) return status;
+    return parse_latency(options_.latency, batch_.device);
+  }
+
+  Status load_images() {
+    auto dataset = images::Dataset::open(options_.images, input().shape);
+    if (!dataset) return dataset.error();
+    dataset_.emplace(std::move(dataset).value());
+    const std::uint64_t size = dataset_->size();
+    if (options_.first >= size) {
+      return fail(ErrorCode::kUsage,
+                  fmt::format("is {}; {} has {} images", options_.first, options_.images, size),
+                  "--first");
+    }
+    count_ = options_.has_count ? options_.count : size - options_.first;
+    if (count_ > size - options_.first) {
+      return fail(ErrorCode::kUsage,
+                  fmt::format("is {}; {} has {} images from {} on", count_, options_.images,
+                              size - options_.first, options_.first),
+                  "--count");
+    }
+    return {};
+  }
+
+  Status load_names() {
+    names_ = dataset_->class_names();
+    if (!options_.classes.empty()) {
+      auto names = images::read_class_names(options_.classes);
+      if (!names) return names.error();
+      names_ = std::move(names).value();
+    }
+    const std::size_t classes = output_size();
+    if (options_.top < 0 || static_cast<std::size_t>(options_.top) > classes) {
+      return fail(ErrorCode::kUsage,
+                  fmt::format("is {}; the network has {} outputs", options_.top, classes), "--top");
+    }
+    if (!options_.classes.empty() && names_.size() != classes) {
+      return fail(
+          ErrorCode::kMismatch,
+          fmt::format("names {} classes; the network has {} outputs", names_.size(), classes),
+          options_.classes);
+    }
+    return {};
+  }
+
+  Status load_float() {
+    if (options_.float_model.empty()) return {};
+    auto model = import_::load(options_.float_model);
+    if (!model) return model.error();
+    auto* graph = std::get_if<ir::FloatGraph>(&*model);
+    if (graph == nullptr) {
+      return fail(ErrorCode::kUsage,
+                  "is quantised already; there is no float model to compare with",
+                  options_.float_model);
+    }
+    float_graph_ = std::move(*graph);
+    auto comparison = FloatComparison::open(float_graph_, program_.graph, options_.float_model);
+    if (!comparison) return comparison.error();
+    float_ = std::move(comparison).value();
+    return {};
+  }
+
+  Status execute() {
+    const auto load = [this](std::size_t i) -> Result<std::vector<std::int8_t>> {
+      const auto pixels = dataset_->load(options_.first + i);
+      if (!pixels) return pixels.error();
+      return images::quantise_input(program_.graph, *pixels, dataset_->raw_float());
+    };
+    runtime::Observe observe;
+    if (float_ != nullptr) {
+      observe = [this](std::size_t i, std::span<const golden::Tensor> tensors) -> Status {
+        const auto pixels = dataset_->load(options_.first + i);
+        if (!pixels) return pixels.error();
+        const auto values = images::preprocess_input(program_.graph.preprocess, input().shape,
+                                                     *pixels, dataset_->raw_float());
+        float_->add(values, tensors, label(i));
+        return {};
+      };
+    }
+    ProgressBar bar(std::string(runtime::name(batch_.kind)), count_, options_.json);
+    auto result = runtime::run_batch(
+        program_, batch_, count_, load, [&bar](std::size_t done) { bar.show(done); }, observe);
+    if (!result) {
+      Diagnostic error = result.error();
+      if (error.code == ErrorCode::kDevice)
+        error.place = options_.program + (error.place.empty() ? "" : ": " + error.place);
+      return error;
+    }
+    report_ = {&program_, batch_, count_, {}, std::move(result).value()};
+    if (dataset_->has_labels()) {
+      report_.correct = 0;
+      for (std::size_t i = 0; i < count_; ++i) {
+        *report_.correct +=
+            arg_max(std::span<const std::int8_t>(report_.result.outputs[i])) == label(i) ? 1 : 0;
+      }
+    }
+    if (report_.result.comparison.first) report_.result.comparison.first->image += options_.first;
+    return {};
+  }
+
+  Result<int> finish() {
+    if (!options_.output.empty()) {
+      std::vector<float> all;
+      for (const auto& output : report_.result.outputs) {
+        const std::vector<float> values = scores(output);
+        all.insert(all.end(), values.begin(), values.end());
+      }
+      if (Status status = images::write_scores(options_.output, all, count_, output_size());
+          !status)
+        return status.error();
+    }
+    Json json = to_json(report_);
+    if (float_ != nullptr) json["float"] = float_->report();
+    if (!options_.report.empty()) {
+      if (Status status = write_text(options_.report, json_text(json)); !status)
+        return status.error();
+    }
+    if (options_.json) {
+      if (options_.top > 0) json["top"] = top_json();
+      print_json(json);
+    } else {
+      if (options_.top > 0) print_top();
+      print(report_, options_.layers);
+      if (float_ != nullptr) {
+        if (float_->top1()) fmt::print("  {:<17}{:.2f} %\n", "float top-1", 100 * *float_->top1());
+        fmt::print("\n");
+        float_->print();
+      }
+      if (!options_.wave.empty()) fmt::print("  {:<17}{}\n", "wave", options_.wave);
+    }
+    return report_.result.comparison.mismatches == 0 ? kOk : kDiffers;
+  }
+
+  [[nodiscard]] const ir::QuantTensor& input() const {
+    return program_.graph.tensors[static_cast<std::size_t>(program_.graph.input)];
+  }
+  [[nodiscard]] const ir::QuantTensor& output() const {
+    return program_.graph.tensors[static_cast<std::size_t>(program_.graph.output)];
+  }
+  [[nodiscard]] std::size_t output_size() const {
+    return static_cast<std::size_t>(output().shape.count());
+  }
+  [[nodiscard]] std::optional<int> label(std::size_t i) const {
+    if (!dataset_->has_labels()) return std::nullopt;
+    return dataset_->label(options_.first + i);
+  }
+
+  /// The network's output as the model gives it: dequantised, and through softmax where it has one.
+  [[nodiscard]] std::vector<float> scores(const std::vector<std::int8_t>& values) const {
+    std::vector<float> result;
+    for (const int value : values) {
+      result.push_back(output().quant.scale * static_cast<float>(value - output().quant.zero));
+    }
+    if (!program_.graph.softmax) return result;
+    const float top = *std::ranges::max_element(result);
+    for (float& value : result) value = std::exp(value - top);
+    const float sum = std::accumulate(result.begin(), result.end(), 0.0F);
+    for (float& value : result) value /= sum;
+    return result;
+  }
+
+  /// The best classes of image i, first the best; ties in the order of classes.
+  [[nodiscard]] std::vector<std::pair<int, float>> best(std::size_t i) const {
+    const std::vector<float> values = scores(report_.result.outputs[i]);
+    std::vector<int> order(values.size());
+    std::iota(order.begin(), order.end(), 0);
+    std::ranges::stable_sort(order, [&values](int a, int b) {
+      return values[static_cast<std::size_t>(a)] > values[static_cast<std::size_t>(b)];
+    });
+    std::vector<std::pair<int, float>> list;
+    for (int k = 0; k < options_.top; ++k) {
+      const int c = order[static_cast<std::size_t>(k)];
+      list.emplace_back(c, values[static_cast<std::size_t>(c)]);
+    }
+    return list;
+  }
+  [[nodiscard]] std::string class_name(int c) const {
+    return static_cast<std::size_t>(c) < names_.size()
+               ? printable(names_[static_cast<std::size_t>(c)])
+               : std::to_string(c);
+  }
+
+  [[nodiscard]] Json top_json() const {
+    Json list = Json::array();
+    for (std::size_t i = 0; i < count_; ++i) {
+      Json item{{"image", dataset_->name(options_.first + i)}};
+      if (const auto wanted = label(i)) item["label"] = class_name(*wanted);
+      for (const auto& [c, score] : best(i)) {
+        item["classes"].push_back({{"class", c}, {"name", class_name(c)}, {"score", score}});
+      }
+      list.push_back(std::move(item));
+    }
+    return list;
+  }
+
+  void print_top() const {
+    for (std::size_t i = 0; i < count_; ++i) {
+      std::string line = printable(dataset_->name(options_.first + i)) + ":";
+      for (const auto& [c, score] : best(i))
+        line += fmt::format("  {} {:.4g}", class_name(c), score);
+      if (const auto wanted = label(i)) line += fmt::format("  (is {})", class_name(*wanted));
+      fmt::print("{}\n", line);
+    }
+    fmt::print("\n");
+  }
+
+  const RunOptions& options_;
+  program::Program program_;
+  runtime::BatchOptions batch_;
+  std::optional<images::Dataset> dataset_;
+  std::size_t count_ = 0;
+  std::vector<std::string> names_;
+  ir::FloatGraph float_graph_;
+  std::unique_ptr<FloatComparison> float_;
+  Report report_;
+};
+
+}  // namespace
+
+Result<int> run_job(const RunOptions& options) { return RunJob(options).go(); }
+
+}  // namespace espalier::cli
