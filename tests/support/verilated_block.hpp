@@ -20,6 +20,9 @@ class VerilatedBlock {
   Model& operator*() { return *top_; }
   Model* operator->() { return top_.get(); }
 
+  /// For proofs that assertions can fail: `context().fatalOnError(false)`, then `gotError()`.
+  VerilatedContext& context() { return context_; }
+
   /// Lets the outputs follow the inputs, without a clock edge.
   void settle() {
     top_->clk_i = 0;

@@ -232,3 +232,15 @@ TEST_CASE("store: halted, bursts under way are finished and no other is sent") {
   for (const auto beats : tester.bursts) due += beats;
   REQUIRE(tester.beats == due);
 }
+
+TEST_CASE("store: the assertions notice an answer to nothing") {
+  StoreTester tester;
+  auto& block = tester.block();
+  block.context().fatalOnError(false);
+  tester.cycle();
+  REQUIRE_FALSE(block.context().gotError());
+  block->m_axi_bvalid_i = 1;
+  block.settle();
+  block.edge();
+  REQUIRE(block.context().gotError());
+}
