@@ -37,6 +37,7 @@ module esp_act_buf #(
   output logic      [8*Lanes-1:0]  b_rdata_o
 );
 
+  (* no_rw_check *)
   logic [8*Lanes-1:0]  mem_q [Words];
   logic [8*Lanes-1:0]  a_q, b_q;
   logic [AddrBits-1:0] b_addr;

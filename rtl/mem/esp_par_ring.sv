@@ -32,6 +32,7 @@ module esp_par_ring #(
   localparam int unsigned PartBits = $clog2(WordsPerRow);
   localparam int unsigned RowBits = $clog2(RowsPerBlock);
 
+  (* no_rw_check *)
   logic [64*PostLanes-1:0]             mem_q [Blocks*RowsPerBlock];
   logic [64*PostLanes-1:0]             rdata_q;
   logic [8*Lanes*(WordsPerRow-1)-1:0]  low_q;

@@ -24,6 +24,7 @@ module esp_wgt_ring #(
   output logic      [8*Lanes-1:0]  rdata_o
 );
 
+  (* no_rw_check *)
   logic [8*Lanes-1:0] mem_q [Words];
   logic [8*Lanes-1:0] rdata_q;
   logic [AddrBits:0]  loaded_q;
