@@ -1,8 +1,11 @@
 // The command from a model file to a report.
 
 #include <algorithm>
+#include <cstdlib>
 #include <nlohmann/json.hpp>
+#include <regex>
 #include <set>
+#include <sstream>
 
 #include "catch.hpp"
 #include "process.hpp"
@@ -306,6 +309,53 @@ TEST_CASE("command: waves are written where the build has a traced machine") {
   }
   REQUIRE(ran.code == 0);
   CHECK(tests::slurp(wave).size() > 1000);
+}
+
+TEST_CASE("command: the wave of the edge machine holds every signal of the GTKWave view") {
+  const Workplace place("edge");
+  const Ran configs = place.run({"configs", "--json"});
+  bool waves = false;
+  for (const json& item : json::parse(configs.out)) {
+    waves = waves || (item["name"] == "edge" && item["waves"]);
+  }
+  if (!waves || std::system("command -v fst2vcd >/dev/null") != 0) {
+    WARN("skipped: this build has no traced edge, or this system no fst2vcd (Debian: gtkwave)");
+    return;
+  }
+  const std::string wave = place.scratch.path("w.fst"), vcd = place.scratch.path("w.vcd");
+  REQUIRE(place
+              .run({"run", place.program, "--images", place.images, "--count", "1", "--device",
+                    "rtl", "--wave", wave, "--wave-cycles", "200"})
+              .code == 0);
+  REQUIRE(std::system(("fst2vcd -f '" + wave + "' -o '" + vcd + "' 2>/dev/null").c_str()) == 0);
+  std::set<std::string> held;
+  std::vector<std::string> scopes;
+  std::istringstream lines(tests::slurp(vcd));
+  std::string line, word, kind, name;
+  while (std::getline(lines, line) && !contains(line, "$enddefinitions")) {
+    std::istringstream words(line);
+    words >> word;
+    if (word == "$scope") {
+      words >> kind >> name;
+      scopes.push_back((scopes.empty() ? "" : scopes.back() + ".") + name);
+    } else if (word == "$upscope") {
+      scopes.pop_back();
+    } else if (word == "$var") {
+      std::string bits, id, range;
+      words >> kind >> bits >> id >> name >> range;
+      held.insert(scopes.back() + "." + name + (range == "$end" ? "" : range));
+    }
+  }
+  REQUIRE(held.size() > 1000);
+  const std::string view = tests::slurp(std::string(ESPALIER_SOURCE_DIR) + "/tb/gtkwave/demo.gtkw");
+  const std::regex signal(R"(TOP\.[\w.]+(\[\d+:\d+\])?)");
+  std::size_t count = 0;
+  for (auto it = std::sregex_iterator(view.begin(), view.end(), signal);
+       it != std::sregex_iterator(); ++it, ++count) {
+    INFO(it->str());
+    CHECK(held.contains(it->str()));
+  }
+  CHECK(count > 100);
 }
 
 TEST_CASE("command: help teaches by examples, and version and tables are there") {
