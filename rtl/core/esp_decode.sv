@@ -93,46 +93,54 @@ module esp_decode #(
   logic fields_ok, engines_ok, capacity_ok;
 
   always_comb begin
-    fields_ok = 1'b1;
-    capacity_ok = 1'b1;
-    engines_ok = header.dep0_engine != 3'd7 && header.dep1_engine != 3'd7
-              && header.dep2_engine != 3'd7;
     target = '0;
-    is_conv = 1'b0;
+    is_conv = header.opcode == esp_isa_pkg::OpConv;
     case (header.opcode)
-      esp_isa_pkg::OpNop: begin
-        fields_ok = esp_isa_pkg::nop_in_range(inst_q[127:0]) && nop.engine != esp_isa_pkg::EngPost;
-        target[nop.engine] = 1'b1;
-      end
-      esp_isa_pkg::OpEnd: fields_ok = esp_isa_pkg::end_in_range(inst_q[127:0]);
+      esp_isa_pkg::OpNop: target[nop.engine] = 1'b1;
+      esp_isa_pkg::OpEnd: ;
       esp_isa_pkg::OpLoad: begin
-        fields_ok = esp_isa_pkg::load_in_range(inst_q[255:0]) && load.offset[ByteBits-1:0] == '0
-                 && load.y_stride[ByteBits-1:0] == '0 && load.z_stride[ByteBits-1:0] == '0;
         if (load.target[1]) target[esp_isa_pkg::EngLoadW] = 1'b1;
         else target[esp_isa_pkg::EngLoadA] = 1'b1;
       end
-      esp_isa_pkg::OpStore: begin
-        fields_ok = esp_isa_pkg::store_in_range(inst_q[255:0]) && store.offset[ByteBits-1:0] == '0
-                 && store.y_stride[ByteBits-1:0] == '0 && store.z_stride[ByteBits-1:0] == '0;
-        target[esp_isa_pkg::EngStore] = 1'b1;
-      end
-      esp_isa_pkg::OpConv: begin
-        fields_ok = esp_isa_pkg::conv_in_range(inst_q)
-                 && !(conv.w_release[0] && conv.w_offset != '0)
-                 && !(conv.p_release[0] && conv.p_offset != '0)
-                 && !(conv.add[0] && conv.add_shift < 5'd13)
-                 && !(conv.gap[0] && !(conv.gap_first[0] && conv.gap_last[0])
-                      && conv.n_blocks != 8'd1);
-        capacity_ok = 32'(conv.w_offset) + 32'(conv.w_piece) <= WeightWords
-                   && (!conv.last[0] || 32'(conv.p_offset) + 32'(conv.n_blocks) <= ParamBlocks);
-        target[esp_isa_pkg::EngExec] = 1'b1;
-        is_conv = 1'b1;
-      end
-      default: begin
-        fields_ok = esp_isa_pkg::pool_in_range(inst_q[383:0]);
-        target[esp_isa_pkg::EngPool] = 1'b1;
-      end
+      esp_isa_pkg::OpStore: target[esp_isa_pkg::EngStore] = 1'b1;
+      esp_isa_pkg::OpConv: target[esp_isa_pkg::EngExec] = 1'b1;
+      default: target[esp_isa_pkg::EngPool] = 1'b1;
     endcase
+  end
+
+  // The checks, quiet but for their one cycle.
+  always_comb begin
+    fields_ok = 1'b1;
+    capacity_ok = 1'b1;
+    engines_ok = 1'b1;
+    if (state_q == StCheck) begin
+      engines_ok = header.dep0_engine != 3'd7 && header.dep1_engine != 3'd7
+                && header.dep2_engine != 3'd7;
+      case (header.opcode)
+        esp_isa_pkg::OpNop:
+          fields_ok = esp_isa_pkg::nop_in_range(inst_q[127:0]) && nop.engine != esp_isa_pkg::EngPost;
+        esp_isa_pkg::OpEnd: fields_ok = esp_isa_pkg::end_in_range(inst_q[127:0]);
+        esp_isa_pkg::OpLoad:
+          fields_ok = esp_isa_pkg::load_in_range(inst_q[255:0])
+                   && load.offset[ByteBits-1:0] == '0 && load.y_stride[ByteBits-1:0] == '0
+                   && load.z_stride[ByteBits-1:0] == '0;
+        esp_isa_pkg::OpStore:
+          fields_ok = esp_isa_pkg::store_in_range(inst_q[255:0])
+                   && store.offset[ByteBits-1:0] == '0 && store.y_stride[ByteBits-1:0] == '0
+                   && store.z_stride[ByteBits-1:0] == '0;
+        esp_isa_pkg::OpConv: begin
+          fields_ok = esp_isa_pkg::conv_in_range(inst_q)
+                   && !(conv.w_release[0] && conv.w_offset != '0)
+                   && !(conv.p_release[0] && conv.p_offset != '0)
+                   && !(conv.add[0] && conv.add_shift < 5'd13)
+                   && !(conv.gap[0] && !(conv.gap_first[0] && conv.gap_last[0])
+                        && conv.n_blocks != 8'd1);
+          capacity_ok = 32'(conv.w_offset) + 32'(conv.w_piece) <= WeightWords
+                     && (!conv.last[0] || 32'(conv.p_offset) + 32'(conv.n_blocks) <= ParamBlocks);
+        end
+        default: fields_ok = esp_isa_pkg::pool_in_range(inst_q[383:0]);
+      endcase
+    end
   end
 
   assign word_ready_o = (state_q == StFirst || state_q == StRest) && !halt_i;

@@ -44,16 +44,19 @@ module esp_wconv_queue #(
   logic               valid_q, take, from_mem, push, store;
 
   always_comb begin
-    kept.kh = in_conv_i.kh;
-    kept.kw = in_conv_i.kw;
-    kept.k_blocks = in_conv_i.k_blocks;
-    kept.n_blocks = in_conv_i.n_blocks;
-    kept.w_offset = in_conv_i.w_offset;
-    kept.w_n_stride = in_conv_i.w_n_stride;
-    kept.w_tap_stride = in_conv_i.w_tap_stride;
-    kept.w_piece = in_conv_i.w_piece;
-    kept.w_tapwise = in_conv_i.w_tapwise[0];
-    kept.w_release = in_conv_i.w_release[0];
+    kept = '0;
+    if (in_valid_i) begin
+      kept.kh = in_conv_i.kh;
+      kept.kw = in_conv_i.kw;
+      kept.k_blocks = in_conv_i.k_blocks;
+      kept.n_blocks = in_conv_i.n_blocks;
+      kept.w_offset = in_conv_i.w_offset;
+      kept.w_n_stride = in_conv_i.w_n_stride;
+      kept.w_tap_stride = in_conv_i.w_tap_stride;
+      kept.w_piece = in_conv_i.w_piece;
+      kept.w_tapwise = in_conv_i.w_tapwise[0];
+      kept.w_release = in_conv_i.w_release[0];
+    end
   end
 
   assign take = !valid_q || out_ready_i;
