@@ -18,7 +18,7 @@ using isa::Store;
 using isa::StoreSource;
 
 constexpr std::uint32_t kRegionBytes = 1U << 16;
-constexpr std::uint32_t kConstantBytes = 1U << 17;
+constexpr std::uint32_t kConstantBytes = 1U << 19;
 
 struct Use {
   std::array<std::uint32_t, 7> read{}, written{};
