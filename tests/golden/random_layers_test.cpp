@@ -120,7 +120,7 @@ TEST_CASE("conv: agrees with plain loops on random layers") {
   const auto seed = tests::seed();
   INFO("seed " << seed);
   Random random(seed);
-  for (int i = 0; i < 200; ++i) {
+  for (int i = 0; i < tests::rounds(200); ++i) {
     const ir::Shape s{pick(random, 1, 40), pick(random, 1, 14), pick(random, 1, 14)};
     INFO("layer " << i);
     CHECK(ConvTester()
@@ -180,7 +180,7 @@ TEST_CASE("pool: agrees with plain loops on random layers") {
   INFO("seed " << seed);
   Random random(seed);
   int ran = 0;
-  for (int i = 0; i < 5000; ++i) {
+  for (int i = 0; i < tests::rounds(5000); ++i) {
     const ir::Shape s{pick(random, 1, 3), pick(random, 1, 9), pick(random, 1, 9)};
     const ir::Window w = random_window(random, s);
     const bool max = pick(random, 0, 1) == 0, include = pick(random, 0, 1) == 0;

@@ -10,9 +10,10 @@ using namespace espalier;
 
 namespace {
 
-void compare(const char* name, std::uint64_t programs, int jobs) {
+void compare(const char* name, int usual, int jobs) {
   const isa::Config& config = *isa::find_config(name);
   const std::uint64_t seed = tests::seed();
+  const auto programs = static_cast<std::uint64_t>(tests::rounds(usual));
   for (std::uint64_t i = 0; i < programs; ++i) {
     INFO("ESPALIER_SEED=" << seed << " " << name << " program " << i);
     const auto program = tests::random_program(config, seed * 1000 + i, jobs);

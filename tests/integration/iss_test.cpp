@@ -51,7 +51,7 @@ TEST_CASE("iss: any legal order of the engines leaves the same memory") {
   INFO("ESPALIER_SEED=" << seed);
   for (const char* name : {"nano", "tiny", "edge"}) {
     const isa::Config& config = *isa::find_config(name);
-    for (std::uint64_t i = 0; i < 12; ++i) {
+    for (std::uint64_t i = 0; i < static_cast<std::uint64_t>(tests::rounds(12)); ++i) {
       INFO(name << " program " << i);
       const auto program = tests::random_program(config, seed * 1000 + i, 12);
       const Status hazards = iss::check_hazards(config, program.instructions);

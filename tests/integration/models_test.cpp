@@ -12,7 +12,7 @@ using namespace espalier;
 TEST_CASE("models: no assertion fires in random programs") {
   for (const std::string& name : tb::asserting_models()) {
     const isa::Config& config = *isa::find_config(name);
-    for (std::uint64_t i = 0; i < 12; ++i) {
+    for (std::uint64_t i = 0; i < static_cast<std::uint64_t>(tests::rounds(12)); ++i) {
       const std::uint64_t seed = tests::seed(500) + i;
       INFO(name << " ESPALIER_SEED=" << seed);
       const auto program = tests::random_program(config, seed, 12);

@@ -1,5 +1,6 @@
 #pragma once
 // The seed of a random test: ESPALIER_SEED where set, a fixed one otherwise; print it with INFO.
+// ESPALIER_LONG makes random tests try twenty times as many cases.
 
 #include <cstdint>
 #include <cstdlib>
@@ -10,5 +11,10 @@ inline std::uint64_t seed(std::uint64_t otherwise = 1) {
   const char* text = std::getenv("ESPALIER_SEED");
   return text != nullptr ? std::strtoull(text, nullptr, 0) : otherwise;
 }
+
+inline bool long_run() { return std::getenv("ESPALIER_LONG") != nullptr; }
+
+/// How many random cases to try.
+inline int rounds(int usual) { return long_run() ? 20 * usual : usual; }
 
 }  // namespace espalier::tests

@@ -135,7 +135,7 @@ TEMPLATE_TEST_CASE("exec: resident weights serve several tiles and are given bac
 }
 
 TEMPLATE_TEST_CASE("exec: any CONVs with any arrivals", "", Nano, Tiny) {
-  for (int round = 0; round < 24; ++round) {
+  for (int round = 0; round < espalier::tests::rounds(24); ++round) {
     ExecTester test = tester<TestType>(round);
     for (int i = 0; i < 12; ++i) {
       random_shape<TestType>(test, 3);

@@ -180,16 +180,18 @@ TEST_CASE("load: rows and planes by their strides, with and without stalls") {
 }
 
 TEST_CASE("load: random transfers") {
-  INFO("seed " << tests::seed());
+  INFO("seed " << tests::seed(7));
   std::mt19937_64 random(tests::seed(7));
-  TableTester tester(0.2);
-  for (int i = 0; i < 200; ++i) {
-    const auto pick = [&](std::uint32_t limit) { return static_cast<std::uint32_t>(random() % limit); };
-    tester.add(load(0, 8 * pick(1000), 1 + pick(40), 1 + pick(4), 8 * pick(200), 1 + pick(3),
-                    8 * pick(1000), pick(65536)));
+  const auto pick = [&](std::uint32_t limit) { return static_cast<std::uint32_t>(random() % limit); };
+  for (int round = 0; round < tests::rounds(1); ++round) {
+    TableTester tester(0.2);
+    for (int i = 0; i < 200; ++i) {
+      tester.add(load(0, 8 * pick(1000), 1 + pick(40), 1 + pick(4), 8 * pick(200), 1 + pick(3),
+                      8 * pick(1000), pick(65536)));
+    }
+    tester.run(200000);
+    REQUIRE(tester.complete());
   }
-  tester.run(200000);
-  REQUIRE(tester.complete());
 }
 
 TEST_CASE("load: a row of one beat starts a burst every cycle, and the next LOAD loses one") {
@@ -230,7 +232,7 @@ TEST_CASE("load: a ring gets no more than it has room for") {
 }
 
 TEST_CASE("load: rings count their room apart, across the wrap of their bases") {
-  INFO("seed " << tests::seed());
+  INFO("seed " << tests::seed(3));
   std::mt19937_64 random(tests::seed(3));
   RingTester tester(0.3);
   auto& block = tester.block();

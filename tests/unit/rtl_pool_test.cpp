@@ -113,7 +113,7 @@ TEMPLATE_TEST_CASE("pool: random windows, strides, tables and stalls", "", Nano,
   const std::uint64_t seed = espalier::tests::seed(6);
   INFO("seed " << seed);
   Draw draw(seed);
-  for (int round = 0; round < 12; ++round) {
+  for (int round = 0; round < espalier::tests::rounds(12); ++round) {
     TestType tester(draw.bits());
     PoolStalls stalls;
     if (round % 3 == 1) stalls = {0.3, 0.3, 0.3};

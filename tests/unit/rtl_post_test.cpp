@@ -79,7 +79,7 @@ TEMPLATE_TEST_CASE("post: neighbours of every kind do not disturb each other", "
   const std::uint64_t seed = espalier::tests::seed(8);
   INFO("seed " << seed);
   Draw draw(seed);
-  for (int round = 0; round < 12; ++round) {
+  for (int round = 0; round < espalier::tests::rounds(12); ++round) {
     TestType tester(draw.bits());
     PostStalls stalls;
     if (round % 2 != 0) stalls = {0.2, 0.3, 0.5, 0.5};
