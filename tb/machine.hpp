@@ -40,6 +40,8 @@ class Machine final : public Simulation {
   }
 
   std::vector<std::uint8_t>& memory() override { return memory_.bytes(); }
+  [[nodiscard]] std::uint64_t cycle() const override { return cycle_; }
+  void stop() override { stop_ = true; }
 
   void reset() override {
     memory_.reset();
@@ -53,7 +55,7 @@ class Machine final : public Simulation {
   }
 
   void idle(int cycles) override {
-    for (int i = 0; i < cycles; ++i) cycle([] {});
+    for (int i = 0; i < cycles; ++i) clock([] {});
   }
 
   void write_register(std::uint32_t offset, std::uint32_t value) override {
@@ -61,19 +63,19 @@ class Machine final : public Simulation {
     top_->s_axil_wdata_i = value;
     top_->s_axil_wstrb_i = 0xF;
     top_->s_axil_awvalid_i = top_->s_axil_wvalid_i = 1;
-    for (bool taken = false; !taken;) cycle([&] { taken = top_->s_axil_awready_o; });
+    for (bool taken = false; !taken;) clock([&] { taken = top_->s_axil_awready_o; });
     top_->s_axil_awvalid_i = top_->s_axil_wvalid_i = 0;
-    for (bool answered = false; !answered;) cycle([&] { answered = top_->s_axil_bvalid_o; });
+    for (bool answered = false; !answered;) clock([&] { answered = top_->s_axil_bvalid_o; });
   }
 
   std::uint32_t read_register(std::uint32_t offset) override {
     std::uint32_t value = 0;
     top_->s_axil_araddr_i = offset & 0xFFFU;
     top_->s_axil_arvalid_i = 1;
-    for (bool taken = false; !taken;) cycle([&] { taken = top_->s_axil_arready_o; });
+    for (bool taken = false; !taken;) clock([&] { taken = top_->s_axil_arready_o; });
     top_->s_axil_arvalid_i = 0;
     for (bool answered = false; !answered;) {
-      cycle([&] {
+      clock([&] {
         answered = top_->s_axil_rvalid_o;
         value = top_->s_axil_rdata_o;
       });
@@ -87,7 +89,9 @@ class Machine final : public Simulation {
     const double start = cpu_now();
     LayerClock layers;
     std::array<std::uint64_t, 7> retired{};
-    std::uint64_t now = 0;
+    std::uint64_t& now = cycle_;
+    now = 0;
+    stop_ = false;
     bool interrupt = false;
     const auto watch = [&] {
       if (top_->trace_layer_valid_o && top_->trace_layer_o != layers.layer()) {
@@ -104,14 +108,17 @@ class Machine final : public Simulation {
     top_->s_axil_wdata_i = 1;
     top_->s_axil_wstrb_i = 0xF;
     top_->s_axil_awvalid_i = top_->s_axil_wvalid_i = 1;
-    for (bool taken = false; !taken;) cycle([&] { taken = top_->s_axil_awready_o; });
+    for (bool taken = false; !taken;) clock([&] { taken = top_->s_axil_awready_o; });
     top_->s_axil_awvalid_i = top_->s_axil_wvalid_i = 0;
-    while (!interrupt && (options_.max_cycles == 0 || now < options_.max_cycles)) {
-      cycle(watch);
+    running_ = true;
+    while (!interrupt && !stop_ && (options_.max_cycles == 0 || now < options_.max_cycles)) {
+      clock(watch);
       ++now;
     }
+    running_ = false;
     result.cpu_seconds = cpu_now() - start;
-    result.timed_out = !interrupt;
+    result.stopped = stop_ && !interrupt;
+    result.timed_out = !interrupt && !stop_;
     for (std::uint32_t i = 0; i < isa::kCounters; ++i) {
       const std::uint64_t low = read_register(isa::reg::kCountersBase + 8 * i);
       const std::uint64_t high = read_register(isa::reg::kCountersBase + 8 * i + 4);
@@ -135,7 +142,7 @@ class Machine final : public Simulation {
       while ((read_register(isa::reg::kStatus) & (kBusy | kFaulted)) != 0) idle(1);
     }
     write_register(isa::reg::kIrqStatus, 3);
-    for (bool pending = true; pending;) cycle([&] { pending = top_->irq_o; });
+    for (bool pending = true; pending;) clock([&] { pending = top_->irq_o; });
   }
 
   static double cpu_now() {
@@ -146,7 +153,7 @@ class Machine final : public Simulation {
 
   /// One clock. `settled` sees the outputs before the rising edge.
   template <typename Settled>
-  void cycle(Settled&& settled) {
+  void clock(Settled&& settled) {
     Model& top = *top_;
     memory_.drive();
     top.m_axi_arready_i = memory_.ar_ready();
@@ -188,12 +195,14 @@ class Machine final : public Simulation {
   void dump() {
 #if VM_TRACE
     if (!wave_) return;
-    if (options_.wave_cycles != 0 && time_ >= 2 * options_.wave_cycles) {
+    const std::uint64_t time = time_++;
+    if (options_.wave_start != 0 && (!running_ || cycle_ < options_.wave_start)) return;
+    if (options_.wave_cycles != 0 && written_++ >= 2 * options_.wave_cycles) {
       wave_->close();
       wave_.reset();
       return;
     }
-    wave_->dump(5 * time_++);
+    wave_->dump(5 * time);
 #endif
   }
 
@@ -201,9 +210,11 @@ class Machine final : public Simulation {
   AxiMemory<Bus> memory_;
   std::unique_ptr<VerilatedContext> context_;
   std::unique_ptr<Model> top_;
+  std::uint64_t cycle_ = 0;  // since start
+  bool stop_ = false, running_ = false;
 #if VM_TRACE
   std::unique_ptr<VerilatedFstC> wave_;
-  std::uint64_t time_ = 0;
+  std::uint64_t time_ = 0, written_ = 0;  // half cycles
 #endif
 };
 

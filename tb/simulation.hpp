@@ -28,6 +28,7 @@ struct SimulationOptions {
   MemoryOptions memory;
   std::string wave;                ///< FST file; empty: none. Needs a traced model of the configuration
   std::uint64_t wave_cycles = 0;   ///< stop writing the wave after so many cycles; 0: never
+  std::uint64_t wave_start = 0;    ///< cycles since start before the wave begins; 0: with the reset
   std::uint64_t max_cycles = 0;    ///< give up after so many; 0: never
   bool asserting = false;          ///< the model whose assertions stop the program; for tests
 };
@@ -41,6 +42,7 @@ struct RunResult {
   std::uint32_t fault_address = 0;                ///< byte address of the instruction
   std::uint32_t fault_engine = 0;
   bool timed_out = false;                         ///< max_cycles reached
+  bool stopped = false;                           ///< stop() was called
   double cpu_seconds = 0;                         ///< process CPU time of the simulation alone
 };
 
@@ -59,6 +61,10 @@ class Simulation {
   /// Resets the machine if it has faulted or still runs, drops a pending interrupt, writes start,
   /// then runs until the interrupt (enable it first) or max_cycles.
   virtual RunResult run(const RetireHook& on_retire) = 0;
+  /// Cycles since start, for the hook.
+  [[nodiscard]] virtual std::uint64_t cycle() const = 0;
+  /// From the hook: ends the run after this cycle; its result says `stopped`.
+  virtual void stop() = 0;
   /// Clocks without a program: for tests.
   virtual void idle(int cycles) = 0;
 };

@@ -1,0 +1,46 @@
+// The roofline.
+
+#include <algorithm>
+
+#include "timing/timing.hpp"
+
+namespace espalier::timing {
+namespace {
+
+constexpr std::int64_t kParamBytes = 8;  // bias and multiplier of a channel
+
+}  // namespace
+
+double bound(const program::Program& program, const program::Layer& layer) {
+  const ir::QuantGraph& graph = program.graph;
+  const auto bytes = [&graph](int tensor) {
+    return static_cast<std::int64_t>(graph.tensors[static_cast<std::size_t>(tensor)].shape.count());
+  };
+  std::vector<int> inside;
+  std::int64_t read = 0, written = 0;
+  for (const int id : layer.nodes) {
+    const ir::QuantNode& node = graph.nodes[static_cast<std::size_t>(id)];
+    if (std::holds_alternative<ir::QuantConcat>(node.op)) continue;  // a place, no work
+    for (const int input : node.inputs) {
+      if (std::ranges::find(inside, input) == inside.end()) read += bytes(input);
+    }
+    if (const auto* conv = std::get_if<ir::QuantConv>(&node.op)) {
+      read += static_cast<std::int64_t>(conv->weights.size()) + kParamBytes * conv->out_channels;
+    }
+    inside.push_back(node.output);
+    written = bytes(node.output);  // of the last: the others are never stored
+  }
+  if (layer.macs <= 0) return 0;
+  const isa::Config& machine = program.machine();
+  const double compute =
+      static_cast<double>(layer.macs) / (static_cast<double>(machine.lanes) * machine.lanes);
+  return std::max(compute, static_cast<double>(std::max(read, written)) / machine.bus_bytes);
+}
+
+double bound(const program::Program& program) {
+  double sum = 0;
+  for (const program::Layer& layer : program.layers) sum += bound(program, layer);
+  return sum;
+}
+
+}  // namespace espalier::timing

@@ -1,0 +1,113 @@
+// The read bus and its clients.
+
+#include "timing/model.hpp"
+
+namespace espalier::timing {
+namespace {
+
+constexpr std::size_t kOutstanding = 8;  // bursts on the bus; LOADs of one engine
+constexpr std::int64_t kParamWords = 8;  // words of a block of parameters
+
+}  // namespace
+
+bool Model::try_load(Loader& loader) {
+  Queue& queue = *loader.queue;
+  bool moved = false;
+  while (try_nop(loader.engine, queue)) moved = true;
+  if (queue.empty() || head_is_nop(queue) || !known(loader.walker.accepts())) return moved;
+  Time slot = 0;
+  if (loader.accepted.size() >= kOutstanding) {
+    const std::size_t oldest = loader.accepted.size() - kOutstanding;
+    slot = oldest < loader.done.size() ? loader.done[oldest] + 1 : kNever;
+  }
+  const Queued& head = queue.head();
+  const Time time =
+      std::max({queue.head_valid(), board_.ready(head), loader.walker.accepts(), slot});
+  if (!known(time)) return moved;
+  loader.walker.accept(as<isa::Load>(head.instruction), time);
+  loader.accepted.push_back(head.instruction);
+  queue.leave(time);
+  return true;
+}
+
+/// When a client's request can be granted, the bus aside.
+Time Model::request(std::size_t client) {
+  if (client == kFetch) return asked_ == program_words_ ? kNever : fetch_visible_;
+  Loader& loader = loaders_[client - kLoadA];
+  if (!loader.walker.has_burst()) return kNever;
+  const Time visible = loader.walker.visible();
+  if (client == kLoadA) return visible;
+  // The burst is of the LOAD before the newest where the walker has taken the next one already.
+  const std::size_t of = loader.bursts_of;
+  const auto target = static_cast<isa::LoadTarget>(as<isa::Load>(loader.accepted[of]).target);
+  const auto beats = static_cast<std::int64_t>(loader.walker.burst().beats);
+  const auto words = [this](std::int64_t b) { return (b + word_beats_ - 1) / word_beats_; };
+  if (target == isa::LoadTarget::kWeights) {
+    return std::max(visible, weights_.room(words(weights_asked_ + beats)));
+  }
+  const std::int64_t blocks = (words(params_asked_ + beats) + kParamWords - 1) / kParamWords;
+  return std::max(visible, params_.room(blocks));
+}
+
+Time Model::next_grant() {
+  Time open = grant_free_;
+  if (outstanding_.size() >= kOutstanding) {
+    open = std::max(open, outstanding_[outstanding_.size() - kOutstanding] + 1);
+  }
+  Time first = kNever;
+  for (std::size_t client = 0; client < kClients; ++client) {
+    requests_[client] = request(client);
+    first = std::min(first, requests_[client]);
+  }
+  return known(first) ? std::max(first, open) : kNever;
+}
+
+void Model::grant(Time now) {
+  std::size_t client = last_client_;
+  do {
+    client = (client + 1) % kClients;
+  } while (requests_[client] > now && client != last_client_);
+  last_client_ = client;
+  grant_free_ = now + 1;
+  while (outstanding_.size() > kOutstanding) outstanding_.pop_front();
+  const Time first = std::max(now + 1 + memory_.read_latency, bus_free_);
+  if (client == kFetch) {
+    grant_fetch(first);
+    return;
+  }
+  Loader& loader = loaders_[client - kLoadA];
+  const Burst burst = loader.walker.burst();
+  bus_free_ = first + burst.beats;
+  outstanding_.push_back(bus_free_ - 1);
+  grant_load(loader, burst, first);
+  loader.walker.take(now);
+}
+
+void Model::grant_load(Loader& loader, const Burst& burst, Time first) {
+  const auto& load = as<isa::Load>(loader.accepted[loader.bursts_of]);
+  const auto target = static_cast<isa::LoadTarget>(load.target);
+  // Runs are whole words, so bursts are too.
+  const std::int64_t words = burst.beats / word_beats_;
+  const Time word_first = first + word_beats_ - 1;  // its last beat
+  if (target == isa::LoadTarget::kActivations) {
+    port_.write(words, word_first + 1, word_beats_);
+  } else if (target == isa::LoadTarget::kWeights) {
+    weights_asked_ += burst.beats;
+    weights_.load(words, word_first + 2, word_beats_);
+  } else if (target == isa::LoadTarget::kParameters) {
+    const std::int64_t before = params_asked_ / word_beats_ % kParamWords;
+    params_asked_ += burst.beats;
+    const std::int64_t blocks = (before + words) / kParamWords;
+    if (blocks > 0) {
+      params_.load(blocks, word_first + 2 + (kParamWords - 1 - before) * word_beats_,
+                   kParamWords * word_beats_);
+    }
+  }
+  if (!burst.last) return;
+  const Time done = first + burst.beats - 1;
+  loader.done.push_back(done);
+  ++loader.bursts_of;
+  board_.retire(loader.engine, done + 2);
+}
+
+}  // namespace espalier::timing

@@ -1,0 +1,205 @@
+#include "timing/model.hpp"
+
+namespace espalier::timing {
+
+using isa::Engine;
+
+namespace {
+
+constexpr std::size_t kFetchDepth = 64;    // words ahead of the decoder
+constexpr std::uint64_t kFetchBytes = 16;  // a word
+constexpr std::uint64_t kLine = 4096;
+constexpr Time kStart = 2;       // from start to the first request and the decoder's first word
+constexpr Time kInterrupt = -2;  // from the last count that shows to the last cycle counted
+
+std::size_t length(const isa::Instruction& instruction) {
+  return std::visit([](const auto& x) { return std::size_t{std::decay_t<decltype(x)>::kWords}; },
+                    instruction);
+}
+
+}  // namespace
+
+Model::Model(const program::Program& program, const Memory& memory)
+    : program_(program),
+      memory_(memory),
+      config_(program.machine()),
+      lanes_(config_.lanes),
+      slices_(config_.lanes / config_.post_lanes),
+      word_beats_(config_.lanes / config_.bus_bytes),
+      list_(program::decode_all(program)),
+      program_words_(program.instructions.size() / kFetchBytes),
+      decode_free_(kStart),
+      queues_{Queue(1), Queue(16), Queue(16), Queue(4), Queue(1), Queue(4), Queue(16)},
+      weight_queue_(4),
+      loaders_{Loader{Engine::kLoadA, &queues_[1], Walker(config_), {}, {}},
+               Loader{Engine::kLoadW, &queues_[2], Walker(config_), {}, {}}},
+      grant_free_(kStart),
+      weights_(config_.weight_words),
+      params_(config_.param_blocks),
+      store_walker_(config_) {
+  fetch_visible_ = kStart;
+  arrived_.reserve(program_words_);
+  taken_.reserve(program_words_);
+}
+
+/// Words of the next burst of the program.
+bool Model::try_fetch() {
+  if (asked_ == program_words_ || known(fetch_visible_)) return false;
+  const std::size_t burst = std::min<std::size_t>(16, static_cast<std::size_t>(config_.bus_bytes));
+  const std::size_t ahead = kFetchDepth - burst;
+  if (asked_ <= ahead) {
+    fetch_visible_ = 0;
+  } else if (taken_.size() >= asked_ - ahead) {
+    fetch_visible_ = taken_[asked_ - ahead - 1] + 1;
+  }
+  return known(fetch_visible_);
+}
+
+void Model::grant_fetch(Time first) {
+  const auto bus = static_cast<std::uint64_t>(config_.bus_bytes);
+  const std::uint64_t address = program_.code_offset() + asked_ * kFetchBytes;
+  std::uint64_t words = std::min<std::uint64_t>(16, bus);
+  if (bus > kFetchBytes && address % bus != 0) words = 15;
+  words = std::min({words, (kLine - address % kLine) / kFetchBytes,
+                    static_cast<std::uint64_t>(program_words_ - asked_)});
+  // A beat gives its words one a cycle; a word may take several beats.
+  const Time step = std::max<Time>(1, static_cast<Time>(kFetchBytes / bus));
+  for (std::uint64_t w = 0; w < words; ++w) {
+    arrived_.push_back(first + (static_cast<Time>(w) + 1) * step);
+  }
+  const Time last = first + static_cast<Time>(words) * step - 1;
+  bus_free_ = last + 1;
+  outstanding_.push_back(last);
+  asked_ += words;
+  fetch_visible_ = kNever;
+}
+
+void Model::push(Engine engine, std::size_t instruction, Time time) {
+  Queued item;
+  item.instruction = instruction;
+  item.pushed = time;
+  const auto dependencies = isa::dependencies(list_[instruction]);
+  for (std::size_t d = 0; d < 3; ++d) {
+    // Dependencies name earlier instructions: the newest with that count, modulo.
+    const std::uint64_t sent = dispatched_[index(dependencies[d].engine)];
+    const auto back = static_cast<std::uint16_t>(sent - dependencies[d].count);
+    item.engine[d] = dependencies[d].engine;
+    item.count[d] = back <= sent ? sent - back : 0;
+  }
+  queues_[index(engine)].push(item);
+  ++dispatched_[index(engine)];
+  if (engine != Engine::kExec) return;
+  const auto* conv = std::get_if<isa::Conv>(&list_[instruction]);
+  if (conv == nullptr) return;
+  weight_queue_.push(item);
+  if (conv->last != 0) ++dispatched_[index(Engine::kPost)];
+}
+
+bool Model::try_decode() {
+  bool moved = false;
+  while (!ended_ && decoded_ < list_.size()) {
+    const isa::Instruction& instruction = list_[decoded_];
+    const std::size_t words = length(instruction);
+    while (decode_taken_ < words && taken_.size() < arrived_.size()) {
+      const Time after = decode_taken_ == 0 ? decode_free_ : taken_.back() + 1;
+      taken_.push_back(std::max(after, arrived_[taken_.size()]));
+      ++decode_taken_;
+      moved = true;
+    }
+    if (decode_taken_ < words) return moved;
+    const Engine engine = isa::queue_of(instruction);
+    Time dispatch = taken_.back() + 2;
+    if (engine == Engine::kNone) {
+      Time idle = dispatch;
+      for (std::size_t e = 1; e < kEngines; ++e) {
+        idle = std::max(idle, board_.shows(static_cast<Engine>(e), dispatched_[e]));
+      }
+      if (!known(idle)) return moved;
+      ended_ = true;
+      end_ = idle + kInterrupt;
+      return true;
+    }
+    dispatch = std::max(dispatch, queues_[index(engine)].room());
+    if (std::holds_alternative<isa::Conv>(instruction)) {
+      dispatch = std::max(dispatch, weight_queue_.room());
+    }
+    if (!known(dispatch)) return moved;
+    push(engine, decoded_, dispatch);
+    decode_free_ = dispatch + 1;
+    decode_taken_ = 0;
+    ++decoded_;
+    moved = true;
+  }
+  return moved;
+}
+
+bool Model::head_is_nop(const Queue& queue) const {
+  return !queue.empty() && std::holds_alternative<isa::Nop>(list_[queue.head().instruction]);
+}
+
+bool Model::try_nop(Engine engine, Queue& queue) {
+  if (!head_is_nop(queue)) return false;
+  const Time time = std::max(
+      {queue.head_valid(), board_.ready(queue.head()), board_.shows(engine, queue.left())});
+  if (!known(time)) return false;
+  queue.leave(time);
+  board_.retire(engine, time + 1);
+  return true;
+}
+
+Result<Estimate> Model::run() {
+  while (!ended_) {
+    gate_ = kNever;
+    for (bool moved = true; moved;) {
+      moved = try_decode();
+      moved |= try_fetch();
+      for (Loader& loader : loaders_) moved |= try_load(loader);
+      moved |= try_exec();
+      moved |= try_post();
+      moved |= try_pool();
+      moved |= try_store();
+    }
+    if (ended_) break;
+    const Time grants = next_grant();
+    const Time next = std::min(grants, gate_);
+    if (!known(next)) {
+      return fail(ErrorCode::kDevice, "the program would hang: " + waiting(), program_.graph.name);
+    }
+    now_ = std::max(now_, next);
+    if (grants <= now_) grant(now_);
+  }
+  Estimate out;
+  charge(program_, convs_shown_, pools_shown_, end_, out);
+  const auto lanes = static_cast<std::uint64_t>(lanes_);
+  out.bytes_read = program_.instructions.size();
+  for (const isa::Instruction& instruction : list_) {
+    const auto bytes = [lanes](const auto& t) {
+      return std::uint64_t{t.x_words} * t.y_count * t.z_count * lanes;
+    };
+    LayerEstimate& layer = out.layers[isa::layer(instruction)];
+    if (const auto* load = std::get_if<isa::Load>(&instruction)) layer.bytes_read += bytes(*load);
+    if (const auto* s = std::get_if<isa::Store>(&instruction)) layer.bytes_written += bytes(*s);
+  }
+  for (const LayerEstimate& layer : out.layers) {
+    out.bytes_read += layer.bytes_read;
+    out.bytes_written += layer.bytes_written;
+  }
+  return out;
+}
+
+std::string Model::waiting() const {
+  std::string text;
+  for (std::size_t e = 1; e < kEngines; ++e) {
+    if (queues_[e].empty()) continue;
+    text += (text.empty() ? "" : "; ") + std::string(isa::name(static_cast<Engine>(e))) +
+            " holds instruction " + std::to_string(queues_[e].head().instruction);
+  }
+  return text.empty() ? "instruction " + std::to_string(decoded_) + " does not leave the decoder"
+                      : text;
+}
+
+Result<Estimate> estimate(const program::Program& program, const Memory& memory) {
+  return Model(program, memory).run();
+}
+
+}  // namespace espalier::timing

@@ -1,0 +1,78 @@
+#include "timing/parts.hpp"
+
+namespace espalier::timing {
+
+namespace {
+constexpr std::uint64_t kLine = 4096;
+constexpr std::uint64_t kBurstBeats = 16;
+}  // namespace
+
+Time Ring::there(std::int64_t position) const {
+  if (position > loaded_) return kNever;
+  if (position <= 0) return 0;
+  // Positions are asked for near the end of what has been loaded.
+  std::size_t from = parts_.size() - 1;
+  for (std::size_t step = 8; from > 0 && parts_[from].low >= position; step *= 2) {
+    from = from > step ? from - step : 0;
+  }
+  auto part = parts_.begin() + static_cast<std::ptrdiff_t>(from);
+  part = std::partition_point(part, parts_.end(),
+                              [position](const Part& p) { return p.high < position; });
+  return part->first + (position - part->low - 1) * part->step;
+}
+
+Time Ring::room(std::int64_t position) {
+  const std::int64_t wanted = position - size_;
+  if (wanted <= 0) return 0;
+  while (freed_ < bases_.size() && bases_[freed_].base < wanted) ++freed_;
+  return freed_ < bases_.size() ? bases_[freed_].shows : kNever;
+}
+
+Time PortB::take(Time from, std::int64_t n, std::size_t& hint) const {
+  while (hint < parts_.size() && parts_[hint].last() < from) ++hint;
+  for (std::size_t p = hint; p < parts_.size(); ++p) {
+    const Part& part = parts_[p];
+    if (part.last() < from) continue;
+    if (part.first > from) {
+      if (n <= part.first - from) return from + n - 1;
+      n -= part.first - from;
+      from = part.first;
+    }
+    for (; from <= part.last(); ++from) {
+      if ((from - part.first) % part.step != 0 && --n == 0) return from;
+    }
+  }
+  return from + n - 1;
+}
+
+void Walker::step() {
+  if (!active_ || shown_) return;
+  const std::uint64_t beats =
+      std::min({left_ / bus_, kBurstBeats, (kLine - address_ % kLine) / bus_});
+  shown_ = true;
+  visible_ = may_step_ + 1;
+  ++may_step_;
+  left_ -= beats * bus_;
+  burst_ = {static_cast<std::uint32_t>(beats), false};
+  if (left_ != 0) {
+    address_ += beats * bus_;
+    return;
+  }
+  left_ = row_bytes_;
+  if (--y_left_ != 0) {
+    row_ += y_stride_;
+    address_ = row_;
+    return;
+  }
+  y_left_ = y_count_;
+  if (--z_left_ != 0) {
+    plane_ += z_stride_;
+    address_ = row_ = plane_;
+    return;
+  }
+  burst_.last = true;
+  active_ = false;
+  accepts_ = may_step_;
+}
+
+}  // namespace espalier::timing

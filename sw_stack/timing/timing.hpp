@@ -1,0 +1,59 @@
+#pragma once
+// How long a program takes on the machine, layer by layer and by cause, without simulating it.
+//
+// The model follows every instruction through queues, dependencies, rings, accumulator halves and
+// the bus as docs/machine.md has them, burst by burst and word by word where these wait for one
+// another, but computes when things happen instead of stepping through cycles. No data move.
+
+#include <array>
+#include <cstdint>
+#include <string_view>
+#include <vector>
+
+#include "program/program.hpp"
+#include "support/result.hpp"
+
+namespace espalier::timing {
+
+/// What stands behind the AXI4 port. Units: cycles.
+struct Memory {
+  int read_latency = 60;   ///< from a burst's address to its first beat
+  int write_latency = 40;  ///< from a burst's last beat to its response
+};
+
+/// What the cycles of a layer go to.
+enum class Cause : std::uint8_t {
+  kCompute,      ///< multiplications of the network: MACs / L^2
+  kRagged,       ///< passes with lanes, columns or cycles to spare
+  kWeights,      ///< the array waits for weights
+  kActivations,  ///< the next convolution waits for its input, or for what writes it
+  kPost,         ///< the array waits for a free accumulator half
+  kPool,         ///< no convolution is there, a pool is
+  kStartEnd,     ///< nothing is there: start, dispatch, the end
+};
+inline constexpr std::size_t kCauses = 7;
+inline constexpr std::array<std::string_view, kCauses> kCauseNames = {
+    "compute", "ragged", "weights", "activations", "post", "pool", "start_end"};
+
+struct LayerEstimate {
+  std::int64_t cycles = 0;                          ///< as the trace port charges them
+  std::array<std::int64_t, kCauses> by_cause{};     ///< sums to `cycles`
+  std::uint64_t bytes_read = 0, bytes_written = 0;  ///< by its LOADs and STOREs
+};
+
+struct Estimate {
+  std::int64_t cycles = 0;  ///< from start to interrupt; the layers sum to it
+  std::vector<LayerEstimate> layers;
+  std::uint64_t bytes_read = 0, bytes_written = 0;  ///< instructions included
+};
+
+/// `program` is verified. Errors: kDevice for a program that would hang, with what waits.
+Result<Estimate> estimate(const program::Program& program, const Memory& memory = {});
+
+/// What no machine with this array and this bus could beat: the larger of MACs / L^2 and the bytes
+/// of the larger direction / bus width, MACs unpadded and every tensor moved once. Pools: 0.
+double bound(const program::Program& program, const program::Layer& layer);
+/// The sum over the layers.
+double bound(const program::Program& program);
+
+}  // namespace espalier::timing
