@@ -249,12 +249,25 @@ class RunJob {
     for (const int value : values) {
       result.push_back(output().quant.scale * static_cast<float>(value - output().quant.zero));
     }
-    if (!program_.graph.softmax) return result;
-    const float top = *std::ranges::max_element(result);
-    for (float& value : result) value = std::exp(value - top);
-    const float sum = std::accumulate(result.begin(), result.end(), 0.0F);
-    for (float& value : result) value /= sum;
+    const auto& host = program_.graph.host_ops;
+    const bool logarithm = std::ranges::find(host, "log_softmax") != host.end();
+    if (!program_.graph.softmax && !logarithm) return result;
+    const auto pixels = static_cast<std::size_t>(output().shape.h * output().shape.w);
+    for (std::size_t p = 0; p < pixels; ++p) softmax(result, p, pixels, logarithm);
     return result;
+  }
+
+  /// Softmax, or its logarithm, over the channels of one pixel; values are channel by channel.
+  static void softmax(std::vector<float>& values, std::size_t pixel, std::size_t pixels,
+                      bool logarithm) {
+    float top = values[pixel];
+    for (std::size_t i = pixel; i < values.size(); i += pixels) top = std::max(top, values[i]);
+    float sum = 0;
+    for (std::size_t i = pixel; i < values.size(); i += pixels) sum += std::exp(values[i] - top);
+    for (std::size_t i = pixel; i < values.size(); i += pixels) {
+      const float x = values[i] - top;
+      values[i] = logarithm ? x - std::log(sum) : std::exp(x) / sum;
+    }
   }
 
   /// The best classes of image i, first the best; ties in the order of classes.
