@@ -15,7 +15,7 @@ CONFIGURE_DEMO = test -f $(BUILD)/build.ninja || $(CONFIGURE) -DBUILD_TESTING=OF
 FORMATTED = git ls-files '*.cpp' '*.hpp' | grep -v /generated/
 
 .DEFAULT_GOAL := help
-.PHONY: help deps deps-build deps-lint verilate test test-long demo demo-tools waves lint format clean
+.PHONY: help deps deps-build deps-lint verilate test test-long mutants demo demo-tools waves lint format clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' Makefile | expand -t 16
@@ -39,6 +39,9 @@ test: verilate ## build everything and run the tests
 
 test-long: verilate ## the tests again, with many more random cases
 	ESPALIER_LONG=1 ctest --test-dir $(BUILD) --output-on-failure -j$(JOBS) --timeout 7200
+
+mutants: deps ## seed bugs into a copy of the tree, and see that each is caught by its test
+	tests/mutants/run --work $(BUILD)/mutants -j$(JOBS)
 
 demo-tools: deps-build
 	@$(CONFIGURE_DEMO)

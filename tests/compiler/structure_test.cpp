@@ -228,6 +228,45 @@ TEST_CASE("compiler: the checks see a dropped dependency and a wrong weight") {
         golden::run(program.graph, image)[static_cast<std::size_t>(program.placements[0].tensor)]);
 }
 
+// In most programs other dependencies imply this one; it must not depend on luck.
+TEST_CASE("compiler: a STORE over memory that was read waits for the last LOAD of it") {
+  const auto words = [](const auto& transfer) {
+    std::vector<std::uint64_t> list;
+    for (std::uint64_t z = 0; z < transfer.z_count; ++z) {
+      for (std::uint64_t y = 0; y < transfer.y_count; ++y) {
+        for (std::uint64_t x = 0; x < transfer.x_words; ++x) {
+          list.push_back(transfer.offset + z * transfer.z_stride + y * transfer.y_stride + x * 16);
+        }
+      }
+    }
+    return list;
+  };
+  std::map<std::uint64_t, int> readers;  // of a word: load_a's count with its last LOAD
+  int loads = 0, overwrites = 0;
+  for (const isa::Instruction& instruction : program::decode_all(compiled(resnet8()))) {
+    if (isa::queue_of(instruction) == isa::Engine::kLoadA) ++loads;
+    if (const auto* load = std::get_if<isa::Load>(&instruction); load != nullptr) {
+      if (load->region != 1) continue;
+      for (const std::uint64_t word : words(*load)) readers[word] = loads;
+    } else if (const auto* store = std::get_if<isa::Store>(&instruction); store != nullptr) {
+      if (store->region != 1) continue;
+      int last = 0;
+      for (const std::uint64_t word : words(*store)) {
+        last = std::max(last, readers.contains(word) ? readers[word] : 0);
+        readers.erase(word);
+      }
+      if (last == 0) continue;
+      ++overwrites;
+      const auto waits = isa::dependencies(instruction);
+      INFO(isa::disassemble(instruction) << " overwrites what LOAD " << last << " reads");
+      CHECK(std::any_of(waits.begin(), waits.end(), [&](const isa::Dependency& wait) {
+        return wait.engine == isa::Engine::kLoadA && wait.count >= last;
+      }));
+    }
+  }
+  CHECK(overwrites > 0);
+}
+
 TEST_CASE("compiler: what the machine cannot do is named") {
   using Catch::Matchers::Contains;
   const auto with = [](auto&& change) {

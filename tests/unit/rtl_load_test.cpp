@@ -269,8 +269,9 @@ TEST_CASE("load: table entries, and the fault past the last one") {
 }
 
 TEST_CASE("load: a burst outside the window is a fault and never asked for") {
-  const auto outside = [](std::uint32_t offset, std::uint32_t words) {
+  const auto outside = [](std::uint32_t offset, std::uint32_t words, std::uint32_t less = 0) {
     TableTester tester;
+    tester.block()->window_high_i = kHigh - less;
     tester.add(load(0, 0, 4));
     tester.add(load(0, offset, words));
     tester.run(1000);
@@ -283,6 +284,9 @@ TEST_CASE("load: a burst outside the window is a fault and never asked for") {
   REQUIRE(outside(0U - (kBase - kLow) - 8, 1) == std::pair(window, 0x100U));
   REQUIRE(outside(0U - (kBase - kLow), 1).first == 0);
   REQUIRE(outside(0U - kBase - 8, 1) == std::pair(window, 0x100U));  // the last word of 4 GiB
+  // A burst that starts inside and ends past a limit within a 4 KiB line.
+  REQUIRE(outside(kHigh - kBase - 0x100 - 8, 1, 0x100).first == 0);
+  REQUIRE(outside(kHigh - kBase - 0x100 - 8, 2, 0x100) == std::pair(window, 0x100U));
 }
 
 TEST_CASE("load: an error response is a fault of the LOAD whose data it is") {

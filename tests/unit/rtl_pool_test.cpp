@@ -47,6 +47,9 @@ TEMPLATE_TEST_CASE("pool: maximum by hand", "", Nano, Edge) {
   CHECK(tester.expected(0, 1) == -30);
   CHECK(tester.expected(0, 2) == 30);
   CHECK(tester.expected(0, 3) == 50);
+  tester.job(Window::maximum(3, 3).stride(2).tile(4, 4, 1).zeros(120, 120));  // all below zero
+  CHECK(tester.expected(1, 0) == -50);
+  CHECK(tester.expected(1, 3) == 50);
   tester.run();
 }
 

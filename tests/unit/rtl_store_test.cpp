@@ -194,8 +194,9 @@ TEST_CASE("store: no address is sent before the burst's words are there") {
 }
 
 TEST_CASE("store: a burst outside the window is a fault and never sent") {
-  const auto outside = [](std::uint32_t offset, std::uint32_t words) {
+  const auto outside = [](std::uint32_t offset, std::uint32_t words, std::uint32_t less = 0) {
     StoreTester tester;
+    tester.block()->window_high_i = kHigh - less;
     tester.add(store(0, 0, 4));
     tester.add(store(1, offset, words));
     tester.run(1000);
@@ -207,6 +208,10 @@ TEST_CASE("store: a burst outside the window is a fault and never sent") {
   REQUIRE(outside(0U - 0x1000, 1).first == 0);
   REQUIRE(outside(0U - 0x1000 - 16, 1) == std::pair(window, 0x100U));
   REQUIRE(outside(0U - kBase - 16, 1) == std::pair(window, 0x100U));
+  // A burst that starts inside and ends past a limit within a 4 KiB line.
+  REQUIRE(outside(kHigh - kBase - 0x100 - 16, 1, 0x100).first == 0);
+  REQUIRE(outside(kHigh - kBase - 0x100 - 16, 2, 0x100) == std::pair(window, 0x100U));
+  REQUIRE(outside(kHigh - kBase - 0x108 - 16, 2, 0x100) == std::pair(window, 0x100U));
 }
 
 TEST_CASE("store: an error response is a fault of the STORE that it answers") {
