@@ -1,0 +1,132 @@
+// `espalier profile`: where a program's cycles go.
+
+#include <memory>
+
+#include "cli/commands.hpp"
+#include "cli/profile_report.hpp"
+#include "cli/run_job.hpp"
+#include "images/dataset.hpp"
+#include "images/input.hpp"
+
+namespace espalier::cli {
+namespace {
+
+struct ProfileOptions {
+  std::string program, report, csv, device, images, latency;
+  std::uint64_t first = 0;
+  bool json = false;
+};
+
+constexpr const char* kFooter =
+    "The timing model follows the program's instructions through the machine's queues, rings,\n"
+    "accumulator halves and bus. What a layer's cycles go to: compute (the network's own "
+    "products,\n"
+    "the utilisation), ragged (blocks of channels and passes with room to spare), weights and\n"
+    "activations (that have not come yet), post (no accumulator half is free), pool, and start, "
+    "end.\n"
+    "/bound: cycles over max(MACs / L^2, bytes of the larger direction / bus width), every tensor\n"
+    "moved once.\n"
+    "\n"
+    "With --device rtl one image runs through the verilated machine, and its cycles stand beside\n"
+    "with the model's error.\n"
+    "\n"
+    "examples:\n"
+    "  espalier profile net.espl\n"
+    "  espalier profile net.espl --csv layers.csv --report profile.json\n"
+    "  espalier profile net.espl --device rtl --images x.npy";
+
+Status measure(const ProfileOptions& options, Profile& profile) {
+  const program::Program& program = *profile.report.program;
+  const auto input = static_cast<std::size_t>(program.graph.input);
+  auto dataset = images::Dataset::open(options.images, program.graph.tensors[input].shape);
+  if (!dataset) return dataset.error();
+  if (options.first >= dataset->size()) {
+    return fail(ErrorCode::kUsage,
+                "is " + std::to_string(options.first) + "; " + options.images + " has " +
+                    std::to_string(dataset->size()) + " images",
+                "--first");
+  }
+  const auto load = [&](std::size_t i) -> Result<std::vector<std::int8_t>> {
+    const auto pixels = dataset->load(options.first + i);
+    if (!pixels) return pixels.error();
+    return images::quantise_input(program.graph, *pixels, dataset->raw_float());
+  };
+  auto result = runtime::run_batch(program, profile.report.options, 1, load);
+  if (!result) return result.error();
+  profile.report.images = 1;
+  profile.report.result = std::move(result).value();
+  return {};
+}
+
+Result<int> profile(const ProfileOptions& options) {
+  const auto usage = [](const char* option, const char* message) {
+    return fail(ErrorCode::kUsage, message, option);
+  };
+  if (options.device.empty() != options.images.empty()) {
+    return options.device.empty() ? usage("--images", "needs --device rtl")
+                                  : usage("--device", "needs --images");
+  }
+  auto program = program::load(options.program);
+  if (!program) return program.error();
+  Profile profile;
+  profile.report.program = &*program;
+  profile.report.options.kind = runtime::DeviceKind::kRtl;
+  runtime::DeviceOptions& device = profile.report.options.device;
+  if (Status status = parse_latency(options.latency, device); !status) return status.error();
+  auto estimate =
+      timing::estimate(*program, timing::Memory{device.read_latency, device.write_latency});
+  if (!estimate) return estimate.error();
+  profile.estimate = std::move(estimate).value();
+  if (!options.device.empty()) {
+    if (Status status = measure(options, profile); !status) return status.error();
+  }
+  if (!options.csv.empty()) {
+    if (Status status = write_text(options.csv, to_csv(profile)); !status) return status.error();
+  }
+  const Json json = to_json(profile);
+  if (!options.report.empty()) {
+    if (Status status = write_text(options.report, json_text(json)); !status) return status.error();
+  }
+  if (options.json) {
+    print_json(json);
+  } else {
+    print(profile);
+  }
+  return kOk;
+}
+
+}  // namespace
+
+void add_profile(CLI::App& app, Action& chosen) {
+  auto options = std::make_shared<ProfileOptions>();
+  CLI::App* command =
+      app.add_subcommand("profile", "say where a program's cycles go, layer by layer");
+  command->footer(kFooter);
+  command->add_option("PROGRAM", options->program, "program file that `compile` wrote")
+      ->type_name("FILE")
+      ->required();
+  command->add_option("--report", options->report, "write the profile as JSON")
+      ->type_name("R.json");
+  command->add_option("--csv", options->csv, "write a line for each layer")->type_name("F.csv");
+  command->add_option("--device", options->device, "measure too: rtl, the verilated machine")
+      ->type_name("DEVICE")
+      ->check(CLI::IsMember({"rtl"}));
+  command->add_option("--images", options->images, "where the image to measure with is, as for run")
+      ->type_name("IMAGES");
+  command->add_option("--first", options->first, "which of them, counted from 0")
+      ->type_name("N")
+      ->check(between(0, 1e12));
+  command
+      ->add_option("--mem-latency", options->latency,
+                   "cycles that memory takes: R or R,W, reads and write responses (60,40)")
+      ->type_name("R[,W]");
+  command->add_flag("--json", options->json, "print the profile as JSON");
+  command->callback([options, &chosen] {
+    chosen = [options] {
+      const auto code = profile(*options);
+      return code ? *code : complain(code.error());
+    };
+  });
+}
+
+}  // namespace espalier::cli

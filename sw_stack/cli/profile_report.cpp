@@ -1,0 +1,208 @@
+#include "cli/profile_report.hpp"
+
+#include <fmt/format.h>
+
+namespace espalier::cli {
+namespace {
+
+/// One layer's numbers, or all layers' together.
+struct Row {
+  std::string name, op;
+  std::uint64_t macs = 0;
+  timing::LayerEstimate estimate;
+  double bound = 0;
+  std::optional<double> measured;  ///< cycles an image
+
+  [[nodiscard]] std::optional<double> error() const {
+    if (!measured || *measured <= 0) return std::nullopt;
+    return static_cast<double>(estimate.cycles) / *measured - 1;
+  }
+  [[nodiscard]] double bytes_a_cycle() const {
+    if (estimate.cycles <= 0) return 0;
+    return static_cast<double>(estimate.bytes_read + estimate.bytes_written) /
+           static_cast<double>(estimate.cycles);
+  }
+};
+
+const program::Program& program_of(const Profile& profile) { return *profile.report.program; }
+
+std::optional<double> an_image(const Profile& profile, std::optional<std::uint64_t> cycles) {
+  if (!cycles || profile.report.images == 0) return std::nullopt;
+  return static_cast<double>(*cycles) / static_cast<double>(profile.report.images);
+}
+
+std::vector<Row> rows_of(const Profile& profile) {
+  const program::Program& program = program_of(profile);
+  const auto& timing = profile.report.result.timing;
+  std::vector<Row> rows;
+  for (std::size_t i = 0; i < program.layers.size(); ++i) {
+    const program::Layer& layer = program.layers[i];
+    Row row{layer.name,
+            layer.op,
+            runtime::macs(layer),
+            profile.estimate.layers[i],
+            timing::bound(program, layer),
+            {}};
+    if (timing) row.measured = an_image(profile, timing->cycles_by_layer[i]);
+    rows.push_back(std::move(row));
+  }
+  return rows;
+}
+
+Row total_of(const Profile& profile) {
+  const program::Program& program = program_of(profile);
+  const auto& timing = profile.report.result.timing;
+  Row all{"all", "", runtime::macs(program), {}, timing::bound(program), {}};
+  all.estimate.cycles = profile.estimate.cycles;
+  for (const timing::LayerEstimate& layer : profile.estimate.layers) {
+    for (std::size_t c = 0; c < timing::kCauses; ++c) all.estimate.by_cause[c] += layer.by_cause[c];
+  }
+  all.estimate.bytes_read = profile.estimate.bytes_read;
+  all.estimate.bytes_written = profile.estimate.bytes_written;
+  if (timing) all.measured = an_image(profile, timing->cycles);
+  return all;
+}
+
+template <typename T>
+Json or_null(const std::optional<T>& value) {
+  return value ? Json(*value) : Json();
+}
+
+void add_to(Json& json, const Row& row, int lanes) {
+  json["estimate"] = row.estimate.cycles;
+  json["bound"] = row.bound;
+  json["error"] = or_null(row.error());
+  json["estimated_utilisation"] =
+      utilisation(row.macs, lanes, static_cast<std::uint64_t>(row.estimate.cycles));
+  Json& causes = json["estimate_by_cause"];
+  for (std::size_t c = 0; c < timing::kCauses; ++c)
+    causes[std::string(timing::kCauseNames[c])] = row.estimate.by_cause[c];
+  json["estimated_bytes_read"] = row.estimate.bytes_read;
+  json["estimated_bytes_written"] = row.estimate.bytes_written;
+}
+
+/// RFC 4180.
+std::string quoted(const std::string& text) {
+  std::string out = "\"";
+  for (const char c : printable(text)) out += c == '"' ? std::string("\"\"") : std::string(1, c);
+  return out + "\"";
+}
+
+std::string percent(double value, int digits = 1) {
+  return fmt::format("{:.{}f} %", 100 * value, digits);
+}
+
+double share(std::int64_t part, std::int64_t all) {
+  return all > 0 ? static_cast<double>(part) / static_cast<double>(all) : 0;
+}
+
+std::vector<std::string> cells(const Row& row, const Row& all, int lanes, bool measured) {
+  const auto cycles = row.estimate.cycles;
+  std::vector<std::string> list{
+      printable(row.name), printable(row.op), grouped(static_cast<std::uint64_t>(cycles)),
+      percent(share(cycles, all.estimate.cycles)),
+      row.macs == 0 ? "-"
+                    : percent(utilisation(row.macs, lanes, static_cast<std::uint64_t>(cycles)))};
+  for (std::size_t c = 1; c < timing::kCauses; ++c) {
+    const std::int64_t part = row.estimate.by_cause[c];
+    list.push_back(part == 0 ? "-" : percent(share(part, cycles)));
+  }
+  list.push_back(row.bound > 0 ? fmt::format("{:.3f}", static_cast<double>(cycles) / row.bound)
+                               : "-");
+  list.push_back(bytes_text(row.estimate.bytes_read));
+  list.push_back(bytes_text(row.estimate.bytes_written));
+  list.push_back(fmt::format("{:.2f}", row.bytes_a_cycle()));
+  if (!measured) return list;
+  list.push_back(grouped(static_cast<std::uint64_t>(row.measured.value_or(0))));
+  list.push_back(row.error() ? fmt::format("{:+.2f} %", 100 * *row.error()) : "-");
+  return list;
+}
+
+void line(const char* what, const std::string& value) { fmt::print("  {:<17}{}\n", what, value); }
+
+void print_totals(const Profile& profile, const Row& all) {
+  const program::Program& program = program_of(profile);
+  const isa::Config& machine = program.machine();
+  const auto cycles = static_cast<double>(all.estimate.cycles);
+  line("work", grouped(all.macs) + " multiply-accumulates an image");
+  line("cycles", fmt::format("{} an image by the timing model",
+                             grouped(static_cast<std::uint64_t>(all.estimate.cycles))));
+  if (all.measured) {
+    line("measured", fmt::format("{} an image; the model is off by {:+.3f} %",
+                                 grouped(static_cast<std::uint64_t>(*all.measured)),
+                                 100 * all.error().value_or(0)));
+  }
+  line("bound", fmt::format("{} by the roofline; {:.4f} times that",
+                            grouped(static_cast<std::uint64_t>(all.bound)),
+                            all.bound > 0 ? cycles / all.bound : 0));
+  line("utilisation",
+       fmt::format("{} of the multipliers' cycles",
+                   percent(utilisation(all.macs, machine.lanes,
+                                       static_cast<std::uint64_t>(all.estimate.cycles)))));
+  line("bandwidth",
+       fmt::format("{} read, {} written an image: {:.2f} and {:.2f} bytes a cycle of {} each way",
+                   bytes_text(all.estimate.bytes_read), bytes_text(all.estimate.bytes_written),
+                   static_cast<double>(all.estimate.bytes_read) / cycles,
+                   static_cast<double>(all.estimate.bytes_written) / cycles, machine.bus_bytes));
+  line("memory",
+       fmt::format("{} of constants and instructions, at most {} of activations, {} of "
+                   "input, {} of output",
+                   bytes_text(program.constant_bytes()), bytes_text(program.activation_bytes),
+                   bytes_text(program.input_bytes), bytes_text(program.output_bytes)));
+}
+
+}  // namespace
+
+Json to_json(const Profile& profile) {
+  Json json = to_json(profile.report);
+  const int lanes = program_of(profile).machine().lanes;
+  if (profile.report.images == 0) json["device"] = nullptr;
+  add_to(json, total_of(profile), lanes);
+  const std::vector<Row> rows = rows_of(profile);
+  for (std::size_t i = 0; i < rows.size(); ++i) add_to(json["layers"][i], rows[i], lanes);
+  return json;
+}
+
+std::string to_csv(const Profile& profile) {
+  std::string text = "layer,operator,macs,estimate,bound,estimated_utilisation";
+  for (const auto cause : timing::kCauseNames) text += "," + std::string(cause);
+  text += ",bytes_read,bytes_written,cycles,error\n";
+  const int lanes = program_of(profile).machine().lanes;
+  for (const Row& row : rows_of(profile)) {
+    text +=
+        fmt::format("{},{},{},{},{:.1f},{:.4f}", quoted(row.name), quoted(row.op), row.macs,
+                    row.estimate.cycles, row.bound,
+                    utilisation(row.macs, lanes, static_cast<std::uint64_t>(row.estimate.cycles)));
+    for (const std::int64_t cycles : row.estimate.by_cause) text += fmt::format(",{}", cycles);
+    text += fmt::format(",{},{},{},{}\n", row.estimate.bytes_read, row.estimate.bytes_written,
+                        row.measured ? fmt::format("{:.0f}", *row.measured) : "",
+                        row.error() ? fmt::format("{:.5f}", *row.error()) : "");
+  }
+  return text;
+}
+
+void print(const Profile& profile) {
+  const program::Program& program = program_of(profile);
+  const Row all = total_of(profile);
+  fmt::print("{} for {}\n", printable(program.graph.name), program.config);
+  print_totals(profile, all);
+  const bool measured = all.measured.has_value();
+  std::vector<std::string> header{"layer", "operator", "cycles", "share", "utilisation"};
+  for (std::size_t c = 1; c < timing::kCauses; ++c) {
+    header.emplace_back(timing::kCauseNames[c]);
+    if (header.back() == "start_end") header.back() = "start, end";
+  }
+  for (const char* name : {"/bound", "read", "written", "bytes/cycle"}) header.emplace_back(name);
+  if (measured) {
+    header.emplace_back("measured");
+    header.emplace_back("error");
+  }
+  Table table(std::move(header));
+  for (const Row& row : rows_of(profile))
+    table.add(cells(row, all, program.machine().lanes, measured));
+  table.add(cells(all, all, program.machine().lanes, measured));
+  fmt::print("\nby layer, one image; what its cycles go to beside the network's own products\n");
+  table.print();
+}
+
+}  // namespace espalier::cli
