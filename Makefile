@@ -15,7 +15,7 @@ CONFIGURE_DEMO = test -f $(BUILD)/build.ninja || $(CONFIGURE) -DBUILD_TESTING=OF
 FORMATTED = git ls-files '*.cpp' '*.hpp' | grep -v /generated/
 
 .DEFAULT_GOAL := help
-.PHONY: help deps deps-build deps-lint verilate test test-long mutants demo demo-tools waves lint format clean
+.PHONY: help deps deps-build deps-lint verilate test test-long peers mutants demo demo-tools waves lint format clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' Makefile | expand -t 16
@@ -42,6 +42,12 @@ test-long: verilate ## the tests again, with many more random cases
 
 mutants: deps ## seed bugs into a copy of the tree, and see that each is caught by its test
 	tests/mutants/run --work $(BUILD)/mutants -j$(JOBS)
+
+peers: deps ## compare the golden model with ONNX Runtime, which npm installs
+	@test -f $(BUILD)/build.ninja && grep -q peers_check $(BUILD)/build.ninja || \
+	  $(CONFIGURE) -DBUILD_TESTING=ON
+	cmake --build $(BUILD) -j$(JOBS) --target espalier peers_check
+	tests/peers/run.sh $(BUILD)
 
 demo-tools: deps-build
 	@$(CONFIGURE_DEMO)

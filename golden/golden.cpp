@@ -29,7 +29,8 @@ Tensor run_op(const ir::QuantGraph& graph, const ir::QuantNode& node,
   } else if (const auto* pool_op = std::get_if<ir::QuantPool>(&node.op)) {
     pool(*pool_op, x, y, inputs[0]->data(), images, out.data());
   } else if (const auto* add_op = std::get_if<ir::QuantAdd>(&node.op)) {
-    add(*add_op, x.quant, side(node.inputs[1]).quant, y.quant, *inputs[0], *inputs[1], out.data());
+    const std::size_t b = inputs.size() - 1;  // the only input where b is absent, times mb = 0
+    add(*add_op, x.quant, side(node.inputs[b]).quant, y.quant, *inputs[0], *inputs[b], out.data());
   } else {
     std::vector<const std::int8_t*> parts;
     std::vector<std::size_t> sizes;

@@ -11,7 +11,9 @@ namespace espalier::cli {
 using Action = std::function<int()>;
 
 void add_compile(CLI::App& app, Action& chosen);
+void add_quantise(CLI::App& app, Action& chosen);
 void add_run(CLI::App& app, Action& chosen);
+void add_profile(CLI::App& app, Action& chosen);
 void add_inspect(CLI::App& app, Action& chosen);
 void add_ops(CLI::App& app, Action& chosen);
 void add_configs(CLI::App& app, Action& chosen);

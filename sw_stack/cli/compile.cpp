@@ -6,33 +6,30 @@
 #include <cmath>
 #include <memory>
 
+#include "cli/calibrate.hpp"
 #include "cli/commands.hpp"
 #include "cli/compare_float.hpp"
 #include "compiler/compiler.hpp"
 #include "compiler/estimate.hpp"
-#include "images/dataset.hpp"
 #include "images/input.hpp"
 #include "import/model.hpp"
 #include "isa/generated/configs.hpp"
 #include "program/program.hpp"
-#include "quantise/quantise.hpp"
 #include "runtime/device.hpp"
 
 namespace espalier::cli {
 namespace {
 
-constexpr std::uint64_t kDefaultCount = 200;  // images to calibrate on
-constexpr std::uint64_t kCompared = 16;       // images that --compare-float runs
+constexpr std::uint64_t kCompared = 16;  // images that --compare-float runs
 
 struct CompileOptions {
-  std::string model, output, config = "edge", calibrate, mean, std;
-  std::uint64_t count = kDefaultCount;
-  bool has_count = false, compare_float = false, json = false;
+  std::string model, output, config = "edge";
+  CalibrationOptions calibration;
+  bool compare_float = false, json = false;
 };
 
 constexpr const char* kFooter =
-    "MODEL is .onnx (float) or .tflite (int8, uint8 or float); `espalier ops` lists their "
-    "operators.\n"
+    "MODEL is .onnx or .tflite, float or quantised; `espalier ops` lists their operators.\n"
     "\n"
     "A float model is quantised here: --calibrate gives images like those that the network will "
     "see\n"
@@ -49,32 +46,6 @@ constexpr const char* kFooter =
     "  espalier compile resnet20.onnx -o resnet20.espl --calibrate data_batch_1.bin --count 500 "
     "\\\n"
     "                   --mean 0.485,0.456,0.406 --std 0.229,0.224,0.225 --compare-float";
-
-/// The options' mean and std. Errors: kUsage.
-Result<ir::Preprocess> read_preprocess(const CompileOptions& options, int channels) {
-  ir::Preprocess preprocess;
-  if (options.mean.empty() && options.std.empty()) return preprocess;
-  if (options.mean.empty() || options.std.empty()) {
-    return fail(ErrorCode::kUsage, "is missing; --mean and --std go together",
-                options.mean.empty() ? "--mean" : "--std");
-  }
-  for (const auto& [name, text, into] : {std::tuple("--mean", &options.mean, &preprocess.mean),
-                                         std::tuple("--std", &options.std, &preprocess.std)}) {
-    auto values = parse_list(name, *text);
-    if (!values) return values.error();
-    if (values->size() != static_cast<std::size_t>(channels)) {
-      return fail(ErrorCode::kUsage,
-                  fmt::format("has {} values; the input has {} channels", values->size(), channels),
-                  name);
-    }
-    *into = std::move(*values);
-  }
-  for (const float value : preprocess.std) {
-    if (!(value > 1e-6F))
-      return fail(ErrorCode::kUsage, fmt::format("is {}; it must be above 0", value), "--std");
-  }
-  return preprocess;
-}
 
 class Compile {
  public:
@@ -114,7 +85,7 @@ class Compile {
   }
 
   Status take_quantised(ir::QuantGraph graph) {
-    if (!options_.calibrate.empty()) {
+    if (!options_.calibration.images.empty()) {
       return fail(ErrorCode::kUsage, options_.model + " is quantised already; leave it out",
                   "--calibrate");
     }
@@ -123,8 +94,8 @@ class Compile {
                   options_.model + " is quantised already; there is no float model to compare with",
                   "--compare-float");
     }
-    auto preprocess =
-        read_preprocess(options_, graph.tensors[static_cast<std::size_t>(graph.input)].shape.c);
+    auto preprocess = read_preprocess(options_.calibration,
+                                      graph.tensors[static_cast<std::size_t>(graph.input)].shape.c);
     if (!preprocess) return preprocess.error();
     graph.preprocess = std::move(*preprocess);
     graph_ = std::move(graph);
@@ -132,39 +103,10 @@ class Compile {
   }
 
   Status quantise_float() {
-    if (options_.calibrate.empty()) {
-      return fail(ErrorCode::kUsage,
-                  "is a float model: give images to calibrate it with, as in --calibrate IMAGES "
-                  "--count 200 "
-                  "[--mean m,m,m --std s,s,s]",
-                  options_.model);
-    }
-    const ir::Shape shape =
-        float_graph_.tensors[static_cast<std::size_t>(float_graph_.input)].shape;
-    const auto preprocess = read_preprocess(options_, shape.c);
-    if (!preprocess) return preprocess.error();
-    const auto dataset = images::Dataset::open(options_.calibrate, shape);
-    if (!dataset) return dataset.error();
-    const std::uint64_t size = dataset->size();
-    if (options_.has_count && options_.count > size) {
-      return fail(ErrorCode::kUsage,
-                  fmt::format("is {}; {} has {} images", options_.count, options_.calibrate, size),
-                  "--count");
-    }
-    calibrated_ = std::min(options_.count, size);
-    const auto load = [&](std::size_t i) -> Result<std::vector<float>> {
-      auto pixels = dataset->load(i);
-      if (!pixels) return pixels.error();
-      return images::preprocess_input(*preprocess, shape, *pixels, dataset->raw_float());
-    };
-    ProgressBar bar("calibrate", calibrated_, options_.json);
-    quantise::Options how;
-    how.preprocess = *preprocess;
-    how.progress = [&bar](std::size_t done, std::size_t) { bar.show(done); };
-    auto graph = quantise::quantise(float_graph_, {calibrated_, load}, how);
-    if (!graph)
-      return graph.error().code == ErrorCode::kRange ? placed(graph.error()) : graph.error();
-    graph_ = std::move(graph).value();
+    auto made = calibrate(float_graph_, options_.calibration, options_.model);
+    if (!made) return made.error();
+    calibrated_ = made->count;
+    graph_ = std::move(made->graph);
     if (!options_.compare_float) return {};
     auto comparison = FloatComparison::open(float_graph_, graph_, options_.model);
     if (!comparison) return comparison.error();
@@ -172,9 +114,9 @@ class Compile {
     const golden::Runner golden(graph_);
     const auto input = graph_.tensors[static_cast<std::size_t>(graph_.input)].quant;
     for (std::size_t i = 0; i < std::min(calibrated_, kCompared); ++i) {
-      const auto values = load(i);
+      const auto values = made->image(i);
       if (!values) return values.error();
-      const auto label = dataset->has_labels() ? std::optional(dataset->label(i)) : std::nullopt;
+      const auto label = made->label ? std::optional(made->label(i)) : std::nullopt;
       comparison_->add(*values, golden.run(images::quantise_values(*values, input)), label);
     }
     return {};
@@ -202,7 +144,7 @@ class Compile {
                printable(program.graph.name), program.config, program.layers.size(),
                grouped(runtime::macs(program)));
     if (calibrated_ > 0)
-      fmt::print("  quantised on {} images of {}\n", calibrated_, options_.calibrate);
+      fmt::print("  quantised on {} images of {}\n", calibrated_, options_.calibration.images);
     const compiler::Estimate estimate = compiler::estimate(program);
     fmt::print("  about {} cycles an image, {:.1f} % of the multipliers' cycles\n",
                grouped(static_cast<std::uint64_t>(estimate.cycles)),
@@ -244,23 +186,27 @@ void add_compile(CLI::App& app, Action& chosen) {
                    "configuration of the machine; see `espalier configs`")
       ->type_name("NAME")
       ->capture_default_str();
-  command->add_option("--calibrate", options->calibrate, "images to quantise a float model with")
+  command
+      ->add_option("--calibrate", options->calibration.images,
+                   "images to quantise a float model with")
       ->type_name("IMAGES");
-  CLI::Option* count =
-      command
-          ->add_option("--count", options->count, "how many of them (200, or as many as there are)")
-          ->type_name("N")
-          ->check(between(1, 1e6));
-  command->add_option("--mean", options->mean, "of each channel, as in 0.485,0.456,0.406")
+  CLI::Option* count = command
+                           ->add_option("--count", options->calibration.count,
+                                        "how many of them (200, or as many as there are)")
+                           ->type_name("N")
+                           ->check(between(1, 1e6));
+  command
+      ->add_option("--mean", options->calibration.mean, "of each channel, as in 0.485,0.456,0.406")
       ->type_name("m,m,m");
-  command->add_option("--std", options->std, "of each channel, as in 0.229,0.224,0.225")
+  command->add_option("--std", options->calibration.std, "of each channel, as in 0.229,0.224,0.225")
       ->type_name("s,s,s");
   command->add_flag("--compare-float", options->compare_float,
                     "run the float model beside on up to 16 of the images, and print the\n"
                     "signal-to-quantisation-noise ratio of every layer");
   command->add_flag("--json", options->json, "print what was made as JSON");
   command->callback([options, count, &chosen] {
-    options->has_count = count->count() > 0;
+    options->calibration.has_count = count->count() > 0;
+    options->calibration.quiet = options->json;
     chosen = [options] {
       const auto code = Compile(*options).go();
       return code ? *code : complain(code.error());

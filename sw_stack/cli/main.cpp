@@ -18,6 +18,7 @@ constexpr const char* kFooter =
     "\\\n"
     "                   --mean 0.485,0.456,0.406 --std 0.229,0.224,0.225\n"
     "  espalier inspect resnet20.espl\n"
+    "  espalier profile resnet20.espl\n"
     "  espalier run resnet20.espl --device golden --images test_batch.bin\n"
     "  espalier run resnet20.espl --device rtl --images test_batch.bin --count 10 --check "
     "--layers\n"
@@ -36,7 +37,9 @@ int start(int argc, char** argv) {
   app.footer(kFooter);
   cli::Action chosen;
   cli::add_compile(app, chosen);
+  cli::add_quantise(app, chosen);
   cli::add_run(app, chosen);
+  cli::add_profile(app, chosen);
   cli::add_inspect(app, chosen);
   cli::add_ops(app, chosen);
   cli::add_configs(app, chosen);

@@ -179,8 +179,11 @@ class Compiler {
         out.op = ir::op_name(at(graph_.nodes, layer.nodes.pool).op);
         out.tile = {layer.pool_plan.rows, layer.pool_plan.cols, layer.pool_plan.blocks, 1};
       } else {
-        out.op =
-            std::string("conv") + (layer.conv.add ? "+add" : "") + (layer.conv.gap ? "+gap" : "");
+        out.op = std::string("conv") +
+                 (layer.conv.add         ? "+add"
+                  : layer.nodes.add >= 0 ? "+rescale"
+                                         : "") +
+                 (layer.conv.gap ? "+gap" : "");
         out.macs = ir::macs(graph_, at(graph_.nodes, layer.nodes.conv));
         out.tile = {layer.conv_plan.rows, layer.conv_plan.cols, layer.conv_plan.nb,
                     layer.conv_plan.kc};

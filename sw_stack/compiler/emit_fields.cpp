@@ -64,16 +64,17 @@ isa::Conv conv_fields(const ir::QuantGraph& graph, const Layer& layer, const Ste
   conv.lo = op.lo;
   conv.hi = op.hi;
   int sum_zero = zy;
-  if (g.add && step.last) {
+  if (layer.nodes.add >= 0 && step.last) {
     const ir::QuantNode& add = at(graph.nodes, layer.nodes.add);
     const auto& residual = std::get<ir::QuantAdd>(add.op);
     sum_zero = at(graph.tensors, add.output).quant.zero;
     conv.add = 1;
-    conv.add_base = u(operand_address);
+    // Without an operand add_mb is 0: any word will do, and nothing waits for it.
+    conv.add_base = u(g.add ? operand_address : address);
     conv.add_ma = layer.nodes.operand_first ? residual.mb : residual.ma;
     conv.add_mb = layer.nodes.operand_first ? residual.ma : residual.mb;
     conv.add_shift = u(residual.shift);
-    conv.add_zb = at(graph.tensors, layer.nodes.operand).quant.zero;
+    conv.add_zb = g.add ? at(graph.tensors, layer.nodes.operand).quant.zero : 0;
     conv.add_zy = sum_zero;
     conv.add_lo = residual.lo;
     conv.add_hi = residual.hi;

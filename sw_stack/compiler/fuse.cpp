@@ -79,8 +79,10 @@ std::vector<LayerNodes> fuse(const ir::QuantGraph& graph) {
       layer.add = id;
       const ir::QuantNode& conv = at(graph.nodes, layer.conv);
       layer.input = conv.inputs[0];
-      layer.operand_first = node.inputs[0] != conv.output;
-      layer.operand = node.inputs[layer.operand_first ? 0 : 1];
+      if (node.inputs.size() > 1) {
+        layer.operand_first = node.inputs[0] != conv.output;
+        layer.operand = node.inputs[layer.operand_first ? 0 : 1];
+      }
       layer.output = node.output;
       layer.nodes = {layer.conv, id};
       finish(std::move(layer));

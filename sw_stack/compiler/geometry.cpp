@@ -84,7 +84,7 @@ Result<ConvGeometry> conv_geometry(const ir::QuantGraph& graph, const Layout& la
   g.kb = at(layout.spots, layer.input).channels.blocks;
   g.nb = at(layout.spots, layer.gap >= 0 ? at(graph.nodes, layer.gap).inputs[0] : layer.output)
              .channels.blocks;
-  g.add = layer.add >= 0;
+  g.add = layer.operand >= 0;
   g.gap = layer.gap >= 0;
   g.y = make_axis(x.h, y.h, w.kh, w.stride_h, w.dilation_h, w.pad_top);
   g.x = make_axis(x.w, y.w, w.kw, w.stride_w, w.dilation_w, w.pad_left);

@@ -54,7 +54,8 @@ struct ConvGeometry {
   int row_step = 1, row_first = 0;  ///< image row of row r: row_first + r * row_step
   bool flat = false;  ///< a fully connected layer: each input pixel is a block of its own
   Relay relay;
-  bool add = false, gap = false;
+  bool add = false;  ///< an operand comes from memory
+  bool gap = false;
   [[nodiscard]] int taps() const { return y.kernel * x.kernel; }
   [[nodiscard]] int pixels() const { return y.out * x.out; }
   bool operator==(const ConvGeometry&) const = default;

@@ -51,7 +51,8 @@ Layout lay_out(const ir::QuantGraph& graph, const std::vector<LayerNodes>& layer
         if (candidate.add >= 0 && &at(graph.nodes, candidate.add) == &node) layer = &candidate;
       }
       ESP_CHECK(layer != nullptr);
-      channels = at(layout.spots, layer->operand).channels;
+      channels = layer->operand < 0 ? plain(at(graph.tensors, node.output).shape.c, lanes)
+                                    : at(layout.spots, layer->operand).channels;
     } else {
       channels = at(layout.spots, node.inputs[0]).channels;
     }

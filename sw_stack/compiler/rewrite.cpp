@@ -86,7 +86,8 @@ class Rewriter {
           const int channels = at(out_.tensors, node.inputs[i]).shape.c;
           whole = whole && at(canonical, node.inputs[i]) && (last || channels % lanes_ == 0);
         }
-      } else if (!std::holds_alternative<ir::QuantConv>(node.op)) {
+      } else if (!std::holds_alternative<ir::QuantConv>(node.op) &&
+                 !(std::holds_alternative<ir::QuantAdd>(node.op) && node.inputs.size() == 1)) {
         for (const int tensor : node.inputs) whole = whole && at(canonical, tensor);
       }
       at(canonical, node.output) = whole;

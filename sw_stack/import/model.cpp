@@ -29,7 +29,7 @@ Result<std::string> read_file(const std::string& path) {
 
 template <typename Graph>
 Result<Model> placed(Result<Graph> graph, const std::string& path) {
-  if (graph) return Model(std::move(graph).value());
+  if (graph) return Model{std::move(graph).value()};
   Diagnostic error = graph.error();
   error.place = error.place.empty() ? path : path + ": " + error.place;
   return error;
@@ -46,7 +46,7 @@ Result<Model> load(const std::string& path) {
   if (file.extension() == ".tflite") {
     return fail(ErrorCode::kMalformed, "is not a TensorFlow Lite model", path);
   }
-  return placed(parse_onnx(*bytes, file.parent_path().string(), name), path);
+  return placed(parse_onnx_model(*bytes, file.parent_path().string(), name), path);
 }
 
 }  // namespace espalier::import_

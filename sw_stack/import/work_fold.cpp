@@ -91,6 +91,54 @@ Result<ir::FloatConv> selection_conv(const std::vector<int>& source, int channel
   return conv;
 }
 
+/// A concatenation that puts every channel of one image back in its place, scaled and shifted on
+/// its own, is an affine of that image: so do networks that take another network's normalisation.
+void WorkGraph::merge_channel_affines() {
+  struct Channel {
+    int source;
+    float scale = 1, shift = 0;
+  };
+  for (WorkNode& node : nodes_) {
+    if (node.dead || !std::holds_alternative<ir::FloatConcat>(node.op)) continue;
+    int root = -1;
+    Affine merged;
+    bool fits = true;
+    for (int tensor : node.inputs) {
+      std::vector<Channel> channels;
+      for (int c = 0; c < tensors_[tensor].shape.c; ++c) channels.push_back({c});
+      for (int from = producer_[tensor]; from >= 0; from = producer_[tensor]) {
+        const WorkNode& step = nodes_[from];
+        const ir::Shape& in = tensors_[step.inputs[0]].shape;
+        if (const auto* affine = std::get_if<Affine>(&step.op)) {
+          for (Channel& c : channels) {
+            c.shift += c.scale * affine->shift[c.source];
+            c.scale *= affine->scale[c.source];
+          }
+        } else if (const auto* select = std::get_if<Select>(&step.op);
+                   select != nullptr && select->rows.count == in.h &&
+                   select->columns.count == in.w &&
+                   std::find(select->source.begin(), select->source.end(), -1) ==
+                       select->source.end()) {
+          for (Channel& c : channels) c.source = select->source[c.source];
+        } else {
+          break;
+        }
+        tensor = step.inputs[0];
+      }
+      fits = fits && (root < 0 || root == tensor);
+      root = tensor;
+      for (const Channel& c : channels) {
+        fits = fits && c.source == static_cast<int>(merged.scale.size());
+        merged.scale.push_back(c.scale);
+        merged.shift.push_back(c.shift);
+      }
+    }
+    if (!fits || tensors_[root].shape != tensors_[node.output].shape) continue;
+    node.op = std::move(merged);
+    node.inputs = {root};
+  }
+}
+
 void WorkGraph::merge_selects() {
   for (WorkNode& node : nodes_) {
     auto* second = std::get_if<Select>(&node.op);

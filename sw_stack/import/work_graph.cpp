@@ -113,6 +113,9 @@ Result<ir::FloatGraph> WorkGraph::finish(std::string name) && {
   drop_dead();
   if (const Status status = check_softmax(); !status) return status.error();
   index();
+  merge_channel_affines();
+  drop_dead();
+  index();
   merge_selects();
   merge_borders();
   if (const Status status = lower_selects(); !status) return status.error();

@@ -43,8 +43,25 @@ struct Select {
   Stride rows, columns;
 };
 
-using WorkOp = std::variant<ir::FloatConv, ir::FloatAdd, ir::FloatClamp, ir::FloatPool,
-                            ir::FloatConcat, ir::FloatSoftmax, Affine, Border, Select>;
+/// Types in which a quantised model stores activations.
+enum class Stored : std::uint8_t { kUnknown, kInt8, kUint8 };
+
+/// From real numbers to stored ones, and back: q = clamp(rne(x / scale) + zero).
+struct Quantise {
+  float scale = 1;
+  int zero = 0;  ///< as stored
+  Stored type = Stored::kInt8;
+};
+struct Dequantise {
+  float scale = 1;
+  int zero = 0;
+  Stored type = Stored::kUnknown;
+};
+
+/// A graph with Quantise or Dequantise in it becomes a QuantGraph; finish() is for all others.
+using WorkOp =
+    std::variant<ir::FloatConv, ir::FloatAdd, ir::FloatClamp, ir::FloatPool, ir::FloatConcat,
+                 ir::FloatSoftmax, Affine, Border, Select, Quantise, Dequantise>;
 
 struct WorkNode {
   std::string name;
@@ -65,6 +82,8 @@ class WorkGraph {
   int add_node(std::string name, std::string output_name, WorkOp op, std::vector<int> inputs,
                const ir::Shape& shape);
   [[nodiscard]] const ir::Shape& shape(int tensor) const { return tensors_[tensor].shape; }
+  [[nodiscard]] const std::string& name(int tensor) const { return tensors_[tensor].name; }
+  [[nodiscard]] int tensors() const { return static_cast<int>(tensors_.size()); }
   [[nodiscard]] const std::vector<WorkNode>& nodes() const { return nodes_; }
 
   /// Folds what folds, turns the rest into convolutions, drops dead nodes, makes names unique and
@@ -75,6 +94,7 @@ class WorkGraph {
   void index();
   void drop_dead();
   [[nodiscard]] bool sole_consumer(int tensor) const;
+  void merge_channel_affines();
   void merge_selects();
   void merge_borders();
   [[nodiscard]] bool border_fits(const Border& border, int tensor, bool not_negative) const;

@@ -57,6 +57,11 @@ struct FloatConcat {};                             ///< along channels, two inpu
 /// y = clamp-free copy of x through softmax over channels; runs on the host, last node only.
 struct FloatSoftmax {};
 
+/// Names in `host_ops` of what the host does to the output, which its reader must know.
+inline constexpr const char* kLogSoftmax = "log_softmax";  ///< softmax's logarithm over channels
+/// From channel by channel to pixel by pixel.
+inline constexpr const char* kTransposeOutput = "transpose of the output";
+
 using FloatOp = std::variant<FloatConv, FloatAdd, FloatClamp, FloatPool, FloatConcat, FloatSoftmax>;
 
 struct FloatTensor { std::string name; Shape shape; };
@@ -86,6 +91,8 @@ struct QuantConv {
   int lo = -128, hi = 127;
 };
 /// y = clamp(rne_shift((a - za) * ma + (b - zb) * mb, shift) + zero_y, lo, hi).
+/// With one input, b is absent and mb is 0: that changes the scale of a tensor, as the inputs of a
+/// concatenation need that have scales of their own.
 /// Range: ma, mb < 2^22, shift in 13..31.
 struct QuantAdd {
   std::uint32_t ma = 0, mb = 0;

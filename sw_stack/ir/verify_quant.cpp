@@ -59,9 +59,16 @@ class QuantOpCheck {
     return check_clamp(conv.lo, conv.hi, place_);
   }
   Status operator()(const QuantAdd& add) const {
-    if (Status s = check_arity(node_.inputs.size(), 2, place_); !s) return s;
-    if (Status s = check_same(in(0).shape, out().shape, place_); !s) return s;
-    if (Status s = check_same(in(1).shape, out().shape, place_); !s) return s;
+    const bool alone = node_.inputs.size() == 1;
+    if (Status s = check_arity(node_.inputs.size(), alone ? 1 : 2, place_); !s) return s;
+    for (std::size_t i = 0; i < node_.inputs.size(); ++i) {
+      if (Status s = check_same(in(i).shape, out().shape, place_); !s) return s;
+    }
+    if (alone && add.mb != 0) {
+      return fail(ErrorCode::kRange, fmt::format("multiplier {} of an absent input; it must be 0",
+                                                 add.mb),
+                  place_);
+    }
     constexpr std::uint32_t kLimit = std::uint32_t{1} << 22;
     if (add.ma >= kLimit || add.mb >= kLimit) {
       return fail(

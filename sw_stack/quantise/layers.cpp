@@ -53,7 +53,8 @@ ir::QuantConv quantise_conv(const ir::FloatConv& conv, const ir::Quant& x, const
   for (int n = 0; n < conv.out_channels; ++n) {
     const std::span<const float> weights(conv.weights.data() + n * depth, depth);
     double bias = conv.bias[n];
-    const double scale = weight_scale(weights, bias, x_scale, y_scale, limit);
+    const auto stored = static_cast<float>(weight_scale(weights, bias, x_scale, y_scale, limit));
+    const double scale = stored;
     for (std::size_t k = 0; k < depth; ++k) {
       const double w = weights[k];
       const double q = std::clamp(std::nearbyint(w / scale), -127.0, 127.0);
@@ -63,7 +64,7 @@ ir::QuantConv quantise_conv(const ir::FloatConv& conv, const ir::Quant& x, const
     const double steps = std::nearbyint(bias / (x_scale * scale));
     const auto most = static_cast<double>(limit);
     result.bias.push_back(static_cast<std::int32_t>(std::clamp(steps, -most, most)));
-    result.scale.push_back(static_cast<float>(x_scale * scale / y_scale));
+    result.scale.push_back((x.scale * stored) / y.scale);  // as others compute it from a model
   }
   return result;
 }

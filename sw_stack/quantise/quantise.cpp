@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include "golden/float_reference.hpp"
 #include "quantise/add_multipliers.hpp"
@@ -38,6 +39,7 @@ class Quantiser {
   Status calibrate(const Calibration& calibration);
   void choose_scales();
   void widen_sums();
+  void shorten_sums();
   Result<ir::QuantGraph> build() const;
   [[nodiscard]] ir::QuantOp quantised(const Step& step) const;
   [[nodiscard]] ir::QuantOp bounded(const Step& step) const;
@@ -142,6 +144,7 @@ void Quantiser::choose_scales() {
     if (merged[t].total() != 0) scales_[t] = quant_of(range_of(merged[t], whole[t]));
   }
   widen_sums();
+  shorten_sums();
 }
 
 /// A sum may not be scaled up by 512 or more: its own scale grows where it would be.
@@ -158,6 +161,50 @@ void Quantiser::widen_sums() {
       if (greater <= y.scale * kMostRatio) continue;
       y.scale = greater / kMostRatio;
       changed = true;
+    }
+  }
+}
+
+namespace {
+
+/// A scale close to `wanted`, not below it, whose fp32 ratio to `fixed` is a multiple of 2^-14.
+float short_ratio(float fixed, float wanted, bool over_fixed) {
+  constexpr float kUnit = 1 << 14;
+  const auto ratio = [&](float s) { return over_fixed ? s / fixed : fixed / s; };
+  const float start =
+      over_fixed ? std::ceil(ratio(wanted) * kUnit) : std::floor(ratio(wanted) * kUnit);
+  if (!(start > 256 && start < 256 * kUnit)) return wanted;
+  for (int i = 0; i < 32; ++i) {
+    const float q = (start + static_cast<float>(over_fixed ? i : -i)) / kUnit;
+    float s = over_fixed ? fixed * q : fixed / q;
+    for (int k = 0; k < 2; ++k) s = std::nextafter(s, 0.0F);
+    for (int k = 0; k < 5; ++k) {
+      if (ratio(s) == q) return s;
+      s = std::nextafter(s, std::numeric_limits<float>::infinity());
+    }
+  }
+  return wanted;
+}
+
+}  // namespace
+
+/// Runtimes that add in fp32 then add exactly, as the accelerator does: the ratios of a sum's
+/// scales become short. Scales move by a thousandth at most, and only once.
+void Quantiser::shorten_sums() {
+  std::vector<bool> fixed(scales_.size(), false);
+  for (const Step& step : plan_.steps) {
+    if (!std::holds_alternative<ir::FloatAdd>(step.node->op)) continue;
+    const int y = plan_.group[step.output];
+    const int sides[2] = {plan_.group[step.node->inputs[0]], plan_.group[step.node->inputs[1]]};
+    for (const int x : sides) {
+      if (!fixed[x] || fixed[y]) continue;
+      scales_[y].scale = short_ratio(scales_[x].scale, scales_[y].scale, false);
+      fixed[y] = true;
+    }
+    fixed[y] = true;
+    for (const int x : sides) {
+      if (!fixed[x]) scales_[x].scale = short_ratio(scales_[y].scale, scales_[x].scale, true);
+      fixed[x] = true;
     }
   }
 }

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "quantise/add_multipliers.hpp"
 #include "support/result.hpp"
 
 namespace espalier::tests {
@@ -78,6 +79,17 @@ int GraphBuilder::add(int a, int b) {
   return y;
 }
 
+int GraphBuilder::rescale(int x, const ir::Quant& to) {
+  ir::QuantAdd op;
+  op.shift = uniform(13, 31);
+  op.ma = static_cast<std::uint32_t>(
+      std::ldexp(static_cast<double>(uniform(40, 120)) / 100, std::min(op.shift, 21)));
+  if (chance(0.3)) op.lo = uniform(-128, 0);
+  const int y = tensor(shape(x), to);
+  node({x}, y, op);
+  return y;
+}
+
 int GraphBuilder::pool(int x, ir::PoolKind kind, const ir::Window& w, bool include_pad, bool ceil) {
   const ir::Shape in = shape(x);
   const auto extent = [&](int size, int kernel, int stride, int before, int after) {
@@ -123,6 +135,28 @@ ir::QuantGraph GraphBuilder::finish(int output) {
   graph_.output = output;
   graph_.name = "test";
   return std::move(graph_);
+}
+
+void derive_multipliers(ir::QuantGraph& graph) {
+  const auto scale = [&](int t) { return graph.tensors[static_cast<std::size_t>(t)].quant.scale; };
+  for (ir::QuantNode& node : graph.nodes) {
+    const float y = scale(node.output);
+    if (auto* conv = std::get_if<ir::QuantConv>(&node.op)) {
+      const float x = scale(node.inputs[0]);
+      for (float& s : conv->scale) {
+        const float weight = s * y / x;
+        s = (x * weight) / y;
+      }
+    } else if (auto* add = std::get_if<ir::QuantAdd>(&node.op)) {
+      const double a = scale(node.inputs[0]);
+      const double b = node.inputs.size() > 1 ? scale(node.inputs[1]) : 0;
+      const auto m = quantise::add_multipliers(a / y, b / y);
+      ESP_CHECK(m.has_value());
+      add->ma = m->ma;
+      add->mb = m->mb;
+      add->shift = m->shift;
+    }
+  }
 }
 
 std::vector<std::int8_t> random_image(const ir::QuantGraph& graph, std::uint64_t seed) {

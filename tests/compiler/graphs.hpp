@@ -20,6 +20,8 @@ class GraphBuilder {
   int conv(int x, int channels, const ir::Window& window);
   int conv(int x, int channels, int kernel, int stride = 1);  ///< padded by kernel / 2
   int add(int a, int b);
+  /// The tensor in another scale: the residual adder with one input.
+  int rescale(int x, const ir::Quant& quant);
   int pool(int x, ir::PoolKind kind, const ir::Window& window, bool include_pad = false,
            bool ceil = false);
   int global_average(int x);
@@ -54,6 +56,10 @@ struct GraphLimits {
   int max_channels = 40;
 };
 ir::QuantGraph random_graph(std::uint64_t seed, const GraphLimits& limits = {});
+
+/// Multipliers become those that follow from the scales of tensors and weights, as other runtimes
+/// compute them.
+void derive_multipliers(ir::QuantGraph& graph);
 
 /// ResNet for CIFAR with 6n + 2 layers.
 ir::QuantGraph cifar_resnet(int n);

@@ -22,7 +22,12 @@ class Grower {
       } else if (kind < 6) {
         add();
       } else if (kind < 8) {
-        concat();
+        if (g_.chance(0.2)) {
+          const int x = any();
+          keep(g_.rescale(x, g_.quant(any())));
+        } else {
+          concat();
+        }
       } else {
         keep(pool(any()));
       }
@@ -115,12 +120,20 @@ class Grower {
     std::vector<int> fits;
     for (const int t : list_) {
       if (g_.shape(t).h == g_.shape(a).h && g_.shape(t).w == g_.shape(a).w &&
-          g_.quant(t) == g_.quant(a))
+          g_.quant(t) == g_.quant(a)) {
         fits.push_back(t);
+      }
     }
     for (int i = 0; i < 2; ++i) {
       const int b = g_.conv(a, channels(), 1);
-      if (g_.quant(b) == g_.quant(a)) fits.push_back(b);
+      fits.push_back(g_.quant(b) == g_.quant(a) ? b : g_.rescale(b, g_.quant(a)));
+    }
+    for (const int t : list_) {  // one of another scale
+      if (g_.shape(t).h != g_.shape(a).h || g_.shape(t).w != g_.shape(a).w ||
+          g_.quant(t) == g_.quant(a) || !g_.chance(0.3))
+        continue;
+      fits.push_back(g_.rescale(t, g_.quant(a)));
+      break;
     }
     std::vector<int> parts;
     for (int i = g_.uniform(2, 4); i > 0; --i) {

@@ -139,7 +139,8 @@ TEST_CASE("ir: adds, pools and concatenations that are unsound are refused") {
   refused([](auto& g) { op<ir::QuantAdd>(g, 2).shift = 12; }, "shift 12; the range is 13..31");
   refused([](auto& g) { op<ir::QuantAdd>(g, 2).shift = 32; }, "shift 32");
   refused([](auto& g) { g.nodes[2].inputs = {1, 0}; }, "input is 2x6x6; output is 4x3x3");
-  refused([](auto& g) { g.nodes[2].inputs = {1}; }, "1 inputs");
+  refused([](auto& g) { g.nodes[2].inputs = {1}; }, "of an absent input; it must be 0");
+  refused([](auto& g) { g.nodes[2].inputs = {}; }, "0 inputs; the operator takes 2");
   refused([](auto& g) { g.tensors[4].quant.zero = 3; }, "max_pool 'n3': input has scale");
   refused([](auto& g) { g.tensors[4].shape.h = 3; }, "output height is 3; the window gives 2");
   refused([](auto& g) { op<ir::QuantPool>(g, 3).window.pad_top = 3; }, "output height");

@@ -227,6 +227,7 @@ Result<Constant> decode_constant(const TensorProto& proto, const std::string& fo
   Constant constant;
   constant.dims.assign(proto.dims().begin(), proto.dims().end());
   constant.is_float = is_float_type(proto.data_type());
+  constant.element = proto.data_type();
   const std::int64_t count = element_count(constant.dims);
   if (count < 0) return fail(ErrorCode::kMalformed, "dimensions are out of range", place);
 

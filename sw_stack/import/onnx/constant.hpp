@@ -2,6 +2,7 @@
 // Constants of an ONNX model: initialisers, and what folds out of the chains that compute shapes.
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -13,12 +14,22 @@ class TensorProto;
 
 namespace espalier::import_ {
 
+/// What a constant was before DequantizeLinear: value = scale * step, along one axis or everywhere.
+struct ConstantSteps {
+  std::vector<std::int64_t> steps;  ///< stored value minus zero point, row-major
+  std::vector<float> scale;         ///< one, or one a place of the axis
+  std::int64_t zero = 0;
+  std::size_t axis = 0;  ///< where there is more than one scale
+};
+
 /// A constant tensor, row-major. Every float type is held as fp32, every integer as int64.
 struct Constant {
   std::vector<std::int64_t> dims;
   bool is_float = true;
-  std::vector<float> floats;           ///< where is_float
-  std::vector<std::int64_t> integers;  ///< otherwise
+  int element = 0;                             ///< TensorProto's type as stored; 0: computed here
+  std::shared_ptr<const ConstantSteps> steps;  ///< where it is dequantised
+  std::vector<float> floats;                   ///< where is_float
+  std::vector<std::int64_t> integers;          ///< otherwise
 
   [[nodiscard]] std::size_t count() const { return is_float ? floats.size() : integers.size(); }
   [[nodiscard]] double at(std::size_t i) const {

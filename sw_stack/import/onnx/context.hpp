@@ -29,6 +29,12 @@ struct Activation {
   View view;
 };
 
+/// The constants of a convolution or a matrix product of a quantised model.
+struct DenseConstants {
+  std::shared_ptr<const Constant> weights, bias;  ///< no bias: null
+  std::size_t axis = 0;                           ///< of the weights' dimensions: output channels
+};
+
 using Value = std::variant<std::shared_ptr<const Constant>, Activation>;
 
 /// One node of the model, with its name and typed access to its attributes.
@@ -70,6 +76,7 @@ class Context {
   std::int64_t folded_elements = 0;  ///< of all constants folded so far
   int log_softmax = -1;              ///< input of a LogSoftmax, which must end the model
   std::map<std::string, Value> values;
+  std::map<int, DenseConstants> dense;  ///< by the tensor that the node makes
 
   [[nodiscard]] Result<const Value*> value(const OnnxNode& node, int i) const;
   [[nodiscard]] Result<Activation> activation(const OnnxNode& node, int i) const;
@@ -145,6 +152,9 @@ Status import_transpose(Context&, const OnnxNode&);
 Status import_concat(Context&, const OnnxNode&);
 Status import_pad(Context&, const OnnxNode&);
 Status import_slice(Context&, const OnnxNode&);
+Status import_gather(Context&, const OnnxNode&);
 Status import_split(Context&, const OnnxNode&);
+Status import_quantise(Context&, const OnnxNode&);
+Status import_dequantise(Context&, const OnnxNode&);
 
 }  // namespace espalier::import_

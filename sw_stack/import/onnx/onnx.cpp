@@ -4,9 +4,10 @@
 #include <google/protobuf/io/coded_stream.h>
 #include <google/protobuf/io/zero_copy_stream_impl_lite.h>
 
+#include <algorithm>
 #include <set>
 
-#include "import/onnx/context.hpp"
+#include "import/onnx/quant_nodes.hpp"
 
 namespace espalier::import_ {
 namespace {
@@ -21,9 +22,11 @@ const std::map<std::string, Handler>& handlers() {
       {"Concat", import_concat},
       {"Constant", import_constant},
       {"Conv", import_conv},
+      {"DequantizeLinear", import_dequantise},
       {"Div", import_div},
       {"Dropout", import_identity},
       {"Flatten", import_flatten},
+      {"Gather", import_gather},
       {"Gemm", import_gemm},
       {"GlobalAveragePool", import_global_pool},
       {"GlobalMaxPool", import_global_pool},
@@ -36,6 +39,7 @@ const std::map<std::string, Handler>& handlers() {
       {"Mul", import_mul},
       {"Neg", import_neg},
       {"Pad", import_pad},
+      {"QuantizeLinear", import_quantise},
       {"ReduceMax", import_reduce_mean},
       {"ReduceMean", import_reduce_mean},
       {"Relu", import_relu},
@@ -65,14 +69,16 @@ class Importer {
     }
   }
 
-  Result<ir::FloatGraph> run(const std::string& name);
+  Result<Model> run(const std::string& name);
 
  private:
   Status read_initialisers();
   Status find_live();
   Status read_input();
   Status read_output();
-  Status import_node(int index);
+  Status order_output(const Activation& output, const std::string& place);
+  Status import_node(const onnx::NodeProto& proto);
+  Status import_plain(const OnnxNode& node);
   [[nodiscard]] bool input_is_nhwc() const;
 
   const onnx::GraphProto& graph_;
@@ -204,6 +210,10 @@ Status Importer::read_input() {
   }
   const auto shape = checked_shape(extents[1], extents[2], extents[3]);
   if (!shape) return fail(shape.error().code, shape.error().message, place);
+  if (view.back() == std::vector{kChannel} && view.size() == 4 && extents[1] > 1 &&
+      extents[2] * extents[3] > 1) {
+    context_.work.host_ops.emplace_back("transpose of the input");
+  }
   context_.batch = static_cast<int>(extents[0]);
   context_.work.input = context_.work.add_tensor(input_name_, *shape);
   const int tensor = context_.work.input;
@@ -212,13 +222,27 @@ Status Importer::read_input() {
   return {};
 }
 
-Status Importer::import_node(int index) {
-  const onnx::NodeProto& proto = graph_.node(index);
+Status Importer::import_node(const onnx::NodeProto& proto) {
   const OnnxNode node(proto, node_name(proto));
-  if (!proto.domain().empty() && proto.domain() != "ai.onnx") {
+  if (is_quantised_operator(proto.domain(), proto.op_type())) {
+    const auto parts = expand_quantised(context_, node);
+    if (!parts) return parts.error();
+    for (const onnx::NodeProto& part : *parts) {
+      if (const Status status = import_plain(OnnxNode(part, node.name())); !status) return status;
+    }
+    return {};
+  }
+  const bool linear = proto.op_type() == "QuantizeLinear" || proto.op_type() == "DequantizeLinear";
+  if (!proto.domain().empty() && proto.domain() != "ai.onnx" &&
+      !(linear && proto.domain() == "com.microsoft")) {
     return node.unsupported(
         fmt::format("operator of domain '{}' is not supported", proto.domain()));
   }
+  return import_plain(node);
+}
+
+Status Importer::import_plain(const OnnxNode& node) {
+  const onnx::NodeProto& proto = node.proto;
   bool constant = proto.input_size() > 0;
   for (const std::string& input : proto.input()) {
     const auto found = context_.values.find(input);
@@ -227,10 +251,36 @@ Status Importer::import_node(int index) {
       constant = false;
     }
   }
-  if (constant && folds_constants(proto.op_type())) return fold_constant(context_, node);
+  if (constant && folds_constants(proto.op_type())) {
+    const Status status = fold_constant(context_, node);
+    if (status) keep_steps(context_, node);
+    return status;
+  }
   const auto handler = handlers().find(proto.op_type());
   if (handler == handlers().end()) return node.unsupported("operator is not supported");
-  return handler->second(context_, node);
+  const Status status = handler->second(context_, node);
+  if (status) keep_dense(context_, node);
+  return status;
+}
+
+/// The accelerator leaves an image channel by channel; the host turns it where the model's output
+/// is pixel by pixel. Errors: kUnsupported, other orders.
+Status Importer::order_output(const Activation& output, const std::string& place) {
+  std::vector<Axis> order;
+  for (const auto& dim : output.view) {
+    for (const Axis axis : dim) {
+      if (axis != Axis::kBatch && context_.axis_extent(output.tensor, axis) > 1)
+        order.push_back(axis);
+    }
+  }
+  if (std::ranges::is_sorted(order)) return {};
+  std::ranges::rotate(order, std::ranges::find(order, Axis::kChannel));
+  if (!std::ranges::is_sorted(order)) {
+    return fail(ErrorCode::kUnsupported,
+                "has its axes in an order that is neither C, H, W nor H, W, C", place);
+  }
+  context_.work.host_ops.emplace_back(ir::kTransposeOutput);
+  return {};
 }
 
 Status Importer::read_output() {
@@ -243,6 +293,7 @@ Status Importer::read_output() {
   const auto* value = std::get_if<Activation>(&found->second);
   if (value == nullptr) return fail(ErrorCode::kUnsupported, "does not depend on the input", place);
   context_.work.output = value->tensor;
+  if (const Status status = order_output(*value, place); !status) return status;
   if (context_.log_softmax < 0) return {};
   bool last = context_.log_softmax == value->tensor;
   for (const WorkNode& node : context_.work.nodes()) {
@@ -252,7 +303,7 @@ Status Importer::read_output() {
   return fail(ErrorCode::kUnsupported, "LogSoftmax is supported as the last operator only", place);
 }
 
-Result<ir::FloatGraph> Importer::run(const std::string& name) {
+Result<Model> Importer::run(const std::string& name) {
   if (context_.opset < 1 || context_.opset > 64) {
     return fail(ErrorCode::kUnsupported, fmt::format("opset is {}", context_.opset));
   }
@@ -261,16 +312,23 @@ Result<ir::FloatGraph> Importer::run(const std::string& name) {
   if (const Status status = read_input(); !status) return status.error();
   for (int i = 0; i < graph_.node_size(); ++i) {
     if (!live_[static_cast<std::size_t>(i)]) continue;
-    if (const Status status = import_node(i); !status) return status.error();
+    if (const Status status = import_node(graph_.node(i)); !status) return status.error();
   }
   if (const Status status = read_output(); !status) return status.error();
-  return std::move(context_.work).finish(name);
+  if (is_quantised(context_.work)) {
+    auto graph = make_quantised(context_, name);
+    if (!graph) return graph.error();
+    return Model(std::move(*graph));
+  }
+  auto graph = std::move(context_.work).finish(name);
+  if (!graph) return graph.error();
+  return Model(std::move(*graph));
 }
 
 }  // namespace
 
-Result<ir::FloatGraph> parse_onnx(std::string_view bytes, const std::string& folder,
-                                  const std::string& name) {
+Result<Model> parse_onnx_model(std::string_view bytes, const std::string& folder,
+                               const std::string& name) {
   constexpr std::size_t kMaxBytes = 0x7FFFFFFF;
   if (bytes.size() > kMaxBytes) {
     return fail(ErrorCode::kRange,
@@ -285,6 +343,14 @@ Result<ir::FloatGraph> parse_onnx(std::string_view bytes, const std::string& fol
   }
   if (!model.has_graph()) return fail(ErrorCode::kMalformed, "the model has no graph");
   return Importer(model, folder).run(name);
+}
+
+Result<ir::FloatGraph> parse_onnx(std::string_view bytes, const std::string& folder,
+                                  const std::string& name) {
+  auto model = parse_onnx_model(bytes, folder, name);
+  if (!model) return model.error();
+  if (auto* graph = std::get_if<ir::FloatGraph>(&*model)) return std::move(*graph);
+  return fail(ErrorCode::kUnsupported, "is quantised already");
 }
 
 }  // namespace espalier::import_

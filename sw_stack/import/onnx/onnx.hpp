@@ -1,9 +1,11 @@
 #pragma once
-// ONNX models (opset 7 to 18, float), read into a FloatGraph.
+// ONNX models of opsets 7 to 21: float ones, read into a FloatGraph, and quantised ones (with
+// QuantizeLinear and DequantizeLinear, or with operators on integers), read into a QuantGraph.
 
 #include <string>
 #include <string_view>
 
+#include "import/model.hpp"
 #include "ir/graph.hpp"
 #include "support/result.hpp"
 
@@ -13,6 +15,10 @@ namespace espalier::import_ {
 /// Batch normalisation, borders, slices and arithmetic on channels fold into neighbours where that
 /// is exact, and become 1 x 1 convolutions elsewhere. A model with a batch is read for one image.
 /// Errors: kMalformed, kUnsupported (names the operator and the node), kShape, kRange, kIo.
+Result<Model> parse_onnx_model(std::string_view bytes, const std::string& folder,
+                               const std::string& name);
+
+/// The same for a model that must be float. Errors: also kUnsupported where it is not.
 Result<ir::FloatGraph> parse_onnx(std::string_view bytes, const std::string& folder,
                                   const std::string& name);
 

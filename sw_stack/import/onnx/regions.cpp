@@ -287,6 +287,40 @@ Status import_slice(Context& context, const OnnxNode& node) {
   return emit_select(context, node, *x, std::move(select), 0);
 }
 
+Status import_gather(Context& context, const OnnxNode& node) {
+  const auto x = context.activation(node, 0);
+  if (!x) return x.error();
+  const auto indices = context.constant(node, 1);
+  if (!indices) return indices.error();
+  const std::vector<std::int64_t> dims = context.dims(*x);
+  const auto dim = resolve_axis(node.integer("axis", 0), dims.size());
+  if (!dim) return node.placed(dim.error());
+  const auto axis = dimension_axes(context, *x)[*dim];
+  if (!axis || *axis != Axis::kChannel || (*indices)->is_float || (*indices)->dims.size() > 1 ||
+      (*indices)->count() == 0) {
+    return node.unsupported(
+        fmt::format("gathers {} from dimension {} of {}; channels by a list of "
+                    "integers are supported",
+                    dims_text((*indices)->dims), *dim, dims_text(dims)));
+  }
+  Select select = whole(context.work.shape(x->tensor));
+  select.source.clear();
+  for (const std::int64_t index : (*indices)->integers) {
+    if (index < -dims[*dim] || index >= dims[*dim]) {
+      return node.fail(ErrorCode::kRange,
+                       fmt::format("index is {}; the axis has {}", index, dims[*dim]));
+    }
+    select.source.push_back(static_cast<int>(index < 0 ? index + dims[*dim] : index));
+  }
+  Activation from = *x;
+  if ((*indices)->dims.empty()) {
+    from.view.erase(from.view.begin() + static_cast<std::ptrdiff_t>(*dim));
+  } else {
+    from.view[*dim] = {Axis::kChannel};
+  }
+  return emit_select(context, node, from, std::move(select), 0);
+}
+
 Status import_split(Context& context, const OnnxNode& node) {
   const auto x = context.activation(node, 0);
   if (!x) return x.error();
