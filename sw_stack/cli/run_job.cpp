@@ -243,18 +243,27 @@ class RunJob {
     return dataset_->label(options_.first + i);
   }
 
-  /// The network's output as the model gives it: dequantised, and through softmax where it has one.
+  [[nodiscard]] bool on_host(const char* op) const {
+    return std::ranges::find(program_.graph.host_ops, op) != program_.graph.host_ops.end();
+  }
+
+  /// The network's output as the model gives it: dequantised, and with what the host does to it.
   [[nodiscard]] std::vector<float> scores(const std::vector<std::int8_t>& values) const {
     std::vector<float> result;
     for (const int value : values) {
       result.push_back(output().quant.scale * static_cast<float>(value - output().quant.zero));
     }
-    const auto& host = program_.graph.host_ops;
-    const bool logarithm = std::ranges::find(host, "log_softmax") != host.end();
-    if (!program_.graph.softmax && !logarithm) return result;
     const auto pixels = static_cast<std::size_t>(output().shape.h * output().shape.w);
-    for (std::size_t p = 0; p < pixels; ++p) softmax(result, p, pixels, logarithm);
-    return result;
+    const bool logarithm = on_host(ir::kLogSoftmax);
+    if (program_.graph.softmax || logarithm) {
+      for (std::size_t p = 0; p < pixels; ++p) softmax(result, p, pixels, logarithm);
+    }
+    if (!on_host(ir::kTransposeOutput)) return result;
+    std::vector<float> turned;  // from channel by channel to pixel by pixel
+    for (std::size_t p = 0; p < pixels; ++p) {
+      for (std::size_t i = p; i < result.size(); i += pixels) turned.push_back(result[i]);
+    }
+    return turned;
   }
 
   /// Softmax, or its logarithm, over the channels of one pixel; values are channel by channel.

@@ -37,7 +37,8 @@ class Dataset {
   [[nodiscard]] std::string name(std::size_t i) const;
 
   /// Image i as planar [C][H][W] values: 0..255 unless raw_float(). Several threads may load.
-  /// Errors: kIo, kMalformed, kUnsupported. Range: i < size().
+  /// Errors: kIo, kMalformed, kUnsupported, kRange (a value that is no finite number).
+  /// Range: i < size().
   [[nodiscard]] Result<std::vector<float>> load(std::size_t i) const;
 
   struct Source;  ///< one kind of source; for the readers in this folder

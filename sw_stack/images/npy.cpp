@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <cmath>
 #include <optional>
 #include <string_view>
 
@@ -130,6 +131,12 @@ struct Npy final : Dataset::Source {
       const std::uint8_t* const b = bytes->data() + 4 * k;
       values[k] = std::bit_cast<float>(std::uint32_t{b[0]} | std::uint32_t{b[1]} << 8 |
                                        std::uint32_t{b[2]} << 16 | std::uint32_t{b[3]} << 24);
+      if (!std::isfinite(values[k])) {
+        return fail(
+            ErrorCode::kRange,
+            fmt::format("image {}: value {} is {}; it must be a finite number", i, k, values[k]),
+            path);
+      }
     }
     return values;
   }

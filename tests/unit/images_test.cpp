@@ -160,6 +160,22 @@ TEST_CASE("npy: what is not read is named") {
   CHECK_THAT(complaint(long_header), Contains("a header of"));
 }
 
+TEST_CASE("npy: values that are no finite numbers are refused with image and place") {
+  const Scratch scratch;
+  for (const auto& [bytes, name] : {std::pair{std::string("\0\0\xC0\x7F", 4), "nan"},
+                                    {std::string("\0\0\x80\xFF", 4), "-inf"}}) {
+    const auto data = Dataset::open(
+        scratch.write("x.npy",
+                      npy(1, header("<f4", "False", "(2,1,1,2)"), std::string(12, 0) + bytes)),
+        {1, 1, 2});
+    REQUIRE(data.ok());
+    CHECK(data->load(0).ok());
+    const auto loaded = data->load(1);
+    REQUIRE_FALSE(loaded.ok());
+    CHECK_THAT(loaded.error().text(), Contains(std::string("image 1: value 1 is ") + name));
+  }
+}
+
 TEST_CASE("npy: survives truncation and any changed byte") {
   const Scratch scratch;
   const std::string good = npy(1, header("|u1", "False", "(3, 1, 1, 2)"), "abcdef");

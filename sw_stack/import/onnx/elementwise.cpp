@@ -263,8 +263,8 @@ Status import_softmax(Context& context, const OnnxNode& node) {
     return node.unsupported(fmt::format("runs over dimension {} of {}, which is not the channels",
                                         *axis, dims_text(context.dims(*x))));
   }
-  if (node.type() == "LogSoftmax") {  // keeps the order of the classes: the outputs stay logits
-    context.work.host_ops.push_back("log_softmax");
+  if (node.type() == "LogSoftmax") {  // the host's; the outputs stay logits
+    context.work.host_ops.emplace_back(ir::kLogSoftmax);
     context.log_softmax = x->tensor;
     context.define(node, *x);
     return {};

@@ -321,6 +321,8 @@ Result<ir::FloatGraph> FloatImporter::run(const std::string& name) {
   const auto output = values_.find(lite_.output);
   if (output == values_.end()) return fail(ErrorCode::kMalformed, "no operator makes the output");
   work_.output = output->second;
+  const ir::Shape& made = work_.shape(work_.output);
+  if (made.c > 1 && made.h * made.w > 1) work_.host_ops.emplace_back(ir::kTransposeOutput);
   return std::move(work_).finish(name);
 }
 

@@ -180,6 +180,8 @@ Result<ir::QuantGraph> QuantImporter::run(const std::string& name) {
   const auto output = values_.find(lite_.output);
   if (output == values_.end()) return fail(ErrorCode::kMalformed, "no operator makes the output");
   graph_.output = output->second.id;
+  const ir::Shape& shape = graph_.tensors[static_cast<std::size_t>(graph_.output)].shape;
+  if (shape.c > 1 && shape.h * shape.w > 1) graph_.host_ops.emplace_back(ir::kTransposeOutput);
   if (const Status status = ir::verify(graph_); !status) return status.error();
   return std::move(graph_);
 }

@@ -213,6 +213,30 @@ TEST_CASE("onnx: an NHWC input behind its Transpose, flattened as NHWC at the en
   require_same(m, x, plain::dense(plain::channels_last(plain::conv(scaled, w, {}, 2, {})), k, 3));
 }
 
+TEST_CASE("onnx: layouts at the ends are the host's to turn") {
+  const std::vector<float> w(2 * 3, 0.5F);
+  const auto model = [&](const Ints& order, bool flatten) {
+    OnnxBuilder m;
+    m.input("x", {1, 4, 5, 3}).floats("w", {2, 3, 1, 1}, w);
+    m.node("Transpose", {"x"}, {"t"}, {{"perm", Ints{0, 3, 1, 2}}}).node("Conv", {"t", "w"}, {"c"});
+    m.node("Transpose", {"c"}, {"y"}, {{"perm", order}});
+    if (flatten) m.node("Flatten", {"y"}, {"z"});
+    m.output(flatten ? "z" : "y");
+    return m;
+  };
+  const std::string in = "transpose of the input";
+  const std::string out = ir::kTransposeOutput;
+  using Names = std::vector<std::string>;
+  for (const bool flatten : {false, true}) {
+    CHECK(import_ok(model({0, 1, 2, 3}, flatten)).host_ops == Names{in});
+    CHECK(import_ok(model({0, 2, 3, 1}, flatten)).host_ops == Names{in, out});
+    CHECK_THAT(import_error(model({0, 1, 3, 2}, flatten)),
+               Catch::Contains("neither C, H, W nor H, W, C"));
+    CHECK_THAT(import_error(model({0, 2, 1, 3}, flatten)),
+               Catch::Contains("neither C, H, W nor H, W, C"));
+  }
+}
+
 TEST_CASE("onnx: a view that computes its shape folds away") {
   const std::int64_t batch = GENERATE(-1, 1, 4);
   const Image x = random_image(3, 2, 2);
