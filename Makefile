@@ -61,7 +61,7 @@ demo: demo-tools ## compile a small network and run it on the verilated machine,
 	$(BUILD)/bin/espalier compile $(MODEL) -o $(DEMO)/shapes.espl \
 	  --calibrate $(DEMO)/calibration.bin --count 64 $(PIXELS)
 	$(BUILD)/bin/espalier run $(DEMO)/shapes.espl --device rtl --images $(DEMO)/test.bin \
-	  --count 20 --check --layers --wave $(DEMO)/shapes.fst
+	  --count 20 --check --layers --wave $(DEMO)/shapes.fst --wave-cycles 50000
 	@echo
 	@echo 'The images:       $(DEMO)/test.png'
 	@echo 'The waveform:     $(DEMO)/shapes.fst'

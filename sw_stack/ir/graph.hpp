@@ -62,11 +62,6 @@ inline constexpr const char* kLogSoftmax = "log_softmax";  ///< softmax's logari
 /// From channel by channel to pixel by pixel.
 inline constexpr const char* kTransposeOutput = "transpose of the output";
 
-/// Names in `host_ops` of what the host does to the output, which its reader must know.
-inline constexpr const char* kLogSoftmax = "log_softmax";  ///< softmax's logarithm over channels
-/// From channel by channel to pixel by pixel.
-inline constexpr const char* kTransposeOutput = "transpose of the output";
-
 using FloatOp = std::variant<FloatConv, FloatAdd, FloatClamp, FloatPool, FloatConcat, FloatSoftmax>;
 
 struct FloatTensor { std::string name; Shape shape; };
