@@ -5,7 +5,6 @@
 #include <google/protobuf/io/zero_copy_stream_impl_lite.h>
 
 #include <algorithm>
-#include <algorithm>
 #include <set>
 
 #include "import/onnx/quant_nodes.hpp"
@@ -77,7 +76,6 @@ class Importer {
   Status find_live();
   Status read_input();
   Status read_output();
-  Status order_output(const Activation& output, const std::string& place);
   Status order_output(const Activation& output, const std::string& place);
   Status import_node(const onnx::NodeProto& proto);
   Status import_plain(const OnnxNode& node);
@@ -216,10 +214,6 @@ Status Importer::read_input() {
       extents[2] * extents[3] > 1) {
     context_.work.host_ops.emplace_back("transpose of the input");
   }
-  if (view.back() == std::vector{kChannel} && view.size() == 4 && extents[1] > 1 &&
-      extents[2] * extents[3] > 1) {
-    context_.work.host_ops.emplace_back("transpose of the input");
-  }
   context_.batch = static_cast<int>(extents[0]);
   context_.work.input = context_.work.add_tensor(input_name_, *shape);
   const int tensor = context_.work.input;
@@ -289,26 +283,6 @@ Status Importer::order_output(const Activation& output, const std::string& place
   return {};
 }
 
-/// The accelerator leaves an image channel by channel; the host turns it where the model's output
-/// is pixel by pixel. Errors: kUnsupported, other orders.
-Status Importer::order_output(const Activation& output, const std::string& place) {
-  std::vector<Axis> order;
-  for (const auto& dim : output.view) {
-    for (const Axis axis : dim) {
-      if (axis != Axis::kBatch && context_.axis_extent(output.tensor, axis) > 1)
-        order.push_back(axis);
-    }
-  }
-  if (std::ranges::is_sorted(order)) return {};
-  std::ranges::rotate(order, std::ranges::find(order, Axis::kChannel));
-  if (!std::ranges::is_sorted(order)) {
-    return fail(ErrorCode::kUnsupported,
-                "has its axes in an order that is neither C, H, W nor H, W, C", place);
-  }
-  context_.work.host_ops.emplace_back(ir::kTransposeOutput);
-  return {};
-}
-
 Status Importer::read_output() {
   const std::string& name = graph_.output(0).name();
   const std::string place = "output '" + name + "'";
@@ -319,7 +293,6 @@ Status Importer::read_output() {
   const auto* value = std::get_if<Activation>(&found->second);
   if (value == nullptr) return fail(ErrorCode::kUnsupported, "does not depend on the input", place);
   context_.work.output = value->tensor;
-  if (const Status status = order_output(*value, place); !status) return status;
   if (const Status status = order_output(*value, place); !status) return status;
   if (context_.log_softmax < 0) return {};
   bool last = context_.log_softmax == value->tensor;
