@@ -111,13 +111,15 @@ TEST_CASE("command: every device gives the same scores, and check finds no diffe
   }
 }
 
-TEST_CASE("command: softmax and its logarithm run over the channels of each pixel") {
+TEST_CASE("command: softmax, its logarithm and the layout of the output are the host's") {
   const tests::Scratch scratch;
   const std::string images = scratch.write("images.npy", tests::tiny_images(2));
   const auto scores = [&](const std::string& last) {
     tests::OnnxWriter model(5, {1, 3, tests::kTinySize, tests::kTinySize});
     model.conv("conv", "image", 3, 4, 3, 1);
-    if (!last.empty()) {
+    if (last == "Transpose") {
+      tests::OnnxWriter::ints(model.node(last, "last", {"conv"}), "perm", {0, 2, 3, 1});
+    } else if (!last.empty()) {
       auto* axis = model.node(last, "last", {"conv"}).add_attribute();
       axis->set_name("axis");
       axis->set_type(onnx::AttributeProto::INT);
@@ -145,9 +147,12 @@ TEST_CASE("command: softmax and its logarithm run over the channels of each pixe
   const std::vector<float> logits = scores("");
   const std::vector<float> shares = scores("Softmax");
   const std::vector<float> logarithms = scores("LogSoftmax");
+  const std::vector<float> turned = scores("Transpose");
   constexpr std::size_t kPixels = std::size_t{tests::kTinySize} * tests::kTinySize;
   for (std::size_t i = 0; i < logits.size(); ++i) {
-    const std::size_t first = i / (4 * kPixels) * 4 * kPixels + i % kPixels;
+    const std::size_t image = i / (4 * kPixels) * 4 * kPixels;
+    const std::size_t first = image + i % kPixels;
+    REQUIRE(turned[image + i % kPixels * 4 + i / kPixels % 4] == logits[i]);
     double sum = 0;
     for (std::size_t c = 0; c < 4; ++c) sum += std::exp(double{logits[first + c * kPixels]});
     const double share = std::exp(double{logits[i]}) / sum;
