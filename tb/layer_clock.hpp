@@ -21,7 +21,8 @@ class LayerClock {
   std::vector<std::uint64_t> finish(std::uint64_t now, std::uint64_t cycles) {
     if (layer_ == kNone) layer_ = 0;
     charge(layer_, now);
-    std::uint64_t extra = cycles > now ? cycles - now : 0, missing = now > cycles ? now - cycles : 0;
+    std::uint64_t extra = cycles > now ? cycles - now : 0,
+                  missing = now > cycles ? now - cycles : 0;
     list_[layer_] += extra;
     for (auto layer = list_.rbegin(); layer != list_.rend() && missing > 0; ++layer) {
       const std::uint64_t less = *layer < missing ? *layer : missing;

@@ -34,10 +34,10 @@ Result<std::unique_ptr<Simulation>> make_simulation(const isa::Config& config,
     return fail(ErrorCode::kUsage, "a memory latency is below 1 cycle", place);
   }
   if (!(options.memory.stall >= 0.0 && options.memory.stall <= 0.99)) {
-    return fail(ErrorCode::kUsage,
-                "stall probability is " + std::to_string(options.memory.stall) +
-                    "; it goes from 0 to 0.99",
-                place);
+    return fail(
+        ErrorCode::kUsage,
+        "stall probability is " + std::to_string(options.memory.stall) + "; it goes from 0 to 0.99",
+        place);
   }
   if (options.asserting && !options.wave.empty()) {
     return fail(ErrorCode::kUsage, "a model with assertions writes no wave", place);

@@ -20,9 +20,9 @@ struct LayerNodes {
   int conv = -1, add = -1, gap = -1, pool = -1;  ///< nodes, -1 where absent
   int input = -1;                                ///< tensor that is convolved or pooled
   int operand = -1;  ///< tensor that the add takes from memory; -1: it changes the scale only
-  bool operand_first = false;                    ///< the operand is the add's first input
-  int output = -1;                               ///< tensor that is stored
-  std::vector<int> nodes;                        ///< in order, with concatenations that end here
+  bool operand_first = false;  ///< the operand is the add's first input
+  int output = -1;             ///< tensor that is stored
+  std::vector<int> nodes;      ///< in order, with concatenations that end here
   [[nodiscard]] bool is_pool() const { return pool >= 0; }
 };
 

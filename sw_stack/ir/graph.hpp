@@ -46,14 +46,16 @@ struct FloatConv {
   std::vector<float> weights;
   std::vector<float> bias;
 };
-struct FloatAdd {};                                ///< two inputs of one shape
-struct FloatClamp { float lo = 0, hi = 0; };       ///< ReLU has hi = +infinity
+struct FloatAdd {};  ///< two inputs of one shape
+struct FloatClamp {
+  float lo = 0, hi = 0;
+};  ///< ReLU has hi = +infinity
 struct FloatPool {
   PoolKind kind = PoolKind::kMax;
   Window window;
   bool count_include_pad = false;  ///< average only: the divisor counts padding
 };
-struct FloatConcat {};                             ///< along channels, two inputs or more
+struct FloatConcat {};  ///< along channels, two inputs or more
 /// y = clamp-free copy of x through softmax over channels; runs on the host, last node only.
 struct FloatSoftmax {};
 
@@ -64,8 +66,16 @@ inline constexpr const char* kTransposeOutput = "transpose of the output";
 
 using FloatOp = std::variant<FloatConv, FloatAdd, FloatClamp, FloatPool, FloatConcat, FloatSoftmax>;
 
-struct FloatTensor { std::string name; Shape shape; };
-struct FloatNode { std::string name; std::vector<int> inputs; int output = -1; FloatOp op; };
+struct FloatTensor {
+  std::string name;
+  Shape shape;
+};
+struct FloatNode {
+  std::string name;
+  std::vector<int> inputs;
+  int output = -1;
+  FloatOp op;
+};
 
 struct FloatGraph {
   std::string name;
@@ -78,7 +88,11 @@ struct FloatGraph {
 // ---------------------------------------------------------------------------------- quantised
 
 /// Per-tensor affine quantisation: real = scale * (q - zero). q is int8.
-struct Quant { float scale = 1.0F; int zero = 0; bool operator==(const Quant&) const = default; };
+struct Quant {
+  float scale = 1.0F;
+  int zero = 0;
+  bool operator==(const Quant&) const = default;
+};
 
 /// y = clamp(rne(fp32(acc) * scale[n]) + zero_y, lo, hi), acc = bias + sum (x - zero_x) * w.
 /// Shapes: weights [N][KH][KW][C] int8, bias [N], scale [N] (fp32: s_x * s_w[n] / s_y).
@@ -112,8 +126,17 @@ struct QuantConcat {};
 
 using QuantOp = std::variant<QuantConv, QuantAdd, QuantPool, QuantConcat>;
 
-struct QuantTensor { std::string name; Shape shape; Quant quant; };
-struct QuantNode { std::string name; std::vector<int> inputs; int output = -1; QuantOp op; };
+struct QuantTensor {
+  std::string name;
+  Shape shape;
+  Quant quant;
+};
+struct QuantNode {
+  std::string name;
+  std::vector<int> inputs;
+  int output = -1;
+  QuantOp op;
+};
 
 /// How pixels become the network's input: none leaves 0..255; otherwise
 /// (pixel / 255 - mean[c]) / std[c]. Then q = clamp(rne(value / scale) + zero, -128, 127).
@@ -131,14 +154,16 @@ struct QuantGraph {
   std::vector<std::string> host_ops;  ///< for the report
 };
 
-/// Name of the operator, as `espalier ops` prints it: conv, add, max_pool, average_pool, concat, ...
+/// Name of the operator, as `espalier ops` prints it: conv, add, max_pool, average_pool, concat,
+/// ...
 std::string op_name(const FloatOp& op);
 std::string op_name(const QuantOp& op);
 
 /// The fp32 multiplier of an average pool over `count` pixels: sx / (sy * float(count)).
 float pool_multiplier(float x_scale, float y_scale, int count);
 
-/// The output extent of a window over `size` pixels with these pads; floor mode. 0 if it does not fit.
+/// The output extent of a window over `size` pixels with these pads; floor mode. 0 if it does not
+/// fit.
 int window_extent(int size, int kernel, int stride, int dilation, int pad_before, int pad_after);
 
 /// How many taps of a window lie in [low, high) along one axis, the first at `start`.

@@ -12,7 +12,7 @@ namespace espalier::ir {
 namespace {
 
 constexpr std::uint32_t kMagic = 0x52495345;  // "ESIR"
-constexpr std::uint32_t kVersion = 2;  // 2: an add may have one input
+constexpr std::uint32_t kVersion = 2;         // 2: an add may have one input
 
 enum class Tag : std::uint8_t { kConv, kAdd, kPool, kConcat };
 

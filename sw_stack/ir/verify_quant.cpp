@@ -65,9 +65,8 @@ class QuantOpCheck {
       if (Status s = check_same(in(i).shape, out().shape, place_); !s) return s;
     }
     if (alone && add.mb != 0) {
-      return fail(ErrorCode::kRange, fmt::format("multiplier {} of an absent input; it must be 0",
-                                                 add.mb),
-                  place_);
+      return fail(ErrorCode::kRange,
+                  fmt::format("multiplier {} of an absent input; it must be 0", add.mb), place_);
     }
     constexpr std::uint32_t kLimit = std::uint32_t{1} << 22;
     if (add.ma >= kLimit || add.mb >= kLimit) {

@@ -9,8 +9,10 @@
 
 namespace espalier::isa {
 
-/// Writes the low `width` bits of `value` at bit `offset` of little-endian bytes that hold zeros there.
-constexpr void put_bits(std::span<std::uint8_t> bytes, unsigned offset, unsigned width, std::uint64_t value) {
+/// Writes the low `width` bits of `value` at bit `offset` of little-endian bytes that hold zeros
+/// there.
+constexpr void put_bits(std::span<std::uint8_t> bytes, unsigned offset, unsigned width,
+                        std::uint64_t value) {
   for (unsigned i = 0; i < width; ++i) {
     const unsigned bit = offset + i;
     const auto mask = static_cast<std::uint8_t>(1U << (bit % 8));
@@ -21,7 +23,8 @@ constexpr void put_bits(std::span<std::uint8_t> bytes, unsigned offset, unsigned
 }
 
 /// Reads `width` bits (at most 32) at bit `offset`, sign-extended where asked.
-constexpr std::int64_t get_bits(std::span<const std::uint8_t> bytes, unsigned offset, unsigned width, bool is_signed) {
+constexpr std::int64_t get_bits(std::span<const std::uint8_t> bytes, unsigned offset,
+                                unsigned width, bool is_signed) {
   std::uint64_t value = 0;
   for (unsigned i = 0; i < width; ++i) {
     const unsigned bit = offset + i;

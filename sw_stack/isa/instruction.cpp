@@ -14,16 +14,17 @@ Result<Instruction> decode_as(std::span<const std::uint8_t> bytes, std::size_t p
   std::string trouble;
   std::vector<bool> used(bytes.size() * 8, false);
   std::fill_n(used.begin(), kHeaderBits, true);
-  for_each_field(instruction, [&](std::string_view name, auto& field, unsigned offset, unsigned width,
-                                  bool is_signed, std::int64_t low, std::int64_t high) {
-    const std::int64_t value = get_bits(bytes, offset, width, is_signed);
-    for (unsigned i = 0; i < width; ++i) used[offset + i] = true;
-    if ((value < low || value > high) && trouble.empty()) {
-      trouble = std::string(name) + " is " + std::to_string(value) + "; it goes from " +
-                std::to_string(low) + " to " + std::to_string(high);
-    }
-    field = static_cast<std::remove_reference_t<decltype(field)>>(value);
-  });
+  for_each_field(
+      instruction, [&](std::string_view name, auto& field, unsigned offset, unsigned width,
+                       bool is_signed, std::int64_t low, std::int64_t high) {
+        const std::int64_t value = get_bits(bytes, offset, width, is_signed);
+        for (unsigned i = 0; i < width; ++i) used[offset + i] = true;
+        if ((value < low || value > high) && trouble.empty()) {
+          trouble = std::string(name) + " is " + std::to_string(value) + "; it goes from " +
+                    std::to_string(low) + " to " + std::to_string(high);
+        }
+        field = static_cast<std::remove_reference_t<decltype(field)>>(value);
+      });
   if (get_bits(bytes, kHeaderBits - 2, 2, false) != 0) trouble = "reserved bits are set";
   for (std::size_t bit = 0; bit < used.size() && trouble.empty(); ++bit) {
     if (!used[bit] && ((bytes[bit / 8] >> (bit % 8)) & 1U) != 0) {
@@ -48,7 +49,9 @@ Engine queue_of(const Instruction& instruction) {
   struct Visitor {
     Engine operator()(const Nop& x) const { return static_cast<Engine>(x.engine); }
     Engine operator()(const End&) const { return Engine::kNone; }
-    Engine operator()(const Load& x) const { return x.target < 2 ? Engine::kLoadA : Engine::kLoadW; }
+    Engine operator()(const Load& x) const {
+      return x.target < 2 ? Engine::kLoadA : Engine::kLoadW;
+    }
     Engine operator()(const Store&) const { return Engine::kStore; }
     Engine operator()(const Conv&) const { return Engine::kExec; }
     Engine operator()(const Pool&) const { return Engine::kPool; }
@@ -91,8 +94,8 @@ void encode(const Instruction& instruction, std::vector<std::uint8_t>& out) {
     const std::span<std::uint8_t> bytes(out.data() + start, T::kWords * kWordBytes);
     put_bits(bytes, 0, 6, static_cast<std::uint64_t>(T::kOpcode));
     put_bits(bytes, 6, 3, T::kWords);
-    for_each_field(x, [&](std::string_view, const auto& field, unsigned offset, unsigned width, bool,
-                          std::int64_t low, std::int64_t high) {
+    for_each_field(x, [&](std::string_view, const auto& field, unsigned offset, unsigned width,
+                          bool, std::int64_t low, std::int64_t high) {
       ESP_CHECK(std::int64_t{field} >= low && std::int64_t{field} <= high);
       put_bits(bytes, offset, width, static_cast<std::uint64_t>(std::int64_t{field}));
     });
@@ -105,12 +108,13 @@ Result<Instruction> decode(std::span<const std::uint8_t> bytes, std::size_t& off
     return fail(ErrorCode::kMalformed, "the program ends inside an instruction", place);
   }
   const auto code = static_cast<unsigned>(get_bits(bytes.subspan(offset, kWordBytes), 0, 6, false));
-  const auto words = static_cast<unsigned>(get_bits(bytes.subspan(offset, kWordBytes), 6, 3, false));
+  const auto words =
+      static_cast<unsigned>(get_bits(bytes.subspan(offset, kWordBytes), 6, 3, false));
   const auto finish = [&]<typename T>() -> Result<Instruction> {
     if (words != T::kWords) {
       return fail(ErrorCode::kMalformed,
-                  std::string(name(T::kOpcode)) + " has length " + std::to_string(words) + "; it takes " +
-                      std::to_string(T::kWords),
+                  std::string(name(T::kOpcode)) + " has length " + std::to_string(words) +
+                      "; it takes " + std::to_string(T::kWords),
                   place);
     }
     if (bytes.size() - offset < words * kWordBytes) {
@@ -121,19 +125,26 @@ Result<Instruction> decode(std::span<const std::uint8_t> bytes, std::size_t& off
     for (const Dependency& d : dependencies(*result)) {
       if (static_cast<unsigned>(d.engine) > static_cast<unsigned>(Engine::kStore)) {
         return fail(ErrorCode::kMalformed,
-                    "dependency on engine " + std::to_string(static_cast<unsigned>(d.engine)), place);
+                    "dependency on engine " + std::to_string(static_cast<unsigned>(d.engine)),
+                    place);
       }
     }
     offset += words * kWordBytes;
     return result;
   };
   switch (static_cast<Opcode>(code)) {
-    case Opcode::kNop: return finish.operator()<Nop>();
-    case Opcode::kEnd: return finish.operator()<End>();
-    case Opcode::kLoad: return finish.operator()<Load>();
-    case Opcode::kStore: return finish.operator()<Store>();
-    case Opcode::kConv: return finish.operator()<Conv>();
-    case Opcode::kPool: return finish.operator()<Pool>();
+    case Opcode::kNop:
+      return finish.operator()<Nop>();
+    case Opcode::kEnd:
+      return finish.operator()<End>();
+    case Opcode::kLoad:
+      return finish.operator()<Load>();
+    case Opcode::kStore:
+      return finish.operator()<Store>();
+    case Opcode::kConv:
+      return finish.operator()<Conv>();
+    case Opcode::kPool:
+      return finish.operator()<Pool>();
   }
   return fail(ErrorCode::kMalformed, "unknown opcode " + std::to_string(code), place);
 }

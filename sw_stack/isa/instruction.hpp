@@ -14,7 +14,12 @@ namespace espalier::isa {
 using Instruction = std::variant<Nop, End, Load, Store, Conv, Pool>;
 
 /// What a LOAD writes to.
-enum class LoadTarget : std::uint32_t { kActivations = 0, kPoolTable = 1, kWeights = 2, kParameters = 3 };
+enum class LoadTarget : std::uint32_t {
+  kActivations = 0,
+  kPoolTable = 1,
+  kWeights = 2,
+  kParameters = 3
+};
 /// What a STORE takes its words from.
 enum class StoreSource : std::uint32_t { kPost = 0, kPool = 1 };
 /// Base registers. Units: bytes behind them.
@@ -33,7 +38,8 @@ std::array<Dependency, 3> dependencies(const Instruction& instruction);
 void set_dependencies(Instruction& instruction, const std::array<Dependency, 3>& dependencies);
 std::uint32_t layer(const Instruction& instruction);
 
-/// Appends the instruction's little-endian words. Fields must be in range (a broken invariant otherwise).
+/// Appends the instruction's little-endian words. Fields must be in range (a broken invariant
+/// otherwise).
 void encode(const Instruction& instruction, std::vector<std::uint8_t>& out);
 
 /// Decodes the instruction at `bytes[offset]` and advances `offset`.

@@ -59,7 +59,8 @@ class Checker {
     const auto back = static_cast<std::uint16_t>(done_[e].size() - d.count);
     const std::uint64_t count = done_[e].size() - back;
     if (back >= 0x8000U || count > done_[e].size()) {
-      status_ = fail(ErrorCode::kDevice, "waits for an instruction that comes later: " + isa::disassemble(program_[i]),
+      status_ = fail(ErrorCode::kDevice,
+                     "waits for an instruction that comes later: " + isa::disassemble(program_[i]),
                      "instruction " + std::to_string(i));
       return false;
     }
@@ -76,13 +77,13 @@ class Checker {
     const std::size_t j = other == Engine::kPost ? post_index_[count - 1] : list[count - 1];
     status_ = fail(ErrorCode::kDevice,
                    what + " is not ordered after instruction " + std::to_string(j) + " (" +
-                       isa::disassemble(program_[j]) + "): no dependency on " + std::string(isa::name(other)) +
-                       " >= " + std::to_string(count),
+                       isa::disassemble(program_[j]) + "): no dependency on " +
+                       std::string(isa::name(other)) + " >= " + std::to_string(count),
                    "instruction " + std::to_string(i) + " (" + isa::disassemble(program_[i]) + ")");
   }
 
-  void touch(std::size_t i, Engine engine, std::uint64_t count, const Clock& clock, Word& word, bool write,
-             const char* what) {
+  void touch(std::size_t i, Engine engine, std::uint64_t count, const Clock& clock, Word& word,
+             bool write, const char* what) {
     for (std::size_t e = 1; e < kEngines; ++e) {
       if (e == static_cast<std::size_t>(engine)) continue;
       if (word.written[e] > clock[e]) conflict(i, static_cast<Engine>(e), word.written[e], what);
@@ -92,18 +93,22 @@ class Checker {
     mark[static_cast<std::size_t>(engine)] = static_cast<std::uint32_t>(count);
   }
 
-  void touch_act(std::size_t i, Engine engine, std::uint64_t count, const Clock& clock, std::uint64_t word, bool write) {
+  void touch_act(std::size_t i, Engine engine, std::uint64_t count, const Clock& clock,
+                 std::uint64_t word, bool write) {
     touch(i, engine, count, clock, act_[word % act_.size()], write, "activation buffer");
   }
 
   template <typename Transfer>
-  void touch_memory(std::size_t i, Engine engine, std::uint64_t count, const Clock& clock, const Transfer& t, bool write) {
+  void touch_memory(std::size_t i, Engine engine, std::uint64_t count, const Clock& clock,
+                    const Transfer& t, bool write) {
     const auto lanes = static_cast<std::uint64_t>(config_.lanes);
     for (std::uint64_t z = 0; z < t.z_count; ++z) {
       for (std::uint64_t y = 0; y < t.y_count; ++y) {
         const std::uint64_t start = t.offset + z * t.z_stride + y * t.y_stride;
-        for (std::uint64_t at = start / lanes; at <= (start + t.x_words * lanes - 1) / lanes; ++at) {
-          touch(i, engine, count, clock, memory_[std::uint64_t{t.region} << 40U | at], write, "memory");
+        for (std::uint64_t at = start / lanes; at <= (start + t.x_words * lanes - 1) / lanes;
+             ++at) {
+          touch(i, engine, count, clock, memory_[std::uint64_t{t.region} << 40U | at], write,
+                "memory");
         }
       }
     }
@@ -118,7 +123,8 @@ class Checker {
     touch_memory(i, engine, count, clock, x, false);
     const std::uint64_t words = std::uint64_t{x.x_words} * x.y_count * x.z_count;
     if (static_cast<LoadTarget>(x.target) == LoadTarget::kActivations) {
-      for (std::uint64_t w = 0; w < words; ++w) touch_act(i, engine, count, clock, x.sram_address + w, true);
+      for (std::uint64_t w = 0; w < words; ++w)
+        touch_act(i, engine, count, clock, x.sram_address + w, true);
     } else if (static_cast<LoadTarget>(x.target) == LoadTarget::kPoolTable) {
       touch(i, engine, count, clock, pool_table_, true, "pool table");
     }
@@ -127,7 +133,8 @@ class Checker {
   void access(std::size_t i, const Store& x, Clock& clock) {
     auto& queue = streams_[x.source];
     if (queue.empty()) {
-      status_ = fail(ErrorCode::kDevice, "nothing before it produces what it stores", "instruction " + std::to_string(i));
+      status_ = fail(ErrorCode::kDevice, "nothing before it produces what it stores",
+                     "instruction " + std::to_string(i));
       return;
     }
     join(clock, queue.front());
@@ -140,7 +147,8 @@ class Checker {
     for (std::uint64_t kb = 0; kb < x.k_blocks; ++kb) {
       for (std::uint64_t row = 0; row < x.in_rows; ++row) {
         for (std::uint64_t col = 0; col < x.in_cols; ++col) {
-          touch_act(i, Engine::kExec, count, clock, x.act_base + kb * x.plane + row * x.row_pitch + col, false);
+          touch_act(i, Engine::kExec, count, clock,
+                    x.act_base + kb * x.plane + row * x.row_pitch + col, false);
         }
       }
     }
@@ -153,11 +161,13 @@ class Checker {
     const std::uint64_t post_count = done_[kPost].size() + 1;
     if (x.add != 0 && x.add_mb != 0) {  // times 0, any operand will do
       const std::uint64_t words = std::uint64_t{x.n_blocks} * x.rows * x.cols;
-      for (std::uint64_t w = 0; w < words; ++w) touch_act(i, Engine::kPost, post_count, post, x.add_base + w, false);
+      for (std::uint64_t w = 0; w < words; ++w)
+        touch_act(i, Engine::kPost, post_count, post, x.add_base + w, false);
     }
     post[kPost] = post_count;
     done_[kPost].push_back(post);
-    if (x.gap == 0 || x.gap_last != 0) streams_[static_cast<std::size_t>(StoreSource::kPost)].push_back(post);
+    if (x.gap == 0 || x.gap_last != 0)
+      streams_[static_cast<std::size_t>(StoreSource::kPost)].push_back(post);
   }
 
   void access(std::size_t i, const Pool& x, Clock& clock) {
@@ -165,7 +175,8 @@ class Checker {
     for (std::uint64_t block = 0; block < x.blocks; ++block) {
       for (std::uint64_t row = 0; row < x.in_rows; ++row) {
         for (std::uint64_t col = 0; col < x.in_cols; ++col) {
-          touch_act(i, Engine::kPool, count, clock, x.act_base + block * x.plane + row * x.row_pitch + col, false);
+          touch_act(i, Engine::kPool, count, clock,
+                    x.act_base + block * x.plane + row * x.row_pitch + col, false);
         }
       }
     }
@@ -180,7 +191,7 @@ class Checker {
   std::vector<Word> act_;
   Word pool_table_;
   std::unordered_map<std::uint64_t, Word> memory_;
-  std::array<std::vector<Clock>, kEngines> done_;       // clock after each instruction, by engine
+  std::array<std::vector<Clock>, kEngines> done_;  // clock after each instruction, by engine
   std::array<std::vector<std::size_t>, kEngines> index_;
   std::vector<std::size_t> post_index_;
   std::array<std::vector<Clock>, 2> streams_;

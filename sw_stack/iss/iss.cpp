@@ -14,7 +14,9 @@ using isa::Store;
 using isa::StoreSource;
 
 Iss::Iss(const isa::Config& config, const Options& options)
-    : config_(config), lanes_(static_cast<std::size_t>(config.lanes)), order_seed_(options.order_seed) {
+    : config_(config),
+      lanes_(static_cast<std::size_t>(config.lanes)),
+      order_seed_(options.order_seed) {
   act_.resize(static_cast<std::size_t>(config.act_words) * lanes_);
   weights_.data.resize(static_cast<std::size_t>(config.weight_words) * lanes_);
   params_.data.resize(static_cast<std::size_t>(config.param_blocks) * lanes_ * 8);
@@ -25,7 +27,8 @@ Iss::Iss(const isa::Config& config, const Options& options)
 bool Iss::ready(std::size_t index) const {
   for (const isa::Dependency& d : isa::dependencies(program_[index])) {
     if (d.engine == Engine::kNone) continue;
-    const auto behind = static_cast<std::uint16_t>(retired_[static_cast<std::size_t>(d.engine)] - d.count);
+    const auto behind =
+        static_cast<std::uint16_t>(retired_[static_cast<std::size_t>(d.engine)] - d.count);
     if (behind >= 0x8000U) return false;
   }
   return true;
@@ -38,20 +41,23 @@ void Iss::retire(Engine engine) {
 
 void Iss::fault(isa::Fault cause, std::size_t index, const std::string& detail) {
   if (!status_.ok()) return;
-  status_ = fail(ErrorCode::kDevice, std::string(isa::name(cause)) + ": " + detail,
-                 "instruction " + std::to_string(index) + " (" + isa::disassemble(program_[index]) + ")");
+  status_ =
+      fail(ErrorCode::kDevice, std::string(isa::name(cause)) + ": " + detail,
+           "instruction " + std::to_string(index) + " (" + isa::disassemble(program_[index]) + ")");
 }
 
 template <typename Transfer>
 std::uint64_t Iss::address(const Transfer& t, std::uint64_t word) const {
   const std::uint64_t x = word % t.x_words, row = word / t.x_words;
-  return std::uint64_t{t.offset} + row / t.y_count * t.z_stride + row % t.y_count * t.y_stride + x * lanes_;
+  return std::uint64_t{t.offset} + row / t.y_count * t.z_stride + row % t.y_count * t.y_stride +
+         x * lanes_;
 }
 
 template <typename Transfer>
 bool Iss::inside(const Transfer& t) const {
   const std::uint64_t end = std::uint64_t{t.offset} + std::uint64_t{t.z_count - 1} * t.z_stride +
-                            std::uint64_t{t.y_count - 1} * t.y_stride + std::uint64_t{t.x_words} * lanes_;
+                            std::uint64_t{t.y_count - 1} * t.y_stride +
+                            std::uint64_t{t.x_words} * lanes_;
   return end <= (*regions_)[t.region].size();
 }
 
@@ -61,7 +67,8 @@ const std::int8_t* Iss::act_word(std::uint64_t word) const {
 
 bool Iss::step_nop(Engine engine) {
   auto& q = queue(engine);
-  if (q.empty() || !std::holds_alternative<Nop>(program_[q.front()]) || !ready(q.front())) return false;
+  if (q.empty() || !std::holds_alternative<Nop>(program_[q.front()]) || !ready(q.front()))
+    return false;
   q.pop_front();
   retire(engine);
   return true;
@@ -75,8 +82,9 @@ bool Iss::step_fetch() {
   }
   const Engine engine = isa::queue_of(program_[fetched_]);
   if (engine == Engine::kNone) {
-    const bool idle = post_.empty() && streams_[0].empty() && streams_[1].empty() &&
-                      std::all_of(queues_.begin(), queues_.end(), [](const auto& q) { return q.empty(); });
+    const bool idle =
+        post_.empty() && streams_[0].empty() && streams_[1].empty() &&
+        std::all_of(queues_.begin(), queues_.end(), [](const auto& q) { return q.empty(); });
     ended_ = idle;
     return idle;
   }
@@ -89,7 +97,8 @@ bool Iss::step_fetch() {
 bool Iss::step_load_a() {
   if (step_nop(Engine::kLoadA)) return true;
   auto& q = queue(Engine::kLoadA);
-  if (q.empty() || !ready(q.front()) || std::holds_alternative<Nop>(program_[q.front()])) return false;
+  if (q.empty() || !ready(q.front()) || std::holds_alternative<Nop>(program_[q.front()]))
+    return false;
   const Load& load = as<Load>(q.front());
   if (!inside(load)) {
     fault(isa::Fault::kReadWindow, q.front(), "outside its region");
@@ -101,7 +110,8 @@ bool Iss::step_load_a() {
   for (std::uint64_t word = 0; word < words; ++word) {
     const std::uint8_t* from = region.data() + address(load, word);
     if (!table) {
-      const std::uint64_t to = (load.sram_address + word) % static_cast<std::uint64_t>(config_.act_words);
+      const std::uint64_t to =
+          (load.sram_address + word) % static_cast<std::uint64_t>(config_.act_words);
       std::copy_n(reinterpret_cast<const std::int8_t*>(from), lanes_, act_.data() + to * lanes_);
       continue;
     }
@@ -122,7 +132,8 @@ bool Iss::step_load_a() {
 bool Iss::step_load_w() {
   if (step_nop(Engine::kLoadW)) return true;
   auto& q = queue(Engine::kLoadW);
-  if (q.empty() || !ready(q.front()) || std::holds_alternative<Nop>(program_[q.front()])) return false;
+  if (q.empty() || !ready(q.front()) || std::holds_alternative<Nop>(program_[q.front()]))
+    return false;
   const Load& load = as<Load>(q.front());
   if (!inside(load)) {
     fault(isa::Fault::kReadWindow, q.front(), "outside its region");
@@ -155,19 +166,25 @@ void Iss::run_taps(const Conv& c, int from, int to) {
     for (std::uint32_t kb = 0; kb < c.k_blocks; ++kb) {
       for (std::uint32_t nb = 0; nb < c.n_blocks; ++nb) {
         for (std::size_t n = 0; n < lanes; ++n) {
-          const std::uint64_t word = exec_start_ / lanes + c.w_offset + (nb * lanes + n) * c.w_n_stride +
-                                     std::uint64_t{c.w_tap_stride} * static_cast<std::uint64_t>(tap) + kb;
+          const std::uint64_t word =
+              exec_start_ / lanes + c.w_offset + (nb * lanes + n) * c.w_n_stride +
+              std::uint64_t{c.w_tap_stride} * static_cast<std::uint64_t>(tap) + kb;
           const std::uint8_t* w = weights_.data.data() + word * lanes % weights_.data.size();
-          for (std::size_t k = 0; k < lanes; ++k) tile[k * lanes + n] = static_cast<std::int8_t>(w[k]);
+          for (std::size_t k = 0; k < lanes; ++k)
+            tile[k * lanes + n] = static_cast<std::int8_t>(w[k]);
         }
         std::int32_t* out = acc.data() + std::size_t{nb} * c.rows * c.cols * lanes;
         for (int oy = 0; oy < static_cast<int>(c.rows); ++oy) {
           const int iy = c.iy0 + oy * static_cast<int>(c.stride_y) + ky * static_cast<int>(c.dil_y);
           for (int ox = 0; ox < static_cast<int>(c.cols); ++ox, out += lanes) {
-            const int ix = c.ix0 + ox * static_cast<int>(c.stride_x) + kx * static_cast<int>(c.dil_x);
-            if (iy < 0 || ix < 0 || iy >= static_cast<int>(c.in_rows) || ix >= static_cast<int>(c.in_cols)) continue;
+            const int ix =
+                c.ix0 + ox * static_cast<int>(c.stride_x) + kx * static_cast<int>(c.dil_x);
+            if (iy < 0 || ix < 0 || iy >= static_cast<int>(c.in_rows) ||
+                ix >= static_cast<int>(c.in_cols))
+              continue;
             const std::int8_t* x = act_word(c.act_base + std::uint64_t{kb} * c.plane +
-                                            static_cast<std::uint64_t>(iy) * c.row_pitch + static_cast<std::uint64_t>(ix));
+                                            static_cast<std::uint64_t>(iy) * c.row_pitch +
+                                            static_cast<std::uint64_t>(ix));
             for (std::size_t k = 0; k < lanes; ++k) {
               const std::int32_t value = x[k] - c.zx;
               const std::int32_t* w = tile.data() + k * lanes;
@@ -187,12 +204,15 @@ bool Iss::step_exec() {
   const Conv& c = as<Conv>(q.front());
   if (!exec_started_) {
     if (!ready(q.front()) || half_full_[half_]) return false;
-    if (std::uint64_t{c.n_blocks} * c.rows * c.cols > static_cast<std::uint64_t>(config_.acc_words)) {
+    if (std::uint64_t{c.n_blocks} * c.rows * c.cols >
+        static_cast<std::uint64_t>(config_.acc_words)) {
       fault(isa::Fault::kCapacity, q.front(), "accumulator half too small");
       return false;
     }
-    if ((c.y_step != (c.stride_y * c.row_pitch & 0xFFFFU)) || (c.tap_step != (c.dil_y * c.row_pitch & 0xFFFFU))) {
-      fault(isa::Fault::kIllegalField, q.front(), "y_step or tap_step is not the stride times the row pitch");
+    if ((c.y_step != (c.stride_y * c.row_pitch & 0xFFFFU)) ||
+        (c.tap_step != (c.dil_y * c.row_pitch & 0xFFFFU))) {
+      fault(isa::Fault::kIllegalField, q.front(),
+            "y_step or tap_step is not the stride times the row pitch");
       return false;
     }
     exec_started_ = true;
@@ -206,7 +226,8 @@ bool Iss::step_exec() {
   const int pieces = c.w_tapwise != 0 ? taps : 1;
   bool moved = false;
   for (; exec_piece_ < pieces; ++exec_piece_, moved = true) {
-    const std::uint64_t need = c.w_offset + std::uint64_t{c.w_piece} * static_cast<std::uint64_t>(exec_piece_ + 1);
+    const std::uint64_t need =
+        c.w_offset + std::uint64_t{c.w_piece} * static_cast<std::uint64_t>(exec_piece_ + 1);
     if (weights_.loaded - exec_start_ < need * lanes_) return moved;
     run_taps(c, c.w_tapwise != 0 ? exec_piece_ : 0, c.w_tapwise != 0 ? exec_piece_ + 1 : taps);
     if (c.w_release != 0) weights_.base += std::uint64_t{c.w_piece} * lanes_;
@@ -225,14 +246,16 @@ bool Iss::step_exec() {
 bool Iss::step_store() {
   if (step_nop(Engine::kStore)) return true;
   auto& q = queue(Engine::kStore);
-  if (q.empty() || !ready(q.front()) || std::holds_alternative<Nop>(program_[q.front()])) return false;
+  if (q.empty() || !ready(q.front()) || std::holds_alternative<Nop>(program_[q.front()]))
+    return false;
   const Store& store = as<Store>(q.front());
   auto& stream = streams_[store.source];
   if (stream.empty()) return false;
   const std::uint64_t words = std::uint64_t{store.x_words} * store.y_count * store.z_count;
   if (words * lanes_ != stream.front().size()) {
     fault(isa::Fault::kIllegalField, q.front(),
-          "stores " + std::to_string(words) + " words of " + std::to_string(stream.front().size() / lanes_));
+          "stores " + std::to_string(words) + " words of " +
+              std::to_string(stream.front().size() / lanes_));
     return false;
   }
   if (!inside(store)) {
@@ -240,8 +263,8 @@ bool Iss::step_store() {
     return false;
   }
   for (std::uint64_t word = 0; word < words; ++word) {
-    std::copy_n(reinterpret_cast<const std::uint8_t*>(stream.front().data()) + word * lanes_, lanes_,
-                (*regions_)[store.region].data() + address(store, word));
+    std::copy_n(reinterpret_cast<const std::uint8_t*>(stream.front().data()) + word * lanes_,
+                lanes_, (*regions_)[store.region].data() + address(store, word));
   }
   stream.pop_front();
   q.pop_front();
@@ -262,24 +285,27 @@ std::string Iss::waiting() const {
   for (std::size_t engine = 1; engine < queues_.size(); ++engine) {
     if (queues_[engine].empty()) continue;
     const std::size_t index = queues_[engine].front();
-    text += "; " + std::string(isa::name(static_cast<Engine>(engine))) + " holds instruction " + std::to_string(index) +
-            " (" + isa::disassemble(program_[index]) + ")";
+    text += "; " + std::string(isa::name(static_cast<Engine>(engine))) + " holds instruction " +
+            std::to_string(index) + " (" + isa::disassemble(program_[index]) + ")";
   }
   return text;
 }
 
-Status Iss::run(std::span<const isa::Instruction> program, Regions& regions, const RetireHook& on_retire) {
+Status Iss::run(std::span<const isa::Instruction> program, Regions& regions,
+                const RetireHook& on_retire) {
   *this = Iss(config_, Options{order_seed_});
   program_ = program;
   regions_ = &regions;
   on_retire_ = &on_retire;
   using Step = bool (Iss::*)();
-  std::array<Step, 7> steps = {&Iss::step_store, &Iss::step_post,   &Iss::step_pool, &Iss::step_exec,
-                               &Iss::step_load_a, &Iss::step_load_w, &Iss::step_fetch};
+  std::array<Step, 7> steps = {&Iss::step_store, &Iss::step_post,   &Iss::step_pool,
+                               &Iss::step_exec,  &Iss::step_load_a, &Iss::step_load_w,
+                               &Iss::step_fetch};
   std::mt19937_64 random(order_seed_);
   while (!ended_ && status_.ok()) {
     if (order_seed_ != 0) std::shuffle(steps.begin(), steps.end(), random);
-    const bool moved = std::any_of(steps.begin(), steps.end(), [&](Step step) { return (this->*step)(); });
+    const bool moved =
+        std::any_of(steps.begin(), steps.end(), [&](Step step) { return (this->*step)(); });
     if (!moved && !ended_ && status_.ok()) {
       return fail(ErrorCode::kDevice, "deadlock: " + waiting());
     }

@@ -36,7 +36,8 @@ class Iss {
 
   /// Runs a program to its end. Transfers are checked against the regions' sizes.
   /// Errors: kDevice, with the fault's name and the instruction, or what every engine waits for.
-  Status run(std::span<const isa::Instruction> program, Regions& regions, const RetireHook& on_retire = {});
+  Status run(std::span<const isa::Instruction> program, Regions& regions,
+             const RetireHook& on_retire = {});
 
  private:
   struct Ring {
@@ -52,7 +53,9 @@ class Iss {
   const T& as(std::size_t index) const {
     return std::get<T>(program_[index]);
   }
-  std::deque<std::size_t>& queue(isa::Engine engine) { return queues_[static_cast<std::size_t>(engine)]; }
+  std::deque<std::size_t>& queue(isa::Engine engine) {
+    return queues_[static_cast<std::size_t>(engine)];
+  }
   [[nodiscard]] bool ready(std::size_t index) const;
   [[nodiscard]] bool store_ready(isa::StoreSource source) const;
   void retire(isa::Engine engine);
@@ -92,9 +95,9 @@ class Iss {
   std::array<std::deque<std::size_t>, 7> queues_;
   std::array<std::uint64_t, 7> retired_{};
   std::size_t fetched_ = 0;
-  std::uint64_t load_w_word_ = 0;     // progress of the load_w head
-  int exec_piece_ = 0;                // pieces done of the exec head
-  std::uint64_t exec_start_ = 0;      // ring base at its start
+  std::uint64_t load_w_word_ = 0;  // progress of the load_w head
+  int exec_piece_ = 0;             // pieces done of the exec head
+  std::uint64_t exec_start_ = 0;   // ring base at its start
   bool exec_started_ = false;
   std::deque<PostJob> post_;
   std::array<std::deque<std::vector<std::int8_t>>, 2> streams_;  // one entry a STORE, by source

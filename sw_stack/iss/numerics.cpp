@@ -29,7 +29,8 @@ int requantise(std::int32_t acc, std::uint32_t scale_bits, int zero, int lo, int
   constexpr std::int64_t kMax = std::numeric_limits<std::int32_t>::max();
   constexpr std::int64_t kMin = std::numeric_limits<std::int32_t>::min();
   const bool negative = acc < 0;
-  const std::uint64_t magnitude = negative ? std::uint64_t{0} - static_cast<std::uint64_t>(std::int64_t{acc}) : acc;
+  const std::uint64_t magnitude =
+      negative ? std::uint64_t{0} - static_cast<std::uint64_t>(std::int64_t{acc}) : acc;
   const int scale_exponent = static_cast<int>((scale_bits >> 23) & 0xFFU);
   std::int64_t value = 0;
   if (magnitude != 0 && scale_exponent == 255) {
@@ -37,7 +38,8 @@ int requantise(std::int32_t acc, std::uint32_t scale_bits, int zero, int lo, int
   } else if (magnitude != 0 && scale_exponent != 0) {
     // acc = significand * 2^exponent, 24 bits.
     const int shift = static_cast<int>(std::bit_width(magnitude)) - 24;
-    std::uint64_t significand = shift > 0 ? rne_shift_magnitude(magnitude, shift) : magnitude << -shift;
+    std::uint64_t significand =
+        shift > 0 ? rne_shift_magnitude(magnitude, shift) : magnitude << -shift;
     int exponent = shift;
     if ((significand >> 24) != 0) {
       significand >>= 1;
@@ -51,16 +53,18 @@ int requantise(std::int32_t acc, std::uint32_t scale_bits, int zero, int lo, int
     if (exponent >= 8) {
       value = negative ? kMin : kMax;
     } else {
-      const std::uint64_t whole = exponent >= 0 ? rounded << exponent : rne_shift_magnitude(rounded, -exponent);
-      const auto limited = static_cast<std::int64_t>(std::min<std::uint64_t>(whole, std::uint64_t{1} << 31));
+      const std::uint64_t whole =
+          exponent >= 0 ? rounded << exponent : rne_shift_magnitude(rounded, -exponent);
+      const auto limited =
+          static_cast<std::int64_t>(std::min<std::uint64_t>(whole, std::uint64_t{1} << 31));
       value = std::clamp(negative ? -limited : limited, kMin, kMax);
     }
   }
   return static_cast<int>(std::clamp<std::int64_t>(value + zero, lo, hi));
 }
 
-int residual_add(int y, int zy, std::uint32_t ma, int b, int zb, std::uint32_t mb, int shift, int zero, int lo,
-                 int hi) {
+int residual_add(int y, int zy, std::uint32_t ma, int b, int zb, std::uint32_t mb, int shift,
+                 int zero, int lo, int hi) {
   const std::int64_t sum = std::int64_t{y - zy} * ma + std::int64_t{b - zb} * mb;
   return static_cast<int>(std::clamp<std::int64_t>(rne_shift(sum, shift) + zero, lo, hi));
 }

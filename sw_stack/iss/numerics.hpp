@@ -15,7 +15,7 @@ int requantise(std::int32_t acc, std::uint32_t scale_bits, int zero, int lo, int
 std::int64_t rne_shift(std::int64_t value, int shift);
 
 /// clamp(rne_shift((y - zy) * ma + (b - zb) * mb, shift) + zero, lo, hi).
-int residual_add(int y, int zy, std::uint32_t ma, int b, int zb, std::uint32_t mb, int shift, int zero, int lo,
-                 int hi);
+int residual_add(int y, int zy, std::uint32_t ma, int b, int zb, std::uint32_t mb, int shift,
+                 int zero, int lo, int hi);
 
 }  // namespace espalier::iss

@@ -19,7 +19,8 @@ bool Iss::step_post() {
   const PostJob job = post_.front();
   const Conv& c = as<Conv>(job.index);
   const std::size_t block_bytes = lanes_ * 8;
-  if (params_.loaded - params_.base < (std::uint64_t{c.p_offset} + c.n_blocks) * block_bytes) return false;
+  if (params_.loaded - params_.base < (std::uint64_t{c.p_offset} + c.n_blocks) * block_bytes)
+    return false;
   const bool emits = c.gap == 0 || c.gap_last != 0;
   if (emits && !store_ready(StoreSource::kPost)) return false;
 
@@ -29,7 +30,8 @@ bool Iss::step_post() {
   for (std::size_t nb = 0; nb < c.n_blocks; ++nb) {
     if (c.gap != 0 && c.gap_first != 0) std::fill(gap_sums_.begin(), gap_sums_.end(), 0);
     const std::uint8_t* block =
-        params_.data.data() + (params_.base + (c.p_offset + nb) * block_bytes) % params_.data.size();
+        params_.data.data() +
+        (params_.base + (c.p_offset + nb) * block_bytes) % params_.data.size();
     for (std::size_t pixel = 0; pixel < pixels; ++pixel) {
       const std::int32_t* acc = acc_[job.half].data() + (nb * pixels + pixel) * lanes_;
       const std::int8_t* operand = act_word(c.add_base + nb * pixels + pixel);
@@ -38,11 +40,12 @@ bool Iss::step_post() {
         std::uint32_t scale = 0;
         std::memcpy(&bias, block + lane * 8, 4);
         std::memcpy(&scale, block + lane * 8 + 4, 4);
-        const auto sum = static_cast<std::int32_t>(static_cast<std::uint32_t>(acc[lane]) + static_cast<std::uint32_t>(bias));
+        const auto sum = static_cast<std::int32_t>(static_cast<std::uint32_t>(acc[lane]) +
+                                                   static_cast<std::uint32_t>(bias));
         int y = requantise(sum, scale, c.zy, c.lo, c.hi);
         if (c.add != 0) {
-          y = residual_add(y, c.zy, c.add_ma, operand[lane], c.add_zb, c.add_mb, static_cast<int>(c.add_shift), c.add_zy,
-                           c.add_lo, c.add_hi);
+          y = residual_add(y, c.zy, c.add_ma, operand[lane], c.add_zb, c.add_mb,
+                           static_cast<int>(c.add_shift), c.add_zy, c.add_lo, c.add_hi);
         }
         if (c.gap != 0) {
           gap_sums_[lane] += y - final_zero;
@@ -94,7 +97,8 @@ bool Iss::step_pool() {
         for (int y = std::max(y0, 0); y < std::min(y0 + kh, static_cast<int>(p.in_rows)); ++y) {
           for (int x = std::max(x0, 0); x < std::min(x0 + kw, static_cast<int>(p.in_cols)); ++x) {
             const std::int8_t* word = act_word(p.act_base + std::uint64_t{block} * p.plane +
-                                               static_cast<std::uint64_t>(y) * p.row_pitch + static_cast<std::uint64_t>(x));
+                                               static_cast<std::uint64_t>(y) * p.row_pitch +
+                                               static_cast<std::uint64_t>(x));
             for (std::size_t lane = 0; lane < lanes_; ++lane) {
               const std::int32_t v = word[lane] - p.zx;
               value[lane] = p.average != 0 ? value[lane] + v : (any ? std::max(value[lane], v) : v);
@@ -104,9 +108,11 @@ bool Iss::step_pool() {
         }
         std::uint32_t scale = p.scale;
         if (p.use_table != 0) {
-          const int entry = (counted(y0, kh, p.cy_lo, p.cy_hi) - 1) * kw + counted(x0, kw, p.cx_lo, p.cx_hi) - 1;
+          const int entry =
+              (counted(y0, kh, p.cy_lo, p.cy_hi) - 1) * kw + counted(x0, kw, p.cx_lo, p.cx_hi) - 1;
           if (entry >= static_cast<int>(pool_table_.size())) {
-            fault(isa::Fault::kCapacity, q.front(), "pool table entry " + std::to_string(entry) + "; it has 128");
+            fault(isa::Fault::kCapacity, q.front(),
+                  "pool table entry " + std::to_string(entry) + "; it has 128");
             return false;
           }
           scale = pool_table_[static_cast<std::size_t>(entry)];

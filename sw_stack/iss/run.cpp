@@ -8,14 +8,16 @@ Regions make_regions(const program::Program& program, std::span<const std::int8_
   Regions regions;
   regions[0].assign(program.constant_bytes(), 0);
   std::copy(program.constants.begin(), program.constants.end(), regions[0].begin());
-  std::copy(program.instructions.begin(), program.instructions.end(), regions[0].begin() + program.code_offset());
+  std::copy(program.instructions.begin(), program.instructions.end(),
+            regions[0].begin() + program.code_offset());
   regions[1].assign(program.activation_bytes, 0);
   regions[2] = program::pack_input(program, image);
   regions[3].assign(program.output_bytes, 0);
   return regions;
 }
 
-Result<Outputs> run(const program::Program& program, std::span<const std::int8_t> image, const Options& options) {
+Result<Outputs> run(const program::Program& program, std::span<const std::int8_t> image,
+                    const Options& options) {
   const isa::Config& machine = program.machine();
   const std::vector<isa::Instruction> list = program::decode_all(program);
   Regions regions = make_regions(program, image);
@@ -26,11 +28,13 @@ Result<Outputs> run(const program::Program& program, std::span<const std::int8_t
     for (std::size_t i = 0; i < program.placements.size(); ++i) {
       const program::Placement& placement = program.placements[i];
       if (placement.stores != count) continue;
-      const ir::Shape& shape = program.graph.tensors[static_cast<std::size_t>(placement.tensor)].shape;
+      const ir::Shape& shape =
+          program.graph.tensors[static_cast<std::size_t>(placement.tensor)].shape;
       const auto& region = regions[static_cast<std::size_t>(placement.region)];
-      outputs.stored[i] = program::unpack(
-          shape, machine.lanes,
-          std::span(region).subspan(placement.offset, program::blocked_bytes(shape, machine.lanes)));
+      outputs.stored[i] =
+          program::unpack(shape, machine.lanes,
+                          std::span(region).subspan(placement.offset,
+                                                    program::blocked_bytes(shape, machine.lanes)));
     }
   };
   Iss iss(machine, options);

@@ -18,7 +18,8 @@ struct Outputs {
 };
 
 /// Runs a verified program. Shapes: image [C][H][W]. Errors: kDevice, as Iss::run.
-Result<Outputs> run(const program::Program& program, std::span<const std::int8_t> image, const Options& options = {});
+Result<Outputs> run(const program::Program& program, std::span<const std::int8_t> image,
+                    const Options& options = {});
 
 /// The four regions of a program with an image in place.
 Regions make_regions(const program::Program& program, std::span<const std::int8_t> image);

@@ -23,7 +23,9 @@ std::vector<int> get_ints(ByteReader& in) {
   return values;
 }
 
-std::vector<std::uint8_t> to_vector(std::span<const std::uint8_t> bytes) { return {bytes.begin(), bytes.end()}; }
+std::vector<std::uint8_t> to_vector(std::span<const std::uint8_t> bytes) {
+  return {bytes.begin(), bytes.end()};
+}
 
 void put_body(ByteWriter& out, const Program& p) {
   out.put_string(p.config);
@@ -34,7 +36,8 @@ void put_body(ByteWriter& out, const Program& p) {
   out.put(p.activation_bytes);
   out.put(p.input_bytes);
   out.put(p.output_bytes);
-  for (const int value : {p.input.blocks, p.input.h, p.input.w, p.input.stride_y, p.input.stride_x}) {
+  for (const int value :
+       {p.input.blocks, p.input.h, p.input.w, p.input.stride_y, p.input.stride_x}) {
     out.put(static_cast<std::int32_t>(value));
   }
   out.put(static_cast<std::uint64_t>(p.input.lanes.size()));
@@ -68,7 +71,8 @@ void get_body(ByteReader& in, Program& p, std::span<const std::uint8_t>& graph_b
   p.activation_bytes = in.get<std::uint32_t>();
   p.input_bytes = in.get<std::uint32_t>();
   p.output_bytes = in.get<std::uint32_t>();
-  for (int* value : {&p.input.blocks, &p.input.h, &p.input.w, &p.input.stride_y, &p.input.stride_x}) {
+  for (int* value :
+       {&p.input.blocks, &p.input.h, &p.input.w, &p.input.stride_y, &p.input.stride_x}) {
     *value = in.get<std::int32_t>();
   }
   p.input.lanes.resize(in.get_count(12));
@@ -109,15 +113,18 @@ std::uint64_t fingerprint(const Program& program) {
 }
 
 Result<Program> parse(std::span<const std::uint8_t> bytes, const std::string& file_name) {
-  if (bytes.size() < sizeof(kMagic) || !std::equal(std::begin(kMagic), std::end(kMagic), bytes.begin())) {
-    return fail(ErrorCode::kMalformed, "not an Espalier program: it does not begin with `ESPALIER`", file_name);
+  if (bytes.size() < sizeof(kMagic) ||
+      !std::equal(std::begin(kMagic), std::end(kMagic), bytes.begin())) {
+    return fail(ErrorCode::kMalformed, "not an Espalier program: it does not begin with `ESPALIER`",
+                file_name);
   }
   ByteReader in(bytes.subspan(sizeof(kMagic)));
   const auto version = in.get<std::uint32_t>();
   if (!in.ok()) return fail(ErrorCode::kMalformed, "truncated in its header", file_name);
   if (version != kFormatVersion) {
     return fail(ErrorCode::kMismatch,
-                "format version " + std::to_string(version) + "; this build reads " + std::to_string(kFormatVersion),
+                "format version " + std::to_string(version) + "; this build reads " +
+                    std::to_string(kFormatVersion),
                 file_name);
   }
   Program program;
@@ -125,13 +132,15 @@ Result<Program> parse(std::span<const std::uint8_t> bytes, const std::string& fi
   get_body(in, program, graph_bytes);
   if (!in.ok()) {
     return fail(ErrorCode::kMalformed,
-                "truncated or corrupt near byte " + std::to_string(in.position() + sizeof(kMagic)), file_name);
+                "truncated or corrupt near byte " + std::to_string(in.position() + sizeof(kMagic)),
+                file_name);
   }
   if (in.remaining() != kFingerprintBytes) {
     return fail(ErrorCode::kMalformed, "truncated, or bytes follow its end", file_name);
   }
   if (in.get<std::uint64_t>() != fnv1a(bytes.first(bytes.size() - kFingerprintBytes))) {
-    return fail(ErrorCode::kMalformed, "corrupt: its fingerprint does not match its contents", file_name);
+    return fail(ErrorCode::kMalformed, "corrupt: its fingerprint does not match its contents",
+                file_name);
   }
   auto graph = ir::parse_graph(graph_bytes.data(), graph_bytes.size());
   if (!graph) return fail(graph.error().code, graph.error().text(), file_name);
@@ -145,7 +154,8 @@ Result<Program> parse(std::span<const std::uint8_t> bytes, const std::string& fi
 Status save(const Program& program, const std::string& path) {
   const auto bytes = serialise(program);
   std::ofstream out(path, std::ios::binary | std::ios::trunc);
-  out.write(reinterpret_cast<const char*>(bytes.data()), static_cast<std::streamsize>(bytes.size()));
+  out.write(reinterpret_cast<const char*>(bytes.data()),
+            static_cast<std::streamsize>(bytes.size()));
   out.close();
   if (!out) return fail(ErrorCode::kIo, "cannot be written", path);
   return {};
@@ -156,7 +166,8 @@ Result<Program> load(const std::string& path) {
   if (std::filesystem::is_directory(path, error)) return fail(ErrorCode::kIo, "is a folder", path);
   std::ifstream in(path, std::ios::binary);
   if (!in) return fail(ErrorCode::kIo, "cannot be opened", path);
-  const std::vector<char> text((std::istreambuf_iterator<char>(in)), std::istreambuf_iterator<char>());
+  const std::vector<char> text((std::istreambuf_iterator<char>(in)),
+                               std::istreambuf_iterator<char>());
   return parse({reinterpret_cast<const std::uint8_t*>(text.data()), text.size()}, path);
 }
 

@@ -31,7 +31,8 @@ std::vector<isa::Instruction> decode_all(const Program& program) {
 
 std::vector<std::uint8_t> pack_input(const Program& program, std::span<const std::int8_t> image) {
   const InputLayout& layout = program.input;
-  const ir::QuantTensor& tensor = program.graph.tensors[static_cast<std::size_t>(program.graph.input)];
+  const ir::QuantTensor& tensor =
+      program.graph.tensors[static_cast<std::size_t>(program.graph.input)];
   const ir::Shape& shape = tensor.shape;
   const int lanes = program.machine().lanes;
   ESP_CHECK(static_cast<std::int64_t>(image.size()) == shape.count());
@@ -59,14 +60,16 @@ std::uint32_t blocked_bytes(const ir::Shape& shape, int lanes) {
          static_cast<std::uint32_t>(shape.h) * static_cast<std::uint32_t>(shape.w);
 }
 
-std::vector<std::int8_t> unpack(const ir::Shape& shape, int lanes, std::span<const std::uint8_t> blocked) {
+std::vector<std::int8_t> unpack(const ir::Shape& shape, int lanes,
+                                std::span<const std::uint8_t> blocked) {
   ESP_CHECK(blocked.size() >= blocked_bytes(shape, lanes));
   const auto pixels = static_cast<std::size_t>(shape.h) * shape.w;
   std::vector<std::int8_t> out(static_cast<std::size_t>(shape.count()));
   for (int c = 0; c < shape.c; ++c) {
     const std::size_t from = static_cast<std::size_t>(c / lanes) * pixels * lanes + c % lanes;
     for (std::size_t p = 0; p < pixels; ++p) {
-      out[static_cast<std::size_t>(c) * pixels + p] = static_cast<std::int8_t>(blocked[from + p * lanes]);
+      out[static_cast<std::size_t>(c) * pixels + p] =
+          static_cast<std::int8_t>(blocked[from + p * lanes]);
     }
   }
   return out;

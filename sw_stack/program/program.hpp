@@ -39,25 +39,27 @@ struct Placement {
 
 /// What the report calls a layer: the instructions' `layer` field indexes this list.
 struct Layer {
-  std::string name;          ///< of the node that it ends with
-  std::string op;            ///< conv, conv+add, conv+add+gap, max_pool, ...
-  std::vector<int> nodes;    ///< graph nodes that it computes
-  std::int64_t macs = 0;     ///< unpadded
-  std::vector<int> tile;     ///< rows, columns, n blocks, k blocks of the usual tile, for inspect
+  std::string name;        ///< of the node that it ends with
+  std::string op;          ///< conv, conv+add, conv+add+gap, max_pool, ...
+  std::vector<int> nodes;  ///< graph nodes that it computes
+  std::int64_t macs = 0;   ///< unpadded
+  std::vector<int> tile;   ///< rows, columns, n blocks, k blocks of the usual tile, for inspect
   bool operator==(const Layer&) const = default;
 };
 
 struct Program {
-  std::string config;              ///< name of the configuration
-  std::uint32_t config_hash = 0;   ///< its fingerprint
+  std::string config;             ///< name of the configuration
+  std::uint32_t config_hash = 0;  ///< its fingerprint
   ir::QuantGraph graph;
-  std::vector<std::uint8_t> instructions;  ///< encoded, placed at `code_offset` of region 0 when loaded
-  std::vector<std::uint8_t> constants;     ///< region 0 from byte 0: weights, parameters, pool tables
-  std::uint32_t activation_bytes = 0;      ///< size of region 1
-  std::uint32_t input_bytes = 0;           ///< size of region 2
-  std::uint32_t output_bytes = 0;          ///< size of region 3
+  std::vector<std::uint8_t>
+      instructions;  ///< encoded, placed at `code_offset` of region 0 when loaded
+  std::vector<std::uint8_t> constants;  ///< region 0 from byte 0: weights, parameters, pool tables
+  std::uint32_t activation_bytes = 0;   ///< size of region 1
+  std::uint32_t input_bytes = 0;        ///< size of region 2
+  std::uint32_t output_bytes = 0;       ///< size of region 3
   InputLayout input;
-  std::vector<Placement> placements;       ///< every stored tensor, in the order of completion; not the input
+  std::vector<Placement>
+      placements;  ///< every stored tensor, in the order of completion; not the input
   std::vector<Layer> layers;
 
   [[nodiscard]] const isa::Config& machine() const;  ///< the configuration; the program is verified
@@ -68,13 +70,16 @@ struct Program {
 };
 
 /// Checks everything that outside data could get wrong: configuration and fingerprint, every
-/// instruction decodes, addresses stay inside their regions and are aligned, placements, layers and input layout agree with
-/// the graph. Errors: the place is `instruction N`, `layer NAME` or the field.
+/// instruction decodes, addresses stay inside their regions and are aligned, placements, layers and
+/// input layout agree with the graph. Errors: the place is `instruction N`, `layer NAME` or the
+/// field.
 Status verify(const Program& program);
 
-/// The file's bytes: magic `ESPALIER`, format version, sections, a 64-bit fingerprint of all that precedes it.
+/// The file's bytes: magic `ESPALIER`, format version, sections, a 64-bit fingerprint of all that
+/// precedes it.
 std::vector<std::uint8_t> serialise(const Program& program);
-/// Errors: kMalformed (truncated, corrupt, with the offset), kMismatch (another version or configuration). Verified.
+/// Errors: kMalformed (truncated, corrupt, with the offset), kMismatch (another version or
+/// configuration). Verified.
 Result<Program> parse(std::span<const std::uint8_t> bytes, const std::string& file_name);
 Status save(const Program& program, const std::string& path);
 Result<Program> load(const std::string& path);
@@ -87,7 +92,8 @@ std::vector<isa::Instruction> decode_all(const Program& program);
 /// Image [C][H][W] int8 to the bytes of region 2.
 std::vector<std::uint8_t> pack_input(const Program& program, std::span<const std::int8_t> image);
 /// Blocked bytes [ceil(C/L)][H][W][L] to [C][H][W]; lanes past C are dropped.
-std::vector<std::int8_t> unpack(const ir::Shape& shape, int lanes, std::span<const std::uint8_t> blocked);
+std::vector<std::int8_t> unpack(const ir::Shape& shape, int lanes,
+                                std::span<const std::uint8_t> blocked);
 /// Bytes of a blocked tensor.
 std::uint32_t blocked_bytes(const ir::Shape& shape, int lanes);
 

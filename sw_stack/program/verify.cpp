@@ -29,8 +29,8 @@ struct Checker {
                               std::uint64_t{t.y_count - 1} * t.y_stride +
                               std::uint64_t{t.x_words} * machine.lanes;
     if (end > sizes[t.region]) {
-      return "reaches byte " + std::to_string(end) + " of region " + std::to_string(t.region) + ", which has " +
-             std::to_string(sizes[t.region]);
+      return "reaches byte " + std::to_string(end) + " of region " + std::to_string(t.region) +
+             ", which has " + std::to_string(sizes[t.region]);
     }
     return {};
   }
@@ -65,9 +65,12 @@ struct Checker {
       return "needs " + std::to_string(words) + " accumulator words; a half has " +
              std::to_string(machine.acc_words);
     }
-    if (x.w_release != 0 && x.w_offset != 0) return "w_release with w_offset " + std::to_string(x.w_offset);
-    if (x.p_release != 0 && x.p_offset != 0) return "p_release with p_offset " + std::to_string(x.p_offset);
-    if (x.add != 0 && x.add_shift < 13) return "add_shift is " + std::to_string(x.add_shift) + "; 13 to 31";
+    if (x.w_release != 0 && x.w_offset != 0)
+      return "w_release with w_offset " + std::to_string(x.w_offset);
+    if (x.p_release != 0 && x.p_offset != 0)
+      return "p_release with p_offset " + std::to_string(x.p_offset);
+    if (x.add != 0 && x.add_shift < 13)
+      return "add_shift is " + std::to_string(x.add_shift) + "; 13 to 31";
     if (x.gap != 0 && (x.gap_first == 0 || x.gap_last == 0) && x.n_blocks != 1) {
       return "sums over several tiles take one n block, not " + std::to_string(x.n_blocks);
     }
@@ -86,20 +89,26 @@ struct Checker {
 
 Status verify_input(const Program& program, int lanes) {
   const InputLayout& in = program.input;
-  const auto bad = [](const std::string& what) { return fail(ErrorCode::kMalformed, what, "input layout"); };
+  const auto bad = [](const std::string& what) {
+    return fail(ErrorCode::kMalformed, what, "input layout");
+  };
   constexpr int kLimit = 1 << 16;
-  if (in.blocks < 1 || in.h < 1 || in.w < 1 || in.blocks > kLimit || in.h > kLimit || in.w > kLimit) {
+  if (in.blocks < 1 || in.h < 1 || in.w < 1 || in.blocks > kLimit || in.h > kLimit ||
+      in.w > kLimit) {
     return bad("empty or too large");
   }
-  if (in.stride_y < 1 || in.stride_x < 1 || in.stride_y > 255 || in.stride_x > 255) return bad("stride out of range");
-  if (in.lanes.size() != static_cast<std::size_t>(in.blocks) * lanes) return bad("wrong number of lanes");
+  if (in.stride_y < 1 || in.stride_x < 1 || in.stride_y > 255 || in.stride_x > 255)
+    return bad("stride out of range");
+  if (in.lanes.size() != static_cast<std::size_t>(in.blocks) * lanes)
+    return bad("wrong number of lanes");
   const int channels = program.graph.tensors[static_cast<std::size_t>(program.graph.input)].shape.c;
   for (const auto& lane : in.lanes) {
     if (lane.c < -1 || lane.c >= channels || std::abs(lane.dy) > 4096 || std::abs(lane.dx) > 4096) {
       return bad("lane out of range");
     }
   }
-  const std::uint64_t bytes = std::uint64_t{static_cast<std::uint64_t>(in.blocks)} * in.h * in.w * lanes;
+  const std::uint64_t bytes =
+      std::uint64_t{static_cast<std::uint64_t>(in.blocks)} * in.h * in.w * lanes;
   if (bytes != program.input_bytes) return bad("region 2 has the wrong size");
   return {};
 }
@@ -112,7 +121,8 @@ Status verify(const Program& program) {
     return fail(ErrorCode::kMismatch, "unknown configuration `" + program.config + "`", "config");
   }
   if (machine->hash != program.config_hash) {
-    return fail(ErrorCode::kMismatch, "compiled for another version of configuration " + program.config, "config");
+    return fail(ErrorCode::kMismatch,
+                "compiled for another version of configuration " + program.config, "config");
   }
   if (const Status status = ir::verify(program.graph); !status) return status;
   if (program.constants.size() > 0x7FFF0000U || program.instructions.size() > 0x10000000U) {
@@ -120,17 +130,21 @@ Status verify(const Program& program) {
   }
   if (const Status status = verify_input(program, machine->lanes); !status) return status;
   if (program.layers.empty() || program.layers.size() > 4096) {
-    return fail(ErrorCode::kMalformed, std::to_string(program.layers.size()) + " layers; 1 to 4096", "layers");
+    return fail(ErrorCode::kMalformed, std::to_string(program.layers.size()) + " layers; 1 to 4096",
+                "layers");
   }
   for (const Layer& layer : program.layers) {
     for (const int node : layer.nodes) {
       if (node < 0 || static_cast<std::size_t>(node) >= program.graph.nodes.size()) {
-        return fail(ErrorCode::kMalformed, "names node " + std::to_string(node), "layer " + layer.name);
+        return fail(ErrorCode::kMalformed, "names node " + std::to_string(node),
+                    "layer " + layer.name);
       }
     }
   }
-  const Checker checker{program, *machine,
-                        {program.constant_bytes(), program.activation_bytes, program.input_bytes, program.output_bytes}};
+  const Checker checker{program,
+                        *machine,
+                        {program.constant_bytes(), program.activation_bytes, program.input_bytes,
+                         program.output_bytes}};
   std::size_t offset = 0, index = 0;
   std::uint64_t stores = 0;
   bool ended = false;
@@ -140,7 +154,8 @@ Status verify(const Program& program) {
     const auto instruction = isa::decode(program.instructions, offset);
     if (!instruction) return instruction.error();
     if (isa::layer(*instruction) >= program.layers.size()) {
-      return fail(ErrorCode::kMalformed, "names layer " + std::to_string(isa::layer(*instruction)), place);
+      return fail(ErrorCode::kMalformed, "names layer " + std::to_string(isa::layer(*instruction)),
+                  place);
     }
     if (const std::string trouble = std::visit(checker, *instruction); !trouble.empty()) {
       return fail(ErrorCode::kMalformed, trouble, place);
@@ -150,20 +165,24 @@ Status verify(const Program& program) {
   }
   if (!ended) return fail(ErrorCode::kMalformed, "the program has no end", "instructions");
   for (const Placement& placement : program.placements) {
-    if (placement.tensor < 0 || static_cast<std::size_t>(placement.tensor) >= program.graph.tensors.size() ||
-        (placement.region != isa::Region::kActivations && placement.region != isa::Region::kOutput) ||
+    if (placement.tensor < 0 ||
+        static_cast<std::size_t>(placement.tensor) >= program.graph.tensors.size() ||
+        (placement.region != isa::Region::kActivations &&
+         placement.region != isa::Region::kOutput) ||
         placement.stores > stores) {
       return fail(ErrorCode::kMalformed, "placement out of range", "placements");
     }
     const auto& tensor = program.graph.tensors[static_cast<std::size_t>(placement.tensor)];
     const std::uint64_t size = checker.sizes[static_cast<std::size_t>(placement.region)];
     if (std::uint64_t{placement.offset} + blocked_bytes(tensor.shape, machine->lanes) > size) {
-      return fail(ErrorCode::kMalformed, "tensor reaches past its region", "placement of " + tensor.name);
+      return fail(ErrorCode::kMalformed, "tensor reaches past its region",
+                  "placement of " + tensor.name);
     }
   }
-  const bool has_output = std::any_of(program.placements.begin(), program.placements.end(), [&](const auto& p) {
-    return p.tensor == program.graph.output && p.region == isa::Region::kOutput;
-  });
+  const bool has_output =
+      std::any_of(program.placements.begin(), program.placements.end(), [&](const auto& p) {
+        return p.tensor == program.graph.output && p.region == isa::Region::kOutput;
+      });
   if (!has_output) return fail(ErrorCode::kMalformed, "the output is not stored", "placements");
   return {};
 }

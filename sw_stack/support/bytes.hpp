@@ -14,7 +14,7 @@ namespace espalier {
 class ByteWriter {
  public:
   template <typename T>
-    requires std::is_arithmetic_v<T>
+  requires std::is_arithmetic_v<T>
   void put(T value) {
     std::uint8_t raw[sizeof(T)];
     std::memcpy(raw, &value, sizeof(T));
@@ -41,8 +41,7 @@ class ByteReader {
   explicit ByteReader(std::span<const std::uint8_t> data) : data_(data) {}
 
   template <typename T>
-    requires std::is_arithmetic_v<T>
-  T get() {
+  requires std::is_arithmetic_v<T> T get() {
     T value{};
     if (need(sizeof(T))) {
       std::memcpy(&value, data_.data() + position_, sizeof(T));

@@ -31,14 +31,16 @@ struct Diagnostic {
   std::string place;  ///< file, node or field; may be empty
 
   /// `place: message`, or the message alone.
-  [[nodiscard]] std::string text() const { return place.empty() ? message : place + ": " + message; }
+  [[nodiscard]] std::string text() const {
+    return place.empty() ? message : place + ": " + message;
+  }
 };
 
 /// A value or a diagnostic.
 template <typename T>
 class [[nodiscard]] Result {
  public:
-  Result(T value) : state_(std::move(value)) {}                 // NOLINT: implicit on purpose
+  Result(T value) : state_(std::move(value)) {}                     // NOLINT: implicit on purpose
   Result(Diagnostic diagnostic) : state_(std::move(diagnostic)) {}  // NOLINT
 
   [[nodiscard]] bool ok() const { return std::holds_alternative<T>(state_); }
@@ -78,10 +80,10 @@ inline Diagnostic fail(ErrorCode code, std::string message, std::string place = 
 }  // namespace espalier
 
 /// Stops the program with the broken expression: for invariants of ours, never for bad input.
-#define ESP_CHECK(expression)                                                              \
-  do {                                                                                     \
-    if (!(expression)) {                                                                   \
+#define ESP_CHECK(expression)                                                                 \
+  do {                                                                                        \
+    if (!(expression)) {                                                                      \
       std::fprintf(stderr, "%s:%d: broken invariant: %s\n", __FILE__, __LINE__, #expression); \
-      std::abort();                                                                        \
-    }                                                                                      \
+      std::abort();                                                                           \
+    }                                                                                         \
   } while (false)

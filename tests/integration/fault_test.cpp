@@ -33,11 +33,15 @@ void expect_fault(MachineTester& tester, const Expected& expected) {
   tester.set(isa::reg::kControl, 1);  // ignored
   REQUIRE((tester.get(isa::reg::kStatus) & 7U) == 4);
 
-  for (std::uint32_t i = 0; i < 64; ++i) tester.byte(MachineTester::kData + i) = static_cast<std::uint8_t>(i);
+  for (std::uint32_t i = 0; i < 64; ++i)
+    tester.byte(MachineTester::kData + i) = static_cast<std::uint8_t>(i);
   tester.set(isa::reg::kProgramHash, tester.config().hash)
-      .set(isa::reg::kReadLow, MachineTester::kCode).set(isa::reg::kReadHigh, MachineTester::kOut)
-      .set(isa::reg::kWriteLow, MachineTester::kOut).set(isa::reg::kWriteHigh, MachineTester::kEnd)
-      .set(isa::reg::kBase0, MachineTester::kData).set(isa::reg::kBase1, MachineTester::kOut);
+      .set(isa::reg::kReadLow, MachineTester::kCode)
+      .set(isa::reg::kReadHigh, MachineTester::kOut)
+      .set(isa::reg::kWriteLow, MachineTester::kOut)
+      .set(isa::reg::kWriteHigh, MachineTester::kEnd)
+      .set(isa::reg::kBase0, MachineTester::kData)
+      .set(isa::reg::kBase1, MachineTester::kOut);
   const auto again = tester.program(copy_words(0, 0x100, 16)).run();
   REQUIRE(again.fault == Fault::kNone);
   REQUIRE_FALSE(again.timed_out);
@@ -54,7 +58,8 @@ void expect_fault(const Program& program, Fault cause, Engine engine, std::size_
 }
 
 /// The program with bits of its second instruction overwritten.
-void expect_patched(const Program& program, unsigned bit, unsigned width, std::uint32_t value, Fault cause) {
+void expect_patched(const Program& program, unsigned bit, unsigned width, std::uint32_t value,
+                    Fault cause) {
   std::vector<std::uint8_t> code;
   isa::encode(program[0], code);
   const std::size_t at = code.size();
@@ -66,7 +71,8 @@ void expect_patched(const Program& program, unsigned bit, unsigned width, std::u
   }
   MachineTester tester;
   tester.raw(code);
-  expect_fault(tester, {cause, Engine::kNone, MachineTester::kCode + static_cast<std::uint32_t>(at)});
+  expect_fault(tester,
+               {cause, Engine::kNone, MachineTester::kCode + static_cast<std::uint32_t>(at)});
 }
 
 isa::Nop nop(Engine engine = Engine::kLoadA) {
@@ -210,13 +216,15 @@ TEST_CASE("fault: bursts that the memory answers with an error") {
   load.x_words = 40;
   MachineTester tester;
   tester.program({nop(), load, isa::End{}})
-      .set(isa::reg::kBase2, 0x100000).set(isa::reg::kReadHigh, 0x200000);
+      .set(isa::reg::kBase2, 0x100000)
+      .set(isa::reg::kReadHigh, 0x200000);
   expect_fault(tester, {Fault::kReadResponse, Engine::kLoadA, tester.address(1)});
   load.target = 3;
   tester.program({nop(), load, isa::End{}}).set(isa::reg::kReadHigh, 0x200000);
   expect_fault(tester, {Fault::kReadResponse, Engine::kLoadW, tester.address(1)});
   tester.program(copy_words(0, 0, 100))
-      .set(isa::reg::kBase1, 0x100000).set(isa::reg::kWriteHigh, 0x200000);
+      .set(isa::reg::kBase1, 0x100000)
+      .set(isa::reg::kWriteHigh, 0x200000);
   expect_fault(tester, {Fault::kWriteResponse, Engine::kStore, tester.address(2)});
   tester.set(isa::reg::kProgramAddress, 0x100000).set(isa::reg::kReadHigh, 0x200000);
   const auto result = tester.run();

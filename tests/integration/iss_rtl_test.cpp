@@ -30,8 +30,8 @@ void compare(const char* name, int usual, int jobs) {
     auto machine = tb::make_simulation(config, options);
     REQUIRE(machine.ok());
     const auto run = tests::run_bare(**machine, config, program.regions, program.code_offset);
-    INFO("fault " << isa::name(run.result.fault) << " of engine " << run.result.fault_engine << " at "
-                  << run.result.fault_address);
+    INFO("fault " << isa::name(run.result.fault) << " of engine " << run.result.fault_engine
+                  << " at " << run.result.fault_address);
     REQUIRE_FALSE(run.result.timed_out);
     REQUIRE(run.result.fault == isa::Fault::kNone);
     for (std::size_t r = 0; r < 4; ++r) {
@@ -47,8 +47,18 @@ void compare(const char* name, int usual, int jobs) {
 
 }  // namespace
 
-TEST_CASE("rtl: random programs equal the functional simulator on nano") { compare("nano", 60, 15); }
-TEST_CASE("rtl: random programs equal the functional simulator on tiny") { compare("tiny", 30, 15); }
-TEST_CASE("rtl: random programs equal the functional simulator on edge") { compare("edge", 20, 15); }
-TEST_CASE("rtl: random programs equal the functional simulator on zynq") { compare("zynq", 20, 15); }
-TEST_CASE("rtl: random programs equal the functional simulator on wide") { compare("wide", 10, 10); }
+TEST_CASE("rtl: random programs equal the functional simulator on nano") {
+  compare("nano", 60, 15);
+}
+TEST_CASE("rtl: random programs equal the functional simulator on tiny") {
+  compare("tiny", 30, 15);
+}
+TEST_CASE("rtl: random programs equal the functional simulator on edge") {
+  compare("edge", 20, 15);
+}
+TEST_CASE("rtl: random programs equal the functional simulator on zynq") {
+  compare("zynq", 20, 15);
+}
+TEST_CASE("rtl: random programs equal the functional simulator on wide") {
+  compare("wide", 10, 10);
+}

@@ -19,13 +19,14 @@ std::uint32_t bits(float value) { return std::bit_cast<std::uint32_t>(value); }
 }  // namespace
 
 TEST_CASE("iss: requantises by hand-computed literals") {
-  CHECK(iss::requantise(5, bits(0.5F), 0, -128, 127) == 2);     // 2.5 to even
-  CHECK(iss::requantise(7, bits(0.5F), 0, -128, 127) == 4);     // 3.5 to even
+  CHECK(iss::requantise(5, bits(0.5F), 0, -128, 127) == 2);  // 2.5 to even
+  CHECK(iss::requantise(7, bits(0.5F), 0, -128, 127) == 4);  // 3.5 to even
   CHECK(iss::requantise(-5, bits(0.5F), 0, -128, 127) == -2);
-  CHECK(iss::requantise(-5, bits(0.5F), 3, 2, 127) == 2);       // zero point, then the clamp
+  CHECK(iss::requantise(-5, bits(0.5F), 3, 2, 127) == 2);  // zero point, then the clamp
   CHECK(iss::requantise(100, bits(0.1F), 0, -128, 127) == 10);
   CHECK(iss::requantise(16777217, bits(1.0F / 16777216), 0, -128, 127) == 1);
-  CHECK(iss::requantise(16777219, bits(0.5F), -8388600, -128, 127) == 10);  // 2^24 + 3 rounds to 2^24 + 4
+  CHECK(iss::requantise(16777219, bits(0.5F), -8388600, -128, 127) ==
+        10);  // 2^24 + 3 rounds to 2^24 + 4
   CHECK(iss::requantise(2147483647, bits(1e30F), 0, -128, 127) == 127);
   CHECK(iss::requantise(-2147483647 - 1, bits(1e30F), 0, -128, 127) == -128);
   CHECK(iss::requantise(1, 0x7F800000U, 0, -128, 127) == 127);
@@ -43,7 +44,8 @@ TEST_CASE("iss: rounds and adds by hand-computed literals") {
   CHECK(iss::rne_shift(5, 2) == 1);
   // (10 - 2) * 2^20 + (-4 - 1) * 2^19 = 5.5 * 2^20
   CHECK(iss::residual_add(10, 2, 1U << 20, -4, 1, 1U << 19, 20, 3, -128, 127) == 9);
-  CHECK(iss::residual_add(127, -128, (1U << 22) - 1, 127, -128, (1U << 22) - 1, 13, 0, -128, 127) == 127);
+  CHECK(iss::residual_add(127, -128, (1U << 22) - 1, 127, -128, (1U << 22) - 1, 13, 0, -128, 127) ==
+        127);
 }
 
 TEST_CASE("iss: any legal order of the engines leaves the same memory") {

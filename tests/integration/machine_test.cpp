@@ -17,7 +17,8 @@ constexpr auto kOut = MachineTester::kOut, kData = MachineTester::kData;
 
 void fill_random(MachineTester& tester) {
   std::mt19937_64 random(tests::seed(21));
-  for (std::uint32_t at = kData; at < kOut; ++at) tester.byte(at) = static_cast<std::uint8_t>(random());
+  for (std::uint32_t at = kData; at < kOut; ++at)
+    tester.byte(at) = static_cast<std::uint8_t>(random());
 }
 
 bool same(MachineTester& tester, std::uint32_t a, std::uint32_t b, std::uint32_t bytes) {
@@ -78,7 +79,9 @@ TEST_CASE("machine: a convolution by hand") {
     }
     const auto result = tester.program(convolution()).run();
     REQUIRE(result.fault == isa::Fault::kNone);
-    const auto value = [&](std::uint32_t at) { return static_cast<std::int8_t>(tester.byte(kData + at)); };
+    const auto value = [&](std::uint32_t at) {
+      return static_cast<std::int8_t>(tester.byte(kData + at));
+    };
     for (std::uint32_t pixel = 0; pixel < 4; ++pixel) {
       for (std::uint32_t n = 0; n < 4; ++n) {
         std::int32_t sum = bias[n];
@@ -121,10 +124,11 @@ TEST_CASE("machine: retirements are reported with their counts, once what they w
   fill_random(tester);
   std::array<std::uint64_t, 7> counts{};
   bool stored = false;
-  const auto result = tester.program(copy_words(0, 0, 40)).run([&](Engine engine, std::uint64_t count) {
-    REQUIRE(count == ++counts[static_cast<std::size_t>(engine)]);
-    if (engine == Engine::kStore) stored = same(tester, kData, kOut, 160);
-  });
+  const auto result =
+      tester.program(copy_words(0, 0, 40)).run([&](Engine engine, std::uint64_t count) {
+        REQUIRE(count == ++counts[static_cast<std::size_t>(engine)]);
+        if (engine == Engine::kStore) stored = same(tester, kData, kOut, 160);
+      });
   REQUIRE(result.fault == isa::Fault::kNone);
   REQUIRE(stored);
   REQUIRE(counts == std::array<std::uint64_t, 7>{0, 1, 0, 0, 0, 1, 1});
@@ -150,7 +154,8 @@ TEST_CASE("machine: transfers by strides, round the activation buffer's end, on 
     const auto result = tester.program(list).run();
     REQUIRE(result.fault == isa::Fault::kNone);
     for (std::uint32_t word = 0; word < 60; ++word) {
-      const std::uint32_t from = word % 5 * lanes + word / 5 % 4 * 6 * lanes + word / 20 * 100 * lanes;
+      const std::uint32_t from =
+          word % 5 * lanes + word / 5 % 4 * 6 * lanes + word / 20 * 100 * lanes;
       const std::uint32_t to = word % 10 * lanes + word / 10 * 33 * lanes;
       REQUIRE(same(tester, kData + from, kOut + to, lanes));
     }
@@ -186,7 +191,8 @@ TEST_CASE("machine: runs again and again, from any word, on a bus of two words t
     for (std::uint32_t i = 0; i < 4; ++i) {
       INFO(config << " run " << i);
       std::vector<std::uint8_t> code(16 * i, 0xFF);
-      for (const auto& instruction : copy_words(i * 64, i * 4096, 30)) isa::encode(instruction, code);
+      for (const auto& instruction : copy_words(i * 64, i * 4096, 30))
+        isa::encode(instruction, code);
       tester.raw(code)
           .set(isa::reg::kProgramAddress, MachineTester::kCode + 16 * i)
           .set(isa::reg::kProgramWords, static_cast<std::uint32_t>(code.size() / 16 - i));
@@ -204,8 +210,8 @@ TEST_CASE("machine: registers hold what is written, and the read-only ones do no
   REQUIRE(tester.get(reg::kVersion) == isa::kIsaVersion);
   REQUIRE(tester.get(reg::kConfigHash) == tester.config().hash);
   REQUIRE(tester.get(reg::kStatus) == 0);
-  for (const std::uint32_t r : {reg::kProgramHash, reg::kProgramWords, reg::kReadLow, reg::kReadHigh,
-                                reg::kWriteLow, reg::kWriteHigh, reg::kWatchdog}) {
+  for (const std::uint32_t r : {reg::kProgramHash, reg::kProgramWords, reg::kReadLow,
+                                reg::kReadHigh, reg::kWriteLow, reg::kWriteHigh, reg::kWatchdog}) {
     for (const std::uint32_t value : {0U, 0xFFFFFFFFU, 0x12345678U}) {
       REQUIRE(tester.set(r, value).get(r) == value);
     }
@@ -215,9 +221,9 @@ TEST_CASE("machine: registers hold what is written, and the read-only ones do no
   }
   REQUIRE(tester.set(reg::kProgramAddress, 0xFFFFFFFFU).get(reg::kProgramAddress) == 0xFFFFFFF0U);
   REQUIRE(tester.set(reg::kIrqEnable, 0xFFFFFFFFU).get(reg::kIrqEnable) == 3);
-  for (const std::uint32_t r : {reg::kId, reg::kVersion, reg::kConfigHash, reg::kStatus, reg::kIrqStatus,
-                                reg::kFaultCause, reg::kFaultAddress, reg::kFaultEngine,
-                                reg::kCountersBase, 0x0FCU, 0x800U, 0xFFCU}) {
+  for (const std::uint32_t r :
+       {reg::kId, reg::kVersion, reg::kConfigHash, reg::kStatus, reg::kIrqStatus, reg::kFaultCause,
+        reg::kFaultAddress, reg::kFaultEngine, reg::kCountersBase, 0x0FCU, 0x800U, 0xFFCU}) {
     const std::uint32_t before = tester.get(r);
     REQUIRE(tester.set(r, 0xFFFFFFFFU).get(r) == before);
   }

@@ -75,8 +75,8 @@ class MachineTester {
 };
 
 /// Copies `words` words of region 0 at `from` to region 1 at `to`, through a POOL of one position.
-inline std::vector<isa::Instruction> copy_words(std::uint32_t from, std::uint32_t to, std::uint32_t words,
-                                                std::uint32_t sram = 0) {
+inline std::vector<isa::Instruction> copy_words(std::uint32_t from, std::uint32_t to,
+                                                std::uint32_t words, std::uint32_t sram = 0) {
   isa::Load load;
   load.offset = from;
   load.x_words = words;

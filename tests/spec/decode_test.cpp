@@ -65,8 +65,8 @@ void randomise(T& instruction, std::mt19937_64& random) {
 
 }  // namespace
 
-TEMPLATE_TEST_CASE("decode: the RTL sees every field that the encoder wrote", "", isa::Nop, isa::End,
-                   isa::Load, isa::Store, isa::Conv, isa::Pool) {
+TEMPLATE_TEST_CASE("decode: the RTL sees every field that the encoder wrote", "", isa::Nop,
+                   isa::End, isa::Load, isa::Store, isa::Conv, isa::Pool) {
   INFO("seed " << tests::seed());
   std::mt19937_64 random(tests::seed());
   Probe probe;
@@ -108,28 +108,28 @@ TEMPLATE_TEST_CASE("decode: encoder's limits are the RTL's", "", isa::Nop, isa::
   isa::encode(plain, good);
   std::vector<bool> used(good.size() * 8, false);
   std::fill_n(used.begin(), 9, true);  // opcode and length
-  isa::for_each_field(plain, [&](std::string_view name, const auto&, unsigned offset,
-                                      unsigned width, bool is_signed, std::int64_t low,
-                                      std::int64_t high) {
-    for (unsigned i = 0; i < width; ++i) used[offset + i] = true;
-    if (name.ends_with("_engine")) return;  // 7 is another fault than a field out of range
-    const auto with = [&](std::int64_t value) {
-      std::vector<std::uint8_t> words = good;
-      for (unsigned i = 0; i < width; ++i) {
-        words[(offset + i) / 8] &= static_cast<std::uint8_t>(~(1U << ((offset + i) % 8)));
-      }
-      isa::put_bits(words, offset, width, static_cast<std::uint64_t>(value));
-      probe.show(words);
-      return probe.in_range();
-    };
-    INFO(isa::name(TestType::kOpcode) << "." << name);
-    REQUIRE(with(low));
-    REQUIRE(with(high));
-    const std::int64_t least = is_signed ? -(std::int64_t{1} << (width - 1)) : 0;
-    const std::int64_t most = (std::int64_t{1} << (width - (is_signed ? 1 : 0))) - 1;
-    if (low > least) REQUIRE_FALSE(with(low - 1));
-    if (high < most) REQUIRE_FALSE(with(high + 1));
-  });
+  isa::for_each_field(
+      plain, [&](std::string_view name, const auto&, unsigned offset, unsigned width,
+                 bool is_signed, std::int64_t low, std::int64_t high) {
+        for (unsigned i = 0; i < width; ++i) used[offset + i] = true;
+        if (name.ends_with("_engine")) return;  // 7 is another fault than a field out of range
+        const auto with = [&](std::int64_t value) {
+          std::vector<std::uint8_t> words = good;
+          for (unsigned i = 0; i < width; ++i) {
+            words[(offset + i) / 8] &= static_cast<std::uint8_t>(~(1U << ((offset + i) % 8)));
+          }
+          isa::put_bits(words, offset, width, static_cast<std::uint64_t>(value));
+          probe.show(words);
+          return probe.in_range();
+        };
+        INFO(isa::name(TestType::kOpcode) << "." << name);
+        REQUIRE(with(low));
+        REQUIRE(with(high));
+        const std::int64_t least = is_signed ? -(std::int64_t{1} << (width - 1)) : 0;
+        const std::int64_t most = (std::int64_t{1} << (width - (is_signed ? 1 : 0))) - 1;
+        if (low > least) REQUIRE_FALSE(with(low - 1));
+        if (high < most) REQUIRE_FALSE(with(high + 1));
+      });
   for (unsigned bit = 0; bit < used.size(); ++bit) {
     if (used[bit]) continue;
     INFO("spare bit " << bit);

@@ -27,7 +27,9 @@ struct Use {
 class Generator {
  public:
   Generator(const isa::Config& config, std::uint64_t seed)
-      : config_(config), lanes_(static_cast<std::uint32_t>(config.lanes)), random_(seed),
+      : config_(config),
+        lanes_(static_cast<std::uint32_t>(config.lanes)),
+        random_(seed),
         act_(static_cast<std::size_t>(config.act_words)) {
     for (std::size_t r = 0; r < 4; ++r) {
       program_.regions[r].resize(r == 0 ? kConstantBytes : kRegionBytes);
@@ -74,13 +76,16 @@ class Generator {
     }
   }
 
-  Use& memory(std::uint32_t region, std::uint64_t byte) { return memory_[std::uint64_t{region} << 32U | byte / lanes_]; }
+  Use& memory(std::uint32_t region, std::uint64_t byte) {
+    return memory_[std::uint64_t{region} << 32U | byte / lanes_];
+  }
 
   template <typename Transfer>
   void each_word(const Transfer& t, const auto& visit) {
     for (std::uint32_t z = 0; z < t.z_count; ++z) {
       for (std::uint32_t y = 0; y < t.y_count; ++y) {
-        const std::uint64_t start = t.offset + std::uint64_t{z} * t.z_stride + std::uint64_t{y} * t.y_stride;
+        const std::uint64_t start =
+            t.offset + std::uint64_t{z} * t.z_stride + std::uint64_t{y} * t.y_stride;
         for (std::uint64_t b = start; b < start + t.x_words * lanes_; b += lanes_) {
           visit(memory(t.region, b));
           visit(memory(t.region, b + lanes_ - 1));
@@ -97,7 +102,8 @@ class Generator {
     const Engine queue = isa::queue_of(any);
     std::vector<isa::Dependency> waits;
     for (std::size_t e = 1; e < 7; ++e) {
-      if (needs[e] != 0) waits.push_back({static_cast<Engine>(e), static_cast<std::uint16_t>(needs[e])});
+      if (needs[e] != 0)
+        waits.push_back({static_cast<Engine>(e), static_cast<std::uint16_t>(needs[e])});
     }
     while (waits.size() > 3) {
       isa::Nop nop;
@@ -132,12 +138,14 @@ class Generator {
     const std::uint32_t extent = (z - 1) * t.z_stride + (y - 1) * t.y_stride + x * lanes_;
     // Addresses are whole words, as the machine's tensors are, and often near a 4 KiB line.
     std::uint32_t offset = extent < size ? below(size - extent) : 0;
-    if (below(3) == 0 && extent + 4096 < size) offset = offset / 4096 * 4096 + 4096 - lanes_ * between(1, 4);
+    if (below(3) == 0 && extent + 4096 < size)
+      offset = offset / 4096 * 4096 + 4096 - lanes_ * between(1, 4);
     t.offset = offset + extent <= size ? offset / lanes_ * lanes_ : 0;
     (void)bus;
   }
 
-  std::uint32_t load_activations(std::uint32_t address, std::uint32_t x, std::uint32_t y, std::uint32_t z) {
+  std::uint32_t load_activations(std::uint32_t address, std::uint32_t x, std::uint32_t y,
+                                 std::uint32_t z) {
     Load load;
     load.target = static_cast<std::uint32_t>(LoadTarget::kActivations);
     place(load, between(0, 3), x, y, z);
@@ -145,7 +153,8 @@ class Generator {
     Needs needs{};
     each_word(load, [&](Use& use) { need(needs, use, false, Engine::kLoadA); });
     const std::uint32_t words = x * y * z;
-    for (std::uint32_t w = 0; w < words; ++w) need(needs, act_[(address + w) % act_.size()], true, Engine::kLoadA);
+    for (std::uint32_t w = 0; w < words; ++w)
+      need(needs, act_[(address + w) % act_.size()], true, Engine::kLoadA);
     const std::uint32_t count = add(load, needs);
     each_word(load, [&](Use& use) { use.read[1] = count; });
     for (std::uint32_t w = 0; w < words; ++w) act_[(address + w) % act_.size()].written[1] = count;
@@ -162,8 +171,10 @@ class Generator {
 
   void write_parameters(const Load& load) {
     auto& constants = program_.regions[0];
-    for (std::uint64_t at = load.offset / 8 * 8; at + 8 <= load.offset + std::uint64_t{load.x_words} * lanes_; at += 8) {
-      const auto bias = static_cast<std::uint32_t>(static_cast<std::int32_t>(below(200001)) - 100000);
+    for (std::uint64_t at = load.offset / 8 * 8;
+         at + 8 <= load.offset + std::uint64_t{load.x_words} * lanes_; at += 8) {
+      const auto bias =
+          static_cast<std::uint32_t>(static_cast<std::int32_t>(below(200001)) - 100000);
       const std::uint32_t scale = scale_bits();
       for (unsigned b = 0; b < 4; ++b) {
         constants[at + b] = static_cast<std::uint8_t>(bias >> (8 * b));
@@ -188,7 +199,8 @@ class Generator {
   void input_tile(T& x, std::uint32_t blocks) {
     x.in_rows = between(1, 6);
     x.in_cols = between(1, 6);
-    while (x.in_rows * x.in_cols * blocks > static_cast<std::uint32_t>(config_.act_words) / 4) --x.in_rows;
+    while (x.in_rows * x.in_cols * blocks > static_cast<std::uint32_t>(config_.act_words) / 4)
+      --x.in_rows;
     x.row_pitch = x.in_cols;
     x.plane = x.in_rows * x.row_pitch;
     x.act_base = below(static_cast<std::uint32_t>(config_.act_words));
@@ -238,7 +250,8 @@ class Generator {
     load_ring(LoadTarget::kParameters, base.n_blocks * 8, 1, 1);
     for (std::uint32_t tile = 0; tile < tiles; ++tile) {
       std::uint32_t operand = 0;
-      if (base.add != 0) operand = load_activations(base.add_base, base.cols, base.rows, base.n_blocks);
+      if (base.add != 0)
+        operand = load_activations(base.add_base, base.cols, base.rows, base.n_blocks);
       for (std::uint32_t chunk = 0; chunk < chunks; ++chunk) {
         Conv c = base;
         c.first = chunk == 0;
@@ -255,7 +268,8 @@ class Generator {
         input_tile(c, c.k_blocks);
         c.tap_step = c.dil_y * c.row_pitch;
         weights(c, ring);
-        const std::uint32_t tile_count = load_activations(c.act_base, c.in_cols, c.in_rows, c.k_blocks);
+        const std::uint32_t tile_count =
+            load_activations(c.act_base, c.in_cols, c.in_rows, c.k_blocks);
         // The tile may have overwritten the operand: then the operand is loaded again behind it.
         if (c.last != 0 && base.add != 0 && overlaps(c, words)) {
           c.add = 0;
@@ -321,7 +335,8 @@ class Generator {
 
   void emit_one(const Conv& c, const Needs& needs, std::uint32_t words) {
     const std::uint32_t count = add(c, needs);
-    for (std::uint32_t w = 0; w < c.plane * c.k_blocks; ++w) act_[(c.act_base + w) % act_.size()].read[3] = count;
+    for (std::uint32_t w = 0; w < c.plane * c.k_blocks; ++w)
+      act_[(c.act_base + w) % act_.size()].read[3] = count;
     if (c.last == 0) return;
     ++count_[4];
     for (std::uint32_t w = 0; c.add != 0 && w < words; ++w) {
@@ -357,7 +372,8 @@ class Generator {
     }
     needs[1] = load_activations(p.act_base, p.in_cols, p.in_rows, p.blocks);
     const std::uint32_t count = add(p, needs);
-    for (std::uint32_t w = 0; w < p.plane * p.blocks; ++w) act_[(p.act_base + w) % act_.size()].read[5] = count;
+    for (std::uint32_t w = 0; w < p.plane * p.blocks; ++w)
+      act_[(p.act_base + w) % act_.size()].read[5] = count;
     if (p.use_table != 0) pool_table_.read[5] = count;
     store(StoreSource::kPool, p.cols, p.rows, p.blocks);
   }

@@ -13,7 +13,8 @@ namespace espalier::tests {
 
 struct RandomProgram {
   std::vector<isa::Instruction> instructions;
-  iss::Regions regions;  ///< contents before the run; region 0 has room for the code behind the constants
+  iss::Regions
+      regions;  ///< contents before the run; region 0 has room for the code behind the constants
   std::size_t code_offset = 0;
 };
 

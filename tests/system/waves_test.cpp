@@ -66,8 +66,9 @@ TEST_CASE("waves: the wave of the edge machine holds every signal of the view") 
   const std::string model = scratch.write("tiny.onnx", tests::tiny_model());
   const std::string images = scratch.write("images.npy", tests::tiny_images(6));
   const std::string program = scratch.path("tiny.espl"), wave = scratch.path("w.fst");
-  REQUIRE(tests::run_espalier(scratch, {"compile", model, "-o", program, "--calibrate", images})
-              .code == 0);
+  REQUIRE(
+      tests::run_espalier(scratch, {"compile", model, "-o", program, "--calibrate", images}).code ==
+      0);
   REQUIRE(tests::run_espalier(scratch, {"run", program, "--images", images, "--count", "1",
                                         "--device", "rtl", "--wave", wave, "--wave-cycles", "200"})
               .code == 0);
@@ -88,8 +89,8 @@ TEST_CASE("waves: the translate files that the view names are beside it") {
   const std::string view = tests::slurp(folder + "demo.gtkw");
   const std::regex file(R"(\^\d+ /waves/(\w+\.txt))");
   std::set<std::string> names;
-  for (auto it = std::sregex_iterator(view.begin(), view.end(), file);
-       it != std::sregex_iterator(); ++it) {
+  for (auto it = std::sregex_iterator(view.begin(), view.end(), file); it != std::sregex_iterator();
+       ++it) {
     names.insert((*it)[1]);
   }
   CHECK(names.contains("opcode.txt"));

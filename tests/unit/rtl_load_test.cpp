@@ -1,4 +1,5 @@
-// esp_load: strides, 4 KiB lines, ring credit, tables, faults, and how soon bursts follow each other.
+// esp_load: strides, 4 KiB lines, ring credit, tables, faults, and how soon bursts follow each
+// other.
 
 #include <deque>
 #include <random>
@@ -93,7 +94,7 @@ class LoadTester {
 
   std::uint64_t now = 0, words = 0;
   std::array<std::uint64_t, 2> sink_words{};
-  std::vector<std::uint64_t> burst_at;    // cycles
+  std::vector<std::uint64_t> burst_at;  // cycles
   std::vector<std::uint32_t> burst_beats;
   std::vector<std::uint64_t> retired_at;  // in words
   std::uint32_t fault = 0, fault_address = 0, error_at = 0;
@@ -182,7 +183,9 @@ TEST_CASE("load: rows and planes by their strides, with and without stalls") {
 TEST_CASE("load: random transfers") {
   INFO("seed " << tests::seed(7));
   std::mt19937_64 random(tests::seed(7));
-  const auto pick = [&](std::uint32_t limit) { return static_cast<std::uint32_t>(random() % limit); };
+  const auto pick = [&](std::uint32_t limit) {
+    return static_cast<std::uint32_t>(random() % limit);
+  };
   for (int round = 0; round < tests::rounds(1); ++round) {
     TableTester tester(0.2);
     for (int i = 0; i < 200; ++i) {

@@ -41,7 +41,8 @@ class StoreTester {
               kBase + store.offset + z * store.z_stride + y * store.y_stride + x * kLanes;
           std::array<std::uint8_t, kLanes> word{};
           for (auto& byte : word) byte = static_cast<std::uint8_t>(random_());
-          if (std::uint64_t{at} + kLanes <= kHigh) std::copy(word.begin(), word.end(), expected_.begin() + at);
+          if (std::uint64_t{at} + kLanes <= kHigh)
+            std::copy(word.begin(), word.end(), expected_.begin() + at);
           if (feed) streams_[store.source].push_back(word);
         }
       }
