@@ -53,9 +53,12 @@ class AxiMemory {
   [[nodiscard]] bool b_valid() const { return b_valid_; }
   [[nodiscard]] bool r_last() const { return r_beat_ + 1 == reads_.front().beats; }
   [[nodiscard]] std::uint8_t b_response() const { return answers_.front().response; }
+  [[nodiscard]] std::uint64_t r_address() const {
+    return std::uint64_t{reads_.front().address} + std::uint64_t{r_beat_} * Bus;
+  }
   /// Copies the beat and gives its response.
   std::uint8_t r_data(void* beat) const {
-    const std::uint64_t at = std::uint64_t{reads_.front().address} + std::uint64_t{r_beat_} * Bus;
+    const std::uint64_t at = r_address();
     if (at + Bus > bytes_.size()) {
       std::memset(beat, 0, Bus);
       return kSlaveError;

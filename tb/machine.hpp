@@ -42,6 +42,7 @@ class Machine final : public Simulation {
   std::vector<std::uint8_t>& memory() override { return memory_.bytes(); }
   [[nodiscard]] std::uint64_t cycle() const override { return cycle_; }
   void stop() override { stop_ = true; }
+  void watch_reads(ReadHook hook) override { read_hook_ = std::move(hook); }
 
   void reset() override {
     memory_.reset();
@@ -179,7 +180,14 @@ class Machine final : public Simulation {
   }
 
   void exchange(Model& top) {
-    if (memory_.r_valid() && top.m_axi_rready_o) memory_.take_r();
+    if (memory_.r_valid() && top.m_axi_rready_o) {
+      if (read_hook_) {
+        std::array<std::uint8_t, Bus> beat{};
+        memory_.r_data(beat.data());
+        read_hook_(memory_.r_address(), beat);
+      }
+      memory_.take_r();
+    }
     if (memory_.b_valid() && top.m_axi_bready_o) memory_.take_b();
     if (memory_.w_ready() && top.m_axi_wvalid_o) {
       memory_.take_w(&top.m_axi_wdata_o, top.m_axi_wlast_o != 0);
@@ -210,6 +218,7 @@ class Machine final : public Simulation {
   AxiMemory<Bus> memory_;
   std::unique_ptr<VerilatedContext> context_;
   std::unique_ptr<Model> top_;
+  ReadHook read_hook_;
   std::uint64_t cycle_ = 0;  // since start
   bool stop_ = false, running_ = false;
 #if VM_TRACE

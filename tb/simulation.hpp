@@ -49,6 +49,9 @@ struct RunResult {
 /// Called after each retired instruction: engine and its count since start (not modulo).
 using RetireHook = std::function<void(isa::Engine engine, std::uint64_t count)>;
 
+/// Called with each beat of data that the machine takes: its byte address.
+using ReadHook = std::function<void(std::uint64_t address, std::span<const std::uint8_t> beat)>;
+
 class Simulation {
  public:
   virtual ~Simulation() = default;
@@ -61,9 +64,11 @@ class Simulation {
   /// Resets the machine if it has faulted or still runs, drops a pending interrupt, writes start,
   /// then runs until the interrupt (enable it first) or max_cycles.
   virtual RunResult run(const RetireHook& on_retire) = 0;
-  /// Cycles since start, for the hook.
+  /// Watches the reads of the runs to come; an empty hook ends that.
+  virtual void watch_reads(ReadHook hook) = 0;
+  /// Cycles since start, for the hooks.
   [[nodiscard]] virtual std::uint64_t cycle() const = 0;
-  /// From the hook: ends the run after this cycle; its result says `stopped`.
+  /// From a hook: ends the run after this cycle; its result says `stopped`.
   virtual void stop() = 0;
   /// Clocks without a program: for tests.
   virtual void idle(int cycles) = 0;

@@ -21,6 +21,22 @@ Json layer_json(const Report& report, std::size_t index) {
   return json;
 }
 
+/// What was done of an image before the interrupt.
+Json partial_json(const Report& report, const runtime::BatchResult::Partial& partial) {
+  Json json{{"image", partial.image},
+            {"values_checked", partial.comparison.values},
+            {"mismatches", partial.comparison.mismatches},
+            {"cycles", nullptr}};
+  if (!partial.timing) return json;
+  json["cycles"] = partial.timing->cycles;
+  json["layers"] = Json::array();
+  for (std::size_t i = 0; i < report.program->layers.size(); ++i) {
+    json["layers"].push_back(
+        {{"name", report.program->layers[i].name}, {"cycles", partial.timing->cycles_by_layer[i]}});
+  }
+  return json;
+}
+
 void line(const char* what, const std::string& value) { fmt::print("  {:<17}{}\n", what, value); }
 
 void print_layers(const Report& report) {
@@ -80,6 +96,12 @@ Json to_json(const Report& report) {
                               {"y", first->y},           {"x", first->x},
                               {"device", first->device}, {"golden", first->golden}};
   }
+  if (result.interrupted != 0) {
+    json["interrupted"] = result.interrupted;
+    json["partial"] = Json::array();
+    for (const auto& partial : result.partial)
+      json["partial"].push_back(partial_json(report, partial));
+  }
   for (const char* key : {"cycles", "cycles_per_image"}) json[key] = nullptr;
   json["macs_per_image"] = macs;
   for (const char* key : {"utilisation", "bytes_read", "bytes_written",
@@ -132,7 +154,7 @@ void print(const Report& report, bool layers) {
                                   static_cast<double>(report.images),
                               *report.correct, report.images));
   }
-  if (report.options.check) {
+  if (report.options.check && result.comparison.values > 0) {
     const runtime::Comparison& comparison = result.comparison;
     line("check", comparison.mismatches == 0
                       ? fmt::format("{} values of {} tensors an image: all equal to golden",
@@ -163,6 +185,14 @@ void print(const Report& report, bool layers) {
   if (layers) print_layers(report);
   if (const auto& first = result.comparison.first) {
     fmt::print("\nfirst difference: {}\n", printable(first->text(device)));
+  }
+  if (result.interrupted != 0) {
+    fmt::print("\ninterrupted after {} image{}\n", report.images, report.images == 1 ? "" : "s");
+    for (const auto& partial : result.partial) {
+      fmt::print("  image {}: {} cycles run, {} values checked, {} differ\n", partial.image,
+                 grouped(partial.timing ? partial.timing->cycles : 0),
+                 grouped(partial.comparison.values), grouped(partial.comparison.mismatches));
+    }
   }
 }
 

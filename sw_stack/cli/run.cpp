@@ -18,10 +18,15 @@ constexpr const char* kFooter =
     "macs\n"
     "of each layer; utilisation is MACs without padding / (L^2 x cycles). What a device does not\n"
     "measure is null: golden and iss have no clock.\n"
+    "Ctrl-C or SIGTERM ends a run early: the report then counts the images that were finished, "
+    "holds what\n"
+    "was done of the others as `partial`, and names the signal as `interrupted`; exit code 130 or "
+    "143.\n"
     "\n"
     "examples:\n"
     "  espalier run net.espl --device golden --images test_batch.bin\n"
     "  espalier run net.espl --device rtl --images test_batch.bin --first 100 --count 5 --check\n"
+    "  espalier run net.espl --images x.npy --count 1 --lockstep --check\n"
     "  espalier run net.espl --images photos/ --top 3 --classes names.txt\n"
     "  espalier run net.espl --images x.npy --count 1 --wave net.fst --wave-cycles 20000\n"
     "  espalier run net.espl --images test_batch.bin --count 20 --mem-latency 200 --mem-stall 0.2";
@@ -55,6 +60,13 @@ void add_run(CLI::App& app, Action& chosen) {
   command->add_flag(
       "--check", options->check,
       "compare every layer's output with golden, value by value; exit code 1 if one differs");
+  command->add_flag(
+      "--lockstep", options->lockstep,
+      "rtl: run the simulator of the instructions beside, and compare what every LOAD reads and "
+      "every\n"
+      "STORE writes (with --check: with golden too); stop at the first difference, and leave a "
+      "wave\n"
+      "of the last 1000 cycles before it (--wave, --wave-cycles)");
   command->add_option("--report", options->report, "write the results as JSON")
       ->type_name("R.json");
   command->add_flag("--layers", options->layers, "show cycles and utilisation layer by layer");
@@ -95,8 +107,10 @@ void add_run(CLI::App& app, Action& chosen) {
                           ->type_name("N")
                           ->check(between(0, 1e18));
   command
-      ->add_option("--jobs", options->jobs,
-                   "devices at work at once (golden: every core; iss and rtl: 1)")
+      ->add_option(
+          "--jobs", options->jobs,
+          "devices at work at once: golden in as many threads (every core), iss and rtl in "
+          "as many\nprocesses (1)")
       ->type_name("J")
       ->check(between(1, 256));
   command->add_flag("--json", options->json, "print the report as JSON");

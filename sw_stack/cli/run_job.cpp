@@ -9,11 +9,13 @@
 #include <optional>
 
 #include "cli/compare_float.hpp"
+#include "cli/lockstep.hpp"
 #include "cli/report.hpp"
 #include "images/dataset.hpp"
 #include "images/files.hpp"
 #include "images/input.hpp"
 #include "import/model.hpp"
+#include "runtime/interrupt.hpp"
 
 namespace espalier::cli {
 namespace {
@@ -26,21 +28,6 @@ Result<runtime::DeviceKind> choose_device(const RunOptions& options,
                                              : runtime::DeviceKind::kIss;
 }
 
-/// `R` or `R,W`. Errors: kUsage.
-Status parse_latency(const std::string& text, runtime::DeviceOptions& device) {
-  if (text.empty()) return {};
-  const auto values = parse_list("--mem-latency", text);
-  if (!values) return values.error();
-  const auto fits = [](float v) { return v >= 1 && v <= 10000 && v == std::floor(v); };
-  if (values->size() > 2 || !std::ranges::all_of(*values, fits)) {
-    return fail(ErrorCode::kUsage, "`" + text + "` is not R or R,W with whole cycles, 1 to 10000",
-                "--mem-latency");
-  }
-  device.read_latency = static_cast<int>((*values)[0]);
-  if (values->size() == 2) device.write_latency = static_cast<int>((*values)[1]);
-  return {};
-}
-
 /// Options that contradict each other or the device. Errors: kUsage.
 Status check_options(const RunOptions& options, const program::Program& program,
                      runtime::DeviceKind kind) {
@@ -51,11 +38,17 @@ Status check_options(const RunOptions& options, const program::Program& program,
   if (options.check && kind == runtime::DeviceKind::kGolden) {
     return usage("--check", "compares a device with golden; take --device iss or rtl");
   }
+  if (!rtl && options.lockstep)
+    return usage("--lockstep", "follows the verilated machine; take --device rtl");
+  if (options.lockstep && !options.float_model.empty())
+    return usage("--compare-float", "cannot go with --lockstep");
+  if (options.lockstep && options.jobs > 1)
+    return usage("--lockstep", "follows one machine; leave out --jobs");
   if (!rtl && !options.wave.empty()) return usage("--wave", "only the device rtl has waves");
   if (!rtl && (!options.latency.empty() || options.stall > 0)) {
     return usage("--mem-latency, --mem-stall", "only the device rtl has a memory that waits");
   }
-  if (options.has_wave_cycles && options.wave.empty())
+  if (options.has_wave_cycles && options.wave.empty() && !options.lockstep)
     return usage("--wave-cycles", "needs --wave FILE.fst");
   if (options.wave.empty()) return {};
   if (options.jobs > 1) return usage("--wave", "records one machine; leave out --jobs");
@@ -96,6 +89,8 @@ class RunJob {
     if (options_.has_seed) batch_.device.order_seed = options_.seed;
     batch_.device.wave = options_.wave;
     batch_.device.wave_cycles = options_.wave_cycles;
+    if (options_.lockstep && options_.wave.empty() && can_wave(program_))
+      batch_.device.wave = wave_name(options_.program);
     if (Status status = check_options(options_, program_, *kind); !status) return status;
     return parse_latency(options_.latency, batch_.device);
   }
@@ -176,23 +171,32 @@ class RunJob {
       };
     }
     ProgressBar bar(std::string(runtime::name(batch_.kind)), count_, options_.json);
-    auto result = runtime::run_batch(
-        program_, batch_, count_, load, [&bar](std::size_t done) { bar.show(done); }, observe);
+    const auto show = [&bar](std::size_t done) { bar.show(done); };
+    runtime::note_interrupts();
+    auto result = options_.lockstep
+                      ? run_in_lockstep(program_, batch_, count_, load, show, difference_)
+                      : runtime::run_batch(program_, batch_, count_, load, show, observe);
     if (!result) {
       Diagnostic error = result.error();
       if (error.code == ErrorCode::kDevice)
         error.place = options_.program + (error.place.empty() ? "" : ": " + error.place);
       return error;
     }
-    report_ = {&program_, batch_, count_, {}, std::move(result).value()};
-    if (dataset_->has_labels()) {
+    const std::size_t images = result->images;
+    report_ = {&program_, batch_, images, {}, std::move(result).value()};
+    if (dataset_->has_labels() && images > 0) {
       report_.correct = 0;
       for (std::size_t i = 0; i < count_; ++i) {
+        if (!finished(i)) continue;
         *report_.correct +=
             arg_max(std::span<const std::int8_t>(report_.result.outputs[i])) == label(i) ? 1 : 0;
       }
     }
     if (report_.result.comparison.first) report_.result.comparison.first->image += options_.first;
+    for (auto& partial : report_.result.partial) {
+      partial.image += options_.first;
+      if (partial.comparison.first) partial.comparison.first->image += options_.first;
+    }
     return {};
   }
 
@@ -200,14 +204,16 @@ class RunJob {
     if (!options_.output.empty()) {
       std::vector<float> all;
       for (const auto& output : report_.result.outputs) {
+        if (output.empty()) continue;
         const std::vector<float> values = scores(output);
         all.insert(all.end(), values.begin(), values.end());
       }
-      if (Status status = images::write_scores(options_.output, all, count_, output_size());
+      if (Status status = images::write_scores(options_.output, all, report_.images, output_size());
           !status)
         return status.error();
     }
     Json json = to_json(report_);
+    if (options_.lockstep) json["lockstep"] = to_json(difference_);
     if (float_ != nullptr) json["float"] = float_->report();
     if (!options_.report.empty()) {
       if (Status status = write_text(options_.report, json_text(json)); !status)
@@ -224,8 +230,12 @@ class RunJob {
         fmt::print("\n");
         float_->print();
       }
-      if (!options_.wave.empty()) fmt::print("  {:<17}{}\n", "wave", options_.wave);
+      if (!options_.wave.empty() && !options_.lockstep)
+        fmt::print("  {:<17}{}\n", "wave", options_.wave);
+      if (options_.lockstep) print(difference_);
     }
+    if (report_.result.interrupted != 0) return kInterrupted + report_.result.interrupted;
+    if (difference_.result.difference) return kDiffers;
     return report_.result.comparison.mismatches == 0 ? kOk : kDiffers;
   }
 
@@ -237,6 +247,9 @@ class RunJob {
   }
   [[nodiscard]] std::size_t output_size() const {
     return static_cast<std::size_t>(output().shape.count());
+  }
+  [[nodiscard]] bool finished(std::size_t i) const {
+    return !report_.result.outputs[i].empty();
   }
   [[nodiscard]] std::optional<int> label(std::size_t i) const {
     if (!dataset_->has_labels()) return std::nullopt;
@@ -303,6 +316,7 @@ class RunJob {
   [[nodiscard]] Json top_json() const {
     Json list = Json::array();
     for (std::size_t i = 0; i < count_; ++i) {
+      if (!finished(i)) continue;
       Json item{{"image", dataset_->name(options_.first + i)}};
       if (const auto wanted = label(i)) item["label"] = class_name(*wanted);
       for (const auto& [c, score] : best(i)) {
@@ -315,6 +329,7 @@ class RunJob {
 
   void print_top() const {
     for (std::size_t i = 0; i < count_; ++i) {
+      if (!finished(i)) continue;
       std::string line = printable(dataset_->name(options_.first + i)) + ":";
       for (const auto& [c, score] : best(i))
         line += fmt::format("  {} {:.4g}", class_name(c), score);
@@ -333,9 +348,24 @@ class RunJob {
   ir::FloatGraph float_graph_;
   std::unique_ptr<FloatComparison> float_;
   Report report_;
+  LockstepReport difference_;
 };
 
 }  // namespace
+
+Status parse_latency(const std::string& text, runtime::DeviceOptions& device) {
+  if (text.empty()) return {};
+  const auto values = parse_list("--mem-latency", text);
+  if (!values) return values.error();
+  const auto fits = [](float v) { return v >= 1 && v <= 10000 && v == std::floor(v); };
+  if (values->size() > 2 || !std::ranges::all_of(*values, fits)) {
+    return fail(ErrorCode::kUsage, "`" + text + "` is not R or R,W with whole cycles, 1 to 10000",
+                "--mem-latency");
+  }
+  device.read_latency = static_cast<int>((*values)[0]);
+  if (values->size() == 2) device.write_latency = static_cast<int>((*values)[1]);
+  return {};
+}
 
 Result<int> run_job(const RunOptions& options) { return RunJob(options).go(); }
 

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <string>
 
+#include "runtime/device.hpp"
 #include "support/result.hpp"
 
 namespace espalier::cli {
@@ -13,9 +14,12 @@ struct RunOptions {
   std::uint64_t first = 0, count = 0, wave_cycles = 0, seed = 1;
   int top = 0, jobs = 0;
   double stall = 0;
-  bool check = false, layers = false, json = false;
+  bool check = false, lockstep = false, layers = false, json = false;
   bool has_count = false, has_seed = false, has_wave_cycles = false;
 };
+
+/// Reads `R` or `R,W`, memory's latencies; an empty text leaves them. Errors: kUsage.
+Status parse_latency(const std::string& text, runtime::DeviceOptions& device);
 
 /// Runs the images and tells what came of it; returns the exit code.
 /// Errors: what is wrong with a file or an option, or a fault of the device.

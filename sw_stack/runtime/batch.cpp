@@ -5,13 +5,92 @@
 #include <mutex>
 #include <thread>
 
+#include "runtime/interrupt.hpp"
+#include "runtime/jobs.hpp"
+#include "support/bytes.hpp"
+
 namespace espalier::runtime {
 namespace {
 
 struct Outcome {
+  bool run = false;
   Execution execution;
   Comparison comparison;
 };
+
+// An outcome on its way from another process. Stored tensors stay there.
+
+void put_list(ByteWriter& out, std::span<const std::uint64_t> list) {
+  out.put(static_cast<std::uint64_t>(list.size()));
+  for (const std::uint64_t value : list) out.put(value);
+}
+
+std::vector<std::uint8_t> pack(std::size_t image, const Outcome& outcome) {
+  ByteWriter out;
+  out.put(static_cast<std::uint64_t>(image));
+  const Execution& execution = outcome.execution;
+  out.put(static_cast<std::uint8_t>(execution.complete));
+  out.put_bytes(
+      {reinterpret_cast<const std::uint8_t*>(execution.output.data()), execution.output.size()});
+  out.put(static_cast<std::uint8_t>(execution.timing.has_value()));
+  if (execution.timing) {
+    out.put(execution.timing->cycles);
+    out.put(execution.timing->cpu_seconds);
+    put_list(out, execution.timing->cycles_by_layer);
+    put_list(out, execution.timing->counters);
+  }
+  out.put(static_cast<std::uint8_t>(execution.traffic.has_value()));
+  if (execution.traffic) {
+    out.put(execution.traffic->read);
+    out.put(execution.traffic->written);
+  }
+  out.put(outcome.comparison.values);
+  out.put(outcome.comparison.mismatches);
+  out.put(static_cast<std::uint8_t>(outcome.comparison.first.has_value()));
+  if (const auto& first = outcome.comparison.first) {
+    out.put_string(first->layer);
+    out.put_string(first->tensor);
+    for (const int value : {first->channel, first->y, first->x, first->device, first->golden})
+      out.put(value);
+  }
+  return out.take();
+}
+
+std::size_t unpack(std::span<const std::uint8_t> record, Outcome& outcome) {
+  ByteReader in(record);
+  const auto image = static_cast<std::size_t>(in.get<std::uint64_t>());
+  Execution& execution = outcome.execution;
+  outcome.run = true;
+  execution.complete = in.get<std::uint8_t>() != 0;
+  const auto output = in.get_bytes();
+  execution.output.assign(output.begin(), output.end());
+  if (in.get<std::uint8_t>() != 0) {
+    Timing& timing = execution.timing.emplace();
+    timing.cycles = in.get<std::uint64_t>();
+    timing.cpu_seconds = in.get<double>();
+    timing.cycles_by_layer.resize(in.get_count(sizeof(std::uint64_t)));
+    for (auto& cycles : timing.cycles_by_layer) cycles = in.get<std::uint64_t>();
+    ESP_CHECK(in.get_count(sizeof(std::uint64_t)) == timing.counters.size());
+    for (auto& counter : timing.counters) counter = in.get<std::uint64_t>();
+  }
+  if (in.get<std::uint8_t>() != 0) {
+    Traffic& traffic = execution.traffic.emplace();
+    traffic.read = in.get<std::uint64_t>();
+    traffic.written = in.get<std::uint64_t>();
+  }
+  outcome.comparison.values = in.get<std::uint64_t>();
+  outcome.comparison.mismatches = in.get<std::uint64_t>();
+  if (in.get<std::uint8_t>() != 0) {
+    Difference& first = outcome.comparison.first.emplace();
+    first.image = image;
+    first.layer = in.get_string();
+    first.tensor = in.get_string();
+    for (int* value : {&first.channel, &first.y, &first.x, &first.device, &first.golden})
+      *value = in.get<int>();
+  }
+  ESP_CHECK(in.ok());
+  return image;
+}
 
 class Batch {
  public:
@@ -33,9 +112,13 @@ class Batch {
       jobs = std::max(1U, std::thread::hardware_concurrency());
     }
     jobs = std::clamp<std::size_t>(jobs, 1, std::max<std::size_t>(count_, 1));
-    DeviceOptions device = options_.device;
-    device.keep_tensors = device.keep_tensors || options_.check;
-    auto devices = open(program_, options_.kind, device, static_cast<int>(jobs));
+    device_ = options_.device;
+    device_.keep_tensors = device_.keep_tensors || options_.check;
+    if (jobs > 1 && options_.kind != DeviceKind::kGolden && !observe_) {
+      if (Status status = processes(jobs); !status) return status.error();
+      return gather();
+    }
+    auto devices = open(program_, options_.kind, device_, static_cast<int>(jobs));
     if (!devices) return devices.error();
     {
       std::vector<std::jthread> others;
@@ -49,9 +132,33 @@ class Batch {
   }
 
  private:
+  /// Image i by process i modulo jobs, each with a device of its own.
+  Status processes(std::size_t jobs) {
+    const auto child = [this, jobs](int job, const Send& send) -> Status {
+      quiet_ = true;
+      DeviceOptions own = device_;
+      own.seed += static_cast<std::uint64_t>(job);
+      auto devices = open(program_, options_.kind, own);
+      if (!devices) return devices.error();
+      for (auto i = static_cast<std::size_t>(job); i < count_ && interrupted() == 0; i += jobs) {
+        if (Status status = run_group(*(*devices)[0], i, 1); !status) return status;
+        send(pack(i, outcomes_[i]));
+      }
+      return {};
+    };
+    return run_jobs(static_cast<int>(jobs), child, [this](std::span<const std::uint8_t> record) {
+      Outcome outcome;
+      const std::size_t image = unpack(record, outcome);
+      outcomes_[image] = std::move(outcome);
+      if (progress_) progress_(++done_);
+      return Status();
+    });
+  }
+
   void work(Device& device, std::size_t index, std::size_t jobs) {
     const std::size_t group = device.batch();
-    for (std::size_t first = index * group; first < count_ && !failed_; first += jobs * group) {
+    for (std::size_t first = index * group; first < count_ && !failed_ && interrupted() == 0;
+         first += jobs * group) {
       const Status status = run_group(device, first, std::min(group, count_ - first));
       if (status) continue;
       const std::lock_guard lock(mutex_);
@@ -76,25 +183,34 @@ class Batch {
     for (std::size_t i = 0; i < images; ++i) {
       Outcome& outcome = outcomes_[first + i];
       outcome.execution = std::move((*executions)[i]);
+      outcome.run = true;
       if (golden_ == nullptr) continue;
       const auto tensors = golden_->run(std::span(input).subspan(i * size, size));
       if (options_.check) {
         outcome.comparison = compare(program_, outcome.execution, tensors, first + i);
         outcome.execution.stored.clear();
       }
-      if (!observe_) continue;
+      if (!observe_ || !outcome.execution.complete) continue;
       if (Status status = observe_(first + i, tensors); !status) return status;
     }
     const std::lock_guard lock(mutex_);
     done_ += images;
-    if (progress_) progress_(done_);
+    if (progress_ && !quiet_) progress_(done_);
     return {};
   }
 
   BatchResult gather() {
     BatchResult result;
-    for (Outcome& outcome : outcomes_) {
+    result.interrupted = interrupted();
+    for (std::size_t i = 0; i < outcomes_.size(); ++i) {
+      Outcome& outcome = outcomes_[i];
       Execution& execution = outcome.execution;
+      if (!outcome.run || !execution.complete) {
+        result.outputs.emplace_back();
+        if (outcome.run) result.partial.push_back({i, outcome.comparison, execution.timing});
+        continue;
+      }
+      ++result.images;
       result.outputs.push_back(std::move(execution.output));
       result.comparison.merge(outcome.comparison);
       if (execution.timing) {
@@ -123,6 +239,7 @@ class Batch {
   const LoadImage& load_;
   const Progress& progress_;
   const Observe& observe_;
+  DeviceOptions device_;
   std::unique_ptr<golden::Runner> golden_;
   std::vector<Outcome> outcomes_;
   std::mutex mutex_;
@@ -130,6 +247,7 @@ class Batch {
   Status error_;
   std::size_t error_at_ = 0;
   std::size_t done_ = 0;
+  bool quiet_ = false;  // a child process: the parent tells
 };
 
 }  // namespace

@@ -1,5 +1,6 @@
 #pragma once
-// Many images over several devices of one kind, one thread each.
+// Many images over several devices of one kind: a thread each for golden, a process each for those
+// that simulate.
 
 #include <functional>
 
@@ -22,14 +23,25 @@ using Progress = std::function<void(std::size_t done)>;
 using Observe = std::function<Status(std::size_t i, std::span<const golden::Tensor> tensors)>;
 
 struct BatchResult {
-  std::vector<std::vector<std::int8_t>> outputs;  ///< by image
+  /// An image that an interrupt cut short: what was done of it is not in the sums.
+  struct Partial {
+    std::size_t image = 0;
+    Comparison comparison;
+    std::optional<Timing> timing;
+  };
+  std::vector<std::vector<std::int8_t>> outputs;  ///< by image; empty where it was not finished
+  std::size_t images = 0;                         ///< finished
+  int interrupted = 0;                            ///< the signal that ended the batch early, or 0
+  std::vector<Partial> partial;
   Comparison comparison;
   std::optional<Timing> timing;    ///< sums over the images
   std::optional<Traffic> traffic;  ///< sums over the images
 };
 
-/// Runs images 0 .. count-1. The result does not depend on how threads interleave: image i goes
-/// to device i modulo jobs where the device has a clock.
+/// Runs images 0 .. count-1. The result does not depend on how devices interleave: image i goes
+/// to device i modulo jobs where the device has a clock. Processes are used where jobs > 1, the
+/// device simulates and nobody observes. An interrupt (runtime/interrupt.hpp) ends the batch early,
+/// without an error.
 Result<BatchResult> run_batch(const program::Program& program, const BatchOptions& options,
                               std::size_t count, const LoadImage& load,
                               const Progress& progress = {}, const Observe& observe = {});

@@ -38,6 +38,7 @@ struct DeviceOptions {
   std::uint64_t seed = 1;              ///< of the stalls
   std::string wave;                    ///< FST file; empty: none
   std::uint64_t wave_cycles = 0;       ///< length of the wave; 0: to the end
+  std::uint64_t wave_start = 0;        ///< cycles since start before the wave begins
   std::uint32_t watchdog = 4'000'000;  ///< cycles without progress before a fault
   // iss only
   std::uint64_t order_seed = 0;  ///< order of the engines; 0: a fixed one
@@ -64,6 +65,7 @@ struct Traffic {
 
 /// One image's run.
 struct Execution {
+  bool complete = true;              ///< false: interrupted; the output means nothing
   std::vector<std::int8_t> output;   ///< the graph's output, [C][H][W]
   std::vector<StoredTensor> stored;  ///< with keep_tensors: in the order of completion
   std::optional<Timing> timing;      ///< rtl

@@ -67,6 +67,7 @@ class Model {
   bool try_pool();
   bool start_pool();
   bool pool_window();
+  [[nodiscard]] Time pool_port(Time from, std::int64_t n) const;
   bool try_store();
 
   /// Whether loads that are still to be granted may write in or before cycle `time`.
@@ -145,6 +146,8 @@ class Model {
   std::int64_t word_ = 0, post_words_ = 0, block_words_ = 0;
   Time next_issue_ = 0, first_issue_ = -1000, last_issue_ = -1000, advance_ = 0;
   Time fetch_free_ = 0, operand_request_ = 0;
+  std::vector<Time> operand_reads_;  // cycles in which post reads port B, before pool
+  std::size_t operand_hint_ = 0;
   std::vector<Time> operand_pops_;  // when operand words left their FIFO
   std::size_t port_hint_post_ = 0, port_hint_pool_ = 0;
   std::int64_t param_base_ = 0;

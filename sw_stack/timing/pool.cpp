@@ -53,6 +53,20 @@ bool Model::start_pool() {
   return true;
 }
 
+/// The n-th cycle from `from` on in which neither loads nor post have port B. Hints are not moved:
+/// the window may be looked at again when more is known.
+Time Model::pool_port(Time from, std::int64_t n) const {
+  std::size_t operand = operand_hint_, hint = port_hint_pool_;
+  if (operand == operand_reads_.size()) return port_.take(from, n, hint);
+  Time time = from - 1;
+  while (n > 0) {
+    time = port_.take(time + 1, 1, hint);
+    while (operand < operand_reads_.size() && operand_reads_[operand] < time) ++operand;
+    if (operand == operand_reads_.size() || operand_reads_[operand] != time) --n;
+  }
+  return time;
+}
+
 bool Model::pool_window() {
   const Pool& pool = as<Pool>(pool_);
   const std::int64_t y = pool.iy0 + std::int64_t{pool_row_} * pool.stride_y;
@@ -69,6 +83,9 @@ bool Model::pool_window() {
   emit = std::max(emit, window_take_);
   const Time take = std::max(emit + 1, window_end_);
   const Time position = take + 1;
+  (void)port_.take(position, 1, port_hint_pool_);  // moves the hints on
+  while (operand_hint_ < operand_reads_.size() && operand_reads_[operand_hint_] < position)
+    ++operand_hint_;
   const auto rows = overlap(y, pool.kh, 0, pool.in_rows, 0);
   const auto cols = overlap(x, pool.kw, 0, pool.in_cols, 0);
   const Time slices = config_.lanes / config_.pool_lanes;
@@ -76,12 +93,9 @@ bool Model::pool_window() {
   const Time least = std::max(window_end_ + slices, pool_out_.place(depth));
   if (!known(least)) return false;
   Time end = position;
-  if (rows * cols > 1) end = port_.take(position, rows * cols - 1, port_hint_pool_) + 1;
+  if (rows * cols > 1) end = pool_port(position, rows * cols - 1) + 1;
   end = std::max(end, least);
-  if (rows * cols > 0) {
-    std::size_t hint = port_hint_pool_;
-    end = port_.take(end, 1, hint);
-  }
+  if (rows * cols > 0) end = pool_port(end, 1);
   if (too_early(end)) return false;
   pool_out_.words.push_back({end + 1 + slices + kRequant + 1, false});
   window_emit_ = emit;

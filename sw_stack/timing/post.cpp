@@ -102,6 +102,7 @@ bool Model::post_word() {
     if (too_early(request)) return false;
     issue = std::max(issue, request + 2);
     operand_request_ = request + 1;
+    operand_reads_.push_back(request);
     if (word_ + 1 == post_words_) fetch_free_ = request;
   }
   const Time last = issue + slices_ - 1;

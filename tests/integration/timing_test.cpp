@@ -1,0 +1,115 @@
+// The timing model against the cycles that the verilated machine takes.
+
+#include "timing/timing.hpp"
+
+#include <cmath>
+#include <numeric>
+
+#include "catch.hpp"
+#include "compiler/compiler.hpp"
+#include "graphs.hpp"
+#include "runtime/device.hpp"
+#include "seed.hpp"
+#include "tb/simulation.hpp"
+
+using namespace espalier;
+
+namespace {
+
+program::Program compiled(const ir::QuantGraph& graph, const std::string& config) {
+  auto program = compiler::compile(graph, *isa::find_config(config));
+  if (!program) FAIL(program.error().text());
+  return std::move(program).value();
+}
+
+/// Compares one image's cycles with the estimate: in all, and of every layer of some length.
+void compare(const program::Program& program, int read_latency = 60, int write_latency = 40) {
+  INFO(program.graph.name << " for " << program.config << ", latency " << read_latency);
+  runtime::DeviceOptions options;
+  options.read_latency = read_latency;
+  options.write_latency = write_latency;
+  auto devices = runtime::open(program, runtime::DeviceKind::kRtl, options);
+  REQUIRE(devices.ok());
+  const auto runs = (*devices)[0]->run(tests::random_image(program.graph, 3));
+  if (!runs) FAIL(runs.error().text());
+  const runtime::Timing& measured = *(*runs)[0].timing;
+  const auto estimate = timing::estimate(program, {read_latency, write_latency});
+  if (!estimate) FAIL(estimate.error().text());
+
+  const auto error = [](std::int64_t estimated, std::uint64_t real) {
+    return std::abs(static_cast<double>(estimated) / static_cast<double>(real) - 1);
+  };
+  INFO("total " << estimate->cycles << " of " << measured.cycles);
+  CHECK(error(estimate->cycles, measured.cycles) < 0.002);
+  std::int64_t sum = 0;
+  for (std::size_t i = 0; i < program.layers.size(); ++i) {
+    const timing::LayerEstimate& layer = estimate->layers[i];
+    sum += layer.cycles;
+    CHECK(std::accumulate(layer.by_cause.begin(), layer.by_cause.end(), std::int64_t{0}) ==
+          layer.cycles);
+    if (measured.cycles_by_layer[i] < 5000) continue;
+    INFO(program.layers[i].name << ": " << layer.cycles << " of " << measured.cycles_by_layer[i]);
+    CHECK(error(layer.cycles, measured.cycles_by_layer[i]) < 0.02);
+  }
+  CHECK(sum == estimate->cycles);
+  CHECK(estimate->bytes_read == (*runs)[0].traffic->read);
+  CHECK(estimate->bytes_written == (*runs)[0].traffic->written);
+}
+
+}  // namespace
+
+TEST_CASE("timing: residual networks take the estimated cycles on every machine") {
+  for (const std::string& config : tb::fast_models()) {
+    compare(compiled(tests::resnet8(), config));
+    if (config != "nano") compare(compiled(tests::cifar_resnet(3), config));
+  }
+}
+
+TEST_CASE("timing: slow and fast memory change estimate and machine alike") {
+  const auto program = compiled(tests::resnet8(), tb::fast_models()[0]);
+  compare(program, 20, 10);
+  compare(program, 200, 100);
+}
+
+TEST_CASE("timing: random networks with pools and concatenations take the estimated cycles") {
+  for (std::uint64_t i = 0; i < static_cast<std::uint64_t>(tests::rounds(8)); ++i) {
+    const std::uint64_t seed = tests::seed(900) + i;
+    INFO("ESPALIER_SEED=" << seed);
+    compare(compiled(tests::random_graph(seed), "nano"));
+  }
+}
+
+TEST_CASE("timing: the bound is below the estimate and above the products alone") {
+  const auto program = compiled(tests::cifar_resnet(3), "edge");
+  const auto estimate = timing::estimate(program);
+  REQUIRE(estimate.ok());
+  const double bound = timing::bound(program);
+  const double products = static_cast<double>(runtime::macs(program)) / 256;
+  CHECK(bound >= products);
+  CHECK(bound < 1.02 * products);
+  CHECK(static_cast<double>(estimate->cycles) > bound);
+}
+
+TEST_CASE("timing: a program that would hang is named") {
+  auto program = compiled(tests::resnet8(), "nano");
+  std::vector<isa::Instruction> list = program::decode_all(program);
+  // A LOAD that the first CONV's weights come with, gone.
+  std::size_t at = 0;
+  while (std::get_if<isa::Load>(&list[at]) == nullptr ||
+         std::get<isa::Load>(list[at]).target !=
+             static_cast<std::uint32_t>(isa::LoadTarget::kWeights)) {
+    ++at;
+  }
+  isa::Nop nop;
+  nop.engine = static_cast<std::uint32_t>(isa::Engine::kLoadW);
+  for (std::size_t i = at; i < list.size(); ++i) {
+    const auto* load = std::get_if<isa::Load>(&list[i]);
+    if (load != nullptr && isa::queue_of(list[i]) == isa::Engine::kLoadW) list[i] = nop;
+  }
+  program.instructions.clear();
+  for (const isa::Instruction& instruction : list) isa::encode(instruction, program.instructions);
+  const auto estimate = timing::estimate(program);
+  REQUIRE_FALSE(estimate.ok());
+  CHECK(estimate.error().message.find("hang") != std::string::npos);
+  CHECK(estimate.error().message.find("exec holds instruction") != std::string::npos);
+}
