@@ -11,7 +11,8 @@ namespace {
 Traffic count_traffic(const program::Program& program, std::span<const isa::Instruction> list) {
   const auto lanes = static_cast<std::uint64_t>(program.machine().lanes);
   Traffic traffic;
-  traffic.read = program.instructions.size();
+  const auto bus = static_cast<std::uint64_t>(program.machine().bus_bytes);  // whole beats
+  traffic.read = (program.instructions.size() + bus - 1) / bus * bus;
   for (const isa::Instruction& instruction : list) {
     if (const auto* load = std::get_if<isa::Load>(&instruction)) {
       traffic.read += std::uint64_t{load->x_words} * load->y_count * load->z_count * lanes;

@@ -171,7 +171,8 @@ Result<Estimate> Model::run() {
   Estimate out;
   charge(program_, convs_shown_, pools_shown_, end_, out);
   const auto lanes = static_cast<std::uint64_t>(lanes_);
-  out.bytes_read = program_.instructions.size();
+  const auto bus = static_cast<std::uint64_t>(config_.bus_bytes);  // fetch reads whole beats
+  out.bytes_read = (program_.instructions.size() + bus - 1) / bus * bus;
   for (const isa::Instruction& instruction : list_) {
     const auto bytes = [lanes](const auto& t) {
       return std::uint64_t{t.x_words} * t.y_count * t.z_count * lanes;
