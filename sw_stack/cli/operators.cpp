@@ -20,9 +20,12 @@ constexpr auto kOperators = std::to_array<Operator>({
     {"onnx", "Concat", "a placement in memory", "along channels, or of constants"},
     {"onnx", "Constant", "folded", ""},
     {"onnx", "Conv", "convolution", kWindow},
+    {"onnx", "DequantizeLinear", "nothing",
+     "after QuantizeLinear or a constant; int8, uint8; bias int32"},
     {"onnx", "Div", "folded into a convolution", "by a constant of one value a channel"},
     {"onnx", "Dropout", "nothing", "inference mode"},
     {"onnx", "Flatten", "nothing", "its result feeds a Gemm, a MatMul or the output"},
+    {"onnx", "Gather", "a selection of channels", "channels by a constant list, or of constants"},
     {"onnx", "Gemm", "convolution whose kernel is the image", "constant matrix"},
     {"onnx", "GlobalAveragePool", "sums in post, or an average pool", ""},
     {"onnx", "GlobalMaxPool", "max pool", ""},
@@ -36,6 +39,12 @@ constexpr auto kOperators = std::to_array<Operator>({
     {"onnx", "Mul", "folded into a convolution", "by a constant of one value a channel"},
     {"onnx", "Neg", "folded into a convolution", ""},
     {"onnx", "Pad", "the window's padding, or a convolution", "mode constant; channels with 0"},
+    {"onnx", "QLinearConv", "convolution",
+     "a scale a tensor or an output channel, weights that fit int8"},
+    {"onnx", "QLinearMatMul", "convolution whose kernel is the image",
+     "constant matrix on the right"},
+    {"onnx", "QuantizeLinear", "the scale of the layer before, or a change of scale",
+     "int8, uint8; one scale a tensor"},
     {"onnx", "ReduceMax", "max pool", "over rows and columns"},
     {"onnx", "ReduceMean", "sums in post, or an average pool", "over rows and columns"},
     {"onnx", "Relu", "clamp of the layer before", ""},
@@ -78,9 +87,10 @@ constexpr std::string_view kHead =
     "# Operators\n\n"
     "Files: `sw_stack/cli/operators.cpp`, `sw_stack/import`.\n\n"
     "What a model may hold. Anything else is refused with the operator and the node's name.\n"
-    "ONNX models are float and are quantised at compile time; TensorFlow Lite models are int8, "
-    "uint8\n"
-    "or float.\n";
+    "Models are float, and are quantised at compile time, or quantised already; ONNX models of "
+    "the\n"
+    "latter kind may also hold operators of com.microsoft: see "
+    "[quantised-models](../quantised-models.md).\n";
 
 }  // namespace
 
