@@ -24,7 +24,8 @@ template <std::uint32_t Bus>
 class AxiMemory {
  public:
   explicit AxiMemory(const MemoryOptions& options)
-      : options_(options), threshold_(static_cast<std::uint64_t>(options.stall * 0x1p32)),
+      : options_(options),
+        threshold_(static_cast<std::uint64_t>(options.stall * 0x1p32)),
         random_(options.seed) {}
 
   std::vector<std::uint8_t>& bytes() { return bytes_; }

@@ -18,32 +18,33 @@ namespace espalier::tb {
 
 /// What stands behind the AXI4 port. Units: cycles.
 struct MemoryOptions {
-  int read_latency = 60;    ///< from AR to the first beat
-  int write_latency = 40;   ///< from the last W to B
-  double stall = 0.0;       ///< probability that a ready or valid is withheld in a cycle, on every channel
-  std::uint64_t seed = 1;   ///< of the stalls
+  int read_latency = 60;   ///< from AR to the first beat
+  int write_latency = 40;  ///< from the last W to B
+  double stall =
+      0.0;  ///< probability that a ready or valid is withheld in a cycle, on every channel
+  std::uint64_t seed = 1;  ///< of the stalls
 };
 
 struct SimulationOptions {
   MemoryOptions memory;
-  std::string wave;                ///< FST file; empty: none. Needs a traced model of the configuration
-  std::uint64_t wave_cycles = 0;   ///< stop writing the wave after so many cycles; 0: never
-  std::uint64_t wave_start = 0;    ///< cycles since start before the wave begins; 0: with the reset
-  std::uint64_t max_cycles = 0;    ///< give up after so many; 0: never
-  bool asserting = false;          ///< the model whose assertions stop the program; for tests
+  std::string wave;  ///< FST file; empty: none. Needs a traced model of the configuration
+  std::uint64_t wave_cycles = 0;  ///< stop writing the wave after so many cycles; 0: never
+  std::uint64_t wave_start = 0;   ///< cycles since start before the wave begins; 0: with the reset
+  std::uint64_t max_cycles = 0;   ///< give up after so many; 0: never
+  bool asserting = false;         ///< the model whose assertions stop the program; for tests
 };
 
 /// What one run from start to interrupt did.
 struct RunResult {
-  std::uint64_t cycles = 0;                       ///< from start to interrupt
-  std::vector<std::uint64_t> cycles_by_layer;     ///< sums to `cycles`
+  std::uint64_t cycles = 0;                    ///< from start to interrupt
+  std::vector<std::uint64_t> cycles_by_layer;  ///< sums to `cycles`
   std::array<std::uint64_t, isa::kCounters> counters{};
   isa::Fault fault = isa::Fault::kNone;
-  std::uint32_t fault_address = 0;                ///< byte address of the instruction
+  std::uint32_t fault_address = 0;  ///< byte address of the instruction
   std::uint32_t fault_engine = 0;
-  bool timed_out = false;                         ///< max_cycles reached
-  bool stopped = false;                           ///< stop() was called
-  double cpu_seconds = 0;                         ///< process CPU time of the simulation alone
+  bool timed_out = false;  ///< max_cycles reached
+  bool stopped = false;    ///< stop() was called
+  double cpu_seconds = 0;  ///< process CPU time of the simulation alone
 };
 
 /// Called after each retired instruction: engine and its count since start (not modulo).
@@ -80,6 +81,7 @@ std::vector<std::string> traced_models();
 std::vector<std::string> asserting_models();
 
 /// Errors: kUsage when this build has no such model, or the wave file cannot be written.
-Result<std::unique_ptr<Simulation>> make_simulation(const isa::Config& config, const SimulationOptions& options);
+Result<std::unique_ptr<Simulation>> make_simulation(const isa::Config& config,
+                                                    const SimulationOptions& options);
 
 }  // namespace espalier::tb

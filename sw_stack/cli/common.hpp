@@ -14,9 +14,9 @@ namespace espalier::cli {
 
 using Json = nlohmann::ordered_json;
 
-inline constexpr int kOk = 0;        ///< done
-inline constexpr int kDiffers = 1;   ///< a comparison failed
-inline constexpr int kBadInput = 2;  ///< a file, a model or an option is at fault
+inline constexpr int kOk = 0;             ///< done
+inline constexpr int kDiffers = 1;        ///< a comparison failed
+inline constexpr int kBadInput = 2;       ///< a file, a model or an option is at fault
 inline constexpr int kInterrupted = 128;  ///< plus the signal: 130 after Ctrl-C, 143 after SIGTERM
 
 /// Writes `espalier: PLACE: MESSAGE` to stderr, on one line, and returns kBadInput.

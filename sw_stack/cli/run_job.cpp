@@ -248,9 +248,7 @@ class RunJob {
   [[nodiscard]] std::size_t output_size() const {
     return static_cast<std::size_t>(output().shape.count());
   }
-  [[nodiscard]] bool finished(std::size_t i) const {
-    return !report_.result.outputs[i].empty();
-  }
+  [[nodiscard]] bool finished(std::size_t i) const { return !report_.result.outputs[i].empty(); }
   [[nodiscard]] std::optional<int> label(std::size_t i) const {
     if (!dataset_->has_labels()) return std::nullopt;
     return dataset_->label(options_.first + i);
