@@ -1,5 +1,7 @@
 // `espalier profile`: where a program's cycles go.
 
+#include <chrono>
+#include <ctime>
 #include <memory>
 
 #include "cli/commands.hpp"
@@ -7,6 +9,7 @@
 #include "cli/run_job.hpp"
 #include "images/dataset.hpp"
 #include "images/input.hpp"
+#include "runtime/interrupt.hpp"
 
 namespace espalier::cli {
 namespace {
@@ -14,7 +17,7 @@ namespace {
 struct ProfileOptions {
   std::string program, report, csv, device, images, latency;
   std::uint64_t first = 0;
-  bool json = false;
+  bool check = false, json = false;
 };
 
 constexpr const char* kFooter =
@@ -51,9 +54,17 @@ Status measure(const ProfileOptions& options, Profile& profile) {
     if (!pixels) return pixels.error();
     return images::quantise_input(program.graph, *pixels, dataset->raw_float());
   };
+  profile.report.options.check = options.check;
+  runtime::note_interrupts();
+  const auto started = std::chrono::steady_clock::now();
+  const std::clock_t cpu = std::clock();
   auto result = runtime::run_batch(program, profile.report.options, 1, load);
   if (!result) return result.error();
-  profile.report.images = 1;
+  const double simulated = result->timing ? result->timing->cpu_seconds : 0;
+  profile.other_cpu_seconds = static_cast<double>(std::clock() - cpu) / CLOCKS_PER_SEC - simulated;
+  profile.wall_seconds =
+      std::chrono::duration<double>(std::chrono::steady_clock::now() - started).count();
+  profile.report.images = result->images;
   profile.report.result = std::move(result).value();
   return {};
 }
@@ -62,6 +73,7 @@ Result<int> profile(const ProfileOptions& options) {
   const auto usage = [](const char* option, const char* message) {
     return fail(ErrorCode::kUsage, message, option);
   };
+  if (options.check && options.device.empty()) return usage("--check", "needs --device rtl");
   if (options.device.empty() != options.images.empty()) {
     return options.device.empty() ? usage("--images", "needs --device rtl")
                                   : usage("--device", "needs --images");
@@ -92,7 +104,9 @@ Result<int> profile(const ProfileOptions& options) {
   } else {
     print(profile);
   }
-  return kOk;
+  const runtime::BatchResult& result = profile.report.result;
+  if (result.interrupted != 0) return kInterrupted + result.interrupted;
+  return result.comparison.mismatches == 0 ? kOk : kDiffers;
 }
 
 }  // namespace
@@ -113,6 +127,8 @@ void add_profile(CLI::App& app, Action& chosen) {
       ->check(CLI::IsMember({"rtl"}));
   command->add_option("--images", options->images, "where the image to measure with is, as for run")
       ->type_name("IMAGES");
+  command->add_flag("--check", options->check,
+                    "compare every layer's output with golden; exit code 1 if one differs");
   command->add_option("--first", options->first, "which of them, counted from 0")
       ->type_name("N")
       ->check(between(0, 1e12));

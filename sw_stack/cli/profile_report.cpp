@@ -132,6 +132,13 @@ void print_totals(const Profile& profile, const Row& all) {
                                  grouped(static_cast<std::uint64_t>(*all.measured)),
                                  100 * all.error().value_or(0)));
   }
+  if (profile.report.options.check && all.measured) {
+    const runtime::Comparison& comparison = profile.report.result.comparison;
+    line("check", comparison.mismatches == 0
+                      ? grouped(comparison.values) + " values: all equal to golden"
+                      : fmt::format("{} of {} values differ from golden",
+                                    grouped(comparison.mismatches), grouped(comparison.values)));
+  }
   line("bound", fmt::format("{} by the roofline; {:.4f} times that",
                             grouped(static_cast<std::uint64_t>(all.bound)),
                             all.bound > 0 ? cycles / all.bound : 0));
@@ -144,6 +151,14 @@ void print_totals(const Profile& profile, const Row& all) {
                    bytes_text(all.estimate.bytes_read), bytes_text(all.estimate.bytes_written),
                    static_cast<double>(all.estimate.bytes_read) / cycles,
                    static_cast<double>(all.estimate.bytes_written) / cycles, machine.bus_bytes));
+  if (all.measured) {
+    const double seconds = profile.report.result.timing->cpu_seconds;
+    line("simulation",
+         fmt::format("{:.1f} s of CPU time, {} cycles a second; {:.1f} s for the rest, {:.1f} s "
+                     "by the clock",
+                     seconds, grouped(static_cast<std::uint64_t>(*all.measured / seconds)),
+                     profile.other_cpu_seconds, profile.wall_seconds));
+  }
   line("memory",
        fmt::format("{} of constants and instructions, at most {} of activations, {} of "
                    "input, {} of output",
@@ -158,6 +173,10 @@ Json to_json(const Profile& profile) {
   const int lanes = program_of(profile).machine().lanes;
   if (profile.report.images == 0) json["device"] = nullptr;
   add_to(json, total_of(profile), lanes);
+  if (profile.report.images > 0) {
+    json["other_cpu_seconds"] = profile.other_cpu_seconds;
+    json["wall_seconds"] = profile.wall_seconds;
+  }
   const std::vector<Row> rows = rows_of(profile);
   for (std::size_t i = 0; i < rows.size(); ++i) add_to(json["layers"][i], rows[i], lanes);
   return json;

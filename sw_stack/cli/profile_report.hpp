@@ -13,6 +13,8 @@ namespace espalier::cli {
 struct Profile {
   Report report;  ///< no images where nothing was measured
   timing::Estimate estimate;
+  double other_cpu_seconds = 0;  ///< CPU time of a measurement beside the simulation: the checking
+  double wall_seconds = 0;       ///< of a measurement
 };
 
 /// The keys of `run`, and `estimate`, `bound`, `error`; by layer too. Estimates and bounds are of

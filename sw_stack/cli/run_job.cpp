@@ -66,6 +66,7 @@ class RunJob {
   explicit RunJob(const RunOptions& options) : options_(options) {}
 
   Result<int> go() {
+    runtime::note_interrupts();
     for (const auto step :
          {&RunJob::load_program, &RunJob::load_images, &RunJob::load_names, &RunJob::load_float}) {
       if (const Status status = (this->*step)(); !status) return status.error();
@@ -172,7 +173,6 @@ class RunJob {
     }
     ProgressBar bar(std::string(runtime::name(batch_.kind)), count_, options_.json);
     const auto show = [&bar](std::size_t done) { bar.show(done); };
-    runtime::note_interrupts();
     auto result = options_.lockstep
                       ? run_in_lockstep(program_, batch_, count_, load, show, difference_)
                       : runtime::run_batch(program_, batch_, count_, load, show, observe);
