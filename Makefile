@@ -15,16 +15,19 @@ CONFIGURE_DEMO = test -f $(BUILD)/build.ninja || $(CONFIGURE) -DBUILD_TESTING=OF
 FORMATTED = git ls-files '*.cpp' '*.hpp' | grep -v /generated/
 
 .DEFAULT_GOAL := help
-.PHONY: help deps deps-build deps-lint verilate test test-long peers mutants demo demo-tools waves lint format clean
+.PHONY: help deps deps-build deps-lint deps-networks network-tools resnet50 inception verilate test test-long peers mutants demo demo-tools waves lint format clean
 
 help: ## this list
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' Makefile | expand -t 16
+	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/make \1\t\2/p' Makefile | expand -t 16
 
 deps: ## install what is missing of the Debian packages that building and testing need
 	@cmake/install-packages.sh build test
 
 deps-build:
 	@cmake/install-packages.sh build
+
+deps-networks:
+	@cmake/install-packages.sh build networks
 
 deps-lint:
 	@cmake/install-packages.sh build lint
@@ -37,8 +40,8 @@ verilate: deps ## build everything: the verilated machines, the tools, the tests
 test: verilate ## build everything and run the tests
 	ctest --test-dir $(BUILD) --output-on-failure -j$(JOBS)
 
-test-long: verilate ## the tests again, with many more random cases
-	ESPALIER_LONG=1 ctest --test-dir $(BUILD) --output-on-failure -j$(JOBS) --timeout 7200
+test-long: verilate deps-networks ## the tests again, with many more random cases and whole ImageNet networks
+	ESPALIER_LONG=1 ctest --test-dir $(BUILD) -C long --output-on-failure -j$(JOBS) --timeout 7200
 
 mutants: deps ## seed bugs into a copy of the tree, and see that each is caught by its test
 	tests/mutants/run --work $(BUILD)/mutants -j$(JOBS)
@@ -48,6 +51,19 @@ peers: deps ## compare the golden model with ONNX Runtime, which npm installs
 	  $(CONFIGURE) -DBUILD_TESTING=ON
 	cmake --build $(BUILD) -j$(JOBS) --target espalier peers_check
 	tests/peers/run.sh $(BUILD)
+
+# One image of a whole network through the verilated machine, every tensor checked.
+NETWORK = tests/system/network.py --espalier $(BUILD)/bin/espalier --work $(BUILD)/networks
+
+network-tools: deps-networks
+	@$(CONFIGURE_DEMO)
+	cmake --build $(BUILD) -j$(JOBS) --target espalier
+
+resnet50: network-tools ## torchvision's ResNet-50 on the verilated machine, checked: cycles, bound, ratio
+	$(NETWORK) resnet50 --most 1.05
+
+inception: network-tools ## the same with Inception-V3
+	$(NETWORK) inception_v3 --most 1.04
 
 demo-tools: deps-build
 	@$(CONFIGURE_DEMO)

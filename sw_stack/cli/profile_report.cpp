@@ -123,7 +123,8 @@ void line(const char* what, const std::string& value) { fmt::print("  {:<17}{}\n
 void print_totals(const Profile& profile, const Row& all) {
   const program::Program& program = program_of(profile);
   const isa::Config& machine = program.machine();
-  const auto cycles = static_cast<double>(all.estimate.cycles);
+  // What was measured goes before what was estimated.
+  const double cycles = all.measured.value_or(static_cast<double>(all.estimate.cycles));
   line("work", grouped(all.macs) + " multiply-accumulates an image");
   line("cycles", fmt::format("{} an image by the timing model",
                              grouped(static_cast<std::uint64_t>(all.estimate.cycles))));
@@ -144,8 +145,7 @@ void print_totals(const Profile& profile, const Row& all) {
                             all.bound > 0 ? cycles / all.bound : 0));
   line("utilisation",
        fmt::format("{} of the multipliers' cycles",
-                   percent(utilisation(all.macs, machine.lanes,
-                                       static_cast<std::uint64_t>(all.estimate.cycles)))));
+                   percent(utilisation(all.macs, machine.lanes, static_cast<std::uint64_t>(cycles)))));
   line("bandwidth",
        fmt::format("{} read, {} written an image: {:.2f} and {:.2f} bytes a cycle of {} each way",
                    bytes_text(all.estimate.bytes_read), bytes_text(all.estimate.bytes_written),
