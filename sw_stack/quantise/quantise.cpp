@@ -167,14 +167,15 @@ void Quantiser::widen_sums() {
 
 namespace {
 
-/// A scale close to `wanted`, not below it, whose fp32 ratio to `fixed` is a multiple of 2^-14.
+/// A scale not below `wanted`, by two thousandths at most above it, whose fp32 ratio to `fixed` is
+/// a multiple of 2^-14; `wanted` itself where there is none.
 float short_ratio(float fixed, float wanted, bool over_fixed) {
   constexpr float kUnit = 1 << 14;
   const auto ratio = [&](float s) { return over_fixed ? s / fixed : fixed / s; };
   const float start =
       over_fixed ? std::ceil(ratio(wanted) * kUnit) : std::floor(ratio(wanted) * kUnit);
-  if (!(start > 256 && start < 256 * kUnit)) return wanted;
-  for (int i = 0; i < 32; ++i) {
+  if (!(start >= 1000 && start < 256 * kUnit)) return wanted;
+  for (int i = 0; static_cast<float>(i) <= start / 1000; ++i) {
     const float q = (start + static_cast<float>(over_fixed ? i : -i)) / kUnit;
     float s = over_fixed ? fixed * q : fixed / q;
     for (int k = 0; k < 2; ++k) s = std::nextafter(s, 0.0F);
@@ -189,7 +190,7 @@ float short_ratio(float fixed, float wanted, bool over_fixed) {
 }  // namespace
 
 /// Runtimes that add in fp32 then add exactly, as the accelerator does: the ratios of a sum's
-/// scales become short. Scales move by a thousandth at most, and only once.
+/// scales become short. Each scale moves once, by two thousandths at most.
 void Quantiser::shorten_sums() {
   std::vector<bool> fixed(scales_.size(), false);
   for (const Step& step : plan_.steps) {

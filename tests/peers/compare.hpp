@@ -25,7 +25,8 @@ struct Comparison {
 
   void add(const Comparison& other);
   /// Convolutions, matrix products, global averages and maxima agree bit for bit; the rest, which
-  /// ONNX Runtime computes in fp32, differs by at most 1 in at most 1 of 10,000 values.
+  /// ONNX Runtime computes in fp32, differs by at most 1 in at most 1 of 10,000 values; averages in
+  /// their input's scale by at most 1.
   [[nodiscard]] bool within_bounds() const;
   void print(const std::string& title) const;
 };

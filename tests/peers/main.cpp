@@ -119,6 +119,12 @@ int check_random(const Options& options) {
         fmt::print(stderr, "seed {}: ", seed);
         return complain(result.error());
       }
+      for (const auto& [kind, tally] : result->kinds) {
+        if (tally.differ > 0) {
+          fmt::print("  seed {}: {} of {} values of '{}' ({}) differ\n", seed, tally.differ,
+                     tally.values, tally.first, kind);
+        }
+      }
       total.add(*result);
     }
     total.print(fmt::format("random graphs, {} (ONNX has no word for {} of {})",

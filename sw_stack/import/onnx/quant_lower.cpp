@@ -9,6 +9,7 @@
 #include <optional>
 #include <set>
 
+#include "import/onnx/quant_layers.hpp"
 #include "import/onnx/quant_nodes.hpp"
 #include "quantise/add_multipliers.hpp"
 
@@ -36,13 +37,6 @@ struct State {
 struct Clamp {
   int lo = -128, hi = 127;
 };
-
-Diagnostic complain(const WorkNode& node, ErrorCode code, std::string message) {
-  return fail(code, std::move(message), "node '" + node.name + "'");
-}
-
-/// Diagonal weights that leave rounding a scale of its own.
-constexpr int kDiagonal = 127;
 
 class Lowering {
  public:
@@ -110,11 +104,11 @@ class Lowering {
 
   [[nodiscard]] Diagnostic island(const WorkNode& node, int tensor, const State& x) const {
     if (x.kind == State::kStored) {
-      return complain(
+      return work_error(
           node, ErrorCode::kUnsupported,
           fmt::format("computes with '{}' as it is stored, without its scale", work_.name(tensor)));
     }
-    return complain(
+    return work_error(
         node, ErrorCode::kUnsupported,
         fmt::format("reads '{}', which {}: a float island in a quantised model is not supported",
                     work_.name(tensor),
@@ -191,8 +185,8 @@ class Lowering {
       case State::kInput: {
         if (graph_.input >= 0) {
           if (!(graph_.tensors[graph_.input].quant == quant)) {
-            return complain(node, ErrorCode::kUnsupported,
-                            "stores the model's input in a second scale");
+            return work_error(node, ErrorCode::kUnsupported,
+                              "stores the model's input in a second scale");
           }
         } else {
           graph_.input = add_tensor(node.output, work_.shape(from), quant);
@@ -229,7 +223,7 @@ class Lowering {
         *state(node.output) = x;
         return {};
       default:
-        return complain(node, ErrorCode::kUnsupported, "quantises what is quantised already");
+        return work_error(node, ErrorCode::kUnsupported, "quantises what is quantised already");
     }
     *state(node.output) = std::move(made);
     return {};
@@ -243,7 +237,7 @@ class Lowering {
     }
     const bool raw = x.kind == State::kInput && node.inputs[0] == work_.input;
     if (!raw && x.kind != State::kStored) {
-      return complain(
+      return work_error(
           node, ErrorCode::kUnsupported,
           fmt::format("dequantises '{}', which is not quantised", work_.name(node.inputs[0])));
     }
@@ -258,7 +252,7 @@ class Lowering {
     }
     const ir::Quant& stored = graph_.tensors[x.id].quant;
     if (type != x.type || !(stored == quant)) {
-      return complain(
+      return work_error(
           node, ErrorCode::kUnsupported,
           fmt::format("reads with scale {} and zero point {} what is stored with {} and "
                       "{}",
@@ -281,7 +275,7 @@ class Lowering {
     const Clamp clamp{bound(x.lo), bound(x.hi)};
     const int to = node.output;
     if (const auto* conv = std::get_if<ir::FloatConv>(&maker.op)) {
-      auto op = dense(maker, *conv, quant(x.inputs[0]), y);
+      auto op = quantised_dense(context_, maker, *conv, quant(x.inputs[0]), y);
       if (!op) return op.error();
       return emit(maker, to, x.inputs, y, clamped(std::move(*op), clamp));
     }
@@ -318,13 +312,13 @@ class Lowering {
       return rescale(node, x.inputs[0], y, clamp);
     }
     if (const auto* affine = std::get_if<Affine>(&maker.op)) {
-      auto op = diagonal(maker, *affine, quant(x.inputs[0]), y);
+      auto op = quantised_affine(maker, *affine, quant(x.inputs[0]), y);
       if (!op) return op.error();
       return emit(maker, to, x.inputs, y, clamped(std::move(*op), clamp));
     }
     if (const auto* border = std::get_if<Border>(&maker.op))
       return bordered(maker, *border, x, to, y);
-    return complain(maker, ErrorCode::kUnsupported, "is not supported on quantised activations");
+    return work_error(maker, ErrorCode::kUnsupported, "is not supported on quantised activations");
   }
 
   template <typename Op>
@@ -335,8 +329,8 @@ class Lowering {
   }
 
   [[nodiscard]] static Diagnostic too_steep(const WorkNode& node, double ratio) {
-    return complain(node, ErrorCode::kRange,
-                    fmt::format("scales its operand by {}; the limit is 512", ratio));
+    return work_error(node, ErrorCode::kRange,
+                      fmt::format("scales its operand by {}; the limit is 512", ratio));
   }
 
   /// A tensor in another scale, or clamped: the residual adder with b absent.
@@ -347,109 +341,15 @@ class Lowering {
     return emit(node, node.output, {from}, y, ir::QuantAdd{m->ma, 0, m->shift, clamp.lo, clamp.hi});
   }
 
-  Result<ir::QuantConv> dense(const WorkNode& node, const ir::FloatConv& conv, const ir::Quant& x,
-                              const ir::Quant& y) {
-    const auto found = context_.dense.find(node.output);
-    if (found == context_.dense.end() || found->second.weights->steps == nullptr) {
-      return complain(node, ErrorCode::kUnsupported,
-                      "has weights that are not quantised: a float island in a quantised model is "
-                      "not supported");
-    }
-    const DenseConstants& constants = found->second;
-    const ConstantSteps& steps = *constants.weights->steps;
-    const auto outputs = static_cast<std::size_t>(conv.out_channels);
-    if (steps.scale.size() != 1 &&
-        (steps.scale.size() != outputs || steps.axis != constants.axis)) {
-      return complain(node, ErrorCode::kUnsupported,
-                      fmt::format("has weights with {} scales on axis {}; one, or one an output "
-                                  "channel on axis {}, is supported",
-                                  steps.scale.size(), steps.axis, constants.axis));
-    }
-    ir::QuantConv result;
-    result.window = conv.window;
-    result.out_channels = conv.out_channels;
-    result.weights.reserve(conv.weights.size());
-    const std::size_t depth = conv.weights.size() / outputs;
-    for (std::size_t n = 0; n < outputs; ++n) {
-      const float scale = steps.scale[steps.scale.size() == 1 ? 0 : n];
-      for (std::size_t k = 0; k < depth; ++k) {
-        const double step =
-            std::nearbyint(static_cast<double>(conv.weights[n * depth + k]) / scale);
-        if (!(step >= -128 && step <= 127)) {
-          return complain(
-              node, ErrorCode::kUnsupported,
-              fmt::format("has weights with zero point {}, of which one is {} away: the "
-                          "limits are -128 and 127",
-                          steps.zero, step));
-        }
-        result.weights.push_back(static_cast<std::int8_t>(step));
-      }
-      const float unit = x.scale * scale;
-      result.scale.push_back(unit / y.scale);
-      const auto bias = bias_steps(node, constants, conv, n, unit);
-      if (!bias) return bias.error();
-      result.bias.push_back(*bias);
-    }
-    return result;
-  }
-
-  /// The bias of output channel n in steps of `unit`.
-  Result<std::int32_t> bias_steps(const WorkNode& node, const DenseConstants& constants,
-                                  const ir::FloatConv& conv, std::size_t n, float unit) {
-    double steps = std::nearbyint(static_cast<double>(conv.bias[n]) / unit);
-    if (constants.bias != nullptr && constants.bias->steps != nullptr) {
-      // Runtimes take the integers as they are, whatever rounding the bias' own scale went through.
-      const ConstantSteps& own = *constants.bias->steps;
-      const float scale = own.scale[own.scale.size() == 1 ? 0 : std::min(n, own.scale.size() - 1)];
-      const bool known = n < own.steps.size() || own.steps.size() == 1;
-      if (known && std::abs(scale - unit) <= 1e-3F * unit) {
-        steps = static_cast<double>(own.steps[own.steps.size() == 1 ? 0 : n]);
-      }
-    }
-    if (!(std::abs(steps) < 2147483648.0)) {
-      return complain(
-          node, ErrorCode::kRange,
-          fmt::format("bias of channel {} is {} steps; the limit is 2147483647", n, steps));
-    }
-    return static_cast<std::int32_t>(steps);
-  }
-
-  /// scale[c] * x + shift[c] as a convolution with a diagonal of weights.
-  Result<ir::QuantConv> diagonal(const WorkNode& node, const Affine& affine, const ir::Quant& x,
-                                 const ir::Quant& y) {
-    auto op = identity(node, static_cast<int>(affine.scale.size()));
-    if (!op) return op.error();
-    const std::size_t channels = affine.scale.size();
-    for (std::size_t c = 0; c < channels; ++c) {
-      const float gain = affine.scale[c];
-      // Without a gain the weight is 0 and the scale that of the result.
-      const float step = gain == 0 ? y.scale / (256 * x.scale) : std::abs(gain) / kDiagonal;
-      op->weights[c * channels + c] = static_cast<std::int8_t>(gain == 0  ? 0
-                                                               : gain < 0 ? -kDiagonal
-                                                                          : kDiagonal);
-      op->scale[c] = (x.scale * step) / y.scale;
-      const double bias = std::nearbyint(static_cast<double>(affine.shift[c]) /
-                                         (static_cast<double>(x.scale) * step));
-      if (!(std::abs(bias) < 2147483648.0)) {
-        return complain(node, ErrorCode::kRange,
-                        fmt::format("adds {} to channel {}, which is {} steps; the limit is "
-                                    "2147483647",
-                                    affine.shift[c], c, bias));
-      }
-      op->bias[c] = static_cast<std::int32_t>(bias);
-    }
-    return op;
-  }
-
   /// Padding of its own: zeros around a copy.
   Result<int> bordered(const WorkNode& node, const Border& border, const State& x, int to,
                        const ir::Quant& y) {
     if (border.value != 0) {
-      return complain(
+      return work_error(
           node, ErrorCode::kUnsupported,
           fmt::format("pads a quantised activation with {}; 0 is supported", border.value));
     }
-    auto op = identity(node, work_.shape(node.inputs[0]).c);
+    auto op = quantised_copy(node, work_.shape(node.inputs[0]).c);
     if (!op) return op.error();
     op->scale.assign(op->scale.size(), quant(x.inputs[0]).scale / y.scale);
     op->window.pad_top = border.top;
@@ -457,22 +357,6 @@ class Lowering {
     op->window.pad_bottom = border.bottom;
     op->window.pad_right = border.right;
     return emit(node, to, x.inputs, y, std::move(*op));
-  }
-
-  static Result<ir::QuantConv> identity(const WorkNode& node, int channels) {
-    const auto count = static_cast<std::size_t>(channels);
-    if (std::int64_t{channels} * channels > kMaxExpandedWeights) {
-      return complain(node, ErrorCode::kUnsupported,
-                      fmt::format("needs a convolution of {} weights in its place; the limit is {}",
-                                  std::int64_t{channels} * channels, kMaxExpandedWeights));
-    }
-    ir::QuantConv op;
-    op.out_channels = channels;
-    op.weights.assign(count * count, 0);
-    for (std::size_t c = 0; c < count; ++c) op.weights[c * count + c] = 1;
-    op.bias.assign(count, 0);
-    op.scale.assign(count, 1.0F);
-    return op;
   }
 
   Status take_output() {

@@ -176,6 +176,28 @@ TEST_CASE("quantise: an addition whose result is tiny gets a wider scale") {
   CHECK(std::get<ir::QuantAdd>(q.nodes.back().op).shift >= 13);
 }
 
+TEST_CASE("quantise: the ratios of a sum's scales are short, so that fp32 adds exactly") {
+  Floats f({4, 6, 6});
+  int x = f.clamp("first", f.conv("first_conv", 0, 4));
+  for (const char* name : {"a", "b", "c"}) {
+    const int branch = f.conv(std::string(name) + "_conv", x, 4);
+    const int sum = f.add(std::string(name) + "_sum", ir::FloatAdd{}, {branch, x}, {4, 6, 6});
+    x = f.clamp(name, sum);
+  }
+  const auto q = quantised(f);
+  int sums = 0;
+  for (const ir::QuantNode& node : q.nodes) {
+    if (!std::holds_alternative<ir::QuantAdd>(node.op)) continue;
+    for (const int input : node.inputs) {
+      const float ratio = q.tensors[input].quant.scale / q.tensors[node.output].quant.scale;
+      CHECK(ratio * 16384 == std::floor(ratio * 16384));
+      ++sums;
+    }
+  }
+  CHECK(sums == 6);
+  CHECK(output_sqnr(f, q) > 23.0);
+}
+
 TEST_CASE("quantise: averages with counted pads and in ceil mode keep their signal") {
   const bool counted = GENERATE(false, true);
   Floats f({4, 7, 7});
