@@ -59,7 +59,8 @@ class Merger {
       return kNever;  // a part of its input may be there, but it would run beside other layers
     }
     const Step& step = at(at(schedule_.by_layer, layer), track.step);
-    double start = track.free;
+    // Instructions leave in one order: none starts long before those that are placed already.
+    double start = std::max(track.free, now_);
     for (const int p : {step.piece, step.operand}) {
       if (p < 0) continue;
       for (const Need& need : at(schedule_.pieces, p).needs) {
@@ -75,6 +76,7 @@ class Merger {
     Track& track = tracks_[k];
     const int layer = track.layers[track.layer];
     const auto& steps = at(schedule_.by_layer, layer);
+    now_ = start;
     track.free = start + at(steps, track.step).cycles;
     at(at(end_, layer), track.step) = track.free;
     at(schedule_.global, layer).push_back(static_cast<int>(schedule_.order.size()));
@@ -89,6 +91,7 @@ class Merger {
   const std::vector<PoolWindow>& windows_;
   Schedule& schedule_;
   std::array<Track, 2> tracks_;
+  double now_ = 0;                        // start of the step that was placed last
   std::vector<std::vector<double>> end_;  // [layer][step], -1 until placed
 };
 
