@@ -16,11 +16,16 @@ class LayerClock {
     layer_ = layer;
   }
   [[nodiscard]] std::uint32_t layer() const { return layer_; }
+  /// The cycles until now.
+  std::vector<std::uint64_t> snapshot(std::uint64_t now) {
+    if (layer_ == kNone) layer_ = 0;
+    charge(layer_, now);
+    return list_;
+  }
   /// The list, which sums to `cycles`, the machine's own count: it differs from `now` by the few
   /// cycles between the register writes and the state that they change, charged to the last layer.
   std::vector<std::uint64_t> finish(std::uint64_t now, std::uint64_t cycles) {
-    if (layer_ == kNone) layer_ = 0;
-    charge(layer_, now);
+    snapshot(now);
     std::uint64_t extra = cycles > now ? cycles - now : 0,
                   missing = now > cycles ? now - cycles : 0;
     list_[layer_] += extra;

@@ -42,6 +42,7 @@ class Machine final : public Simulation {
   std::vector<std::uint8_t>& memory() override { return memory_.bytes(); }
   [[nodiscard]] std::uint64_t cycle() const override { return cycle_; }
   void stop() override { stop_ = true; }
+  void lap() override { laps_.push_back({cycle_, layers_.snapshot(cycle_)}); }
   void watch_reads(ReadHook hook) override { read_hook_ = std::move(hook); }
 
   void reset() override {
@@ -88,15 +89,16 @@ class Machine final : public Simulation {
     RunResult result;
     make_ready();
     const double start = cpu_now();
-    LayerClock layers;
+    layers_ = {};
+    laps_.clear();
     std::array<std::uint64_t, 7> retired{};
     std::uint64_t& now = cycle_;
     now = 0;
     stop_ = false;
     bool interrupt = false;
     const auto watch = [&] {
-      if (top_->trace_layer_valid_o && top_->trace_layer_o != layers.layer()) {
-        layers.show(top_->trace_layer_o, now);
+      if (top_->trace_layer_valid_o && top_->trace_layer_o != layers_.layer()) {
+        layers_.show(top_->trace_layer_o, now);
       }
       if (const unsigned retire = top_->trace_retire_o; retire != 0 && on_retire) {
         for (std::size_t e = 1; e < retired.size(); ++e) {
@@ -126,7 +128,8 @@ class Machine final : public Simulation {
       result.counters[i] = low | high << 32;
     }
     result.cycles = result.counters[static_cast<std::size_t>(isa::Counter::kCycles)];
-    result.cycles_by_layer = layers.finish(now, result.cycles);
+    result.cycles_by_layer = layers_.finish(now, result.cycles);
+    result.laps = std::move(laps_);
     result.fault = static_cast<isa::Fault>(read_register(isa::reg::kFaultCause));
     result.fault_address = read_register(isa::reg::kFaultAddress);
     result.fault_engine = read_register(isa::reg::kFaultEngine);
@@ -220,6 +223,8 @@ class Machine final : public Simulation {
   std::unique_ptr<Model> top_;
   ReadHook read_hook_;
   std::uint64_t cycle_ = 0;  // since start
+  LayerClock layers_;
+  std::vector<Lap> laps_;
   bool stop_ = false, running_ = false;
 #if VM_TRACE
   std::unique_ptr<VerilatedFstC> wave_;

@@ -34,10 +34,17 @@ struct SimulationOptions {
   bool asserting = false;         ///< the model whose assertions stop the program; for tests
 };
 
+/// The cycles of a run until a hook called lap().
+struct Lap {
+  std::uint64_t cycles = 0;
+  std::vector<std::uint64_t> cycles_by_layer;  ///< sums to `cycles`
+};
+
 /// What one run from start to interrupt did.
 struct RunResult {
   std::uint64_t cycles = 0;                    ///< from start to interrupt
   std::vector<std::uint64_t> cycles_by_layer;  ///< sums to `cycles`
+  std::vector<Lap> laps;                       ///< in the order of the calls
   std::array<std::uint64_t, isa::kCounters> counters{};
   isa::Fault fault = isa::Fault::kNone;
   std::uint32_t fault_address = 0;  ///< byte address of the instruction
@@ -69,6 +76,8 @@ class Simulation {
   virtual void watch_reads(ReadHook hook) = 0;
   /// Cycles since start, for the hooks.
   [[nodiscard]] virtual std::uint64_t cycle() const = 0;
+  /// From a hook: notes the cycles so far, for `laps`.
+  virtual void lap() = 0;
   /// From a hook: ends the run after this cycle; its result says `stopped`.
   virtual void stop() = 0;
   /// Clocks without a program: for tests.

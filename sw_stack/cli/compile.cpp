@@ -3,19 +3,18 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cmath>
 #include <memory>
 
 #include "cli/calibrate.hpp"
 #include "cli/commands.hpp"
 #include "cli/compare_float.hpp"
 #include "compiler/compiler.hpp"
-#include "compiler/estimate.hpp"
 #include "images/input.hpp"
 #include "import/model.hpp"
 #include "isa/generated/configs.hpp"
 #include "program/program.hpp"
 #include "runtime/device.hpp"
+#include "timing/timing.hpp"
 
 namespace espalier::cli {
 namespace {
@@ -71,9 +70,11 @@ class Compile {
     }
     auto program = compiler::compile(graph_, *config);
     if (!program) return placed(program.error());
+    const auto estimate = timing::estimate(*program);
+    if (!estimate) return estimate.error();
     if (const Status status = program::save(*program, options_.output); !status)
       return status.error();
-    tell(*program);
+    tell(*program, estimate->cycles);
     return kOk;
   }
 
@@ -122,7 +123,7 @@ class Compile {
     return {};
   }
 
-  void tell(const program::Program& program) const {
+  void tell(const program::Program& program, std::int64_t cycles) const {
     if (options_.json) {
       Json json{{"network", program.graph.name},
                 {"config", program.config},
@@ -134,7 +135,7 @@ class Compile {
                 {"constant_bytes", program.constants.size()},
                 {"instruction_bytes", program.instructions.size()},
                 {"activation_bytes", program.activation_bytes},
-                {"estimated_cycles", std::round(compiler::estimate(program).cycles)},
+                {"estimated_cycles", cycles},
                 {"host_ops", program.graph.host_ops}};
       if (comparison_ != nullptr) json["float"] = comparison_->report();
       print_json(json);
@@ -145,10 +146,9 @@ class Compile {
                grouped(runtime::macs(program)));
     if (calibrated_ > 0)
       fmt::print("  quantised on {} images of {}\n", calibrated_, options_.calibration.images);
-    const compiler::Estimate estimate = compiler::estimate(program);
     fmt::print("  about {} cycles an image, {:.1f} % of the multipliers' cycles\n",
-               grouped(static_cast<std::uint64_t>(estimate.cycles)),
-               100 * estimate.utilisation(program));
+               grouped(static_cast<std::uint64_t>(cycles)),
+               100 * timing::utilisation(program, cycles));
     fmt::print("  {} of constants, {} of instructions, {} of activations\n",
                bytes_text(program.constants.size()), bytes_text(program.instructions.size()),
                bytes_text(program.activation_bytes));

@@ -2,12 +2,11 @@
 
 #include <fmt/format.h>
 
-#include <cmath>
 #include <memory>
 
 #include "cli/commands.hpp"
-#include "compiler/estimate.hpp"
 #include "runtime/device.hpp"
+#include "timing/timing.hpp"
 
 namespace espalier::cli {
 namespace {
@@ -64,11 +63,11 @@ std::string shape_text(const ir::Shape& shape) {
 
 class Inspection {
  public:
-  explicit Inspection(const program::Program& program)
+  Inspection(const program::Program& program, timing::Estimate estimate)
       : program_(program),
         list_(program::decode_all(program)),
         counts_(count_layers(program, list_)),
-        estimate_(compiler::estimate(program)) {}
+        estimate_(std::move(estimate)) {}
 
   [[nodiscard]] Json json(bool disassemble) const {
     Json json;
@@ -77,7 +76,7 @@ class Inspection {
     json["fingerprint"] = fmt::format("{:016x}", program::fingerprint(program_));
     json["instructions"] = list_.size();
     json["macs_per_image"] = runtime::macs(program_);
-    json["estimated_cycles"] = std::round(estimate_.cycles);
+    json["estimated_cycles"] = estimate_.cycles;
     json["host_ops"] = program_.graph.host_ops;
     json["input"] = tensor_json(program_.graph.input);
     json["output"] = tensor_json(program_.graph.output);
@@ -94,7 +93,7 @@ class Inspection {
                                 {"instructions", count.instructions},
                                 {"bytes_loaded", count.loaded},
                                 {"bytes_stored", count.stored},
-                                {"estimated_cycles", std::round(estimate_.layers[i])}});
+                                {"estimated_cycles", estimate_.layers[i].cycles}});
     }
     json["memory"] = {
         {"constants", program_.constants.size()}, {"code_offset", program_.code_offset()},
@@ -178,7 +177,7 @@ class Inspection {
                  grouped(runtime::macs(layer)), tile_text(layer.tile), std::to_string(count.convs),
                  std::to_string(count.pools), std::to_string(count.instructions),
                  bytes_text(count.loaded), bytes_text(count.stored),
-                 grouped(static_cast<std::uint64_t>(estimate_.layers[i]))});
+                 grouped(static_cast<std::uint64_t>(estimate_.layers[i].cycles))});
       sum.convs += count.convs;
       sum.pools += count.pools;
       sum.instructions += count.instructions;
@@ -218,13 +217,15 @@ class Inspection {
   const program::Program& program_;
   std::vector<isa::Instruction> list_;
   std::vector<LayerCount> counts_;
-  compiler::Estimate estimate_;
+  timing::Estimate estimate_;
 };
 
 int inspect(const InspectOptions& options) {
   const auto program = program::load(options.program);
   if (!program) return complain(program.error());
-  const Inspection inspection(*program);
+  auto estimate = timing::estimate(*program);
+  if (!estimate) return complain(estimate.error());
+  const Inspection inspection(*program, std::move(estimate).value());
   if (options.json) {
     print_json(inspection.json(options.disassemble));
     return kOk;

@@ -143,9 +143,9 @@ void print_totals(const Profile& profile, const Row& all) {
   line("bound", fmt::format("{} by the roofline; {:.4f} times that",
                             grouped(static_cast<std::uint64_t>(all.bound)),
                             all.bound > 0 ? cycles / all.bound : 0));
-  line("utilisation",
-       fmt::format("{} of the multipliers' cycles",
-                   percent(utilisation(all.macs, machine.lanes, static_cast<std::uint64_t>(cycles)))));
+  line("utilisation", fmt::format("{} of the multipliers' cycles",
+                                  percent(utilisation(all.macs, machine.lanes,
+                                                      static_cast<std::uint64_t>(cycles)))));
   line("bandwidth",
        fmt::format("{} read, {} written an image: {:.2f} and {:.2f} bytes a cycle of {} each way",
                    bytes_text(all.estimate.bytes_read), bytes_text(all.estimate.bytes_written),

@@ -36,7 +36,9 @@ std::vector<std::uint8_t> pack_input(const Program& program, std::span<const std
   const ir::Shape& shape = tensor.shape;
   const int lanes = program.machine().lanes;
   ESP_CHECK(static_cast<std::int64_t>(image.size()) == shape.count());
-  std::vector<std::uint8_t> out(program.input_bytes, static_cast<std::uint8_t>(tensor.quant.zero));
+  std::vector<std::uint8_t> out(
+      static_cast<std::size_t>(layout.blocks) * layout.h * layout.w * lanes,
+      static_cast<std::uint8_t>(tensor.quant.zero));
   std::size_t at = 0;
   for (int block = 0; block < layout.blocks; ++block) {
     for (int y = 0; y < layout.h; ++y) {

@@ -132,7 +132,8 @@ class Batch {
   }
 
  private:
-  /// Image i by process i modulo jobs, each with a device of its own.
+  /// Images in groups as the device likes them, group i by process i modulo jobs, each with a
+  /// device of its own.
   Status processes(std::size_t jobs) {
     const auto child = [this, jobs](int job, const Send& send) -> Status {
       quiet_ = true;
@@ -140,9 +141,14 @@ class Batch {
       own.seed += static_cast<std::uint64_t>(job);
       auto devices = open(program_, options_.kind, own);
       if (!devices) return devices.error();
-      for (auto i = static_cast<std::size_t>(job); i < count_ && interrupted() == 0; i += jobs) {
-        if (Status status = run_group(*(*devices)[0], i, 1); !status) return status;
-        send(pack(i, outcomes_[i]));
+      const std::size_t group = group_of(*(*devices)[0], jobs);
+      for (std::size_t first = static_cast<std::size_t>(job) * group;
+           first < count_ && interrupted() == 0; first += jobs * group) {
+        const std::size_t images = std::min(group, count_ - first);
+        if (Status status = run_group(*(*devices)[0], first, images); !status) return status;
+        for (std::size_t i = first; i < first + images; ++i) {
+          if (outcomes_[i].run) send(pack(i, outcomes_[i]));
+        }
       }
       return {};
     };
@@ -155,8 +161,13 @@ class Batch {
     });
   }
 
+  /// As many images as the device likes at once, but work for everybody.
+  [[nodiscard]] std::size_t group_of(const Device& device, std::size_t jobs) const {
+    return std::clamp<std::size_t>((count_ + jobs - 1) / jobs, 1, device.batch());
+  }
+
   void work(Device& device, std::size_t index, std::size_t jobs) {
-    const std::size_t group = device.batch();
+    const std::size_t group = group_of(device, jobs);
     for (std::size_t first = index * group; first < count_ && !failed_ && interrupted() == 0;
          first += jobs * group) {
       const Status status = run_group(device, first, std::min(group, count_ - first));
@@ -177,13 +188,18 @@ class Batch {
       if (!image) return image.error();
       input.insert(input.end(), image->begin(), image->end());
     }
-    auto executions = device.run(input);
+    auto executions = device.run(input, [this](std::size_t) {
+      const std::lock_guard lock(mutex_);
+      ++done_;
+      if (progress_ && !quiet_) progress_(done_);
+    });
     if (!executions) return executions.error();
     const std::size_t size = input.size() / images;
     for (std::size_t i = 0; i < images; ++i) {
       Outcome& outcome = outcomes_[first + i];
       outcome.execution = std::move((*executions)[i]);
-      outcome.run = true;
+      outcome.run = outcome.execution.complete || outcome.execution.timing.has_value();
+      if (!outcome.run) continue;
       if (golden_ == nullptr) continue;
       const auto tensors = golden_->run(std::span(input).subspan(i * size, size));
       if (options_.check) {
@@ -193,9 +209,6 @@ class Batch {
       if (!observe_ || !outcome.execution.complete) continue;
       if (Status status = observe_(first + i, tensors); !status) return status;
     }
-    const std::lock_guard lock(mutex_);
-    done_ += images;
-    if (progress_ && !quiet_) progress_(done_);
     return {};
   }
 

@@ -4,8 +4,9 @@
 
 namespace espalier::runtime {
 
-Capture::Capture(const program::Program& program, bool keep_tensors, RegionBytes bytes)
-    : program_(program), bytes_(std::move(bytes)) {
+Capture::Capture(const program::Program& program, bool keep_tensors, RegionBytes bytes,
+                 std::size_t images)
+    : program_(program), bytes_(std::move(bytes)), each_(program.placements.size() / images) {
   if (!keep_tensors) return;
   order_ = program.placements;
   std::stable_sort(order_.begin(), order_.end(),
@@ -28,15 +29,18 @@ void Capture::take_until(std::uint64_t stores) {
   }
 }
 
-void Capture::finish(Execution& execution) {
-  const auto output = std::find_if(program_.placements.begin(), program_.placements.end(),
-                                   [this](const auto& placement) {
-                                     return placement.tensor == program_.graph.output &&
-                                            placement.region == isa::Region::kOutput;
-                                   });
-  ESP_CHECK(output != program_.placements.end());
+void Capture::finish(std::size_t image, Execution& execution) {
+  const auto placements = std::span(program_.placements).subspan(image * each_, each_);
+  const auto output = std::ranges::find_if(placements, [this](const auto& placement) {
+    return placement.tensor == program_.graph.output && placement.region == isa::Region::kOutput;
+  });
+  ESP_CHECK(output != placements.end());
   execution.output = read(*output);
-  execution.stored = std::move(stored_);
+  const std::size_t first = std::min(image * each_, stored_.size());
+  const std::size_t end = std::min(first + each_, stored_.size());
+  execution.stored.assign(
+      std::make_move_iterator(stored_.begin() + static_cast<std::ptrdiff_t>(first)),
+      std::make_move_iterator(stored_.begin() + static_cast<std::ptrdiff_t>(end)));
 }
 
 std::vector<std::int8_t> Capture::read(const program::Placement& placement) const {

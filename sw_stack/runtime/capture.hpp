@@ -15,14 +15,16 @@ class Capture {
   /// The bytes behind a base register as they are now.
   using RegionBytes = std::function<std::span<const std::uint8_t>(isa::Region region)>;
 
-  Capture(const program::Program& program, bool keep_tensors, RegionBytes bytes);
+  /// `images`: how many the program runs, where it is a chain's.
+  Capture(const program::Program& program, bool keep_tensors, RegionBytes bytes,
+          std::size_t images = 1);
 
   /// Before a run: forgets the last one.
   void start();
   /// From the retire hook.
   void retired(isa::Engine engine, std::uint64_t count);
-  /// After the run: the output, and the tensors that were kept.
-  void finish(Execution& execution);
+  /// After the run: the output of its n-th image, and the tensors of that image that were kept.
+  void finish(std::size_t image, Execution& execution);
 
  private:
   void take_until(std::uint64_t stores);
@@ -30,6 +32,7 @@ class Capture {
 
   const program::Program& program_;
   RegionBytes bytes_;
+  std::size_t each_;                       ///< placements of an image
   std::vector<program::Placement> order_;  ///< by the store that completes them; empty if not kept
   std::size_t next_ = 0;
   std::vector<StoredTensor> stored_;

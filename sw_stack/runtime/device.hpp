@@ -5,6 +5,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -69,17 +70,24 @@ struct Execution {
   std::vector<std::int8_t> output;   ///< the graph's output, [C][H][W]
   std::vector<StoredTensor> stored;  ///< with keep_tensors: in the order of completion
   std::optional<Timing> timing;      ///< rtl
-  std::optional<Traffic> traffic;    ///< rtl and iss
+  /// rtl and iss. Images that ran in one go on rtl: all of their traffic, counters and CPU time
+  /// are with the last of them that is complete.
+  std::optional<Traffic> traffic;
 };
+
+/// Called with the images that a run has done so far.
+using Finished = std::function<void(std::size_t done)>;
 
 class Device {
  public:
   virtual ~Device() = default;
   /// How many images a run should get for the best speed.
   [[nodiscard]] virtual std::size_t batch() const { return 1; }
-  /// Runs images that lie one after the other, [C][H][W] each.
-  /// Errors: kDevice, with the fault's name and its instruction.
-  virtual Result<std::vector<Execution>> run(std::span<const std::int8_t> images) = 0;
+  /// Runs images that lie one after the other, [C][H][W] each. `finished`, where given, is called
+  /// as each is done, with how many are. Errors: kDevice, with the fault's name and its
+  /// instruction.
+  virtual Result<std::vector<Execution>> run(std::span<const std::int8_t> images,
+                                             const Finished& finished = {}) = 0;
 };
 
 /// Opens `count` devices of one kind with a verified program, which must outlive them.

@@ -11,7 +11,8 @@ class GoldenDevice final : public Device {
 
   [[nodiscard]] std::size_t batch() const override { return keep_ ? 1 : 8; }
 
-  Result<std::vector<Execution>> run(std::span<const std::int8_t> images) override {
+  Result<std::vector<Execution>> run(std::span<const std::int8_t> images,
+                                     const Finished& finished) override {
     const ir::QuantGraph& graph = program_.graph;
     const auto count_of = [&graph](int id) {
       return static_cast<std::size_t>(graph.tensors[static_cast<std::size_t>(id)].shape.count());
@@ -24,6 +25,7 @@ class GoldenDevice final : public Device {
         const auto part = std::span(outputs).subspan(i * out, out);
         list[i].output.assign(part.begin(), part.end());
       }
+      if (finished) finished(list.size());
       return list;
     }
     for (std::size_t i = 0; i < list.size(); ++i) {
@@ -33,6 +35,7 @@ class GoldenDevice final : public Device {
         list[i].stored.push_back(
             {placement.tensor, tensors[static_cast<std::size_t>(placement.tensor)]});
       }
+      if (finished) finished(i + 1);
     }
     return list;
   }

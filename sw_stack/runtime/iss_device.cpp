@@ -37,7 +37,8 @@ class IssDevice final : public Device {
           return std::span<const std::uint8_t>(regions_[static_cast<std::size_t>(region)]);
         }) {}
 
-  Result<std::vector<Execution>> run(std::span<const std::int8_t> images) override {
+  Result<std::vector<Execution>> run(std::span<const std::int8_t> images,
+                                     const Finished& finished) override {
     const ir::QuantGraph& graph = program_.graph;
     const auto count = static_cast<std::size_t>(
         graph.tensors[static_cast<std::size_t>(graph.input)].shape.count());
@@ -46,6 +47,7 @@ class IssDevice final : public Device {
       auto execution = run_one(images.subspan(at, count));
       if (!execution) return execution.error();
       list.push_back(std::move(execution).value());
+      if (finished) finished(list.size());
     }
     return list;
   }
@@ -62,7 +64,7 @@ class IssDevice final : public Device {
         [this](isa::Engine engine, std::uint64_t count) { capture_.retired(engine, count); });
     if (!status) return status.error();
     Execution execution;
-    capture_.finish(execution);
+    capture_.finish(0, execution);
     execution.traffic = traffic_;
     return execution;
   }

@@ -120,7 +120,7 @@ class Lockstep {
     Capture capture(program_, false, [this](isa::Region region) {
       return std::span<const std::uint8_t>(host_->bytes(region));
     });
-    capture.finish(result_.execution);
+    capture.finish(0, result_.execution);
     result_.execution.complete = !measured->stopped;
     host_->measure(*measured, result_.execution);
     if (result_.difference) {

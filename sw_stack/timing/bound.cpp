@@ -43,4 +43,11 @@ double bound(const program::Program& program) {
   return sum;
 }
 
+double utilisation(const program::Program& program, std::int64_t cycles) {
+  double macs = 0;
+  for (const program::Layer& layer : program.layers) macs += static_cast<double>(layer.macs);
+  const double lanes = program.machine().lanes;
+  return macs / (lanes * lanes * static_cast<double>(cycles));
+}
+
 }  // namespace espalier::timing

@@ -55,5 +55,7 @@ Result<Estimate> estimate(const program::Program& program, const Memory& memory 
 double bound(const program::Program& program, const program::Layer& layer);
 /// The sum over the layers.
 double bound(const program::Program& program);
+/// The network's multiplications of all that the array could do in so many cycles.
+double utilisation(const program::Program& program, std::int64_t cycles);
 
 }  // namespace espalier::timing

@@ -7,13 +7,13 @@
 #include <random>
 
 #include "compiler/compiler.hpp"
-#include "compiler/estimate.hpp"
 #include "golden/golden.hpp"
 #include "graphs.hpp"
 #include "import/model.hpp"
 #include "iss/hazards.hpp"
 #include "iss/run.hpp"
 #include "quantise/quantise.hpp"
+#include "timing/timing.hpp"
 
 namespace espalier::tests {
 namespace {
@@ -72,9 +72,10 @@ TEST_CASE("compiler: the shared models give golden's tensors on every configurat
                 expected[static_cast<std::size_t>(program->placements[i].tensor)]);
       }
       if (machine.name == "edge") {
-        const compiler::Estimate times = compiler::estimate(*program);
-        std::cout << file << " on edge: " << static_cast<long>(times.cycles)
-                  << " cycles estimated, " << 100 * times.utilisation(*program)
+        const auto times = timing::estimate(*program);
+        if (!times) FAIL(times.error().text());
+        std::cout << file << " on edge: " << times->cycles << " cycles estimated, "
+                  << 100 * timing::utilisation(*program, times->cycles)
                   << " % of the multipliers\n";
       }
     }

@@ -7,7 +7,6 @@
 
 #include "compiler/compiler.hpp"
 #include "compiler/geometry.hpp"
-#include "compiler/inspect.hpp"
 #include "compiler/plan.hpp"
 #include "golden/golden.hpp"
 #include "graphs.hpp"
@@ -332,14 +331,6 @@ TEST_CASE("compiler: odd shapes work") {
     require_equal(compiled(build(2000, 1, 1, 1000, one), machine));
     require_equal(compiled(build(1, 1, 20000, 1, one), machine));
   }
-}
-
-TEST_CASE("inspect: the text names every layer and every region") {
-  using Catch::Matchers::Contains;
-  const program::Program program = compiled(resnet8());
-  for (const program::Layer& layer : program.layers)
-    CHECK_THAT(compiler::describe_layers(program), Contains(layer.name));
-  CHECK_THAT(compiler::describe_memory(program), Contains("region 3 output"));
 }
 
 }  // namespace espalier::tests
