@@ -15,7 +15,7 @@ CONFIGURE_DEMO = test -f $(BUILD)/build.ninja || $(CONFIGURE) -DBUILD_TESTING=OF
 FORMATTED = git ls-files '*.cpp' '*.hpp' | grep -v /generated/
 
 .DEFAULT_GOAL := help
-.PHONY: help deps deps-build deps-lint deps-networks network-tools resnet50 inception verilate test test-long peers mutants demo demo-tools waves lint format clean
+.PHONY: help deps deps-build deps-lint deps-networks network-tools peers-tools resnet50 inception verilate test test-long peers mutants demo demo-tools waves lint format clean
 
 help: ## this list
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/make \1\t\2/p' Makefile | expand -t 16
@@ -46,7 +46,11 @@ test-long: verilate deps-networks ## the tests again, with many more random case
 mutants: deps ## seed bugs into a copy of the tree, and see that each is caught by its test
 	tests/mutants/run --work $(BUILD)/mutants -j$(JOBS)
 
-peers: deps ## compare the golden model with ONNX Runtime, which npm installs
+# Where they can't be had, the run says what it skips.
+peers-tools:
+	-@cmake/install-packages.sh networks peers
+
+peers: deps peers-tools ## compare the golden model with ONNX Runtime, which npm installs
 	@test -f $(BUILD)/build.ninja && grep -q peers_check $(BUILD)/build.ninja || \
 	  $(CONFIGURE) -DBUILD_TESTING=ON
 	cmake --build $(BUILD) -j$(JOBS) --target espalier peers_check
