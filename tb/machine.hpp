@@ -67,7 +67,13 @@ class Machine final : public Simulation {
     top_->s_axil_awvalid_i = top_->s_axil_wvalid_i = 1;
     for (bool taken = false; !taken;) clock([&] { taken = top_->s_axil_awready_o; });
     top_->s_axil_awvalid_i = top_->s_axil_wvalid_i = 0;
-    for (bool answered = false; !answered;) clock([&] { answered = top_->s_axil_bvalid_o; });
+    if (offset == isa::reg::kControl) {  // cycles count from here
+      cycle_ = 0;
+      stop_ = false;
+    }
+    for (bool answered = false; !answered; ++cycle_) {
+      clock([&] { answered = top_->s_axil_bvalid_o; });
+    }
   }
 
   std::uint32_t read_register(std::uint32_t offset) override {
@@ -85,20 +91,16 @@ class Machine final : public Simulation {
     return value;
   }
 
-  RunResult run(const RetireHook& on_retire) override {
-    RunResult result;
-    make_ready();
+  Waited wait(const RetireHook& on_retire) override {
+    Waited result;
     const double start = cpu_now();
     layers_ = {};
     laps_.clear();
     std::array<std::uint64_t, 7> retired{};
-    std::uint64_t& now = cycle_;
-    now = 0;
-    stop_ = false;
     bool interrupt = false;
     const auto watch = [&] {
       if (top_->trace_layer_valid_o && top_->trace_layer_o != layers_.layer()) {
-        layers_.show(top_->trace_layer_o, now);
+        layers_.show(top_->trace_layer_o, cycle_);
       }
       if (const unsigned retire = top_->trace_retire_o; retire != 0 && on_retire) {
         for (std::size_t e = 1; e < retired.size(); ++e) {
@@ -107,48 +109,22 @@ class Machine final : public Simulation {
       }
       interrupt = top_->irq_o;
     };
-    top_->s_axil_awaddr_i = isa::reg::kControl;
-    top_->s_axil_wdata_i = 1;
-    top_->s_axil_wstrb_i = 0xF;
-    top_->s_axil_awvalid_i = top_->s_axil_wvalid_i = 1;
-    for (bool taken = false; !taken;) clock([&] { taken = top_->s_axil_awready_o; });
-    top_->s_axil_awvalid_i = top_->s_axil_wvalid_i = 0;
     running_ = true;
-    while (!interrupt && !stop_ && (options_.max_cycles == 0 || now < options_.max_cycles)) {
+    while (!interrupt && !stop_ && (options_.max_cycles == 0 || cycle_ < options_.max_cycles)) {
       clock(watch);
-      ++now;
+      ++cycle_;
     }
     running_ = false;
     result.cpu_seconds = cpu_now() - start;
+    result.clocks = cycle_;
     result.stopped = stop_ && !interrupt;
     result.timed_out = !interrupt && !stop_;
-    for (std::uint32_t i = 0; i < isa::kCounters; ++i) {
-      const std::uint64_t low = read_register(isa::reg::kCountersBase + 8 * i);
-      const std::uint64_t high = read_register(isa::reg::kCountersBase + 8 * i + 4);
-      result.counters[i] = low | high << 32;
-    }
-    result.cycles = result.counters[static_cast<std::size_t>(isa::Counter::kCycles)];
-    result.cycles_by_layer = layers_.finish(now, result.cycles);
+    result.layers = layers_;
     result.laps = std::move(laps_);
-    result.fault = static_cast<isa::Fault>(read_register(isa::reg::kFaultCause));
-    result.fault_address = read_register(isa::reg::kFaultAddress);
-    result.fault_engine = read_register(isa::reg::kFaultEngine);
     return result;
   }
 
  private:
-  static constexpr std::uint32_t kBusy = 1, kFaulted = 4;
-
-  /// Resets a machine that has faulted or still runs, and drops a pending interrupt.
-  void make_ready() {
-    if ((read_register(isa::reg::kStatus) & (kBusy | kFaulted)) != 0) {
-      write_register(isa::reg::kControl, 2);
-      while ((read_register(isa::reg::kStatus) & (kBusy | kFaulted)) != 0) idle(1);
-    }
-    write_register(isa::reg::kIrqStatus, 3);
-    for (bool pending = true; pending;) clock([&] { pending = top_->irq_o; });
-  }
-
   static double cpu_now() {
     timespec time{};
     clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);

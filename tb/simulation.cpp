@@ -23,6 +23,22 @@ std::string joined(const std::vector<std::string>& list) {
 
 }  // namespace
 
+RunResult::RunResult(const driver::Outcome& outcome, Waited waited)
+    : Outcome(outcome),
+      cycles(counter(isa::Counter::kCycles)),
+      cycles_by_layer(waited.layers.finish(waited.clocks, cycles)),
+      laps(std::move(waited.laps)),
+      timed_out(waited.timed_out),
+      stopped(waited.stopped),
+      cpu_seconds(waited.cpu_seconds) {}
+
+RunResult Simulation::run(const RetireHook& on_retire) {
+  ESP_CHECK(driver::make_ready(*this, "machine").ok());
+  driver::start(*this);
+  Waited waited = wait(on_retire);
+  return {driver::outcome(*this), std::move(waited)};
+}
+
 std::vector<std::string> fast_models() { return names(Purpose::kFast); }
 std::vector<std::string> traced_models() { return names(Purpose::kTraced); }
 std::vector<std::string> asserting_models() { return names(Purpose::kAsserting); }

@@ -10,9 +10,11 @@
 #include <string>
 #include <vector>
 
+#include "driver/driver.hpp"
 #include "isa/generated/configs.hpp"
 #include "isa/generated/isa.hpp"
 #include "support/result.hpp"
+#include "tb/layer_clock.hpp"
 
 namespace espalier::tb {
 
@@ -40,18 +42,26 @@ struct Lap {
   std::vector<std::uint64_t> cycles_by_layer;  ///< sums to `cycles`
 };
 
+/// What waiting for the interrupt saw.
+struct Waited {
+  LayerClock layers;
+  std::vector<Lap> laps;     ///< in the order of the calls
+  std::uint64_t clocks = 0;  ///< since start
+  bool timed_out = false;    ///< max_cycles reached
+  bool stopped = false;      ///< stop() was called
+  double cpu_seconds = 0;    ///< process CPU time of the simulation alone
+};
+
 /// What one run from start to interrupt did.
-struct RunResult {
+struct RunResult : driver::Outcome {
+  RunResult() = default;
+  RunResult(const driver::Outcome& outcome, Waited waited);
   std::uint64_t cycles = 0;                    ///< from start to interrupt
   std::vector<std::uint64_t> cycles_by_layer;  ///< sums to `cycles`
-  std::vector<Lap> laps;                       ///< in the order of the calls
-  std::array<std::uint64_t, isa::kCounters> counters{};
-  isa::Fault fault = isa::Fault::kNone;
-  std::uint32_t fault_address = 0;  ///< byte address of the instruction
-  std::uint32_t fault_engine = 0;
-  bool timed_out = false;  ///< max_cycles reached
-  bool stopped = false;    ///< stop() was called
-  double cpu_seconds = 0;  ///< process CPU time of the simulation alone
+  std::vector<Lap> laps;                       ///< as Waited
+  bool timed_out = false;
+  bool stopped = false;
+  double cpu_seconds = 0;
 };
 
 /// Called after each retired instruction: engine and its count since start (not modulo).
@@ -60,18 +70,15 @@ using RetireHook = std::function<void(isa::Engine engine, std::uint64_t count)>;
 /// Called with each beat of data that the machine takes: its byte address.
 using ReadHook = std::function<void(std::uint64_t address, std::span<const std::uint8_t> beat)>;
 
-class Simulation {
+class Simulation : public driver::Registers {
  public:
-  virtual ~Simulation() = default;
-
   /// The machine's memory, from address 0; everything beyond it answers with an AXI error.
   virtual std::vector<std::uint8_t>& memory() = 0;
   virtual void reset() = 0;
-  virtual void write_register(std::uint32_t offset, std::uint32_t value) = 0;
-  virtual std::uint32_t read_register(std::uint32_t offset) = 0;
-  /// Resets the machine if it has faulted or still runs, drops a pending interrupt, writes start,
-  /// then runs until the interrupt (enable it first) or max_cycles.
-  virtual RunResult run(const RetireHook& on_retire) = 0;
+  /// After start: runs until the interrupt (enable it first), stop() or max_cycles.
+  virtual Waited wait(const RetireHook& on_retire) = 0;
+  /// Makes the machine ready, starts it, waits, and reads what it did.
+  RunResult run(const RetireHook& on_retire);
   /// Watches the reads of the runs to come; an empty hook ends that.
   virtual void watch_reads(ReadHook hook) = 0;
   /// Cycles since start, for the hooks.

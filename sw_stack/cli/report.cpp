@@ -5,6 +5,11 @@
 namespace espalier::cli {
 namespace {
 
+/// Whether the device tells each layer's cycles.
+bool knows_layers(const std::optional<runtime::Timing>& timing) {
+  return timing && !timing->cycles_by_layer.empty();
+}
+
 Json layer_json(const Report& report, std::size_t index) {
   const program::Layer& layer = report.program->layers[index];
   const std::uint64_t macs = runtime::macs(layer) * report.images;
@@ -13,7 +18,7 @@ Json layer_json(const Report& report, std::size_t index) {
             {"cycles", nullptr},
             {"macs", macs},
             {"utilisation", nullptr}};
-  if (report.result.timing) {
+  if (knows_layers(report.result.timing)) {
     const std::uint64_t cycles = report.result.timing->cycles_by_layer[index];
     json["cycles"] = cycles;
     json["utilisation"] = utilisation(macs, report.program->machine().lanes, cycles);
@@ -29,6 +34,7 @@ Json partial_json(const Report& report, const runtime::BatchResult::Partial& par
             {"cycles", nullptr}};
   if (!partial.timing) return json;
   json["cycles"] = partial.timing->cycles;
+  if (!knows_layers(partial.timing)) return json;
   json["layers"] = Json::array();
   for (std::size_t i = 0; i < report.program->layers.size(); ++i) {
     json["layers"].push_back(
@@ -40,7 +46,7 @@ Json partial_json(const Report& report, const runtime::BatchResult::Partial& par
 void line(const char* what, const std::string& value) { fmt::print("  {:<17}{}\n", what, value); }
 
 void print_layers(const Report& report) {
-  const bool timed = report.result.timing.has_value();
+  const bool timed = knows_layers(report.result.timing);
   Table table(timed ? std::vector<std::string>{"layer", "operator", "MACs", "cycles", "share",
                                                "utilisation"}
                     : std::vector<std::string>{"layer", "operator", "MACs"});
@@ -105,7 +111,7 @@ Json to_json(const Report& report) {
   for (const char* key : {"cycles", "cycles_per_image"}) json[key] = nullptr;
   json["macs_per_image"] = macs;
   for (const char* key : {"utilisation", "bytes_read", "bytes_written",
-                          "simulated_cycles_per_second", "cpu_seconds"}) {
+                          "simulated_cycles_per_second", "cpu_seconds", "seconds"}) {
     json[key] = nullptr;
   }
   if (result.timing) {
@@ -114,7 +120,11 @@ Json to_json(const Report& report) {
     json["cycles_per_image"] =
         static_cast<double>(timing.cycles) / static_cast<double>(report.images);
     json["utilisation"] = utilisation(macs * report.images, program.machine().lanes, timing.cycles);
-    json["cpu_seconds"] = timing.cpu_seconds;
+    if (report.options.kind == runtime::DeviceKind::kFpga) {
+      json["seconds"] = timing.seconds;
+    } else {
+      json["cpu_seconds"] = timing.cpu_seconds;
+    }
     if (timing.cpu_seconds > 0) {
       json["simulated_cycles_per_second"] = static_cast<double>(timing.cycles) / timing.cpu_seconds;
     }
@@ -156,9 +166,12 @@ void print(const Report& report, bool layers) {
   }
   if (report.options.check && result.comparison.values > 0) {
     const runtime::Comparison& comparison = result.comparison;
+    const std::string tensors = report.options.kind == runtime::DeviceKind::kFpga
+                                    ? "the tensors left in memory"
+                                    : fmt::format("{} tensors an image", program.placements.size());
     line("check", comparison.mismatches == 0
-                      ? fmt::format("{} values of {} tensors an image: all equal to golden",
-                                    grouped(comparison.values), program.placements.size())
+                      ? fmt::format("{} values of {}: all equal to golden",
+                                    grouped(comparison.values), tensors)
                       : fmt::format("{} of {} values differ from golden",
                                     grouped(comparison.mismatches), grouped(comparison.values)));
   }
@@ -174,6 +187,10 @@ void print(const Report& report, bool layers) {
   if (result.traffic) {
     line("memory", grouped(result.traffic->read / report.images) + " bytes read, " +
                        grouped(result.traffic->written / report.images) + " written an image");
+  }
+  if (result.timing && result.timing->seconds > 0) {
+    line("time", fmt::format("{:.3f} ms an image from start to interrupt",
+                             1e3 * result.timing->seconds / static_cast<double>(report.images)));
   }
   if (result.timing && result.timing->cpu_seconds > 0) {
     const runtime::Timing& timing = *result.timing;

@@ -17,7 +17,7 @@ constexpr const char* kFooter =
     "The report R.json counts over all images: cycles, bytes_read, bytes_written, and cycles and "
     "macs\n"
     "of each layer; utilisation is MACs without padding / (L^2 x cycles). What a device does not\n"
-    "measure is null: golden and iss have no clock.\n"
+    "measure is null: golden and iss have no clock, fpga does not tell layers apart.\n"
     "Ctrl-C or SIGTERM ends a run early: the report then counts the images that were finished, "
     "holds what\n"
     "was done of the others as `partial`, and names the signal as `interrupted`; exit code 130 or "
@@ -30,6 +30,15 @@ constexpr const char* kFooter =
     "  espalier run net.espl --images photos/ --top 3 --classes names.txt\n"
     "  espalier run net.espl --images x.npy --count 1 --wave net.fst --wave-cycles 20000\n"
     "  espalier run net.espl --images test_batch.bin --count 20 --mem-latency 200 --mem-stall 0.2";
+
+const CLI::Validator kDevice(
+    [](std::string& text) {
+      if (text == "golden" || text == "iss" || text == "rtl") return std::string();
+      const std::string fpga(kFpga);
+      if (text.starts_with(fpga) && text.size() > fpga.size()) return std::string();
+      return text + " not in {golden,iss,rtl,fpga:/dev/uioN}";
+    },
+    "{golden,iss,rtl,fpga:/dev/uioN}");
 
 }  // namespace
 
@@ -45,11 +54,17 @@ void add_run(CLI::App& app, Action& chosen) {
       ->required();
   command
       ->add_option("--device", options->device,
-                   "golden (whole layers), iss (instructions) or rtl (the verilated machine, cycle "
-                   "by cycle);\n"
-                   "without it rtl where this build has it, otherwise iss")
+                   "golden (whole layers), iss (instructions), rtl (the verilated machine, cycle "
+                   "by cycle)\n"
+                   "or fpga:/dev/uioN (a machine in an FPGA); without it rtl where this build has "
+                   "it,\notherwise iss")
       ->type_name("DEVICE")
-      ->check(CLI::IsMember({"golden", "iss", "rtl"}));
+      ->check(kDevice);
+  command
+      ->add_option("--buffer", options->buffer,
+                   "fpga: u-dma-buf device of the memory that the machine works in "
+                   "(/dev/udmabuf0)")
+      ->type_name("FILE");
   command->add_option("--first", options->first, "first image, counted from 0")
       ->type_name("N")
       ->check(between(0, 1e12));

@@ -23,6 +23,7 @@ namespace {
 /// The device that is asked for, or the best that this build has. Errors: kUsage.
 Result<runtime::DeviceKind> choose_device(const RunOptions& options,
                                           const program::Program& program) {
+  if (options.device.starts_with(kFpga)) return runtime::DeviceKind::kFpga;
   if (!options.device.empty()) return *runtime::find_device(options.device);
   return runtime::has_rtl(program.machine()) ? runtime::DeviceKind::kRtl
                                              : runtime::DeviceKind::kIss;
@@ -38,6 +39,11 @@ Status check_options(const RunOptions& options, const program::Program& program,
   if (options.check && kind == runtime::DeviceKind::kGolden) {
     return usage("--check", "compares a device with golden; take --device iss or rtl");
   }
+  const bool fpga = kind == runtime::DeviceKind::kFpga;
+  if (!fpga && !options.buffer.empty())
+    return usage("--buffer", "is memory of a board; take --device fpga:/dev/uioN");
+  if (fpga && options.jobs > 1)
+    return usage("--jobs", fmt::format("is {}; a board is one machine", options.jobs));
   if (!rtl && options.lockstep)
     return usage("--lockstep", "follows the verilated machine; take --device rtl");
   if (options.lockstep && !options.float_model.empty())
@@ -90,6 +96,10 @@ class RunJob {
     if (options_.has_seed) batch_.device.order_seed = options_.seed;
     batch_.device.wave = options_.wave;
     batch_.device.wave_cycles = options_.wave_cycles;
+    if (*kind == runtime::DeviceKind::kFpga) {
+      batch_.device.fpga.uio = options_.device.substr(kFpga.size());
+      if (!options_.buffer.empty()) batch_.device.fpga.buffer = options_.buffer;
+    }
     if (options_.lockstep && options_.wave.empty() && can_wave(program_))
       batch_.device.wave = wave_name(options_.program);
     if (Status status = check_options(options_, program_, *kind); !status) return status;

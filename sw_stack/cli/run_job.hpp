@@ -3,14 +3,18 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 
 #include "runtime/device.hpp"
 #include "support/result.hpp"
 
 namespace espalier::cli {
 
+/// What precedes the device file in `--device fpga:/dev/uio0`.
+inline constexpr std::string_view kFpga = "fpga:";
+
 struct RunOptions {
-  std::string program, images, device, report, wave, output, classes, float_model, latency;
+  std::string program, images, device, buffer, report, wave, output, classes, float_model, latency;
   std::uint64_t first = 0, count = 0, wave_cycles = 0, seed = 1;
   int top = 0, jobs = 0;
   double stall = 0;

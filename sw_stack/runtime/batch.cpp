@@ -36,6 +36,7 @@ std::vector<std::uint8_t> pack(std::size_t image, const Outcome& outcome) {
   if (execution.timing) {
     out.put(execution.timing->cycles);
     out.put(execution.timing->cpu_seconds);
+    out.put(execution.timing->seconds);
     put_list(out, execution.timing->cycles_by_layer);
     put_list(out, execution.timing->counters);
   }
@@ -68,6 +69,7 @@ std::size_t unpack(std::span<const std::uint8_t> record, Outcome& outcome) {
     Timing& timing = execution.timing.emplace();
     timing.cycles = in.get<std::uint64_t>();
     timing.cpu_seconds = in.get<double>();
+    timing.seconds = in.get<double>();
     timing.cycles_by_layer.resize(in.get_count(sizeof(std::uint64_t)));
     for (auto& cycles : timing.cycles_by_layer) cycles = in.get<std::uint64_t>();
     ESP_CHECK(in.get_count(sizeof(std::uint64_t)) == timing.counters.size());
@@ -227,11 +229,13 @@ class Batch {
       result.outputs.push_back(std::move(execution.output));
       result.comparison.merge(outcome.comparison);
       if (execution.timing) {
-        if (!result.timing) result.timing.emplace().cycles_by_layer.resize(program_.layers.size());
+        const std::vector<std::uint64_t>& layers = execution.timing->cycles_by_layer;
+        if (!result.timing) result.timing.emplace().cycles_by_layer.resize(layers.size());
         result.timing->cycles += execution.timing->cycles;
         result.timing->cpu_seconds += execution.timing->cpu_seconds;
-        for (std::size_t l = 0; l < program_.layers.size(); ++l) {
-          result.timing->cycles_by_layer[l] += execution.timing->cycles_by_layer[l];
+        result.timing->seconds += execution.timing->seconds;
+        for (std::size_t l = 0; l < layers.size(); ++l) {
+          result.timing->cycles_by_layer[l] += layers[l];
         }
         for (std::size_t c = 0; c < isa::kCounters; ++c) {
           result.timing->counters[c] += execution.timing->counters[c];

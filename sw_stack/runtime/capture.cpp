@@ -29,6 +29,26 @@ void Capture::take_until(std::uint64_t stores) {
   }
 }
 
+void Capture::take_remaining() {
+  struct Range {
+    std::uint64_t first, end;
+  };
+  const auto range = [this](const program::Placement& placement) {
+    const auto& tensor = program_.graph.tensors[static_cast<std::size_t>(placement.tensor)];
+    const std::uint64_t first = placement.offset;
+    return Range{first, first + program::blocked_bytes(tensor.shape, program_.machine().lanes)};
+  };
+  for (auto kept = order_.begin() + static_cast<std::ptrdiff_t>(next_); kept != order_.end();
+       ++kept) {
+    const Range mine = range(*kept);
+    const bool overwritten = std::any_of(kept + 1, order_.end(), [&](const auto& later) {
+      const Range other = range(later);
+      return later.region == kept->region && other.first < mine.end && mine.first < other.end;
+    });
+    if (!overwritten) stored_.push_back({kept->tensor, read(*kept)});
+  }
+}
+
 void Capture::finish(std::size_t image, Execution& execution) {
   const auto placements = std::span(program_.placements).subspan(image * each_, each_);
   const auto output = std::ranges::find_if(placements, [this](const auto& placement) {

@@ -23,6 +23,9 @@ class Capture {
   void start();
   /// From the retire hook.
   void retired(isa::Engine engine, std::uint64_t count);
+  /// Instead of retire hooks, after the run and before finish(): keeps the tensors that are still
+  /// whole, those that nothing completed later overlaps.
+  void take_remaining();
   /// After the run: the output of its n-th image, and the tensors of that image that were kept.
   void finish(std::size_t image, Execution& execution);
 

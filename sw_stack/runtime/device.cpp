@@ -7,8 +7,8 @@
 namespace espalier::runtime {
 namespace {
 
-constexpr std::array<DeviceKind, 3> kKinds = {DeviceKind::kGolden, DeviceKind::kIss,
-                                              DeviceKind::kRtl};
+constexpr std::array<DeviceKind, 4> kKinds = {DeviceKind::kGolden, DeviceKind::kIss,
+                                              DeviceKind::kRtl, DeviceKind::kFpga};
 
 /// Refuses what would not fit into this host's memory, however large a file says it is.
 Status check_size(const program::Program& program) {
@@ -33,6 +33,8 @@ std::string_view name(DeviceKind kind) {
       return "iss";
     case DeviceKind::kRtl:
       return "rtl";
+    case DeviceKind::kFpga:
+      return "fpga";
   }
   return "unknown";
 }
@@ -69,6 +71,17 @@ Result<std::vector<DevicePtr>> open(const program::Program& program, DeviceKind 
         DeviceOptions own = options;
         own.seed += static_cast<std::uint64_t>(i);
         auto device = make_rtl(program, own);
+        if (!device) return device.error();
+        devices.push_back(std::move(device).value());
+        break;
+      }
+      case DeviceKind::kFpga: {
+        if (count > 1) {
+          return fail(ErrorCode::kUsage,
+                      "is one machine; " + std::to_string(count) + " are asked for",
+                      options.fpga.uio);
+        }
+        auto device = make_fpga(program, options);
         if (!device) return device.error();
         devices.push_back(std::move(device).value());
       }

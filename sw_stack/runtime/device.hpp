@@ -1,8 +1,9 @@
 #pragma once
 // One interface for whatever can run a program: the golden model, the functional simulator of the
-// instructions, and the verilated machine.
+// instructions, the verilated machine, and a machine in an FPGA.
 
 #include <array>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -19,9 +20,9 @@
 
 namespace espalier::runtime {
 
-enum class DeviceKind { kGolden, kIss, kRtl };
+enum class DeviceKind { kGolden, kIss, kRtl, kFpga };
 
-/// golden, iss or rtl.
+/// golden, iss, rtl or fpga.
 std::string_view name(DeviceKind kind);
 std::optional<DeviceKind> find_device(std::string_view name);
 
@@ -30,19 +31,31 @@ bool has_rtl(const isa::Config& config);
 /// Configurations with a verilated machine that writes waves.
 std::vector<std::string> wave_configs();
 
+/// Where a board's machine is found (docs/boards.md).
+struct FpgaOptions {
+  std::string uio;                           ///< device file of the registers: /dev/uio0
+  std::string buffer = "/dev/udmabuf0";      ///< device file of the memory that both share
+  std::string interrupt;                     ///< where interrupts are read; empty: uio
+  std::string sysfs = "/sys";                ///< root of the kernel's description of the two
+  std::chrono::milliseconds timeout{10000};  ///< longest wait for an interrupt
+};
+
 struct DeviceOptions {
-  bool keep_tensors = false;  ///< return every stored tensor
+  /// Return every stored tensor; of fpga, those that are still in memory at the end.
+  bool keep_tensors = false;
+  std::uint32_t watchdog = 4'000'000;  ///< rtl, fpga: cycles without progress before a fault
   // rtl only
-  int read_latency = 60;               ///< Units: cycles
-  int write_latency = 40;              ///< Units: cycles
-  double stall = 0;                    ///< probability that a bus channel waits in a cycle
-  std::uint64_t seed = 1;              ///< of the stalls
-  std::string wave;                    ///< FST file; empty: none
-  std::uint64_t wave_cycles = 0;       ///< length of the wave; 0: to the end
-  std::uint64_t wave_start = 0;        ///< cycles since start before the wave begins
-  std::uint32_t watchdog = 4'000'000;  ///< cycles without progress before a fault
+  int read_latency = 60;          ///< Units: cycles
+  int write_latency = 40;         ///< Units: cycles
+  double stall = 0;               ///< probability that a bus channel waits in a cycle
+  std::uint64_t seed = 1;         ///< of the stalls
+  std::string wave;               ///< FST file; empty: none
+  std::uint64_t wave_cycles = 0;  ///< length of the wave; 0: to the end
+  std::uint64_t wave_start = 0;   ///< cycles since start before the wave begins
   // iss only
   std::uint64_t order_seed = 0;  ///< order of the engines; 0: a fixed one
+  // fpga only
+  FpgaOptions fpga;
 };
 
 /// A tensor of the graph that the device has stored. Shapes: values [C][H][W].
@@ -53,10 +66,12 @@ struct StoredTensor {
 
 /// What a machine with a clock measured in one run.
 struct Timing {
-  std::uint64_t cycles = 0;                    ///< from start to interrupt
-  std::vector<std::uint64_t> cycles_by_layer;  ///< by program.layers; sums to `cycles`
+  std::uint64_t cycles = 0;  ///< from start to interrupt
+  /// By program.layers; sums to `cycles`. Empty where the device does not know (fpga).
+  std::vector<std::uint64_t> cycles_by_layer;
   std::array<std::uint64_t, isa::kCounters> counters{};
   double cpu_seconds = 0;  ///< CPU time of the simulation alone
+  double seconds = 0;      ///< fpga: from start to interrupt by the host's clock
 };
 
 /// Bytes over the bus, instructions included.
@@ -69,9 +84,9 @@ struct Execution {
   bool complete = true;              ///< false: interrupted; the output means nothing
   std::vector<std::int8_t> output;   ///< the graph's output, [C][H][W]
   std::vector<StoredTensor> stored;  ///< with keep_tensors: in the order of completion
-  std::optional<Timing> timing;      ///< rtl
-  /// rtl and iss. Images that ran in one go on rtl: all of their traffic, counters and CPU time
-  /// are with the last of them that is complete.
+  std::optional<Timing> timing;      ///< rtl and fpga
+  /// rtl, fpga and iss. Images that ran in one go on rtl: all of their traffic, counters and CPU
+  /// time are with the last of them that is complete.
   std::optional<Traffic> traffic;
 };
 
@@ -91,7 +106,8 @@ class Device {
 };
 
 /// Opens `count` devices of one kind with a verified program, which must outlive them.
-/// Errors: kUsage (this build or configuration has no such device), kCapacity, kIo.
+/// Errors: kUsage (this build or configuration has no such device), kCapacity, kIo; of fpga also
+/// kDevice and kMismatch (no machine there, or one of another configuration).
 Result<std::vector<std::unique_ptr<Device>>> open(const program::Program& program, DeviceKind kind,
                                                   const DeviceOptions& options, int count = 1);
 

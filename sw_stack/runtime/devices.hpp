@@ -26,5 +26,6 @@ DevicePtr make_golden(const program::Program& program, const DeviceOptions& opti
                       std::shared_ptr<const golden::Runner> runner);
 DevicePtr make_iss(const program::Program& program, const DeviceOptions& options);
 Result<DevicePtr> make_rtl(const program::Program& program, const DeviceOptions& options);
+Result<DevicePtr> make_fpga(const program::Program& program, const DeviceOptions& options);
 
 }  // namespace espalier::runtime

@@ -65,6 +65,10 @@ TEST_CASE("command: refuses options that make no sense, by name and limit") {
   place.refuses({"run", place.program}, {"--images"});
   place.refuses_run({"--frist", "1"}, {"--frist"});
   place.refuses_run({"--device", "gpu"}, {"--device", "gpu", "golden"});
+  place.refuses_run({"--device", "fpga:"}, {"--device", "fpga:", "fpga:/dev/uioN"});
+  place.refuses_run({"--device", "fpga:/dev/uio99"}, {"/dev/uio99: there is no such device"});
+  place.refuses_run({"--device", "fpga:/dev/uio99", "--jobs", "2"}, {"--jobs", "2"});
+  place.refuses_run({"--device", "iss", "--buffer", "/dev/udmabuf0"}, {"--buffer"});
   place.refuses_run({"--device", "golden", "--check"}, {"--check"});
   place.refuses_run({"--device", "iss", "--wave", "x.fst"}, {"--wave"});
   place.refuses_run({"--device", "iss", "--mem-stall", "0.1"}, {"--mem-stall"});

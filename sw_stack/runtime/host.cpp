@@ -1,0 +1,124 @@
+#include "runtime/host.hpp"
+
+#include <algorithm>
+#include <cstdio>
+
+#include "isa/generated/registers.hpp"
+#include "runtime/devices.hpp"
+
+namespace espalier::runtime {
+namespace {
+
+namespace reg = isa::reg;
+
+std::uint64_t round_up(std::uint64_t bytes) { return (bytes + kPage - 1) / kPage * kPage; }
+
+}  // namespace
+
+Host::Host(const program::Program& program, Bus& bus)
+    : program_(program),
+      bus_(bus),
+      size_{program.constant_bytes(), program.activation_bytes, program.input_bytes,
+            program.output_bytes} {
+  // What may be written lies together at the end.
+  for (const std::size_t region : {0U, 2U, 1U, 3U}) {
+    offset_[region] = total_;
+    total_ += round_up(size_[region]);
+  }
+}
+
+Result<std::unique_ptr<Host>> Host::open(const program::Program& program, Bus& bus,
+                                         std::uint32_t watchdog) {
+  if (Status status = driver::identify(bus, program.machine(), bus.place()); !status)
+    return status.error();
+  if (Status status = driver::make_ready(bus, bus.place()); !status) return status.error();
+  std::unique_ptr<Host> host(new Host(program, bus));
+  if (Status status = host->setup(watchdog); !status) return status.error();
+  return host;
+}
+
+Status Host::setup(std::uint32_t watchdog) {
+  if (Status status = bus_.reserve(total_); !status) return status;
+  std::ranges::copy(constant_region(program_), bytes(isa::Region::kConstants).begin());
+  if (Status status = hand_over(isa::Region::kConstants); !status) return status;
+  for (std::uint32_t region = 0; region < 4; ++region) {
+    set(reg::kBase0 + 4 * region, base(static_cast<isa::Region>(region)));
+  }
+  set(reg::kReadLow, bus_.address());
+  set(reg::kReadHigh, bus_.address() + total_);
+  set(reg::kWriteLow, base(isa::Region::kActivations));
+  set(reg::kWriteHigh, bus_.address() + total_);
+  set(reg::kWatchdog, watchdog);
+  set(reg::kProgramHash, program_.config_hash);
+  set(reg::kProgramAddress, code());
+  set(reg::kProgramWords, program_.instructions.size() / 16);
+  set(reg::kIrqEnable, 3);
+  return {};
+}
+
+Status Host::hand_over(isa::Region region) {
+  const auto r = static_cast<std::size_t>(region);
+  return bus_.to_machine(offset_[r], round_up(size_[r]));
+}
+
+Status Host::fetch(isa::Region region) {
+  const auto r = static_cast<std::size_t>(region);
+  return bus_.from_machine(offset_[r], round_up(size_[r]));
+}
+
+Status Host::put_image(std::span<const std::int8_t> image, bool poison) {
+  std::ranges::copy(program::pack_input(program_, image), bytes(isa::Region::kInput).begin());
+  if (Status status = hand_over(isa::Region::kInput); !status) return status;
+  if (!poison) return {};
+  for (const isa::Region region : {isa::Region::kActivations, isa::Region::kOutput}) {
+    std::ranges::fill(bytes(region), kPoison);
+    if (Status status = hand_over(region); !status) return status;
+  }
+  return {};
+}
+
+Result<Host::Run> Host::run() {
+  if (Status status = driver::make_ready(bus_, bus_.place()); !status) return status.error();
+  if (Status status = bus_.arm(); !status) return status.error();
+  driver::start(bus_);
+  const Result<WaitEnd> end = bus_.wait();
+  if (!end) return end.error();
+  Run run{driver::outcome(bus_), *end == WaitEnd::kStopped};
+  if (*end == WaitEnd::kTimeout) {
+    char status[16];
+    std::snprintf(status, sizeof status, "0x%X", bus_.read_register(reg::kStatus));
+    return fail(ErrorCode::kDevice,
+                "no interrupt in time; STATUS reads " + std::string(status) + " after " +
+                    std::to_string(run.outcome.counter(isa::Counter::kCycles)) + " cycles",
+                bus_.place());
+  }
+  if (run.outcome.fault != isa::Fault::kNone) return describe(run.outcome);
+  return run;
+}
+
+Traffic Host::traffic(const driver::Outcome& outcome) const {
+  const auto bus = static_cast<std::uint64_t>(program_.machine().bus_bytes);
+  return {outcome.counter(isa::Counter::kReadBeats) * bus,
+          outcome.counter(isa::Counter::kWriteBeats) * bus};
+}
+
+Diagnostic Host::describe(const driver::Outcome& outcome) const {
+  std::string message = "fault " + std::string(isa::name(outcome.fault));
+  if (outcome.fault_engine != 0) {
+    message += " in " + std::string(isa::name(static_cast<isa::Engine>(outcome.fault_engine)));
+  }
+  std::size_t offset = 0, index = 0;
+  while (offset < program_.instructions.size()) {
+    const std::size_t start = offset;
+    const auto instruction = isa::decode(program_.instructions, offset);
+    ESP_CHECK(instruction.ok());
+    if (code() + start == outcome.fault_address) {
+      message += ": " + isa::disassemble(*instruction);
+      return fail(ErrorCode::kDevice, message, "instruction " + std::to_string(index));
+    }
+    ++index;
+  }
+  return fail(ErrorCode::kDevice, message, bus_.place());
+}
+
+}  // namespace espalier::runtime
