@@ -58,7 +58,11 @@ struct Runner::Impl {
   std::vector<std::optional<PreparedConv>> convs;  ///< by node
   std::vector<std::size_t> last_use;               ///< by tensor: the last node that reads it
 
-  explicit Impl(const ir::QuantGraph& g) : graph(&g), last_use(g.tensors.size(), 0) {
+  ir::ChannelMask mask;
+
+  Impl(const ir::QuantGraph& g, ir::ChannelMask m)
+      : graph(&g), last_use(g.tensors.size(), 0), mask(std::move(m)) {
+    ESP_CHECK(mask.empty() || mask.size() == g.tensors.size());
     for (std::size_t i = 0; i < g.nodes.size(); ++i) {
       convs.push_back(prepare(g, g.nodes[i]));
       for (const int id : g.nodes[i].inputs) last_use[std::size_t(id)] = i;
@@ -68,6 +72,19 @@ struct Runner::Impl {
 
   [[nodiscard]] std::size_t count(int id) const {
     return std::size_t(graph->tensors[std::size_t(id)].shape.count());
+  }
+
+  /// Absent channels hold the zero point.
+  void apply_mask(int id, int images, Tensor& values) const {
+    if (mask.empty() || mask[std::size_t(id)].empty()) return;
+    const ir::QuantTensor& tensor = graph->tensors[std::size_t(id)];
+    const std::vector<bool>& live = mask[std::size_t(id)];
+    const std::size_t pixels = std::size_t(tensor.shape.h) * tensor.shape.w;
+    for (std::size_t c = 0; c < std::size_t(images) * live.size(); ++c) {
+      if (live[c % live.size()]) continue;
+      std::fill_n(values.begin() + static_cast<std::ptrdiff_t>(c * pixels), pixels,
+                  static_cast<std::int8_t>(tensor.quant.zero));
+    }
   }
 
   /// Every tensor, for a batch; without `keep`, only those still to be read.
@@ -80,6 +97,7 @@ struct Runner::Impl {
       std::vector<const Tensor*> inputs;
       for (const int id : node.inputs) inputs.push_back(&tensors[std::size_t(id)]);
       tensors[std::size_t(node.output)] = run_op(*graph, node, convs[i], inputs, images);
+      apply_mask(node.output, images, tensors[std::size_t(node.output)]);
       if (keep) continue;
       for (const int id : node.inputs) {
         if (last_use[std::size_t(id)] == i) Tensor().swap(tensors[std::size_t(id)]);
@@ -89,7 +107,8 @@ struct Runner::Impl {
   }
 };
 
-Runner::Runner(const ir::QuantGraph& graph) : impl_(std::make_unique<Impl>(graph)) {}
+Runner::Runner(const ir::QuantGraph& graph, ir::ChannelMask mask)
+    : impl_(std::make_unique<Impl>(graph, std::move(mask))) {}
 Runner::~Runner() = default;
 Runner::Runner(Runner&&) noexcept = default;
 Runner& Runner::operator=(Runner&&) noexcept = default;

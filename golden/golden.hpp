@@ -30,9 +30,13 @@ std::vector<std::int8_t> run_batch(const ir::QuantGraph& graph, std::span<const 
 
 /// A graph with its weights made ready, for callers that run many images. Refers to the graph,
 /// which must outlive it. Const calls may come from several threads.
+///
+/// With a mask, channels that are absent hold their tensor's zero point in every result, so that
+/// whatever reads them takes nothing from them. The mask is one of prune/: tensors that an add, a
+/// pool or a concatenation joins agree, the input and the output have all channels.
 class Runner {
  public:
-  explicit Runner(const ir::QuantGraph& graph);
+  explicit Runner(const ir::QuantGraph& graph, ir::ChannelMask mask = {});
   ~Runner();
   Runner(Runner&&) noexcept;
   Runner& operator=(Runner&&) noexcept;

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <fstream>
 #include <memory>
 
 #include "cli/calibrate.hpp"
@@ -13,6 +14,8 @@
 #include "import/model.hpp"
 #include "isa/generated/configs.hpp"
 #include "program/program.hpp"
+#include "prune/choose.hpp"
+#include "prune/prune.hpp"
 #include "runtime/device.hpp"
 #include "timing/timing.hpp"
 
@@ -22,9 +25,9 @@ namespace {
 constexpr std::uint64_t kCompared = 16;  // images that --compare-float runs
 
 struct CompileOptions {
-  std::string model, output, config = "edge";
+  std::string model, output, mask, config = "edge";
   CalibrationOptions calibration;
-  bool compare_float = false, json = false;
+  bool compare_float = false, prune_zeroed = false, json = false;
 };
 
 constexpr const char* kFooter =
@@ -39,8 +42,13 @@ constexpr const char* kFooter =
     "/ std,\n"
     "one value a channel. The program keeps them, so that `run` does the same.\n"
     "\n"
+    "--prune leaves the mask's channels out for good. MODEL may be the program that the mask was "
+    "made\n"
+    "for: a float model is then not quantised again.\n"
+    "\n"
     "examples:\n"
     "  espalier compile resnet8_int8.tflite -o resnet8.espl\n"
+    "  espalier compile resnet8.espl --prune user.mask -o resnet8-user.espl\n"
     "  espalier compile resnet8_int8.tflite -o resnet8-nano.espl --config nano\n"
     "  espalier compile resnet20.onnx -o resnet20.espl --calibrate data_batch_1.bin --count 500 "
     "\\\n"
@@ -59,15 +67,8 @@ class Compile {
       return fail(ErrorCode::kUsage,
                   fmt::format("`{}` is unknown; there are {}", options_.config, names), "--config");
     }
-    auto model = import_::load(options_.model);
-    if (!model) return model.error();
-    if (auto* quantised = std::get_if<ir::QuantGraph>(&*model)) {
-      if (const Status status = take_quantised(std::move(*quantised)); !status)
-        return status.error();
-    } else {
-      float_graph_ = std::move(std::get<ir::FloatGraph>(*model));
-      if (const Status status = quantise_float(); !status) return status.error();
-    }
+    if (const Status status = load_model(); !status) return status.error();
+    if (const Status status = prune_graph(); !status) return status.error();
     auto program = compiler::compile(graph_, *config);
     if (!program) return placed(program.error());
     const auto estimate = timing::estimate(*program);
@@ -79,6 +80,52 @@ class Compile {
   }
 
  private:
+  Status load_model() {
+    if (is_program(options_.model)) {
+      auto program = program::load(options_.model);
+      if (!program) return program.error();
+      return take_quantised(prune::without_copies(program->graph));
+    }
+    auto model = import_::load(options_.model);
+    if (!model) return model.error();
+    if (auto* quantised = std::get_if<ir::QuantGraph>(&*model)) {
+      return take_quantised(std::move(*quantised));
+    }
+    float_graph_ = std::move(std::get<ir::FloatGraph>(*model));
+    return quantise_float();
+  }
+
+  /// Whether a file begins as a program does; import_::load complains of one that cannot be read.
+  static bool is_program(const std::string& path) {
+    std::ifstream file(path, std::ios::binary);
+    std::string start(8, ' ');
+    file.read(start.data(), static_cast<std::streamsize>(start.size()));
+    return start == "ESPALIER";
+  }
+
+  Status prune_graph() {
+    if (options_.mask.empty() && !options_.prune_zeroed) return {};
+    const prune::Channels channels = prune::find_channels(graph_);
+    prune::Mask mask;
+    if (options_.prune_zeroed) {
+      mask = prune::zeroed_mask(graph_, channels);
+    } else {
+      auto loaded = prune::load_mask_for(graph_, channels, options_.mask);
+      if (!loaded) return loaded.error();
+      mask = std::move(*loaded);
+    }
+    auto pruned = prune::prune(graph_, channels, mask);
+    if (!pruned) {
+      Diagnostic error = pruned.error();
+      const std::string& file = options_.prune_zeroed ? options_.model : options_.mask;
+      error.place = file + ": " + error.place;
+      return error;
+    }
+    for (const ir::QuantNode& node : graph_.nodes) dense_macs_ += ir::macs(graph_, node);
+    graph_ = std::move(pruned->graph);
+    return {};
+  }
+
   /// The same complaint with the model's file in front.
   [[nodiscard]] Diagnostic placed(Diagnostic error) const {
     error.place = options_.model + (error.place.empty() ? "" : ": " + error.place);
@@ -98,7 +145,7 @@ class Compile {
     auto preprocess = read_preprocess(options_.calibration,
                                       graph.tensors[static_cast<std::size_t>(graph.input)].shape.c);
     if (!preprocess) return preprocess.error();
-    graph.preprocess = std::move(*preprocess);
+    if (!preprocess->mean.empty()) graph.preprocess = std::move(*preprocess);
     graph_ = std::move(graph);
     return {};
   }
@@ -144,6 +191,10 @@ class Compile {
     fmt::print("{} for {}: {} layers, {} multiply-accumulates an image\n",
                printable(program.graph.name), program.config, program.layers.size(),
                grouped(runtime::macs(program)));
+    if (dense_macs_ > 0) {
+      fmt::print("  pruned from {} multiply-accumulates\n",
+                 grouped(static_cast<std::uint64_t>(dense_macs_)));
+    }
     if (calibrated_ > 0)
       fmt::print("  quantised on {} images of {}\n", calibrated_, options_.calibration.images);
     fmt::print("  about {} cycles an image, {:.1f} % of the multipliers' cycles\n",
@@ -165,6 +216,7 @@ class Compile {
   ir::FloatGraph float_graph_;
   ir::QuantGraph graph_;
   std::uint64_t calibrated_ = 0;
+  std::int64_t dense_macs_ = 0;  // before pruning; 0 without
   std::unique_ptr<FloatComparison> comparison_;
 };
 
@@ -175,7 +227,7 @@ void add_compile(CLI::App& app, Action& chosen) {
   CLI::App* command =
       app.add_subcommand("compile", "compile a model to a program for one configuration");
   command->footer(kFooter);
-  command->add_option("MODEL", options->model, "ONNX or TensorFlow Lite file")
+  command->add_option("MODEL", options->model, "ONNX or TensorFlow Lite file, or a program")
       ->type_name("FILE")
       ->required();
   command->add_option("-o,--output", options->output, "program file to write")
@@ -200,6 +252,14 @@ void add_compile(CLI::App& app, Action& chosen) {
       ->type_name("m,m,m");
   command->add_option("--std", options->calibration.std, "of each channel, as in 0.229,0.224,0.225")
       ->type_name("s,s,s");
+  CLI::Option* prune =
+      command
+          ->add_option("--prune", options->mask, "leave the channels out that this mask leaves out")
+          ->type_name("U.mask");
+  command
+      ->add_flag("--prune-zeroed", options->prune_zeroed,
+                 "leave the channels out whose weights and outputs are all zero")
+      ->excludes(prune);
   command->add_flag("--compare-float", options->compare_float,
                     "run the float model beside on up to 16 of the images, and print the\n"
                     "signal-to-quantisation-noise ratio of every layer");

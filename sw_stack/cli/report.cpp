@@ -110,6 +110,7 @@ Json to_json(const Report& report) {
   }
   for (const char* key : {"cycles", "cycles_per_image"}) json[key] = nullptr;
   json["macs_per_image"] = macs;
+  if (report.live_macs) json["live_macs_per_image"] = *report.live_macs;
   for (const char* key : {"utilisation", "bytes_read", "bytes_written",
                           "simulated_cycles_per_second", "cpu_seconds", "seconds"}) {
     json[key] = nullptr;
@@ -177,6 +178,11 @@ void print(const Report& report, bool layers) {
   }
   const std::uint64_t macs = runtime::macs(program);
   line("work", grouped(macs) + " multiply-accumulates an image");
+  if (report.live_macs) {
+    line("with the mask",
+         fmt::format("{} ({:.1f} %)", grouped(*report.live_macs),
+                     100 * static_cast<double>(*report.live_macs) / static_cast<double>(macs)));
+  }
   if (result.timing) {
     const runtime::Timing& timing = *result.timing;
     line("cycles", grouped(timing.cycles / report.images) + " an image");

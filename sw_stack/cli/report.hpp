@@ -16,6 +16,7 @@ struct Report {
   std::size_t images = 0;
   std::optional<std::size_t> correct;  ///< where labels exist
   runtime::BatchResult result;
+  std::optional<std::uint64_t> live_macs;  ///< of one image, with a mask
 };
 
 /// MACs without padding / (L^2 x cycles).

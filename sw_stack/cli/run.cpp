@@ -27,6 +27,7 @@ constexpr const char* kFooter =
     "  espalier run net.espl --device golden --images test_batch.bin\n"
     "  espalier run net.espl --device rtl --images test_batch.bin --first 100 --count 5 --check\n"
     "  espalier run net.espl --images x.npy --count 1 --lockstep --check\n"
+    "  espalier run net.espl --device golden --images test_batch.bin --mask user.mask\n"
     "  espalier run net.espl --images photos/ --top 3 --classes names.txt\n"
     "  espalier run net.espl --images x.npy --count 1 --wave net.fst --wave-cycles 20000\n"
     "  espalier run net.espl --images test_batch.bin --count 20 --mem-latency 200 --mem-stall 0.2";
@@ -60,6 +61,8 @@ void add_run(CLI::App& app, Action& chosen) {
                    "it,\notherwise iss")
       ->type_name("DEVICE")
       ->check(kDevice);
+  command->add_option("--mask", options->mask, "golden: run with these channels only")
+      ->type_name("U.mask");
   command
       ->add_option("--buffer", options->buffer,
                    "fpga: u-dma-buf device of the memory that the machine works in "

@@ -15,6 +15,7 @@
 #include "images/files.hpp"
 #include "images/input.hpp"
 #include "import/model.hpp"
+#include "prune/prune.hpp"
 #include "runtime/interrupt.hpp"
 
 namespace espalier::cli {
@@ -40,6 +41,11 @@ Status check_options(const RunOptions& options, const program::Program& program,
     return usage("--check", "compares a device with golden; take --device iss or rtl");
   }
   const bool fpga = kind == runtime::DeviceKind::kFpga;
+  if (!options.mask.empty() && kind != runtime::DeviceKind::kGolden) {
+    return usage("--mask", fmt::format("the device {} cannot load masks; take --device golden, or "
+                                       "compile the mask in with `espalier compile --prune`",
+                                       runtime::name(kind)));
+  }
   if (!fpga && !options.buffer.empty())
     return usage("--buffer", "is memory of a board; take --device fpga:/dev/uioN");
   if (fpga && options.jobs > 1)
@@ -103,7 +109,22 @@ class RunJob {
     if (options_.lockstep && options_.wave.empty() && can_wave(program_))
       batch_.device.wave = wave_name(options_.program);
     if (Status status = check_options(options_, program_, *kind); !status) return status;
+    if (Status status = load_mask(); !status) return status;
     return parse_latency(options_.latency, batch_.device);
+  }
+
+  Status load_mask() {
+    if (options_.mask.empty()) return {};
+    const ir::QuantGraph& graph = program_.graph;
+    const prune::Channels channels = prune::find_channels(graph);
+    const auto mask = prune::load_mask_for(graph, channels, options_.mask);
+    if (!mask) return mask.error();
+    batch_.device.mask = prune::by_tensor(channels, *mask);
+    live_macs_ = 0;
+    for (const ir::QuantNode& node : graph.nodes) {
+      *live_macs_ += static_cast<std::uint64_t>(prune::live_macs(graph, node, batch_.device.mask));
+    }
+    return {};
   }
 
   Status load_images() {
@@ -193,7 +214,7 @@ class RunJob {
       return error;
     }
     const std::size_t images = result->images;
-    report_ = {&program_, batch_, images, {}, std::move(result).value()};
+    report_ = {&program_, batch_, images, {}, std::move(result).value(), live_macs_};
     if (dataset_->has_labels() && images > 0) {
       report_.correct = 0;
       for (std::size_t i = 0; i < count_; ++i) {
@@ -350,6 +371,7 @@ class RunJob {
   const RunOptions& options_;
   program::Program program_;
   runtime::BatchOptions batch_;
+  std::optional<std::uint64_t> live_macs_;  // with a mask
   std::optional<images::Dataset> dataset_;
   std::size_t count_ = 0;
   std::vector<std::string> names_;

@@ -154,6 +154,10 @@ struct QuantGraph {
   std::vector<std::string> host_ops;  ///< for the report
 };
 
+/// Which channels of each tensor are there: by tensor id, by channel. An absent channel contributes
+/// nothing to what reads it. Empty, or empty for a tensor: all are.
+using ChannelMask = std::vector<std::vector<bool>>;
+
 /// Name of the operator, as `espalier ops` prints it: conv, add, max_pool, average_pool, concat,
 /// ...
 std::string op_name(const FloatOp& op);

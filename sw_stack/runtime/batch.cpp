@@ -105,7 +105,9 @@ class Batch {
         progress_(progress),
         observe_(observe),
         outcomes_(count) {
-    if (options.check || observe) golden_ = std::make_unique<golden::Runner>(program.graph);
+    if (options.check || observe) {
+      golden_ = std::make_unique<golden::Runner>(program.graph, options.device.mask);
+    }
   }
 
   Result<BatchResult> run() {

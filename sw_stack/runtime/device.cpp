@@ -57,7 +57,9 @@ Result<std::vector<DevicePtr>> open(const program::Program& program, DeviceKind 
                                     const DeviceOptions& options, int count) {
   if (const Status status = check_size(program); !status) return status.error();
   std::shared_ptr<const golden::Runner> runner;
-  if (kind == DeviceKind::kGolden) runner = std::make_shared<const golden::Runner>(program.graph);
+  if (kind == DeviceKind::kGolden) {
+    runner = std::make_shared<const golden::Runner>(program.graph, options.mask);
+  }
   std::vector<DevicePtr> devices;
   for (int i = 0; i < count; ++i) {
     switch (kind) {

@@ -44,6 +44,8 @@ struct DeviceOptions {
   /// Return every stored tensor; of fpga, those that are still in memory at the end.
   bool keep_tensors = false;
   std::uint32_t watchdog = 4'000'000;  ///< rtl, fpga: cycles without progress before a fault
+  // golden only
+  ir::ChannelMask mask;  ///< channels that are absent; empty: none
   // rtl only
   int read_latency = 60;          ///< Units: cycles
   int write_latency = 40;         ///< Units: cycles

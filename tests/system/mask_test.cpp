@@ -1,0 +1,176 @@
+// Masks as a user makes and uses them.
+
+#include <nlohmann/json.hpp>
+
+#include "catch.hpp"
+#include "process.hpp"
+#include "program/program.hpp"
+#include "tiny_model.hpp"
+
+using namespace espalier;
+using nlohmann::json;
+using tests::Ran;
+
+namespace {
+
+struct Place {
+  tests::Scratch scratch;
+  std::string model = scratch.write("tiny.onnx", tests::tiny_model());
+  std::string images = scratch.write("images.npy", tests::tiny_images(4));
+  std::string program = scratch.path("tiny.espl");
+  std::string mask = scratch.path("user.mask");
+
+  Place() { compile(model, program); }
+  [[nodiscard]] Ran run(const std::vector<std::string>& arguments) const {
+    return run_espalier(scratch, arguments);
+  }
+  void compile(const std::string& from, const std::string& to) const {
+    good({"compile", from, "-o", to, "--config", "nano", "--calibrate", images, "--mean",
+          "0.5,0.5,0.5", "--std", "0.25,0.25,0.25"});
+  }
+  std::string good(const std::vector<std::string>& arguments) const {
+    const Ran ran = run(arguments);
+    INFO(ran.err);
+    REQUIRE(ran.code == 0);
+    return ran.out;
+  }
+  std::string complaint(const std::vector<std::string>& arguments) const {
+    const Ran ran = run(arguments);
+    REQUIRE(ran.code == 2);
+    REQUIRE(ran.out.empty());
+    return ran.err;
+  }
+  std::string scores(const std::string& espl, std::vector<std::string> more) const {
+    const std::string output = scratch.path("scores.npy");
+    std::vector<std::string> arguments{"run", espl, "--images", images, "--output", output};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    good(arguments);
+    return tests::slurp(output);
+  }
+};
+
+bool contains(const std::string& text, const std::string& part) {
+  return text.find(part) != std::string::npos;
+}
+
+}  // namespace
+
+TEST_CASE("mask: a program with the mask and one without its channels give the same scores") {
+  const Place place;
+  const std::string pruned = place.scratch.path("pruned.espl");
+  const std::string dense = place.scores(place.program, {"--device", "golden"});
+  for (const std::string& kind : {"random", "magnitude"}) {
+    for (const std::string& scope : {"internal", "all"}) {
+      INFO(kind << ", " << scope);
+      place.good(
+          {"mask", kind, place.program, "--keep", "0.5", "--scope", scope, "-o", place.mask});
+      const std::string masked =
+          place.scores(place.program, {"--device", "golden", "--mask", place.mask});
+      CHECK(masked != dense);
+      place.good(
+          {"compile", place.program, "--prune", place.mask, "-o", pruned, "--config", "nano"});
+      CHECK(place.scores(pruned, {"--device", "iss", "--check"}) == masked);
+      // From the model, quantised in the same way, comes the same.
+      place.good({"compile", place.model, "--prune", place.mask, "-o", pruned, "--config", "nano",
+                  "--calibrate", place.images, "--mean", "0.5,0.5,0.5", "--std", "0.25,0.25,0.25"});
+      CHECK(place.scores(pruned, {"--device", "golden"}) == masked);
+    }
+  }
+}
+
+TEST_CASE("mask: show tells live channels, and MACs and cycles of the pruned program") {
+  const Place place;
+  place.good(
+      {"mask", "random", place.program, "--keep", "0.5", "--scope", "all", "-o", place.mask});
+  const json file = json::parse(place.good({"mask", "show", place.mask, "--json"}));
+  REQUIRE(file["tensors"].size() == 2);  // the residual group, conv3
+  CHECK(file["tensors"][0]["live"] == 4);
+  CHECK(file["tensors"][0]["channels"] == 8);
+  CHECK(file["tensors"][1]["live"] == 12);  // 10, in blocks of 4
+  const json shown = json::parse(place.good({"mask", "show", place.mask, place.program, "--json"}));
+  const std::int64_t dense = 3 * 8 * 9 * 256 + 8 * 8 * 9 * 256 + 8 * 20 * 9 * 16 + 20 * 5;
+  const std::int64_t live = 3 * 4 * 9 * 256 + 4 * 4 * 9 * 256 + 4 * 12 * 9 * 16 + 12 * 5;
+  CHECK(shown["macs"]["dense"] == dense);
+  CHECK(shown["macs"]["live"] == live);
+  CHECK(shown["estimated_cycles"]["pruned"] < shown["estimated_cycles"]["dense"]);
+  CHECK(shown["mask_bytes"] == 1 + 3);
+  const std::string pruned = place.scratch.path("pruned.espl");
+  place.good({"compile", place.program, "--prune", place.mask, "-o", pruned, "--config", "nano"});
+  const json report = json::parse(place.good({"profile", pruned, "--json"}));
+  CHECK(report["estimate"] == shown["estimated_cycles"]["pruned"]);
+  CHECK(contains(place.good({"mask", "show", place.mask, place.program}), "speed-up"));
+  CHECK(contains(place.good({"mask", "show", place.mask}), "fingerprint"));
+  const json run = json::parse(place.good({"run", place.program, "--images", place.images,
+                                           "--device", "golden", "--mask", place.mask, "--json"}));
+  CHECK(run["macs_per_image"] == dense);
+  CHECK(run["live_macs_per_image"] == live);
+}
+
+TEST_CASE("mask: the same seed gives the same file, and unaligned masks count single channels") {
+  const Place place;
+  const auto make = [&](const std::vector<std::string>& more) {
+    std::vector<std::string> arguments{"mask", "random", place.program, "-o", place.mask};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    place.good(arguments);
+    return tests::slurp(place.mask);
+  };
+  CHECK(make({"--seed", "4"}) == make({"--seed", "4"}));
+  CHECK(make({"--seed", "4"}) != make({"--seed", "5"}));
+  const json single = json::parse(make({"--no-align", "--keep", "0.33"}));
+  CHECK(single["tensors"][1]["live"] == 7);
+  const json fives = json::parse(make({"--align", "5", "--keep", "0.33"}));
+  CHECK(fives["tensors"][1]["live"] == 10);
+}
+
+TEST_CASE("mask: channels that a model has zeroed become a mask, or go at once") {
+  const Place place;
+  onnx::ModelProto model;
+  REQUIRE(model.ParseFromString(tests::tiny_model()));
+  for (auto& tensor : *model.mutable_graph()->mutable_initializer()) {
+    if (tensor.name() == "conv3.w") std::fill_n(tensor.mutable_float_data()->begin(), 2 * 72, 0.0F);
+    if (tensor.name() == "conv3.b") std::fill_n(tensor.mutable_float_data()->begin(), 2, 0.0F);
+  }
+  const std::string zeroed = place.scratch.write("zeroed.onnx", model.SerializeAsString());
+  const std::string program = place.scratch.path("zeroed.espl");
+  place.compile(zeroed, program);
+  place.good({"mask", "zeroed", program, "-o", place.mask});
+  const json file = json::parse(tests::slurp(place.mask));
+  CHECK(file["tensors"][1]["live"] == 18);
+  CHECK(file["tensors"][1]["mask"] == "cffff");
+  const std::string pruned = place.scratch.path("pruned.espl");
+  place.good({"compile", zeroed, "--prune-zeroed", "-o", pruned, "--config", "nano", "--calibrate",
+              place.images, "--mean", "0.5,0.5,0.5", "--std", "0.25,0.25,0.25"});
+  CHECK(place.scores(pruned, {"--device", "iss"}) == place.scores(program, {"--device", "golden"}));
+}
+
+TEST_CASE("mask: mistakes are told by name") {
+  const Place place;
+  place.good({"mask", "random", place.program, "-o", place.mask});
+  CHECK(contains(place.complaint({"run", place.program, "--images", place.images, "--device", "iss",
+                                  "--mask", place.mask}),
+                 "--mask: the device iss cannot load masks"));
+  const std::string other = place.scratch.path("other.espl");
+  place.compile(place.scratch.write("other.onnx", tests::tiny_model(2)), other);
+  CHECK(contains(place.complaint({"run", other, "--images", place.images, "--device", "golden",
+                                  "--mask", place.mask}),
+                 "user.mask: is for another model"));
+  CHECK(contains(place.complaint({"compile", other, "--prune", place.mask, "-o", "x"}),
+                 "user.mask: is for another model"));
+  CHECK(contains(place.complaint({"mask", "show", place.program}), "is no JSON"));
+  CHECK(contains(place.complaint({"mask", "show", "nowhere.mask"}),
+                 "nowhere.mask: cannot be opened"));
+  CHECK(contains(place.complaint({"mask", "random", place.program, "--keep", "0", "-o", "x"}),
+                 "--keep"));
+  CHECK(contains(
+      place.complaint({"mask", "random", place.program, "--align", "4", "--no-align", "-o", "x"}),
+      "excludes"));
+  json empty = json::parse(tests::slurp(place.mask));
+  for (json& entry : empty["tensors"]) {
+    entry["live"] = 0;
+    entry["mask"] = std::string(entry["mask"].get<std::string>().size(), '0');
+  }
+  const std::string file = place.scratch.write("empty.mask", empty.dump());
+  const std::string text = place.complaint({"compile", place.program, "--prune", file, "-o", "x"});
+  CHECK(contains(text, "empty.mask: conv '"));
+  CHECK(contains(text, "needs a live input channel"));
+}
