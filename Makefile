@@ -15,7 +15,7 @@ CONFIGURE_DEMO = test -f $(BUILD)/build.ninja || $(CONFIGURE) -DBUILD_TESTING=OF
 FORMATTED = git ls-files '*.cpp' '*.hpp' | grep -v /generated/
 
 .DEFAULT_GOAL := help
-.PHONY: help deps deps-build deps-lint deps-networks network-tools peers-tools resnet50 inception verilate test test-long peers mutants demo demo-tools waves lint format clean
+.PHONY: help deps deps-build deps-lint deps-networks network-tools peers-tools resnet50 inception verilate test test-long peers mutants demo demo-tools waves ecp5 lint format clean
 
 help: ## this list
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/make \1\t\2/p' Makefile | expand -t 16
@@ -99,6 +99,9 @@ waves: demo-tools ## leave a waveform of the demo and its GTKWave view in build/
 	@echo
 	@echo 'The waveform and its view: gtkwave $(WAVES)/demo.gtkw'
 	@command -v gtkwave >/dev/null || echo 'GTKWave is the Debian package gtkwave.'
+
+ecp5: deps-lint ## the tiny configuration for Lattice ECP5; needs nextpnr-ecp5, which Debian 12 lacks
+	synth/ecp5/build $(BUILD)/ecp5
 
 lint: deps-lint ## check the RTL with Verilator, the generated files, the C++ format
 	python3 spec/generate.py --check

@@ -320,6 +320,37 @@ def translate(items, width):
     return "".join(f"{code:0{(width + 3) // 4}x} {name}\n" for name, code in items)
 
 
+def core():
+    """FuseSoC's description of the project: every file of rtl/, packages first."""
+    written = [f"rtl/generated/esp_top_{c['name']}.sv" for c in SPEC["configuration"]]
+    files = {str(p.relative_to(ROOT)) for p in (ROOT / "rtl").rglob("*.sv")} | set(written)
+    files = {f for f in files if not f.startswith("rtl/generated/esp_top_") or f in written}
+    packages = sorted(f for f in files if f.endswith("_pkg.sv"))
+    headers = sorted(str(p.relative_to(ROOT)) for p in (ROOT / "rtl").rglob("*.svh"))
+    out = ["CAPI=2:", f"# {NOTE}", "# docs/boards.md says what the targets do.", "",
+           "name: espalier:espalier:espalier:0.1.0", "description: INT8 accelerator for neural networks",
+           "", "filesets:", "  rtl:", "    file_type: systemVerilogSource", "    files:"]
+    out += [f"      - {f}: {{is_include_file: true, include_path: {f.rsplit('/', 1)[0]}}}" for f in headers]
+    out += [f"      - {f}" for f in packages + sorted(files - set(packages))]
+    out += ["  tb:", "    file_type: systemVerilogSource", "    files:", "      - tb/esp_smoke_tb.sv",
+            "  waivers:", "    file_type: vlt", "    files:", "      - lint/waivers.vlt",
+            "", "parameters:", "  SYNTHESIS:", "    datatype: bool", "    paramtype: vlogdefine",
+            "    description: Leaves out assertions",
+            "  opcode:", "    datatype: int", "    paramtype: plusarg",
+            "    description: Replaces the first opcode of the test bench's program",
+            "", "targets:", "  default:", "    filesets: [rtl]", "    toplevel: esp_top_edge",
+            "  lint:", "    default_tool: verilator", "    filesets: [waivers, rtl]",
+            "    toplevel: esp_top_edge", "    tools:", "      verilator:",
+            "        mode: lint-only", "        verilator_options: [-Wall]",
+            "  sim:", "    default_tool: verilator", "    filesets: [rtl, tb]",
+            "    parameters: [opcode]", "    toplevel: esp_smoke_tb", "    tools:", "      verilator:",
+            "        mode: binary", "        verilator_options: [--timing, -Wno-lint, -Wno-style]",
+            "  synth:", "    default_tool: vivado", "    filesets: [rtl]",
+            "    parameters: [SYNTHESIS=true]", "    toplevel: esp_top_zynq", "    tools:", "      vivado:",
+            "        part: xc7z020clg400-1"]
+    return "\n".join(out) + "\n"
+
+
 def outputs():
     files = {
         "rtl/generated/esp_isa_pkg.sv": sv_isa(),
@@ -331,6 +362,7 @@ def outputs():
         "docs/reference/instructions.md": doc_isa(),
         "docs/reference/registers.md": doc_regs(),
         "docs/reference/configurations.md": doc_configs(),
+        "espalier.core": core(),
         "tb/gtkwave/opcode.txt": translate([(i["name"], i["opcode"]) for i in SPEC["instruction"]], 6),
         "tb/gtkwave/engine.txt": translate([(e["name"], e["code"]) for e in SPEC["engine"]], 3),
         "tb/gtkwave/fault.txt": translate([(f["name"], f["code"]) for f in SPEC["fault"]], 4),
