@@ -15,7 +15,7 @@ CONFIGURE_DEMO = test -f $(BUILD)/build.ninja || $(CONFIGURE) -DBUILD_TESTING=OF
 FORMATTED = git ls-files '*.cpp' '*.hpp' | grep -v /generated/
 
 .DEFAULT_GOAL := help
-.PHONY: help deps deps-build deps-lint deps-networks network-tools peers-tools resnet50 inception verilate test test-long peers mutants demo demo-tools waves ecp5 lint format clean
+.PHONY: help deps deps-build deps-lint deps-networks network-tools peers-tools bitstream resnet50 inception verilate test test-long peers mutants demo demo-tools waves ecp5 lint format clean
 
 help: ## this list
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/make \1\t\2/p' Makefile | expand -t 16
@@ -33,7 +33,7 @@ deps-lint:
 	@cmake/install-packages.sh build lint
 
 verilate: deps ## build everything: the verilated machines, the tools, the tests
-	$(CONFIGURE) -DBUILD_TESTING=ON '-DESPALIER_MODELS=nano;tiny;edge;zynq;wide'
+	$(CONFIGURE) -DBUILD_TESTING=ON '-DESPALIER_MODELS=pico;nano;tiny;edge;zynq;wide'
 	cmake --build $(BUILD) -j$(JOBS)
 	@echo 'subdirs($(BUILD))' > CTestTestfile.cmake
 
@@ -55,6 +55,10 @@ peers: deps peers-tools ## compare the golden model with ONNX Runtime, which npm
 	  $(CONFIGURE) -DBUILD_TESTING=ON
 	cmake --build $(BUILD) -j$(JOBS) --target espalier peers_check
 	tests/peers/run.sh $(BUILD)
+
+bitstream: ## the `pico` machine for an iCE40 HX8K: cells, clock, bitstream in build/ice40
+	@cmake/install-packages.sh bitstream
+	synth/ice40/bitstream $(BUILD)/ice40
 
 # One image of a whole network through the verilated machine, every tensor checked.
 NETWORK = tests/system/network.py --espalier $(BUILD)/bin/espalier --work $(BUILD)/networks

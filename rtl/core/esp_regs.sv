@@ -11,7 +11,9 @@
 `default_nettype none
 
 module esp_regs #(
-  parameter logic [31:0] ConfigHash = '0
+  parameter logic [31:0] ConfigHash = '0,
+  parameter int unsigned AddressBits = 32,  // of registers that hold addresses; higher bits read 0
+  parameter int unsigned Counters = esp_isa_pkg::COUNTERS  // those above read 0
 ) (
   input  wire logic         clk_i,
   input  wire logic         rst_ni,
@@ -79,6 +81,10 @@ module esp_regs #(
   logic [2:0]   fault_engine_q;
   logic [31:0]  fault_address_q;
 
+  // A window's end may lie one past the last address.
+  localparam logic [31:0] Address = 32'((33'd1 << AddressBits) - 33'd1);
+  localparam logic [31:0] Window = 32'((34'd2 << AddressBits) - 34'd1);
+
   // Writes: address and data together, answered a cycle later.
   logic        write, b_valid_q, r_valid_q, read;
   logic [31:0] mask, wdata, r_data_q, r_data;
@@ -140,16 +146,16 @@ module esp_regs #(
         esp_regs_pkg::IRQ_ENABLE: irq_enable_q <= (irq_enable_q & ~mask[1:0]) | wdata[1:0];
         esp_regs_pkg::PROGRAM_HASH: program_hash_q <= (program_hash_q & ~mask) | wdata;
         esp_regs_pkg::PROGRAM_ADDRESS:
-          program_address_q <= ((program_address_q & ~mask) | wdata) & 32'hFFFF_FFF0;
-        esp_regs_pkg::PROGRAM_WORDS: program_words_q <= (program_words_q & ~mask) | wdata;
-        esp_regs_pkg::BASE0: base0_q <= ((base0_q & ~mask) | wdata) & 32'hFFFF_FFE0;
-        esp_regs_pkg::BASE1: base1_q <= ((base1_q & ~mask) | wdata) & 32'hFFFF_FFE0;
-        esp_regs_pkg::BASE2: base2_q <= ((base2_q & ~mask) | wdata) & 32'hFFFF_FFE0;
-        esp_regs_pkg::BASE3: base3_q <= ((base3_q & ~mask) | wdata) & 32'hFFFF_FFE0;
-        esp_regs_pkg::READ_LOW: read_low_q <= (read_low_q & ~mask) | wdata;
-        esp_regs_pkg::READ_HIGH: read_high_q <= (read_high_q & ~mask) | wdata;
-        esp_regs_pkg::WRITE_LOW: write_low_q <= (write_low_q & ~mask) | wdata;
-        esp_regs_pkg::WRITE_HIGH: write_high_q <= (write_high_q & ~mask) | wdata;
+          program_address_q <= ((program_address_q & ~mask) | wdata) & Address & 32'hFFFF_FFF0;
+        esp_regs_pkg::PROGRAM_WORDS: program_words_q <= ((program_words_q & ~mask) | wdata) & Address;
+        esp_regs_pkg::BASE0: base0_q <= ((base0_q & ~mask) | wdata) & Address & 32'hFFFF_FFE0;
+        esp_regs_pkg::BASE1: base1_q <= ((base1_q & ~mask) | wdata) & Address & 32'hFFFF_FFE0;
+        esp_regs_pkg::BASE2: base2_q <= ((base2_q & ~mask) | wdata) & Address & 32'hFFFF_FFE0;
+        esp_regs_pkg::BASE3: base3_q <= ((base3_q & ~mask) | wdata) & Address & 32'hFFFF_FFE0;
+        esp_regs_pkg::READ_LOW: read_low_q <= ((read_low_q & ~mask) | wdata) & Window;
+        esp_regs_pkg::READ_HIGH: read_high_q <= ((read_high_q & ~mask) | wdata) & Window;
+        esp_regs_pkg::WRITE_LOW: write_low_q <= ((write_low_q & ~mask) | wdata) & Window;
+        esp_regs_pkg::WRITE_HIGH: write_high_q <= ((write_high_q & ~mask) | wdata) & Window;
         esp_regs_pkg::WATCHDOG: watchdog_q <= (watchdog_q & ~mask) | wdata;
         default: ;
       endcase
@@ -251,13 +257,17 @@ module esp_regs #(
   assign events = {events_i, 1'b1};
 
   for (genvar c = 0; c < esp_isa_pkg::COUNTERS; c++) begin : gen_counter
-    logic [47:0] count_q;
-    always_ff @(posedge clk_i or negedge rst_ni) begin
-      if (!rst_ni) count_q <= '0;
-      else if (state_q == StClear) count_q <= '0;
-      else if (running_o && events[c]) count_q <= count_q + 1'b1;
+    if (c < Counters) begin : gen_kept
+      logic [47:0] count_q;
+      always_ff @(posedge clk_i or negedge rst_ni) begin
+        if (!rst_ni) count_q <= '0;
+        else if (state_q == StClear) count_q <= '0;
+        else if (running_o && events[c]) count_q <= count_q + 1'b1;
+      end
+      assign counters[c] = count_q;
+    end else begin : gen_none
+      assign counters[c] = '0;
     end
-    assign counters[c] = count_q;
   end
 
   logic [47:0] counter;
@@ -312,9 +322,9 @@ module esp_regs #(
   assign write_low_o = write_low_q;
   assign write_high_o = write_high_q;
 
-  // Addresses of bytes within a word.
+  // Addresses of bytes within a word; events without a counter.
   logic unused;
-  assign unused = ^{s_axil_awaddr_i[1:0], s_axil_araddr_i[1:0], counter_offset[1:0]};
+  assign unused = ^{s_axil_awaddr_i[1:0], s_axil_araddr_i[1:0], counter_offset[1:0], events};
 
 endmodule
 

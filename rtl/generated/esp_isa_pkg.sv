@@ -343,4 +343,62 @@ package esp_isa_pkg;
       && (x[290:279] != '0);
   endfunction
 
+  // {ok, carry} of halfword `index` of an instruction; `carry` is that of the halfword before.
+  function automatic logic [1:0] halfword_check(input logic [5:0] opcode, input logic [5:0] index,
+                                                input logic [15:0] x, input logic carry);
+    halfword_check = 2'b10;
+    case ({opcode, index})
+      {6'd1, 6'd4}: halfword_check = {(x[15:14] == '0), 1'b0};
+      {6'd1, 6'd5}: halfword_check = {(x[2:0] != '0) && (x[2:0] <= 3'd6) && (x[15:3] == '0), 1'b0};
+      {6'd1, 6'd6}: halfword_check = {(x[15:0] == '0), 1'b0};
+      {6'd1, 6'd7}: halfword_check = {(x[15:0] == '0), 1'b0};
+      {6'd2, 6'd4}: halfword_check = {(x[15:14] == '0), 1'b0};
+      {6'd2, 6'd5}: halfword_check = {(x[15:0] == '0), 1'b0};
+      {6'd2, 6'd6}: halfword_check = {(x[15:0] == '0), 1'b0};
+      {6'd2, 6'd7}: halfword_check = {(x[15:0] == '0), 1'b0};
+      {6'd3, 6'd4}: halfword_check = {(x[15:14] == '0), 1'b0};
+      {6'd3, 6'd7}: halfword_check = {1'b1, (x[15:4] != '0)};
+      {6'd3, 6'd8}: halfword_check = {(carry || x[3:0] != '0), (x[15:4] != '0)};
+      {6'd3, 6'd9}: halfword_check = {(carry || x[3:0] != '0), (x[15:4] != '0)};
+      {6'd3, 6'd10}: halfword_check = {(carry || x[3:0] != '0), 1'b0};
+      {6'd3, 6'd15}: halfword_check = {(x[15:4] == '0), 1'b0};
+      {6'd4, 6'd4}: halfword_check = {(x[15:14] == '0), 1'b0};
+      {6'd4, 6'd7}: halfword_check = {1'b1, (x[15:3] != '0)};
+      {6'd4, 6'd8}: halfword_check = {(carry || x[2:0] != '0), (x[15:3] != '0)};
+      {6'd4, 6'd9}: halfword_check = {(carry || x[2:0] != '0), (x[15:3] != '0)};
+      {6'd4, 6'd10}: halfword_check = {(carry || x[2:0] != '0), 1'b0};
+      {6'd4, 6'd14}: halfword_check = {(x[15:3] == '0), 1'b0};
+      {6'd4, 6'd15}: halfword_check = {(x[15:0] == '0), 1'b0};
+      {6'd5, 6'd4}: halfword_check = {(x[15:14] == '0), 1'b0};
+      {6'd5, 6'd12}: halfword_check = {1'b1, (x[15:6] != '0)};
+      {6'd5, 6'd13}: halfword_check = {(carry || x[2:0] != '0) && (x[15:3] != '0), 1'b0};
+      {6'd5, 6'd14}: halfword_check = {(x[3:0] != '0) && (x[7:4] != '0) && (x[12:8] != '0), (x[15:13] != '0)};
+      {6'd5, 6'd15}: halfword_check = {(carry || x[1:0] != '0) && (x[5:2] != '0) && (x[5:2] <= 4'd11) && (x[9:6] != '0) && (x[9:6] <= 4'd11), (x[15:10] != '0)};
+      {6'd5, 6'd16}: halfword_check = {(carry || x[5:0] != '0) && (x[13:6] != '0), (x[15:14] != '0)};
+      {6'd5, 6'd17}: halfword_check = {(carry || x[9:0] != '0), (x[15:10] != '0)};
+      {6'd5, 6'd18}: halfword_check = {(carry || x[5:0] != '0), 1'b0};
+      {6'd5, 6'd19}: halfword_check = {1'b1, (x[15:6] != '0)};
+      {6'd5, 6'd20}: halfword_check = {(carry || x[5:0] != '0), 1'b0};
+      {6'd5, 6'd21}: halfword_check = {1'b1, (x[15:6] != '0)};
+      {6'd5, 6'd22}: halfword_check = {(carry || x[5:0] != '0), 1'b0};
+      {6'd5, 6'd33}: halfword_check = {(x[15:6] == '0), 1'b0};
+      {6'd5, 6'd34}: halfword_check = {(x[15:0] == '0), 1'b0};
+      {6'd5, 6'd35}: halfword_check = {(x[15:0] == '0), 1'b0};
+      {6'd5, 6'd36}: halfword_check = {(x[15:0] == '0), 1'b0};
+      {6'd5, 6'd37}: halfword_check = {(x[15:0] == '0), 1'b0};
+      {6'd5, 6'd38}: halfword_check = {(x[15:0] == '0), 1'b0};
+      {6'd5, 6'd39}: halfword_check = {(x[15:0] == '0), 1'b0};
+      {6'd6, 6'd4}: halfword_check = {(x[15:14] == '0), 1'b0};
+      {6'd6, 6'd12}: halfword_check = {1'b1, (x[15:13] != '0)};
+      {6'd6, 6'd13}: halfword_check = {(carry || x[9:0] != '0), (x[15:10] != '0)};
+      {6'd6, 6'd14}: halfword_check = {(carry || x[6:0] != '0) && (x[10:7] != '0) && (x[14:11] != '0), (x[15] != '0)};
+      {6'd6, 6'd15}: halfword_check = {(carry || x[6:0] != '0) && (x[14:7] != '0), (x[15] != '0)};
+      {6'd6, 6'd16}: halfword_check = {(carry || x[10:0] != '0), (x[15:11] != '0)};
+      {6'd6, 6'd17}: halfword_check = {(carry || x[6:0] != '0), (x[15:7] != '0)};
+      {6'd6, 6'd18}: halfword_check = {(carry || x[2:0] != '0), 1'b0};
+      {6'd6, 6'd23}: halfword_check = {(x[15:12] == '0), 1'b0};
+      default: ;
+    endcase
+  endfunction
+
 endpackage

@@ -47,25 +47,30 @@ int show_configs(bool as_json) {
     return std::find(traced.begin(), traced.end(), name) != traced.end();
   };
   Json list = Json::array();
-  Table table({"name", "array", "activations", "weights", "accumulators", "bus", "rtl here",
-               "waves", "fingerprint"});
+  Table table({"name", "array", "activations", "weights", "accumulators", "bus", "addresses",
+               "pool", "rtl here", "waves", "fingerprint"});
   for (const isa::Config& config : isa::kConfigs) {
     const auto bytes = [&config](int words) {
       return static_cast<std::uint64_t>(words) * config.lanes;
     };
+    const std::uint64_t halves = config.compact ? 4 : 8;  // bytes of an accumulator, all halves
     const bool rtl = runtime::has_rtl(config), waves = has_waves(config.name);
     list.push_back({{"name", config.name},
                     {"lanes", config.lanes},
                     {"activation_bytes", bytes(config.act_words)},
                     {"weight_bytes", bytes(config.weight_words)},
-                    {"accumulator_bytes", 8 * bytes(config.acc_words)},
+                    {"accumulator_bytes", halves * bytes(config.acc_words)},
                     {"bus_bytes", config.bus_bytes},
+                    {"address_bits", config.address_bits},
+                    {"pool", config.pool_lanes != 0},
                     {"rtl", rtl},
                     {"waves", waves},
                     {"fingerprint", fmt::format("{:08x}", config.hash)}});
     table.add({std::string(config.name), fmt::format("{} x {}", config.lanes, config.lanes),
                bytes_text(bytes(config.act_words)), bytes_text(bytes(config.weight_words)),
-               bytes_text(8 * bytes(config.acc_words)), fmt::format("{} bit", 8 * config.bus_bytes),
+               bytes_text(halves * bytes(config.acc_words)),
+               fmt::format("{} bit", 8 * config.bus_bytes),
+               fmt::format("{} bit", config.address_bits), config.pool_lanes != 0 ? "yes" : "no",
                rtl ? "yes" : "no", waves ? "yes" : "no", fmt::format("{:08x}", config.hash)});
   }
   if (as_json) {

@@ -35,6 +35,10 @@ int pool_least_words(const PoolGeometry& g) {
 
 Result<PoolPlan> plan_pool(const PoolGeometry& g, const isa::Config& config, int base,
                            const Options& options, const std::string& place) {
+  if (config.pool_lanes == 0) {
+    return fail(ErrorCode::kUnsupported,
+                fmt::format("is a pool; configuration {} has none", config.name), place);
+  }
   const int budget = config.act_words - base;
   PoolPlan best;
   Chooser chooser(options, static_cast<std::uint64_t>(g.blocks) * 57 + g.y.out * 3 + g.y.kernel);

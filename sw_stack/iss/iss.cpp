@@ -74,6 +74,21 @@ bool Iss::step_nop(Engine engine) {
   return true;
 }
 
+bool Iss::check_no_pool(std::size_t index) {
+  const isa::Instruction& any = program_[index];
+  const Load* load = std::get_if<Load>(&any);
+  const Store* store = std::get_if<Store>(&any);
+  const Nop* nop = std::get_if<Nop>(&any);
+  if (std::holds_alternative<isa::Pool>(any)) {
+    fault(isa::Fault::kIllegalOpcode, index, "the configuration has no pool");
+  } else if ((load != nullptr && load->target == static_cast<std::uint32_t>(LoadTarget::kPoolTable)) ||
+             (store != nullptr && store->source == static_cast<std::uint32_t>(StoreSource::kPool)) ||
+             (nop != nullptr && nop->engine == static_cast<std::uint32_t>(Engine::kPool))) {
+    fault(isa::Fault::kIllegalField, index, "the configuration has no pool");
+  }
+  return status_.ok();
+}
+
 bool Iss::step_fetch() {
   if (ended_) return false;
   if (fetched_ == program_.size()) {
@@ -81,6 +96,7 @@ bool Iss::step_fetch() {
     return false;
   }
   const Engine engine = isa::queue_of(program_[fetched_]);
+  if (config_.pool_lanes == 0 && !check_no_pool(fetched_)) return false;
   if (engine == Engine::kNone) {
     const bool idle =
         post_.empty() && streams_[0].empty() && streams_[1].empty() &&
@@ -204,6 +220,7 @@ bool Iss::step_exec() {
   const Conv& c = as<Conv>(q.front());
   if (!exec_started_) {
     if (!ready(q.front()) || half_full_[half_]) return false;
+    if (config_.compact && !post_.empty()) return false;  // one CONV at a time
     if (std::uint64_t{c.n_blocks} * c.rows * c.cols >
         static_cast<std::uint64_t>(config_.acc_words)) {
       fault(isa::Fault::kCapacity, q.front(), "accumulator half too small");

@@ -61,6 +61,8 @@ class Iss {
   void retire(isa::Engine engine);
   void fault(isa::Fault cause, std::size_t index, const std::string& detail);
 
+  /// Faults what names the pool, on a configuration without one.
+  bool check_no_pool(std::size_t index);
   bool step_fetch();
   bool step_load_a();
   bool step_load_w();

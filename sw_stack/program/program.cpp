@@ -18,6 +18,15 @@ std::uint32_t Program::constant_bytes() const {
   return code_offset() + static_cast<std::uint32_t>(instructions.size());
 }
 
+std::uint64_t memory_bytes(const Program& program) {
+  std::uint64_t bytes = kPageBytes;
+  for (const std::uint64_t region : {program.constant_bytes(), program.activation_bytes,
+                                     program.input_bytes, program.output_bytes}) {
+    bytes += (region + kPageBytes - 1) / kPageBytes * kPageBytes;
+  }
+  return bytes;
+}
+
 std::vector<isa::Instruction> decode_all(const Program& program) {
   std::vector<isa::Instruction> list;
   std::size_t offset = 0;

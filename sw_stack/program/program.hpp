@@ -89,6 +89,11 @@ std::uint64_t fingerprint(const Program& program);
 /// All instructions, decoded; `program` is verified.
 std::vector<isa::Instruction> decode_all(const Program& program);
 
+/// Regions are placed at multiples of this, and none at 0.
+inline constexpr std::uint64_t kPageBytes = 4096;
+/// Memory from address 0 on that the program's regions take, placed so.
+std::uint64_t memory_bytes(const Program& program);
+
 /// Image [C][H][W] int8 to the bytes of region 2.
 std::vector<std::uint8_t> pack_input(const Program& program, std::span<const std::int8_t> image);
 /// Blocked bytes [ceil(C/L)][H][W][L] to [C][H][W]; lanes past C are dropped.

@@ -35,12 +35,23 @@ struct Checker {
     return {};
   }
 
+  std::string no_pool() const {
+    return "configuration " + std::string(machine.name) + " has no pool";
+  }
+
   std::string operator()(const Nop& x) const {
+    if (x.engine == static_cast<std::uint32_t>(isa::Engine::kPool) && machine.pool_lanes == 0) {
+      return no_pool();
+    }
     return x.engine == static_cast<std::uint32_t>(isa::Engine::kPost) ? "post has no queue" : "";
   }
   std::string operator()(const End&) const { return {}; }
   std::string operator()(const Load& x) const {
     const std::uint64_t words = std::uint64_t{x.x_words} * x.y_count * x.z_count;
+    if (x.target == static_cast<std::uint32_t>(isa::LoadTarget::kPoolTable) &&
+        machine.pool_lanes == 0) {
+      return no_pool();
+    }
     if (x.target == static_cast<std::uint32_t>(isa::LoadTarget::kPoolTable) &&
         x.sram_address + words * machine.lanes / 4 > 128) {
       return "pool table has 128 entries";
@@ -56,6 +67,9 @@ struct Checker {
     if (x.region != static_cast<std::uint32_t>(isa::Region::kActivations) &&
         x.region != static_cast<std::uint32_t>(isa::Region::kOutput)) {
       return "writes region " + std::to_string(x.region);
+    }
+    if (x.source == static_cast<std::uint32_t>(isa::StoreSource::kPool) && machine.pool_lanes == 0) {
+      return no_pool();
     }
     return transfer(x);
   }
@@ -80,6 +94,7 @@ struct Checker {
     return {};
   }
   std::string operator()(const Pool& x) const {
+    if (machine.pool_lanes == 0) return no_pool();
     if (x.act_base >= static_cast<std::uint32_t>(machine.act_words)) {
       return "activation buffer has " + std::to_string(machine.act_words) + " words";
     }
@@ -127,6 +142,12 @@ Status verify(const Program& program) {
   if (const Status status = ir::verify(program.graph); !status) return status;
   if (program.constants.size() > 0x7FFF0000U || program.instructions.size() > 0x10000000U) {
     return fail(ErrorCode::kCapacity, "constants or instructions exceed the address space");
+  }
+  if (const std::uint64_t bytes = memory_bytes(program); bytes > 1ULL << machine->address_bits) {
+    return fail(ErrorCode::kCapacity,
+                "takes " + std::to_string(bytes) + " bytes of memory; configuration " +
+                    program.config + " addresses " + std::to_string(1ULL << machine->address_bits),
+                program.graph.name);
   }
   if (const Status status = verify_input(program, machine->lanes); !status) return status;
   if (program.layers.empty() || program.layers.size() > 4096) {

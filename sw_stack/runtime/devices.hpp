@@ -13,7 +13,7 @@ using DevicePtr = std::unique_ptr<Device>;
 /// Bytes that a simulated memory may have.
 inline constexpr std::uint64_t kMemoryLimit = std::uint64_t{1} << 30;
 /// Where regions begin: multiples of this.
-inline constexpr std::uint64_t kPage = 4096;
+inline constexpr std::uint64_t kPage = program::kPageBytes;
 
 /// Memory that the program must not depend on holds this before every run, so that reading what was
 /// never written shows.

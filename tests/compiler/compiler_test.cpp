@@ -2,6 +2,7 @@
 
 #include "compiler/compiler.hpp"
 
+#include <algorithm>
 #include <catch.hpp>
 #include <chrono>
 #include <iostream>
@@ -43,6 +44,18 @@ std::string check(const ir::QuantGraph& graph, const isa::Config& config,
 
 const isa::Config& config(std::string_view name) { return *isa::find_config(name); }
 
+/// check(), but a graph with a pool is refused by that name on a machine without.
+std::string check_or_no_pool(const ir::QuantGraph& graph, const isa::Config& machine,
+                             const compiler::Options& options, std::uint64_t seed) {
+  const bool pools = std::any_of(graph.nodes.begin(), graph.nodes.end(), [](const ir::QuantNode& n) {
+    return std::holds_alternative<ir::QuantPool>(n.op);
+  });
+  std::string trouble = check(graph, machine, options, seed);
+  const std::string refusal = "is a pool; configuration " + std::string(machine.name) + " has none";
+  if (machine.pool_lanes == 0 && pools && trouble.ends_with(refusal)) return {};
+  return trouble;
+}
+
 }  // namespace
 
 TEST_CASE("compiler: random graphs give golden's tensors on every configuration") {
@@ -52,7 +65,7 @@ TEST_CASE("compiler: random graphs give golden's tensors on every configuration"
   const ir::QuantGraph graph = random_graph(s);
   for (const isa::Config& machine : isa::kConfigs) {
     INFO("seed " << s << ", " << machine.name);
-    CHECK(check(graph, machine, {}, s) == "");
+    CHECK(check_or_no_pool(graph, machine, {}, s) == "");
   }
 }
 
@@ -66,7 +79,7 @@ TEST_CASE("compiler: any tiles that fit give the same outputs") {
     options.vary = s + 1;
     options.relay_input = s % 3 != 0;
     INFO("seed " << s << ", " << machine.name);
-    REQUIRE(check(graph, machine, options, s) == "");
+    REQUIRE(check_or_no_pool(graph, machine, options, s) == "");
   }
 }
 
@@ -95,6 +108,10 @@ TEST_CASE("compiler: ImageNet networks compile for every configuration and keep 
     for (const isa::Config& machine : isa::kConfigs) {
       INFO(name << ", " << machine.name);
       const auto program = compiler::compile(graph, machine);
+      if (machine.compact) {
+        CHECK_FALSE(program.ok());  // pools, and 25 MB of weights
+        continue;
+      }
       REQUIRE(program.ok());
       const auto times = timing::estimate(*program);
       REQUIRE(times.ok());

@@ -67,7 +67,7 @@ TEST_CASE("models: what a build does not have or cannot do is named") {
   options.wave.clear();
   options.asserting = true;
   REQUIRE(complaint("edge", options) ==
-          "machine edge: no model with assertions; this build has nano, tiny");
+          "machine edge: no model with assertions; this build has pico, nano, tiny");
   options.asserting = false;
   options.memory.stall = 1.0;
   REQUIRE(complaint("edge", options).find("stall probability") != std::string::npos);

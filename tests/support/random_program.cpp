@@ -40,7 +40,7 @@ class Generator {
   RandomProgram generate(int jobs) {
     for (int job = 0; job < jobs; ++job) {
       layer_ = static_cast<std::uint32_t>(job);
-      if (below(4) == 0) {
+      if (below(4) == 0 && config_.pool_lanes != 0) {
         pool_job();
       } else {
         conv_job();

@@ -374,7 +374,7 @@ TEST_CASE("command: help teaches by examples, and version and tables are there")
   CHECK(contains(version.out, "espalier 0."));
   const Ran configs = run_espalier(scratch, {"configs"});
   CHECK(configs.code == 0);
-  for (const char* name : {"nano", "tiny", "edge", "zynq", "wide"})
+  for (const char* name : {"pico", "nano", "tiny", "edge", "zynq", "wide"})
     CHECK(contains(configs.out, name));
   CHECK(contains(run_espalier(scratch, {"ops"}).out, "GlobalAveragePool"));
 }
