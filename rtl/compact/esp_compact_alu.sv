@@ -1,15 +1,15 @@
 // The arithmetic of post in the compact core: requantisation and residual addition of one value,
 // bit-serially, in one register of 49 bits: 25 bits `high`, 24 bits `low`.
 //
-//   requantise   x + bias | magnitude | shift the leading one to the top | round to 24 bits
+//   requantise   x + bias | magnitude, low bits first | leading one to the top | round to 24 bits
 //                | multiply, a bit a cycle | round to 24 bits | shift to the integer | round
 //   add          (a - za)*ma + (b - zb)*mb, low bits first | shift | round
 //   both         add the zero point, clamp
 //
-// x_i counts with requant_i; the bias comes by halfwords beforehand (bias_low_i, bias_high_i with
-// half_i), the multiplier likewise (scale_low_i, scale_high_i). requant_i starts with x_i + bias, or, where
-// plain_i, with x_i alone and the multiplier scale_i; add_i starts an addition of y_o and b_i. done_o pulses when y_o is good; y_o
-// holds until the next start. About 120 cycles and 40. Roundings are to nearest, ties to even, and
+// x comes by halfwords beforehand, low one first (x_low_i, x_high_i with x_i, to which half_i is added
+// unless plain_i), the multiplier likewise (scale_low_i, scale_high_i with half_i), or where plain_i from
+// scale_i at the start. requant_i starts; it may come with scale_high_i. add_i starts an addition of y_o
+// and b_i. done_o pulses when y_o is good; y_o holds until the next start. About 120 cycles and 40. Roundings are to nearest, ties to even, and
 // saturate as in esp_requant_lane and esp_addop_lane, to the bit. No reset but of control.
 // Implements docs/ice40.md (post); numerics: docs/numerics.md.
 
@@ -20,15 +20,15 @@ module esp_compact_alu (
   input  wire logic        rst_ni,
   input  wire logic        clear_i,
 
-  input  wire logic        bias_low_i,
-  input  wire logic        bias_high_i,
+  input  wire logic        x_low_i,
+  input  wire logic        x_high_i,
+  input  wire logic [15:0] x_i,
   input  wire logic        scale_low_i,
   input  wire logic        scale_high_i,
   input  wire logic [15:0] half_i,
 
   input  wire logic        requant_i,
   input  wire logic        plain_i,
-  input  wire logic [31:0] x_i,
   input  wire logic [30:0] scale_i,
 
   input  wire logic        add_i,
@@ -51,8 +51,8 @@ module esp_compact_alu (
   localparam logic [8:0] PowerSaturated = 9'd135;   // 1.frac * 2^8
 
   typedef enum logic [3:0] {
-    StIdle, StMagnitude, StNormalise, StRound1, StMultiply0, StMultiply, StAlign, StRound2, StPower,
-    StShift, StRound3, StClamp, StAddA, StAddB
+    StIdle, StMagnitude, StNegate, StNormalise, StRound1, StMultiply0, StMultiply, StAlign, StRound2,
+    StPower, StShift, StRound3, StClamp, StAddA, StAddB
   } state_e;
 
   state_e      state_q;
@@ -61,17 +61,18 @@ module esp_compact_alu (
   logic [30:0] scale_q;
   logic [8:0]  power_q, da_q, db_q;
   logic [4:0]  left_q;
-  logic        sign_q, round, done_q;
+  logic        sign_q, ones_q, zero_scale, round_q, done_q;
 
-  // 32-bit sum or negation of the accumulator, at bits 47:16.
-  logic [31:0] word, word_sum;
-  assign word = {high_q[23:0], low_q[23:16]};
-  assign word_sum = (state_q == StIdle) ? word + x_i : -word;
+  // A half of the sum, which stands at bits 47:16.
+  logic [15:0] addend;
+  logic [16:0] half_sum;
+  logic        carry_q;
+  assign addend = plain_i ? '0 : half_i;
+  assign half_sum = 17'(x_i) + 17'(addend) + 17'(x_high_i && carry_q);
 
   // The adder of `high`: plus a multiplicand, minus one (the sign bit of a factor), or plus the rounding.
   logic [23:0] factor;
   logic        subtract;
-  assign round = low_q[23] && (high_q[0] || low_q[22:0] != '0);
   always_comb begin
     factor = '0;
     subtract = 1'b0;
@@ -85,7 +86,7 @@ module esp_compact_alu (
         factor = db_q[0] ? {2'b0, mb_i} : '0;
         subtract = left_q == '0;
       end
-      StRound1, StRound2, StRound3: factor = 24'(round);
+      StRound1, StRound2, StRound3: factor = 24'(round_q);
       default: ;
     endcase
   end
@@ -98,6 +99,7 @@ module esp_compact_alu (
   assign value = beyond ? (high_q[24] ? -11'sd512 : 11'sd511) : $signed({high_q[9], high_q[9:0]});
   assign y = 11'($signed(zero_i)) + (sign_q ? -value : value);
 
+  assign zero_scale = scale_q[30:23] == '0;
   assign done_o = done_q;
 
   always_ff @(posedge clk_i or negedge rst_ni) begin
@@ -114,7 +116,8 @@ module esp_compact_alu (
           if (requant_i) state_q <= StMagnitude;
           else if (add_i) state_q <= StAddA;
         end
-        StMagnitude: state_q <= StNormalise;
+        StMagnitude: state_q <= zero_scale ? StClamp : high_q[23] ? StNegate : StNormalise;
+        StNegate: if (left_q == '0) state_q <= StNormalise;
         StNormalise: begin
           if (high_q[23]) state_q <= StRound1;
           else if (left_q == '0) state_q <= StClamp;
@@ -122,7 +125,7 @@ module esp_compact_alu (
         StRound1: state_q <= StMultiply0;
         StMultiply0: state_q <= StMultiply;
         StMultiply: if (left_q == '0) state_q <= StAlign;
-        StAlign: state_q <= StRound2;
+        StAlign: if (high_q[23]) state_q <= StRound2;
         StRound2: state_q <= StPower;
         StPower: state_q <= (power_q >= PowerSaturated || power_q < PowerHalf) ? StClamp : StShift;
         StShift: if (left_q == '0) state_q <= StRound3;
@@ -139,14 +142,17 @@ module esp_compact_alu (
     if (scale_high_i) scale_q[30:16] <= half_i[14:0];
     if (plain_i && requant_i) scale_q <= scale_i;
 
+    // What a rounding adds, from a value that stood still for a cycle.
+    round_q <= low_q[23] && (high_q[0] || low_q[22:0] != '0);
+
     case (state_q)
       StIdle: begin
         left_q <= requant_i ? 5'd31 : 5'd8;
-        if (bias_low_i) {high_q[7:0], low_q[23:16]} <= half_i;
-        if (bias_high_i) high_q[23:8] <= half_i;
-        if (requant_i) begin
-          {high_q, low_q} <= {1'b0, plain_i ? x_i : word_sum, 16'b0};
-        end else if (add_i) begin
+        carry_q <= half_sum[16];
+        ones_q <= 1'b0;
+        if (x_low_i) {high_q[7:0], low_q} <= {half_sum[15:0], 16'd0};
+        if (x_high_i) high_q[24:8] <= {1'b0, half_sum[15:0]};
+        if (add_i) begin
           high_q <= '0;
           low_q <= '0;
           sign_q <= 1'b0;
@@ -156,8 +162,13 @@ module esp_compact_alu (
       end
       StMagnitude: begin
         sign_q <= high_q[23];
-        if (high_q[23]) {high_q[23:0], low_q[23:16]} <= word_sum;
         power_q <= {1'b0, scale_q[30:23]} + 9'd31;
+        if (zero_scale) high_q <= '0;   // also a subnormal one: gives 0 whatever it multiplies
+      end
+      StNegate: begin   // once around, inverted above the lowest one
+        {high_q, low_q[23:16]} <= {1'b0, low_q[16] ^ ones_q, high_q[23:0], low_q[23:17]};
+        ones_q <= ones_q || low_q[16];
+        left_q <= left_q - 1'b1;   // ends at 31
       end
       StNormalise: begin
         left_q <= left_q - 1'b1;
@@ -181,18 +192,20 @@ module esp_compact_alu (
         left_q <= left_q - 1'b1;
       end
       StAlign: begin
-        if (high_q[23]) power_q <= power_q + 1'b1;
-        else {high_q, low_q} <= {1'b0, high_q[22:0], low_q, 1'b0};
+        power_q <= high_q[23] ? power_q + 1'b1 : power_q - 1'b1;
+        if (!high_q[23]) {high_q, low_q} <= {1'b0, high_q[22:0], low_q, 1'b0};
       end
       StPower: begin
         low_q <= '0;
-        left_q <= 5'(9'd149 - power_q);   // shifts by 150 - power: 16 to 24
+        left_q <= 5'(9'd150 - power_q);   // 16 to 24
         if (power_q >= PowerSaturated) high_q <= 25'd256;
         else if (power_q < PowerHalf) high_q <= '0;
       end
       StShift: begin
-        {high_q, low_q[23:1]} <= {high_q[24], high_q, low_q[23:2]};
-        low_q[0] <= low_q[1] || low_q[0];
+        if (left_q != '0) begin
+          {high_q, low_q[23:1]} <= {high_q[24], high_q, low_q[23:2]};
+          low_q[0] <= low_q[1] || low_q[0];
+        end
         left_q <= left_q - 1'b1;
       end
       StRound3: high_q <= high_sum;
@@ -201,7 +214,7 @@ module esp_compact_alu (
         {high_q, low_q} <= {high_sum[24], high_sum, low_q[23:1]};
         da_q <= da_q >> 1;
         db_q <= db_q >> 1;
-        left_q <= (left_q == '0) ? shift_i - 5'd10 : left_q - 1'b1;   // then shifts by shift - 9
+        left_q <= (left_q == '0) ? shift_i - 5'd9 : left_q - 1'b1;
       end
       StClamp: begin
         if (y < 11'($signed(lo_i))) y_o <= lo_i;
@@ -210,11 +223,6 @@ module esp_compact_alu (
       end
       default: ;
     endcase
-    // A scale of zero or a subnormal one gives 0 whatever it multiplies.
-    if (state_q == StMagnitude && scale_q[30:23] == '0) begin
-      high_q <= '0;
-      low_q <= '0;
-    end
   end
 
 endmodule

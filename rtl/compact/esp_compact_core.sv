@@ -295,39 +295,56 @@ module esp_compact_core #(
   assign engine_retire[esp_isa_pkg::EngPool] = 1'b0;
   assign engine_retire[esp_isa_pkg::EngPost] = post_done;
 
+  // The first fault that shows, a cycle later: its engine has stopped by itself.
+  logic        fault_now;
+  logic [3:0]  cause_now;
+  logic [2:0]  engine_now;
+  logic [15:0] at_now;
+
   always_comb begin
-    fault = 1'b1;
-    fault_cause = esp_isa_pkg::FaultIllegalField;
-    fault_engine = esp_isa_pkg::EngNone;
-    fault_at = decode_at;
+    fault_now = 1'b1;
+    cause_now = esp_isa_pkg::FaultIllegalField;
+    engine_now = esp_isa_pkg::EngNone;
+    at_now = decode_at;
     if (store_fault || illegal_s) begin
-      if (store_fault) fault_cause = store_cause;
-      if (store_fault) fault_engine = esp_isa_pkg::EngStore;
-      fault_at = store_at;
+      if (store_fault) cause_now = store_cause;
+      if (store_fault) engine_now = esp_isa_pkg::EngStore;
+      at_now = store_at;
     end else if (exec_fault) begin
-      if (exec_capacity) fault_cause = esp_isa_pkg::FaultCapacity;
-      if (!exec_decode) fault_engine = esp_isa_pkg::EngExec;
-      fault_at = exec_at;
+      if (exec_capacity) cause_now = esp_isa_pkg::FaultCapacity;
+      if (!exec_decode) engine_now = esp_isa_pkg::EngExec;
+      at_now = exec_at;
     end else if (illegal_a || illegal_w) begin
-      fault_at = illegal_a ? load_a_at : load_w_at;
+      at_now = illegal_a ? load_a_at : load_w_at;
     end else if (window_fault || response_fault) begin
-      fault_cause = window_fault ? esp_isa_pkg::FaultReadWindow : esp_isa_pkg::FaultReadResponse;
+      cause_now = window_fault ? esp_isa_pkg::FaultReadWindow : esp_isa_pkg::FaultReadResponse;
       case (client)
         2'd1: begin
-          fault_engine = esp_isa_pkg::EngLoadA;
-          fault_at = load_a_at;
+          engine_now = esp_isa_pkg::EngLoadA;
+          at_now = load_a_at;
         end
         2'd2: begin
-          fault_engine = esp_isa_pkg::EngLoadW;
-          fault_at = load_w_at;
+          engine_now = esp_isa_pkg::EngLoadW;
+          at_now = load_w_at;
         end
         default: ;
       endcase
     end else if (decode_fault) begin
-      fault_cause = decode_cause;
+      cause_now = decode_cause;
     end else begin
-      fault = 1'b0;
+      fault_now = 1'b0;
     end
+  end
+
+  always_ff @(posedge clk_i or negedge rst_ni) begin
+    if (!rst_ni) fault <= 1'b0;
+    else fault <= fault_now && !clear;
+  end
+
+  always_ff @(posedge clk_i) begin
+    fault_cause <= cause_now;
+    fault_engine <= engine_now;
+    fault_at <= at_now;
   end
 
   assign trace_retire_o = retire;

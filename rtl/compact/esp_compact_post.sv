@@ -48,9 +48,9 @@ module esp_compact_post #(
 
   localparam int unsigned BlockBits = ParBits - 3;
 
-  typedef enum logic [3:0] {
+  typedef enum logic [4:0] {
     StIdle, StParams, StRead0, StRead1, StRead2, StRead3, StRead4, StRequant, StAdd, StLane, StSum,
-    StGap, StPooled, StOut, StNext, StDone
+    StPooled, StGap0, StGap1, StOut, StNext, StDone
   } state_e;
 
   state_e               state_q;
@@ -61,9 +61,9 @@ module esp_compact_post #(
   logic [BlockBits-1:0] par_block_q;
   logic [ParBits:0]     base_q;
   logic [BlockBits:0]   loaded;
-  logic [31:0]          sum0_q, sum1_q, sum, acc;
+  logic [31:0]          sum0_q, sum1_q, sum, acc, x;
   logic                 lane_q, pooled_q, first_q;
-  logic                 row_end, pixel_end, block_end, add, gap, requant, alu_done;
+  logic                 row_end, pixel_end, block_end, add, gap, high, requant_q, alu_done;
   logic [7:0]           y, b, zero, lo, hi;
   logic signed [8:0]    difference;
   logic [1:0]           half;
@@ -102,7 +102,8 @@ module esp_compact_post #(
   assign acc = lane_q ? acc_rdata_i[63:32] : acc_rdata_i[31:0];
   assign sum = lane_q ? sum1_q : sum0_q;
   assign b = lane_q ? act_rdata_i[15:8] : act_rdata_i[7:0];
-  assign requant = (state_q == StRead4) || (state_q == StGap);
+  assign x = pooled_q ? sum : acc;
+  assign high = state_q == StRead2 || state_q == StGap1;
 
   always_comb begin
     if (state_q == StAdd) {zero, lo, hi} = {conv_i.add_zy, conv_i.add_lo, conv_i.add_hi};
@@ -113,9 +114,10 @@ module esp_compact_post #(
   logic add_start_q;
   esp_compact_alu u_alu (
     .clk_i, .rst_ni, .clear_i,
-    .bias_low_i(state_q == StRead1), .bias_high_i(state_q == StRead2),
+    .x_low_i(state_q == StRead1 || state_q == StGap0), .x_high_i(high),
+    .x_i(high ? x[31:16] : x[15:0]),
     .scale_low_i(state_q == StRead3), .scale_high_i(state_q == StRead4), .half_i(par_rdata_i),
-    .requant_i(requant), .plain_i(state_q == StGap), .x_i(pooled_q ? sum : acc),
+    .requant_i(requant_q), .plain_i(pooled_q),
     .scale_i(conv_i.gap_scale[30:0]),
     .add_i(add_start_q), .b_i(b), .za_i(conv_i.zy), .zb_i(conv_i.add_zb),
     .ma_i(conv_i.add_ma), .mb_i(conv_i.add_mb), .shift_i(conv_i.add_shift),
@@ -130,11 +132,14 @@ module esp_compact_post #(
       state_q <= StIdle;
       base_q <= '0;
       add_start_q <= 1'b0;
+      requant_q <= 1'b0;
     end else if (clear_i) begin
       state_q <= StIdle;
       base_q <= '0;
       add_start_q <= 1'b0;
+      requant_q <= 1'b0;
     end else begin
+      requant_q <= state_q == StRead4 || state_q == StGap1;
       add_start_q <= state_q == StRequant && alu_done && add && !pooled_q;
       case (state_q)
         StIdle: if (start_i) state_q <= StParams;
@@ -151,7 +156,7 @@ module esp_compact_post #(
         // A lane is done.
         StLane: begin
           if (gap && !pooled_q) state_q <= StSum;
-          else if (!lane_q) state_q <= pooled_q ? StGap : StRead0;
+          else if (!lane_q) state_q <= pooled_q ? StGap0 : StRead0;
           else state_q <= StOut;
         end
         StSum: begin
@@ -159,8 +164,9 @@ module esp_compact_post #(
           else if (pixel_end && conv_i.gap_last[0]) state_q <= StPooled;
           else state_q <= StNext;
         end
-        StPooled: state_q <= StGap;
-        StGap: state_q <= StRequant;
+        StPooled: state_q <= StGap0;
+        StGap0: state_q <= StGap1;
+        StGap1: state_q <= StRequant;
         StOut: if (out_ready_i) state_q <= StNext;
         StNext: state_q <= !pixel_end ? StRead0 : block_end ? StDone : StParams;
         default: begin

@@ -81,8 +81,10 @@ bool Iss::check_no_pool(std::size_t index) {
   const Nop* nop = std::get_if<Nop>(&any);
   if (std::holds_alternative<isa::Pool>(any)) {
     fault(isa::Fault::kIllegalOpcode, index, "the configuration has no pool");
-  } else if ((load != nullptr && load->target == static_cast<std::uint32_t>(LoadTarget::kPoolTable)) ||
-             (store != nullptr && store->source == static_cast<std::uint32_t>(StoreSource::kPool)) ||
+  } else if ((load != nullptr &&
+              load->target == static_cast<std::uint32_t>(LoadTarget::kPoolTable)) ||
+             (store != nullptr &&
+              store->source == static_cast<std::uint32_t>(StoreSource::kPool)) ||
              (nop != nullptr && nop->engine == static_cast<std::uint32_t>(Engine::kPool))) {
     fault(isa::Fault::kIllegalField, index, "the configuration has no pool");
   }

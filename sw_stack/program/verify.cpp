@@ -68,7 +68,8 @@ struct Checker {
         x.region != static_cast<std::uint32_t>(isa::Region::kOutput)) {
       return "writes region " + std::to_string(x.region);
     }
-    if (x.source == static_cast<std::uint32_t>(isa::StoreSource::kPool) && machine.pool_lanes == 0) {
+    if (x.source == static_cast<std::uint32_t>(isa::StoreSource::kPool) &&
+        machine.pool_lanes == 0) {
       return no_pool();
     }
     return transfer(x);

@@ -34,8 +34,13 @@ Status SerialHost::acknowledged() {
 }
 
 Status SerialHost::write_register(std::uint32_t offset, std::uint32_t value) {
-  const std::array<std::uint8_t, 7> command = {
-      'W', low(offset), low(offset >> 8), low(value), low(value >> 8), low(value >> 16), low(value >> 24)};
+  const std::array<std::uint8_t, 7> command = {'W',
+                                               low(offset),
+                                               low(offset >> 8),
+                                               low(value),
+                                               low(value >> 8),
+                                               low(value >> 16),
+                                               low(value >> 24)};
   if (const Status s = port_->send(command); !s) return s;
   return acknowledged();
 }
@@ -103,9 +108,9 @@ Status SerialHost::prepare(std::uint32_t memory) {
   // Constants, instructions, activations, input, output.
   const std::uint32_t code = round_up(program_->constants.size());
   std::uint64_t at = round_up(code + program_->instructions.size());
-  for (const auto& [region, size] : {std::pair{1U, program_->activation_bytes},
-                                     std::pair{2U, program_->input_bytes},
-                                     std::pair{3U, program_->output_bytes}}) {
+  for (const auto& [region, size] :
+       {std::pair{1U, program_->activation_bytes}, std::pair{2U, program_->input_bytes},
+        std::pair{3U, program_->output_bytes}}) {
     base_[region] = static_cast<std::uint32_t>(at);
     at += round_up(size);
   }

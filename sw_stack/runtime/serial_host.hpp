@@ -1,7 +1,6 @@
 #pragma once
-// The host's side of the `pico` machine behind a serial port: registers and memory by commands, and a
-// program run by them.
-// Source: docs/ice40.md.
+// The host's side of the `pico` machine behind a serial port: registers and memory by commands, and
+// a program run by them. Source: docs/ice40.md.
 
 #include <array>
 #include <cstdint>
@@ -42,7 +41,8 @@ class SerialHost {
   Status read_memory(std::uint32_t address, std::span<std::uint8_t> bytes);
 
  private:
-  SerialHost(const program::Program& program, SerialPort& port) : program_(&program), port_(&port) {}
+  SerialHost(const program::Program& program, SerialPort& port)
+      : program_(&program), port_(&port) {}
   Status acknowledged();
   Status prepare(std::uint32_t memory);
 

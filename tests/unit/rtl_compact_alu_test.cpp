@@ -27,21 +27,22 @@ class Alu {
 
   /// Requantises acc + bias; `plain`: acc alone, by the multiplier of the whole tensor.
   int requantise(std::int32_t acc, std::int32_t bias, std::uint32_t scale, bool plain) {
+    const auto half = [this](unsigned char& strobe, std::uint32_t value) {
+      strobe = 1;
+      top_.half_i = static_cast<std::uint16_t>(value);
+      clock();
+      strobe = 0;
+    };
+    top_.plain_i = plain ? 1 : 0;
+    top_.scale_i = scale & 0x7FFFFFFFU;
+    top_.x_i = static_cast<std::uint16_t>(acc);
+    half(top_.x_low_i, static_cast<std::uint32_t>(bias));
+    top_.x_i = static_cast<std::uint16_t>(static_cast<std::uint32_t>(acc) >> 16);
+    half(top_.x_high_i, static_cast<std::uint32_t>(bias) >> 16);
     if (!plain) {
-      const auto half = [this](unsigned char& strobe, std::uint32_t value) {
-        strobe = 1;
-        top_.half_i = static_cast<std::uint16_t>(value);
-        clock();
-        strobe = 0;
-      };
-      half(top_.bias_low_i, static_cast<std::uint32_t>(bias));
-      half(top_.bias_high_i, static_cast<std::uint32_t>(bias) >> 16);
       half(top_.scale_low_i, scale);
       half(top_.scale_high_i, scale >> 16);
     }
-    top_.plain_i = plain ? 1 : 0;
-    top_.scale_i = scale & 0x7FFFFFFFU;
-    top_.x_i = static_cast<std::uint32_t>(acc);
     top_.requant_i = 1;
     return finish(top_.requant_i);
   }
