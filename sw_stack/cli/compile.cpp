@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <fstream>
 #include <memory>
+#include <optional>
 
 #include "cli/calibrate.hpp"
 #include "cli/commands.hpp"
@@ -71,11 +72,15 @@ class Compile {
     if (const Status status = prune_graph(); !status) return status.error();
     auto program = compiler::compile(graph_, *config);
     if (!program) return placed(program.error());
-    const auto estimate = timing::estimate(*program);
-    if (!estimate) return estimate.error();
+    std::optional<std::int64_t> cycles;
+    if (!config->compact) {  // which has no timing model
+      const auto estimate = timing::estimate(*program);
+      if (!estimate) return estimate.error();
+      cycles = estimate->cycles;
+    }
     if (const Status status = program::save(*program, options_.output); !status)
       return status.error();
-    tell(*program, estimate->cycles);
+    tell(*program, cycles);
     return kOk;
   }
 
@@ -170,7 +175,7 @@ class Compile {
     return {};
   }
 
-  void tell(const program::Program& program, std::int64_t cycles) const {
+  void tell(const program::Program& program, std::optional<std::int64_t> cycles) const {
     if (options_.json) {
       Json json{{"network", program.graph.name},
                 {"config", program.config},
@@ -182,7 +187,7 @@ class Compile {
                 {"constant_bytes", program.constants.size()},
                 {"instruction_bytes", program.instructions.size()},
                 {"activation_bytes", program.activation_bytes},
-                {"estimated_cycles", cycles},
+                {"estimated_cycles", cycles ? Json(*cycles) : Json()},
                 {"host_ops", program.graph.host_ops}};
       if (comparison_ != nullptr) json["float"] = comparison_->report();
       print_json(json);
@@ -197,9 +202,11 @@ class Compile {
     }
     if (calibrated_ > 0)
       fmt::print("  quantised on {} images of {}\n", calibrated_, options_.calibration.images);
-    fmt::print("  about {} cycles an image, {:.1f} % of the multipliers' cycles\n",
-               grouped(static_cast<std::uint64_t>(cycles)),
-               100 * timing::utilisation(program, cycles));
+    if (cycles) {
+      fmt::print("  about {} cycles an image, {:.1f} % of the multipliers' cycles\n",
+                 grouped(static_cast<std::uint64_t>(*cycles)),
+                 100 * timing::utilisation(program, *cycles));
+    }
     fmt::print("  {} of constants, {} of instructions, {} of activations\n",
                bytes_text(program.constants.size()), bytes_text(program.instructions.size()),
                bytes_text(program.activation_bytes));

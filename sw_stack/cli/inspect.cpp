@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <memory>
+#include <optional>
 
 #include "cli/commands.hpp"
 #include "runtime/device.hpp"
@@ -61,9 +62,12 @@ std::string shape_text(const ir::Shape& shape) {
   return fmt::format("{}x{}x{}", shape.c, shape.h, shape.w);
 }
 
+std::string cycles_text(std::int64_t cycles) { return grouped(static_cast<std::uint64_t>(cycles)); }
+
 class Inspection {
  public:
-  Inspection(const program::Program& program, timing::Estimate estimate)
+  /// Without an estimate where the configuration has no timing model.
+  Inspection(const program::Program& program, std::optional<timing::Estimate> estimate)
       : program_(program),
         list_(program::decode_all(program)),
         counts_(count_layers(program, list_)),
@@ -76,7 +80,7 @@ class Inspection {
     json["fingerprint"] = fmt::format("{:016x}", program::fingerprint(program_));
     json["instructions"] = list_.size();
     json["macs_per_image"] = runtime::macs(program_);
-    json["estimated_cycles"] = estimate_.cycles;
+    json["estimated_cycles"] = estimate_ ? Json(estimate_->cycles) : Json();
     json["host_ops"] = program_.graph.host_ops;
     json["input"] = tensor_json(program_.graph.input);
     json["output"] = tensor_json(program_.graph.output);
@@ -84,16 +88,17 @@ class Inspection {
     for (std::size_t i = 0; i < counts_.size(); ++i) {
       const program::Layer& layer = program_.layers[i];
       const LayerCount& count = counts_[i];
-      json["layers"].push_back({{"name", layer.name},
-                                {"op", layer.op},
-                                {"macs", runtime::macs(layer)},
-                                {"tile", layer.tile},
-                                {"convs", count.convs},
-                                {"pools", count.pools},
-                                {"instructions", count.instructions},
-                                {"bytes_loaded", count.loaded},
-                                {"bytes_stored", count.stored},
-                                {"estimated_cycles", estimate_.layers[i].cycles}});
+      json["layers"].push_back(
+          {{"name", layer.name},
+           {"op", layer.op},
+           {"macs", runtime::macs(layer)},
+           {"tile", layer.tile},
+           {"convs", count.convs},
+           {"pools", count.pools},
+           {"instructions", count.instructions},
+           {"bytes_loaded", count.loaded},
+           {"bytes_stored", count.stored},
+           {"estimated_cycles", estimate_ ? Json(estimate_->layers[i].cycles) : Json()}});
     }
     json["memory"] = {
         {"constants", program_.constants.size()}, {"code_offset", program_.code_offset()},
@@ -177,7 +182,7 @@ class Inspection {
                  grouped(runtime::macs(layer)), tile_text(layer.tile), std::to_string(count.convs),
                  std::to_string(count.pools), std::to_string(count.instructions),
                  bytes_text(count.loaded), bytes_text(count.stored),
-                 grouped(static_cast<std::uint64_t>(estimate_.layers[i].cycles))});
+                 estimate_ ? cycles_text(estimate_->layers[i].cycles) : "-"});
       sum.convs += count.convs;
       sum.pools += count.pools;
       sum.instructions += count.instructions;
@@ -186,7 +191,7 @@ class Inspection {
     }
     table.add({"", "all", "", grouped(runtime::macs(program_)), "", std::to_string(sum.convs),
                std::to_string(sum.pools), std::to_string(sum.instructions), bytes_text(sum.loaded),
-               bytes_text(sum.stored), grouped(static_cast<std::uint64_t>(estimate_.cycles))});
+               bytes_text(sum.stored), estimate_ ? cycles_text(estimate_->cycles) : "-"});
     table.print();
   }
 
@@ -217,15 +222,19 @@ class Inspection {
   const program::Program& program_;
   std::vector<isa::Instruction> list_;
   std::vector<LayerCount> counts_;
-  timing::Estimate estimate_;
+  std::optional<timing::Estimate> estimate_;
 };
 
 int inspect(const InspectOptions& options) {
   const auto program = program::load(options.program);
   if (!program) return complain(program.error());
-  auto estimate = timing::estimate(*program);
-  if (!estimate) return complain(estimate.error());
-  const Inspection inspection(*program, std::move(estimate).value());
+  std::optional<timing::Estimate> times;
+  if (!program->machine().compact) {
+    auto estimate = timing::estimate(*program);
+    if (!estimate) return complain(estimate.error());
+    times = std::move(estimate).value();
+  }
+  const Inspection inspection(*program, std::move(times));
   if (options.json) {
     print_json(inspection.json(options.disassemble));
     return kOk;

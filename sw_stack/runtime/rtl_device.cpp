@@ -103,7 +103,7 @@ class RtlDevice final : public Device {
     Execution sums;
     host_->measure(*result, sums);
     Execution& last = list[done == 0 ? 0 : done - 1];
-    last.traffic = sums.traffic;
+    if (has_counters()) last.traffic = sums.traffic;
     last.timing->counters = sums.timing->counters;
     last.timing->cpu_seconds = sums.timing->cpu_seconds;
     if (finished && done == count) finished(count);
@@ -136,10 +136,13 @@ class RtlDevice final : public Device {
       for (std::size_t l = 0; l < program_.layers.size(); ++l) {
         timing.cycles_by_layer.push_back(after.cycles_by_layer[l] - before.cycles_by_layer[l]);
       }
-      list[i].traffic.emplace();
+      if (has_counters()) list[i].traffic.emplace();
       before = std::move(after);
     }
   }
+
+  /// Of beats; the compact core counts cycles only.
+  [[nodiscard]] bool has_counters() const { return !program_.machine().compact; }
 
   const program::Program& program_;
   DeviceOptions options_;

@@ -200,6 +200,10 @@ std::string Model::waiting() const {
 }
 
 Result<Estimate> estimate(const program::Program& program, const Memory& memory) {
+  if (program.machine().compact) {
+    return fail(ErrorCode::kUnsupported,
+                "configuration " + program.config + " has no timing model");
+  }
   return Model(program, memory).run();
 }
 

@@ -43,10 +43,11 @@ Program small_program() {
 
 void put(MachineTester& tester) {
   const auto bytes = [&tester](std::uint32_t at, std::initializer_list<int> values) {
-    for (const int value : values) tester.byte(MachineTester::kData + at++) = static_cast<std::uint8_t>(value);
+    for (const int value : values)
+      tester.byte(MachineTester::kData + at++) = static_cast<std::uint8_t>(value);
   };
-  bytes(0, {3, -4, 5, 6});                                      // two pixels of two channels
-  bytes(0x40, {1, 2, -1, 1});                                   // output channels 0 and 1
+  bytes(0, {3, -4, 5, 6});     // two pixels of two channels
+  bytes(0x40, {1, 2, -1, 1});  // output channels 0 and 1
   bytes(0x80, {10, 0, 0, 0, 0, 0, 0x80, 0x3F, 0, 0, 0, 0, 0, 0, 0, 0x40});  // 10 by 1, 0 by 2
 }
 
