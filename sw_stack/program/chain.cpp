@@ -107,7 +107,14 @@ Result<Chain> chain(const Program& program, std::size_t images) {
 
 std::size_t chain_length(const Program& program) {
   const std::uint64_t image = program.instructions.size() + paged(program.input_bytes);
-  return std::clamp<std::size_t>(kBytes / std::max<std::uint64_t>(image, 1), 1, kMostImages);
+  // What the machine can address beside the first image and a page that the code may reach into.
+  const std::uint64_t space = 1ULL << program.machine().address_bits;
+  const std::uint64_t taken = memory_bytes(program) + kPage;
+  const std::uint64_t more =
+      (space - std::min(space, taken)) / (image + paged(program.output_bytes));
+  return std::min<std::size_t>(
+      std::clamp<std::size_t>(kBytes / std::max<std::uint64_t>(image, 1), 1, kMostImages),
+      static_cast<std::size_t>(more) + 1);
 }
 
 }  // namespace espalier::program
