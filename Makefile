@@ -15,7 +15,7 @@ CONFIGURE_DEMO = test -f $(BUILD)/build.ninja || $(CONFIGURE) -DBUILD_TESTING=OF
 FORMATTED = git ls-files '*.cpp' '*.hpp' | grep -v /generated/
 
 .DEFAULT_GOAL := help
-.PHONY: help deps deps-build deps-lint deps-networks network-tools peers-tools bitstream resnet50 inception verilate test test-long peers mutants demo demo-tools waves ecp5 lint format clean
+.PHONY: help deps deps-build deps-synth deps-lint deps-networks network-tools peers-tools bitstream resnet50 inception verilate test test-long peers mutants demo demo-tools waves ecp5 lint synth format clean
 
 help: ## this list
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/make \1\t\2/p' Makefile | expand -t 16
@@ -28,6 +28,9 @@ deps-build:
 
 deps-networks:
 	@cmake/install-packages.sh build networks
+
+deps-synth:
+	@cmake/install-packages.sh synth
 
 deps-lint:
 	@cmake/install-packages.sh build lint
@@ -111,6 +114,9 @@ lint: deps-lint ## check the RTL with Verilator, the generated files, the C++ fo
 	python3 spec/generate.py --check
 	lint/run
 	$(FORMATTED) | xargs clang-format --dry-run --Werror
+
+synth: deps-synth ## synthesise with Yosys for three devices: area by module, longest paths
+	synth/run --work $(BUILD)/synth -j$(JOBS)
 
 format: deps-lint ## format the C++
 	$(FORMATTED) | xargs clang-format -i

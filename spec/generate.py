@@ -207,8 +207,13 @@ def sv_top(config):
               ("output", "trace_layer_valid_o", 1), ("output", "trace_retire_o", 7),
               ("output", "trace_fed_o", 1)]
     out = [f"// {NOTE}",
-           f"// The `{name}` configuration: a wrapper of literals around esp_core.", "",
-           "`default_nettype none", "", f"module esp_top_{name} ("]
+           f"// The `{name}` configuration: a wrapper of literals around esp_core."]
+    if c["compact"]:
+        out += ["", "`default_nettype none", "", f"module esp_top_{name} ("]
+    else:
+        out += ["// Packed: the array forms two products by one multiplier of 25 x 18 bits; only the area "
+                "differs.", "", "`default_nettype none", "", f"module esp_top_{name} #(",
+                "  parameter bit Packed = 1'b0", ") ("]
     out.append(",\n".join(
         f"  {d} wire logic {'' if w == 1 else f'[{w - 1}:0] '}{n}".replace("output wire logic", "output logic")
         for d, n, w in ports))
@@ -220,7 +225,7 @@ def sv_top(config):
               ("BusBytes", c["bus_bytes"]), ("PostLanes", c["post_lanes"]),
               ("PoolLanes", c["pool_lanes"])]
     out.append(",\n".join([f"    .{n}({v})" for n, v in params]
-                          + [f"    .ConfigHash(32'h{config_hash(c):08X})"]))
+                          + ["    .Packed(Packed)", f"    .ConfigHash(32'h{config_hash(c):08X})"]))
     out.append("  ) u_core (")
     out.append(",\n".join(f"    .{n}({n})" for _, n, _ in ports))
     out += ["  );", "", "endmodule", "", "`default_nettype wire"]

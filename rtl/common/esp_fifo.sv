@@ -3,7 +3,7 @@
 // Latency: a word is at the output one cycle after it was taken. Throughput: one word a cycle.
 // Handshake: valid / ready on both sides; ready_o does not depend on ready_i. `count_o` is the
 // number of words held. Reset and clear_i empty it; data are not reset.
-// Depth is a power of two, at least 2.
+// Depth is at least 2. Data are read without a register: distributed memory, where the device has it.
 
 `default_nettype none
 `include "esp_assert.svh"
@@ -28,32 +28,39 @@ module esp_fifo #(
   output logic      [AddrBits:0] count_o
 );
 
-  if (Depth < 2 || (Depth & (Depth - 1)) != 0) begin : gen_depth_check
-    $error("esp_fifo: Depth must be a power of two, at least 2");
+  if (Depth < 2) begin : gen_depth_check
+    $error("esp_fifo: Depth must be at least 2");
   end
 
-  logic [Width-1:0] mem [Depth];
-  logic [AddrBits:0] wptr_q, rptr_q;
+  logic [Width-1:0]    mem [Depth];
+  logic [AddrBits-1:0] wptr_q, rptr_q;
+  logic [AddrBits:0]   count_q;
+  logic                push, pop;
 
-  assign count_o = wptr_q - rptr_q;
-  assign ready_o = !count_o[AddrBits];
-  assign valid_o = wptr_q != rptr_q;
-  assign data_o = mem[rptr_q[AddrBits-1:0]];
+  assign count_o = count_q;
+  assign ready_o = count_q != (AddrBits+1)'(Depth);
+  assign valid_o = count_q != '0;
+  assign data_o = mem[rptr_q];
+  assign push = valid_i && ready_o;
+  assign pop = valid_o && ready_i;
 
   always_ff @(posedge clk_i) begin
-    if (valid_i && ready_o) mem[wptr_q[AddrBits-1:0]] <= data_i;
+    if (push) mem[wptr_q] <= data_i;
   end
 
   always_ff @(posedge clk_i or negedge rst_ni) begin
     if (!rst_ni) begin
       wptr_q <= '0;
       rptr_q <= '0;
+      count_q <= '0;
     end else if (clear_i) begin
       wptr_q <= '0;
       rptr_q <= '0;
+      count_q <= '0;
     end else begin
-      if (valid_i && ready_o) wptr_q <= wptr_q + 1'b1;
-      if (valid_o && ready_i) rptr_q <= rptr_q + 1'b1;
+      if (push) wptr_q <= (wptr_q == AddrBits'(Depth - 1)) ? '0 : wptr_q + 1'b1;
+      if (pop) rptr_q <= (rptr_q == AddrBits'(Depth - 1)) ? '0 : rptr_q + 1'b1;
+      if (push != pop) count_q <= push ? count_q + 1'b1 : count_q - 1'b1;
     end
   end
 

@@ -21,6 +21,7 @@ module esp_ram_1r1w #(
   output logic      [Width-1:0]    rdata_o
 );
 
+  (* no_rw_check *)
   logic [Width-1:0] mem [Depth];
 
   always_ff @(posedge clk_i) begin

@@ -14,6 +14,7 @@ module esp_core #(
   parameter int unsigned BusBytes = 4,
   parameter int unsigned PostLanes = 4,
   parameter int unsigned PoolLanes = 4,
+  parameter bit          Packed = 1'b0,
   parameter logic [31:0] ConfigHash = '0
 ) (
   input  wire logic                  clk_i,
@@ -342,7 +343,8 @@ module esp_core #(
   logic [16*Lanes-1:0] stream_data;
 
   esp_exec #(
-    .Lanes(Lanes), .ActWords(ActWords), .WeightWords(WeightWords), .AccWords(AccWords)
+    .Lanes(Lanes), .ActWords(ActWords), .WeightWords(WeightWords), .AccWords(AccWords),
+    .Packed(Packed)
   ) u_exec (
     .clk_i, .rst_ni, .clear_i(clear),
     .wconv_valid_i(wconv_valid), .wconv_ready_o(wconv_ready), .wconv_i(wconv),

@@ -144,7 +144,7 @@ module esp_fetch #(
     .valid_o(word_valid_o), .ready_i(word_ready_i), .data_o(word_o), .count_o(fifo_count)
   );
 
-  assign exhausted_o = recv_left_q == '0 && !word_valid_o;
+  assign exhausted_o = left_q == '0 && ahead_q == '0;
 
   logic window_fault;
   assign window_fault = left_q != '0 && room && !in_window;

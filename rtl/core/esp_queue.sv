@@ -1,10 +1,11 @@
 // The queue of one engine: instructions with their addresses; the head leaves when its three
 // dependencies hold.
 //
-// A dependency holds for good once seen to hold. A `nop` never leaves by the output: it retires
-// here, after every instruction before it has retired. The head stands in a register of its own, so
-// a queue holds Depth + 1 instructions; one enters a cycle and one leaves a cycle. The output is
-// valid until taken, except under `hold_i` (the machine has faulted).
+// A dependency holds for good once seen to hold; of several, one is looked at in a cycle, in their
+// order. A `nop` never leaves by the output: it retires
+// here, after every instruction before it has retired. A queue holds Depth + 1 instructions, the head
+// included; one enters a cycle and one leaves a cycle, and shows a cycle after it entered. The output
+// is valid until taken, except under `hold_i` (the machine has faulted).
 // Width: bits of the instruction; Used: those that are not always zero.
 // Implements docs/machine.md, section 2.
 
@@ -39,92 +40,67 @@ module esp_queue #(
   output logic                  nop_retire_o
 );
 
-  localparam int unsigned PtrBits = $clog2(Depth);
+  localparam int unsigned PtrBits = $clog2(Depth + 1);
   localparam int unsigned CountBits = esp_isa_pkg::COUNT_BITS;
   localparam int unsigned DepLo = 21;  // engine and count of dep0, then dep1, dep2
   localparam int unsigned DepBits = 3 + CountBits;
 
-  logic [Used+31:0]     mem_q [Depth];
-  logic [PtrBits-1:0]   wptr_q, rptr_q;
-  logic [PtrBits:0]     count_q;
-  logic                 head_valid_q, head_nop_q;
-  logic [Width-1:0]     head_q;
-  logic [31:0]          address_q;
-  logic [2:0]           met_q, met;
+  logic [Used-1:0]      head;
+  logic                 head_valid, head_nop;
+  logic [2:0]           met_q, met, none;
+  logic [1:0]           open;  // not met yet; if neither is, the third is looked at
+  logic [DepBits-1:0]   dependency;
   logic [CountBits-1:0] issued_q, own_retired;
-  logic                 leave, take, from_mem, push, store, ready;
+  logic                 leave, ready;
+  logic [PtrBits:0]     unused_count;
 
-  // The engine of `dep` (low three bits; 0: none) has retired the count above them.
+  esp_fifo #(.Width(Used + 32), .Depth(Depth + 1)) u_fifo (
+    .clk_i, .rst_ni, .clear_i,
+    .valid_i(in_valid_i), .ready_o(in_ready_o), .data_i({in_address_i, in_data_i[Used-1:0]}),
+    .valid_o(head_valid), .ready_i(leave), .data_o({out_address_o, head}), .count_o(unused_count)
+  );
+
+  // The engine of `dep` (low three bits) has retired the count above them.
   function automatic logic reached(input logic [127:0] counts, input logic [DepBits-1:0] dep);
-    logic [CountBits-1:0] ahead;
-    ahead = counts[dep[2:0]*CountBits +: CountBits] - dep[DepBits-1:3];
-    reached = dep[2:0] == 3'd0 || !ahead[CountBits-1];
+    logic [CountBits-1:0] left;  // count - retired - 1, negative once reached
+    left = dep[DepBits-1:3] + (* in_order *) ~counts[dep[2:0]*CountBits +: CountBits];
+    reached = left[CountBits-1];
   endfunction
 
-  // Dependencies of the head.
+  // Dependencies of the head: those on no engine hold.
   always_comb begin
-    met = met_q;
-    if (head_valid_q && met_q != '1) begin
-      for (int d = 0; d < 3; d++) begin
-        if (reached(retired_i, head_q[DepLo + d*DepBits +: DepBits])) met[d] = 1'b1;
-      end
+    for (int d = 0; d < 3; d++) none[d] = head[DepLo + d*DepBits +: 3] == 3'd0;
+    open = ~(met_q[1:0] | none[1:0]);
+    met = met_q | none;
+    dependency = open[0] ? head[DepLo +: DepBits] :
+          open[1] ? head[DepLo + DepBits +: DepBits] : head[DepLo + 2*DepBits +: DepBits];
+    if (reached(retired_i, dependency)) begin
+      if (open[0]) met[0] = 1'b1;
+      else if (open[1]) met[1] = 1'b1;
+      else met[2] = 1'b1;
     end
   end
 
   assign own_retired = retired_i[Engine*CountBits +: CountBits];
-  assign ready = head_valid_q && (met == '1) && !hold_i;
-  assign out_valid_o = ready && !head_nop_q;
-  assign nop_retire_o = ready && head_nop_q && (issued_q == own_retired);
-  assign out_data_o = head_q;
-  assign out_address_o = address_q;
-  assign head_o = head_valid_q && !head_nop_q;
-  assign wait_o = head_valid_q && (met != '1);
-
+  assign head_nop = head[5:0] == esp_isa_pkg::OpNop;
+  assign ready = head_valid && (met == '1) && !hold_i;
+  assign out_valid_o = ready && !head_nop;
+  assign nop_retire_o = ready && head_nop && (issued_q == own_retired);
+  assign out_data_o = Width'(head);
+  assign head_o = head_valid && !head_nop;
+  assign wait_o = head_valid && (met != '1);
   assign leave = (out_valid_o && out_ready_i) || nop_retire_o;
-  assign take = !head_valid_q || leave;
-  assign from_mem = count_q != '0;
-  assign in_ready_o = count_q != (PtrBits+1)'(Depth);
-  assign push = in_valid_i && in_ready_o;
-  assign store = push && !(take && !from_mem);
 
   always_ff @(posedge clk_i or negedge rst_ni) begin
     if (!rst_ni) begin
-      wptr_q <= '0;
-      rptr_q <= '0;
-      count_q <= '0;
-      head_valid_q <= 1'b0;
       issued_q <= '0;
       met_q <= '0;
     end else if (clear_i) begin
-      wptr_q <= '0;
-      rptr_q <= '0;
-      count_q <= '0;
-      head_valid_q <= 1'b0;
       issued_q <= '0;
       met_q <= '0;
     end else begin
-      met_q <= take ? '0 : met;
-      if (take) head_valid_q <= from_mem || push;
-      if (take && from_mem) rptr_q <= rptr_q + 1'b1;
-      if (store) wptr_q <= wptr_q + 1'b1;
-      if (store != (take && from_mem)) count_q <= store ? count_q + 1'b1 : count_q - 1'b1;
+      met_q <= leave || !head_valid ? '0 : met;
       if (leave) issued_q <= issued_q + 1'b1;
-    end
-  end
-
-  always_ff @(posedge clk_i) begin
-    if (store) mem_q[wptr_q] <= {in_address_i, in_data_i[Used-1:0]};
-  end
-
-  always_ff @(posedge clk_i) begin
-    if (take && from_mem) begin
-      head_q <= Width'(mem_q[rptr_q][Used-1:0]);
-      address_q <= mem_q[rptr_q][Used +: 32];
-      head_nop_q <= mem_q[rptr_q][5:0] == esp_isa_pkg::OpNop;
-    end else if (take && push) begin
-      head_q <= Width'(in_data_i[Used-1:0]);
-      address_q <= in_address_i;
-      head_nop_q <= in_data_i[5:0] == esp_isa_pkg::OpNop;
     end
   end
 
@@ -133,11 +109,6 @@ module esp_queue #(
     assign unused = ^in_data_i[Width-1:Used];
   end
 
-  if (Depth < 2 || (Depth & (Depth - 1)) != 0) begin : gen_illegal
-    $error("Depth must be a power of two");
-  end
-
-  `ESP_ASSERT(no_overflow, count_q <= (PtrBits+1)'(Depth))
   `ESP_ASSERT_STABLE(out_stable, clear_i || hold_i, out_valid_o, out_ready_i, out_data_o)
 
 endmodule

@@ -87,16 +87,20 @@ module esp_regs #(
 
   // Writes: address and data together, answered a cycle later.
   logic        write, b_valid_q, r_valid_q, read;
-  logic [31:0] mask, wdata, r_data_q, r_data;
+  logic [1:0]  wdata;              // of CONTROL and IRQ_STATUS
+  logic [31:0] wdata_address, wdata_window, wdata16, wdata32;  // the last two: multiples of 16, of 32
+  logic [31:0] r_data_q, r_data;
   logic [11:0] waddr, raddr;
   logic        control_start, control_reset;
 
   assign write = s_axil_awvalid_i && s_axil_wvalid_i && !b_valid_q;
   assign waddr = {s_axil_awaddr_i[11:2], 2'b00};
   assign raddr = {s_axil_araddr_i[11:2], 2'b00};
-  assign mask = {{8{s_axil_wstrb_i[3]}}, {8{s_axil_wstrb_i[2]}}, {8{s_axil_wstrb_i[1]}},
-                 {8{s_axil_wstrb_i[0]}}};
-  assign wdata = s_axil_wdata_i & mask;
+  assign wdata = s_axil_wdata_i[1:0] & {2{s_axil_wstrb_i[0]}};
+  assign wdata_address = s_axil_wdata_i & Address;
+  assign wdata_window = s_axil_wdata_i & Window;
+  assign wdata16 = {wdata_address[31:4], 4'd0};
+  assign wdata32 = {wdata_address[31:5], 5'd0};
   assign s_axil_awready_o = write;
   assign s_axil_wready_o = write;
   assign s_axil_bresp_o = 2'b00;
@@ -142,23 +146,26 @@ module esp_regs #(
       write_high_q <= '0;
       watchdog_q <= '0;
     end else if (write) begin
-      case (waddr)
-        esp_regs_pkg::IRQ_ENABLE: irq_enable_q <= (irq_enable_q & ~mask[1:0]) | wdata[1:0];
-        esp_regs_pkg::PROGRAM_HASH: program_hash_q <= (program_hash_q & ~mask) | wdata;
-        esp_regs_pkg::PROGRAM_ADDRESS:
-          program_address_q <= ((program_address_q & ~mask) | wdata) & Address & 32'hFFFF_FFF0;
-        esp_regs_pkg::PROGRAM_WORDS: program_words_q <= ((program_words_q & ~mask) | wdata) & Address;
-        esp_regs_pkg::BASE0: base0_q <= ((base0_q & ~mask) | wdata) & Address & 32'hFFFF_FFE0;
-        esp_regs_pkg::BASE1: base1_q <= ((base1_q & ~mask) | wdata) & Address & 32'hFFFF_FFE0;
-        esp_regs_pkg::BASE2: base2_q <= ((base2_q & ~mask) | wdata) & Address & 32'hFFFF_FFE0;
-        esp_regs_pkg::BASE3: base3_q <= ((base3_q & ~mask) | wdata) & Address & 32'hFFFF_FFE0;
-        esp_regs_pkg::READ_LOW: read_low_q <= ((read_low_q & ~mask) | wdata) & Window;
-        esp_regs_pkg::READ_HIGH: read_high_q <= ((read_high_q & ~mask) | wdata) & Window;
-        esp_regs_pkg::WRITE_LOW: write_low_q <= ((write_low_q & ~mask) | wdata) & Window;
-        esp_regs_pkg::WRITE_HIGH: write_high_q <= ((write_high_q & ~mask) | wdata) & Window;
-        esp_regs_pkg::WATCHDOG: watchdog_q <= (watchdog_q & ~mask) | wdata;
-        default: ;
-      endcase
+      for (int b = 0; b < 4; b++) begin
+        if (s_axil_wstrb_i[b]) begin
+          case (waddr)
+            esp_regs_pkg::IRQ_ENABLE: if (b == 0) irq_enable_q <= s_axil_wdata_i[1:0];
+            esp_regs_pkg::PROGRAM_HASH: program_hash_q[8*b +: 8] <= s_axil_wdata_i[8*b +: 8];
+            esp_regs_pkg::PROGRAM_ADDRESS: program_address_q[8*b +: 8] <= wdata16[8*b +: 8];
+            esp_regs_pkg::PROGRAM_WORDS: program_words_q[8*b +: 8] <= wdata_address[8*b +: 8];
+            esp_regs_pkg::BASE0: base0_q[8*b +: 8] <= wdata32[8*b +: 8];
+            esp_regs_pkg::BASE1: base1_q[8*b +: 8] <= wdata32[8*b +: 8];
+            esp_regs_pkg::BASE2: base2_q[8*b +: 8] <= wdata32[8*b +: 8];
+            esp_regs_pkg::BASE3: base3_q[8*b +: 8] <= wdata32[8*b +: 8];
+            esp_regs_pkg::READ_LOW: read_low_q[8*b +: 8] <= wdata_window[8*b +: 8];
+            esp_regs_pkg::READ_HIGH: read_high_q[8*b +: 8] <= wdata_window[8*b +: 8];
+            esp_regs_pkg::WRITE_LOW: write_low_q[8*b +: 8] <= wdata_window[8*b +: 8];
+            esp_regs_pkg::WRITE_HIGH: write_high_q[8*b +: 8] <= wdata_window[8*b +: 8];
+            esp_regs_pkg::WATCHDOG: watchdog_q[8*b +: 8] <= s_axil_wdata_i[8*b +: 8];
+            default: ;
+          endcase
+        end
+      end
     end
   end
 
@@ -228,7 +235,7 @@ module esp_regs #(
     end else begin
       state_q <= state_d;
       irq_o <= (irq_status_q & irq_enable_q) != '0;
-      if (write && waddr == esp_regs_pkg::IRQ_STATUS) irq_status_q <= irq_status_q & ~wdata[1:0];
+      if (write && waddr == esp_regs_pkg::IRQ_STATUS) irq_status_q <= irq_status_q & ~wdata;
       if (clear_o) begin
         done_q <= 1'b0;
         cause_q <= '0;
@@ -251,31 +258,17 @@ module esp_regs #(
   end
 
   // Counters; number 0 counts the cycles of the run.
-  logic [esp_isa_pkg::COUNTERS-1:0] events;
-  logic [47:0]                      counters [esp_isa_pkg::COUNTERS];
-
-  assign events = {events_i, 1'b1};
-
-  for (genvar c = 0; c < esp_isa_pkg::COUNTERS; c++) begin : gen_counter
-    if (c < Counters) begin : gen_kept
-      logic [47:0] count_q;
-      always_ff @(posedge clk_i or negedge rst_ni) begin
-        if (!rst_ni) count_q <= '0;
-        else if (state_q == StClear) count_q <= '0;
-        else if (running_o && events[c]) count_q <= count_q + 1'b1;
-      end
-      assign counters[c] = count_q;
-    end else begin : gen_none
-      assign counters[c] = '0;
-    end
-  end
-
   logic [47:0] counter;
   logic [11:0] counter_offset;
   assign counter_offset = raddr - esp_regs_pkg::COUNTERS_BASE;
 
+  esp_counters #(.Counters(Counters)) u_counters (
+    .clk_i, .rst_ni, .clear_i(state_q == StClear),
+    .events_i(running_o ? {events_i, 1'b1} : '0),
+    .read_i(read), .index_i(counter_offset[7:3]), .count_o(counter)
+  );
+
   always_comb begin
-    counter = '0;
     r_data = '0;
     if (read) begin
       case (raddr)
@@ -304,9 +297,6 @@ module esp_regs #(
         default: begin
           if (raddr >= esp_regs_pkg::COUNTERS_BASE
               && 32'(counter_offset[11:3]) < esp_isa_pkg::COUNTERS) begin
-            for (int c = 0; c < esp_isa_pkg::COUNTERS; c++) begin
-              if (32'(counter_offset[11:3]) == c) counter = counters[c];
-            end
             r_data = counter_offset[2] ? {16'd0, counter[47:32]} : counter[31:0];
           end
         end
@@ -322,9 +312,9 @@ module esp_regs #(
   assign write_low_o = write_low_q;
   assign write_high_o = write_high_q;
 
-  // Addresses of bytes within a word; events without a counter.
+  // Addresses of bytes within a word.
   logic unused;
-  assign unused = ^{s_axil_awaddr_i[1:0], s_axil_araddr_i[1:0], counter_offset[1:0], events};
+  assign unused = ^{s_axil_awaddr_i[1:0], s_axil_araddr_i[1:0], counter_offset[1:0]};
 
 endmodule
 

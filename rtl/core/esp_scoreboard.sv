@@ -18,6 +18,7 @@ module esp_scoreboard (
 );
 
   localparam int unsigned CountBits = esp_isa_pkg::COUNT_BITS;
+  localparam int unsigned PendingBits = 6;  // an engine and its queue hold less than 63 instructions
 
   logic [6:1] engine_idle;
 
@@ -26,7 +27,8 @@ module esp_scoreboard (
   assign idle_o = &engine_idle;
 
   for (genvar e = 1; e < 7; e++) begin : gen_engine
-    logic [CountBits-1:0] retired_q, pending_q;
+    logic [CountBits-1:0]   retired_q;
+    logic [PendingBits-1:0] pending_q;
 
     always_ff @(posedge clk_i or negedge rst_ni) begin
       if (!rst_ni) begin
@@ -46,6 +48,7 @@ module esp_scoreboard (
     assign retired_o[e*CountBits +: CountBits] = retired_q;
     assign engine_idle[e] = pending_q == '0;
 
+    `ESP_ASSERT(pending_in_range, pending_q != '1)
     `ESP_ASSERT(no_more_than_given, clear_i || !(retire_i[e] && !dispatch_i[e] && pending_q == '0))
   end
 

@@ -21,7 +21,7 @@ module esp_wconv_queue #(
   output esp_isa_pkg::conv_t      out_conv_o
 );
 
-  localparam int unsigned PtrBits = $clog2(Depth);
+  localparam int unsigned CountBits = $clog2(Depth + 1);
   localparam int unsigned KeptBits = 94;
 
   typedef struct packed {
@@ -37,11 +37,11 @@ module esp_wconv_queue #(
     logic        w_release;
   } kept_t;  // KeptBits wide
 
-  kept_t              kept, head_q;
-  logic [KeptBits-1:0] mem_q [Depth];
-  logic [PtrBits-1:0] wptr_q, rptr_q;
-  logic [PtrBits:0]   count_q;
-  logic               valid_q, take, from_mem, push, store;
+  kept_t               kept, head;
+  logic [KeptBits-1:0] head_bits;
+  logic [CountBits:0]  unused_count;
+
+  assign head = head_bits;
 
   always_comb begin
     kept = '0;
@@ -59,53 +59,24 @@ module esp_wconv_queue #(
     end
   end
 
-  assign take = !valid_q || out_ready_i;
-  assign from_mem = count_q != '0;
-  assign in_ready_o = count_q != (PtrBits+1)'(Depth);
-  assign push = in_valid_i && in_ready_o;
-  assign store = push && !(take && !from_mem);
-  assign out_valid_o = valid_q;
-
-  always_ff @(posedge clk_i or negedge rst_ni) begin
-    if (!rst_ni) begin
-      wptr_q <= '0;
-      rptr_q <= '0;
-      count_q <= '0;
-      valid_q <= 1'b0;
-    end else if (clear_i) begin
-      wptr_q <= '0;
-      rptr_q <= '0;
-      count_q <= '0;
-      valid_q <= 1'b0;
-    end else begin
-      if (take) valid_q <= from_mem || push;
-      if (take && from_mem) rptr_q <= rptr_q + 1'b1;
-      if (store) wptr_q <= wptr_q + 1'b1;
-      if (store != (take && from_mem)) count_q <= store ? count_q + 1'b1 : count_q - 1'b1;
-    end
-  end
-
-  always_ff @(posedge clk_i) begin
-    if (store) mem_q[wptr_q] <= kept;
-  end
-
-  always_ff @(posedge clk_i) begin
-    if (take && from_mem) head_q <= mem_q[rptr_q];
-    else if (take && push) head_q <= kept;
-  end
+  esp_fifo #(.Width(KeptBits), .Depth(Depth + 1)) u_fifo (
+    .clk_i, .rst_ni, .clear_i,
+    .valid_i(in_valid_i), .ready_o(in_ready_o), .data_i(kept),
+    .valid_o(out_valid_o), .ready_i(out_ready_i), .data_o(head_bits), .count_o(unused_count)
+  );
 
   always_comb begin
     out_conv_o = '0;
-    out_conv_o.kh = head_q.kh;
-    out_conv_o.kw = head_q.kw;
-    out_conv_o.k_blocks = head_q.k_blocks;
-    out_conv_o.n_blocks = head_q.n_blocks;
-    out_conv_o.w_offset = head_q.w_offset;
-    out_conv_o.w_n_stride = head_q.w_n_stride;
-    out_conv_o.w_tap_stride = head_q.w_tap_stride;
-    out_conv_o.w_piece = head_q.w_piece;
-    out_conv_o.w_tapwise = head_q.w_tapwise;
-    out_conv_o.w_release = head_q.w_release;
+    out_conv_o.kh = head.kh;
+    out_conv_o.kw = head.kw;
+    out_conv_o.k_blocks = head.k_blocks;
+    out_conv_o.n_blocks = head.n_blocks;
+    out_conv_o.w_offset = head.w_offset;
+    out_conv_o.w_n_stride = head.w_n_stride;
+    out_conv_o.w_tap_stride = head.w_tap_stride;
+    out_conv_o.w_piece = head.w_piece;
+    out_conv_o.w_tapwise = head.w_tapwise;
+    out_conv_o.w_release = head.w_release;
   end
 
   // The other fields are the feeder's.

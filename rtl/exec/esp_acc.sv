@@ -104,7 +104,7 @@ module esp_acc #(
     assign sum0 = sums_i[2*j*SumBits+:SumBits];
     assign sum1 = sums_i[(2*j+1)*SumBits+:SumBits];
     assign old = overwrite ? '0 : write_half ? read1 : read0;
-    assign sum = {old[63:32] + 32'(sum1), old[31:0] + 32'(sum0)};
+    assign sum = {32'(sum1) + (* in_order *) old[63:32], 32'(sum0) + (* in_order *) old[31:0]};
 
     esp_ram_1r1w #(
       .Width(64),

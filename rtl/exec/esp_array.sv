@@ -51,10 +51,9 @@ module esp_array #(
   logic [SWAPS-2:0]    swap_q;
   logic [CAPTURES-1:0] capture;
   logic [CAPTURES-2:0] capture_q;
-  logic                swap_any, capture_any;
+  logic                capture_any;
 
   assign swap = {swap_q, act_swap_i};
-  assign swap_any = en_i && (swap != '0);
   assign capture = {capture_q, wgt_first_i};
   assign capture_any = capture != '0;
 
@@ -104,55 +103,128 @@ module esp_array #(
     assign x_zero = gen_skew[k].zx;
     assign x = gen_skew[k].present ? 9'(x_raw) - 9'(x_zero) : 9'sd0;
     assign weight = gen_skew[k].wgt[8*k+:8];
-
-    for (genvar j = 0; j < PAIRS; j++) begin : gen_pair
-      logic signed [8:0]         x_in, x_out;
-      logic signed [SumBits-1:0] sum0_in, sum1_in, sum0, sum1;
-
-      if (j == 0) begin : gen_first
-        assign x_in = x;
-      end else begin : gen_next
-        assign x_in = gen_row[k].gen_pair[j-1].x_out;
-      end
-
-      if (k == 0) begin : gen_top
-        assign sum0_in = '0;
-        assign sum1_in = '0;
-      end else begin : gen_below
-        assign sum0_in = gen_row[k-1].gen_pair[j].sum0;
-        assign sum1_in = gen_row[k-1].gen_pair[j].sum1;
-      end
-
-      esp_pe_pair #(
-        .SumBits(SumBits),
-        .Packed (Packed)
-      ) u_pair (
-        .clk_i     (clk_i),
-        .en_i      (en_i),
-        .x_i       (x_in),
-        .x_o       (x_out),
-        .cap_any_i (capture_any),
-        .cap0_i    (capture[k+2*j]),
-        .cap1_i    (capture[k+2*j+1]),
-        .w_i       (weight),
-        .swap_any_i(swap_any),
-        .swap_i    (swap[k+j]),
-        .sum0_i    (sum0_in),
-        .sum1_i    (sum1_in),
-        .sum0_o    (sum0),
-        .sum1_o    (sum1)
-      );
-
-      if (j == PAIRS - 1) begin : gen_last
-        logic unused_x;
-        assign unused_x = ^x_out;
-      end
-    end
   end
 
-  for (genvar j = 0; j < PAIRS; j++) begin : gen_out
-    assign sums_o[2*j*SumBits+:SumBits] = gen_row[Lanes-1].gen_pair[j].sum0;
-    assign sums_o[(2*j+1)*SumBits+:SumBits] = gen_row[Lanes-1].gen_pair[j].sum1;
+  if (Packed) begin : gen_packed
+    // Sums of both columns of a pair in one; see esp_pe_packed.
+    localparam int unsigned LowBits = $clog2(Lanes);
+    localparam int unsigned ChainBits = 32 + LowBits;
+
+    for (genvar k = 0; k < Lanes; k++) begin : gen_packed_row
+      logic              negative_q;  // the word before's weight
+      logic signed [8:0] weight_less;
+      assign weight_less = 9'(gen_row[k].weight) - $signed({8'd0, negative_q});
+      always_ff @(posedge clk_i) begin
+        if (capture_any) negative_q <= gen_row[k].weight[7];
+      end
+
+      for (genvar j = 0; j < PAIRS; j++) begin : gen_pair
+        logic signed [8:0]           x_in, x_out;
+        logic signed [ChainBits-1:0] sum_in, sum;
+        logic        [LowBits-1:0]   low_in, low;
+
+        if (j == 0) begin : gen_first
+          assign x_in = gen_row[k].x;
+        end else begin : gen_next
+          assign x_in = gen_packed_row[k].gen_pair[j-1].x_out;
+        end
+
+        if (k == 0) begin : gen_top
+          assign sum_in = '0;
+          assign low_in = '0;
+        end else begin : gen_below
+          assign sum_in = gen_packed_row[k-1].gen_pair[j].sum;
+          assign low_in = gen_packed_row[k-1].gen_pair[j].low;
+        end
+
+        esp_pe_packed #(
+          .Lanes(Lanes)
+        ) u_packed (
+          .clk_i     (clk_i),
+          .en_i      (en_i),
+          .x_i       (x_in),
+          .x_o       (x_out),
+          .cap0_i    (capture[k+2*j]),
+          .cap1_i    (capture[k+2*j+1]),
+          .w_i       (gen_row[k].weight),
+          .w_less_i  (weight_less),
+          .swap_i    (en_i && swap[k+j]),
+          .sum_i     (sum_in),
+          .sum_o     (sum),
+          .low_i     (low_in),
+          .low_o     (low)
+        );
+
+        if (j == PAIRS - 1) begin : gen_last
+          logic unused_x;
+          assign unused_x = ^x_out;
+        end
+      end
+    end
+
+    // sum = H * 2^16 + L: the upper part is H + floor(L / 2^16), and low is H modulo Lanes.
+    for (genvar j = 0; j < PAIRS; j++) begin : gen_foot
+      logic        [15:0]        rest;
+      logic signed [SumBits-1:0] upper;
+      logic signed [LowBits-1:0] excess;
+      assign {upper, rest} = gen_packed_row[Lanes-1].gen_pair[j].sum;
+      assign excess = upper[LowBits-1:0] - gen_packed_row[Lanes-1].gen_pair[j].low;
+      assign sums_o[2*j*SumBits+:SumBits] = {excess, rest};
+      assign sums_o[(2*j+1)*SumBits+:SumBits] = upper - SumBits'(excess);
+    end
+  end else begin : gen_plain
+    logic swap_any;
+    assign swap_any = en_i && (swap != '0);
+
+    for (genvar k = 0; k < Lanes; k++) begin : gen_plain_row
+      for (genvar j = 0; j < PAIRS; j++) begin : gen_pair
+        logic signed [8:0]         x_in, x_out;
+        logic signed [SumBits-1:0] sum0_in, sum1_in, sum0, sum1;
+
+        if (j == 0) begin : gen_first
+          assign x_in = gen_row[k].x;
+        end else begin : gen_next
+          assign x_in = gen_plain_row[k].gen_pair[j-1].x_out;
+        end
+
+        if (k == 0) begin : gen_top
+          assign sum0_in = '0;
+          assign sum1_in = '0;
+        end else begin : gen_below
+          assign sum0_in = gen_plain_row[k-1].gen_pair[j].sum0;
+          assign sum1_in = gen_plain_row[k-1].gen_pair[j].sum1;
+        end
+
+        esp_pe_pair #(
+          .SumBits(SumBits)
+        ) u_pair (
+          .clk_i     (clk_i),
+          .en_i      (en_i),
+          .x_i       (x_in),
+          .x_o       (x_out),
+          .cap_any_i (capture_any),
+          .cap0_i    (capture[k+2*j]),
+          .cap1_i    (capture[k+2*j+1]),
+          .w_i       (gen_row[k].weight),
+          .swap_any_i(swap_any),
+          .swap_i    (swap[k+j]),
+          .sum0_i    (sum0_in),
+          .sum1_i    (sum1_in),
+          .sum0_o    (sum0),
+          .sum1_o    (sum1)
+        );
+
+        if (j == PAIRS - 1) begin : gen_last
+          logic unused_x;
+          assign unused_x = ^x_out;
+        end
+      end
+    end
+
+    for (genvar j = 0; j < PAIRS; j++) begin : gen_foot
+      assign sums_o[2*j*SumBits+:SumBits] = gen_plain_row[Lanes-1].gen_pair[j].sum0;
+      assign sums_o[(2*j+1)*SumBits+:SumBits] = gen_plain_row[Lanes-1].gen_pair[j].sum1;
+    end
   end
 
   `ESP_ASSERT(tiles_do_not_overlap, !wgt_first_i || capture_q[Lanes-2:0] == '0)

@@ -16,7 +16,8 @@ module esp_bursts #(
 
   input  wire logic        in_valid_i,
   output logic             in_ready_o,
-  input  wire logic [31:0] address_i,
+  input  wire logic [31:0] base_i,        // the transfer starts at base_i + offset_i
+  input  wire logic [31:0] offset_i,
   input  wire logic [15:0] x_words_i,
   input  wire logic [15:0] y_count_i,
   input  wire logic [15:0] z_count_i,
@@ -34,6 +35,14 @@ module esp_bursts #(
   localparam int unsigned LineBits = 12 - ByteBits;  // beats of 4 KiB
   localparam int unsigned WordBits = $clog2(BeatsPerWord);
 
+  typedef enum logic [1:0] {
+    TurnStart,
+    TurnBurst,
+    TurnRow,
+    TurnPlane
+  } turn_e;  // what the next address is that of
+
+  turn_e       turn;
   logic        active_q;
   logic [31:0] addr_q, row_q, plane_q, y_stride_q, z_stride_q;
   logic [16:0] left_q, x_beats_q;
@@ -44,7 +53,7 @@ module esp_bursts #(
   logic [4:0]          out_beats_q, beats;
   logic [LineBits:0]   to_line;
   logic                step, row_end, last_row, last_plane;
-  logic [31:0]         next_row, next_plane;
+  logic [31:0]         from, by, next;   // the one adder of addresses
 
   assign to_line = {1'b1, {LineBits{1'b0}}} - {1'b0, addr_q[11:ByteBits]};
 
@@ -58,8 +67,20 @@ module esp_bursts #(
   assign row_end = left_q == 17'(beats);
   assign last_row = y_left_q == 16'd1;
   assign last_plane = z_left_q == 16'd1;
-  assign next_row = row_q + y_stride_q;
-  assign next_plane = plane_q + z_stride_q;
+  assign next = from + (* in_order *) by;
+
+  always_comb begin
+    if (!active_q) turn = TurnStart;
+    else if (!row_end) turn = TurnBurst;
+    else if (!last_row) turn = TurnRow;
+    else turn = TurnPlane;
+    case (turn)
+      TurnStart: {from, by} = {base_i, offset_i};
+      TurnBurst: {from, by} = {addr_q, 32'(beats) << ByteBits};
+      TurnRow:   {from, by} = {row_q, y_stride_q};
+      default:   {from, by} = {plane_q, z_stride_q};
+    endcase
+  end
 
   assign in_ready_o = !active_q;
   assign out_valid_o = out_valid_q;
@@ -83,10 +104,12 @@ module esp_bursts #(
   end
 
   always_ff @(posedge clk_i) begin
+    if (active_q ? step : in_valid_i) begin
+      addr_q <= next;
+      if (!active_q || row_end) row_q <= next;
+      if (!active_q || (row_end && last_row)) plane_q <= next;
+    end
     if (!active_q && in_valid_i) begin
-      addr_q <= address_i;
-      row_q <= address_i;
-      plane_q <= address_i;
       y_stride_q <= y_stride_i;
       z_stride_q <= z_stride_i;
       left_q <= 17'(x_words_i) << WordBits;
@@ -96,18 +119,12 @@ module esp_bursts #(
       z_left_q <= z_count_i;
     end else if (step) begin
       if (!row_end) begin
-        addr_q <= addr_q + (32'(beats) << ByteBits);
         left_q <= left_q - 17'(beats);
       end else begin
         left_q <= x_beats_q;
         if (!last_row) begin
-          addr_q <= next_row;
-          row_q <= next_row;
           y_left_q <= y_left_q - 1'b1;
         end else begin
-          addr_q <= next_plane;
-          row_q <= next_plane;
-          plane_q <= next_plane;
           y_left_q <= y_count_q;
           z_left_q <= z_left_q - 1'b1;
         end

@@ -92,7 +92,8 @@ module esp_load #(
     .clk_i, .rst_ni, .clear_i,
     .in_valid_i(load_valid_i && slots_free && !halt_i),
     .in_ready_o(walk_ready),
-    .address_i(region_base_i + load_i.offset),
+    .base_i(region_base_i),
+    .offset_i(load_i.offset),
     .x_words_i(load_i.x_words),
     .y_count_i(load_i.y_count),
     .z_count_i(load_i.z_count),
@@ -201,7 +202,7 @@ module esp_load #(
       else if (beat) part_q <= part_q + 1'b1;
     end
     always_ff @(posedge clk_i) begin
-      if (beat && !word_end) low_q[part_q*8*BusBytes +: 8*BusBytes] <= r_data_i;
+      if (beat && !word_end) low_q <= (8*(Lanes-BusBytes))'({r_data_i, low_q} >> (8*BusBytes));
     end
   end
 

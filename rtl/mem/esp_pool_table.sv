@@ -25,6 +25,7 @@ module esp_pool_table #(
 
   localparam int unsigned Entries = Lanes / 4;
 
+  (* no_rw_check *)
   logic [31:0] mem_q [128];
   logic [31:0] rdata_q, entry;
   logic [6:0]  addr;

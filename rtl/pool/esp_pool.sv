@@ -79,7 +79,7 @@ module esp_pool #(
   logic finish;  // it ends its window
 
   // The window being requantised
-  logic [25*Lanes-1:0] values;
+  logic [32*Lanes-1:0] values;
   logic [LeftBits-1:0] left_q, left_next;  // slices to go, now and in the next cycle
   logic [SliceBits-1:0] slice_q;
   logic [31:0] scale, scale_q;
@@ -162,18 +162,18 @@ module esp_pool #(
   assign scale = from_table_q ? tab_rdata_i : scale_q;
 
   for (genvar i = 0; i < Lanes; i++) begin : gen_lane
+    logic [24:0] value;
+    assign values[32*i+:32] = {{7{value[24]}}, value};
     esp_pool_lane u_lane (
         .clk_i,
         .valid_i(word_q), .first_i(word_first_q), .last_i(word_end_q), .empty_i(word_empty_q),
         .average_i(job_q.average[0]), .x_i(req_rdata_i[8*i+:8]), .zero_i(job_q.zx),
-        .value_o(values[25*i+:25])
+        .value_o(value)
     );
   end
 
   for (genvar i = 0; i < PoolLanes; i++) begin : gen_requant_lane
-    logic [24:0] value;
-    assign value = values[25*(PoolLanes*slice_q+i)+:25];
-    assign acc[32*i+:32] = {{7{value[24]}}, value};
+    assign acc[32*i+:32] = values[32*(PoolLanes*slice_q+i)+:32];
   end
 
   esp_pool_windows u_windows (

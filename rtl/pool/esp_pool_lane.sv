@@ -17,24 +17,21 @@ module esp_pool_lane (
     output      logic [24:0] value_o
 );
 
-  function automatic logic signed [24:0] combine(input logic signed [24:0] so_far,
-                                                 input logic average, input logic first,
-                                                 input logic empty, input logic [7:0] x,
-                                                 input logic [7:0] zero);
-    logic signed [8:0] difference;
-    difference = $signed({x[7], x}) - $signed({zero[7], zero});
-    if (empty) combine = '0;
-    else if (first) combine = 25'(difference);
-    else if (average) combine = so_far + 25'(difference);
-    else combine = 25'(difference) > so_far ? 25'(difference) : so_far;
-  endfunction
+  logic signed [24:0] value_q, sum;
+  logic signed [8:0]  difference;
+  logic               above, keep, take;
 
-  logic signed [24:0] value_q;
+  // One adder serves both: the maximum adds nothing to what it keeps. So far it has 9 bits.
+  assign difference = $signed({x_i[7], x_i}) - $signed({zero_i[7], zero_i});
+  assign above = difference > $signed(value_q[8:0]);
+  assign keep = !first_i && !empty_i && (average_i || !above);
+  assign take = !empty_i && (first_i || average_i || above);
+  assign sum = (take ? 25'(difference) : '0) + (* in_order *) (keep ? value_q : '0);
 
   always_ff @(posedge clk_i) begin
     if (valid_i) begin
-      if (last_i) value_o <= combine(value_q, average_i, first_i, empty_i, x_i, zero_i);
-      else value_q <= combine(value_q, average_i, first_i, empty_i, x_i, zero_i);
+      if (last_i) value_o <= sum;
+      else value_q <= sum;
     end
   end
 

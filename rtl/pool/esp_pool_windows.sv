@@ -69,7 +69,11 @@ module esp_pool_windows (
   logic rows_empty_q;
   logic row_end, block_end, job_end;
   logic emit, free, beyond;
-  logic signed [POS_BITS-1:0] rows_in, cols_in, rows_counted, cols_counted;
+  logic of_rows;
+  logic signed [POS_BITS-1:0] position, present, counted;
+  logic [7:0] size;
+  logic [12:0] tile;
+  logic [13:0] count_lo, count_hi;
   logic [15:0] entry;
   logic window_valid_q;
 
@@ -77,13 +81,17 @@ module esp_pool_windows (
   assign block_end    = row_end && row_q == '0;
   assign job_end      = block_end && block_q == '0;
   assign free         = !window_valid_q || window_ready_i;
-  assign rows_in      = overlap(y_q, job_i.kh, '0, POS_BITS'(job_i.in_rows));
-  assign cols_in      = overlap(x_q, job_i.kw, '0, POS_BITS'(job_i.in_cols));
-  assign rows_counted = overlap(y_q, job_i.kh, POS_BITS'($signed(job_i.cy_lo)),
-                                POS_BITS'($signed(job_i.cy_hi)));
-  assign cols_counted = overlap(x_q, job_i.kw, POS_BITS'($signed(job_i.cx_lo)),
-                                POS_BITS'($signed(job_i.cx_hi)));
-  assign entry        = product_q + {8'b0, less_one(cols_counted)};
+  // Of the rows in StRow, of the columns otherwise.
+  assign of_rows      = state_q == StRow;
+  assign position     = of_rows ? y_q : x_q;
+  assign size         = of_rows ? job_i.kh : job_i.kw;
+  assign tile         = of_rows ? job_i.in_rows : job_i.in_cols;
+  assign count_lo     = of_rows ? job_i.cy_lo : job_i.cx_lo;
+  assign count_hi     = of_rows ? job_i.cy_hi : job_i.cx_hi;
+  assign present       = overlap(position, size, '0, POS_BITS'(tile));
+  assign counted      = overlap(position, size, POS_BITS'($signed(count_lo)),
+                                POS_BITS'($signed(count_hi)));
+  assign entry        = product_q + {8'b0, less_one(counted)};
   assign beyond       = job_i.use_table[0] && entry[15:7] != '0;
   assign emit         = state_q == StRun && free && !beyond;
   assign fault_o      = state_q == StRun && beyond;
@@ -140,12 +148,12 @@ module esp_pool_windows (
         end
       end
       StRow: begin
-        rows_empty_q <= rows_in <= 0;
-        rows_q       <= less_one(rows_in);
+        rows_empty_q <= present <= 0;
+        rows_q       <= less_one(present);
         start_q      <= y_q[POS_BITS-1] ? plane_q : line_q;
         product_q    <= '0;
         term_q       <= {8'b0, job_i.kw};
-        factor_q     <= {6'b0, less_one(rows_counted)};
+        factor_q     <= {6'b0, less_one(counted)};
       end
       StRun: begin
         if (emit) begin
@@ -169,8 +177,8 @@ module esp_pool_windows (
     if (emit) begin
       addr_o  <= start_q + (x_q[POS_BITS-1] ? 16'd0 : x_q[15:0]);
       rows_o  <= rows_q;
-      cols_o  <= less_one(cols_in);
-      empty_o <= rows_empty_q || cols_in <= 0;
+      cols_o  <= less_one(present);
+      empty_o <= rows_empty_q || present <= 0;
       entry_o <= entry[6:0];
       last_o  <= job_end;
     end

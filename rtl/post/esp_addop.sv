@@ -59,6 +59,12 @@ module esp_addop #(
     if (stage[2] && add_q[1]) bounds2_q <= bounds1_q;
   end
 
+  logic [31:0] below, beyond;
+  for (genvar i = 0; i < 32; i++) begin : gen_mask
+    assign below[i]  = i < 12 || 6'(i) < {1'b0, shift1_q} + 6'd12;
+    assign beyond[i] = i >= 21 && 6'(i) >= {1'b0, shift1_q} + 6'd21;
+  end
+
   for (genvar i = 0; i < Lanes; i++) begin : gen_lane
     esp_addop_lane u_lane (
         .clk_i,
@@ -71,6 +77,8 @@ module esp_addop #(
         .ma_i,
         .mb_i,
         .shift_i(shift1_q),
+        .below_i(below),
+        .beyond_i(beyond),
         .zero_i (bounds2_q[23:16]),
         .lo_i   (bounds2_q[15:8]),
         .hi_i   (bounds2_q[7:0]),

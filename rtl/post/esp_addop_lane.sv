@@ -1,6 +1,9 @@
 // One lane of the residual adder; stage k takes its input when stage_i[k] is set.
 //   0 two products  1 their sum  2 shift and round  3 add the zero point and clamp
-// |sum| <= 2 * 255 * (2^22 - 1) < 2^31. docs/machine.md, section 3.
+// |sum| <= 2 * 255 * (2^22 - 1) < 2^31. The rounded sum saturates at -256 and 255: past that every zero
+// point leaves it beyond either clamp. What the shift alone decides comes from outside, once for all
+// lanes: which bits of the sum stand below its first fraction bit, and which beyond nine integer bits.
+// docs/machine.md, section 3.
 `default_nettype none
 
 module esp_addop_lane (
@@ -13,8 +16,10 @@ module esp_addop_lane (
     input  wire logic [ 7:0] zb_i,
     input  wire logic [21:0] ma_i,
     input  wire logic [21:0] mb_i,
-    input  wire logic [ 4:0] shift_i,  // at stage 2: shift - 13
-    input  wire logic [ 7:0] zero_i,   // these three at stage 3
+    input  wire logic [ 4:0] shift_i,   // these three at stage 2: shift - 13
+    input  wire logic [31:0] below_i,   // bits 0 to shift_i + 11
+    input  wire logic [31:0] beyond_i,  // bits shift_i + 21 to 31
+    input  wire logic [ 7:0] zero_i,    // these three at stage 3
     input  wire logic [ 7:0] lo_i,
     input  wire logic [ 7:0] hi_i,
     output      logic [ 7:0] data_o
@@ -28,26 +33,32 @@ module esp_addop_lane (
     weigh = 32'(difference) * $signed({10'b0, m});
   endfunction
 
-  // sum / 2^(13 + shift), to nearest, ties to even
-  function automatic logic signed [19:0] rne_shift(input logic signed [31:0] sum,
-                                                   input logic [4:0] shift);
-    logic signed [49:0] x;  // 19 bits of integer, 31 of fraction
-    x = $signed({sum, 18'b0}) >>> shift;
-    rne_shift = 20'($signed(x[49:31])) + 20'($signed({1'b0, x[30] & (x[31] | (x[29:0] != '0))}));
-  endfunction
-
-  function automatic logic [7:0] offset_clamp(input logic signed [19:0] x, input logic [7:0] zero,
+  function automatic logic [7:0] offset_clamp(input logic signed [9:0] x, input logic [7:0] zero,
                                               input logic [7:0] lo, input logic [7:0] hi);
-    logic signed [20:0] y;
-    y = 21'(x) + 21'($signed(zero));
-    if (y < 21'($signed(lo))) offset_clamp = lo;
-    else if (y > 21'($signed(hi))) offset_clamp = hi;
+    logic signed [9:0] y;
+    y = 10'($signed(zero)) + x;
+    if (y < 10'($signed(lo))) offset_clamp = lo;
+    else if (y > 10'($signed(hi))) offset_clamp = hi;
     else offset_clamp = y[7:0];
   endfunction
 
   logic signed [31:0] product_a_q, product_b_q, sum_q;
   logic [7:0] pass0_q, pass1_q;
-  logic signed [19:0] value_q;
+  logic signed [9:0] value_q, rounded;
+  logic signed [9:0] kept;  // nine integer bits of the sum / 2^(13 + shift), and its first fraction bit
+  logic signed [31:0] by_16, by_4;
+  logic sign, up, too_far;
+
+  // To nearest, ties to even. Far shifts first: the later ones are then of few bits.
+  assign sign = sum_q[31];
+  assign by_16 = shift_i[4] ? sum_q >>> 16 : sum_q;
+  assign by_4 = shift_i[3] ? (shift_i[2] ? by_16 >>> 12 : by_16 >>> 8)
+                           : (shift_i[2] ? by_16 >>> 4 : by_16);
+  assign kept = 10'((shift_i[1] ? (shift_i[0] ? by_4 >>> 3 : by_4 >>> 2)
+                                : (shift_i[0] ? by_4 >>> 1 : by_4)) >>> 12);
+  assign up = kept[0] & (kept[1] | ((sum_q & below_i) != '0));
+  assign too_far = ((sum_q ^ {32{sign}}) & beyond_i) != '0;
+  assign rounded = too_far ? {sign, sign, {8{!sign}}} : 10'($signed(kept[9:1])) + 10'(up);
 
   always_ff @(posedge clk_i) begin
     if (stage_i[0]) begin
@@ -61,7 +72,7 @@ module esp_addop_lane (
       pass1_q <= pass0_q;
       if (add_i[1]) sum_q <= product_a_q + product_b_q;
     end
-    if (stage_i[2]) value_q <= add_i[2] ? rne_shift(sum_q, shift_i) : 20'($signed(pass1_q));
+    if (stage_i[2]) value_q <= add_i[2] ? rounded : 10'($signed(pass1_q));
     if (stage_i[3]) data_o <= add_i[3] ? offset_clamp(value_q, zero_i, lo_i, hi_i) : value_q[7:0];
   end
 

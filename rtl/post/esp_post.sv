@@ -84,7 +84,7 @@ module esp_post #(
   logic [SliceBits*15-1:0] slice_q;  // stage k at SliceBits * (k - 1)
 
   logic issue, conv_first, block_first, block_last, conv_last, slice_last;
-  logic [SliceBits-1:0] slice, slice1, slice10, slice14, slice15;
+  logic [SliceBits-1:0] slice, slice1, slice10, slice15;
   logic [23:0] job_bounds, job_add_bounds;
   logic job_add, job_gap, job_gap_first, job_gap_last;
   logic [21:0] job_ma, job_mb;
@@ -114,7 +114,6 @@ module esp_post #(
 
   assign slice1  = slice_q[SliceBits*0+:SliceBits];
   assign slice10 = slice_q[SliceBits*9+:SliceBits];
-  assign slice14 = slice_q[SliceBits*13+:SliceBits];
   assign slice15 = slice_q[SliceBits*14+:SliceBits];
 
   // A summed vector of a block's last pixel at 14; its sums at 15 take the slot that hold emptied.
@@ -253,11 +252,10 @@ module esp_post #(
       .valid_o(addop_valid), .data_o(z)
   );
 
-  esp_post_gap #(.PostLanes(PostLanes), .Slices(Slices), .SliceBits(SliceBits)) u_gap (
+  esp_post_gap #(.PostLanes(PostLanes), .Slices(Slices)) u_gap (
       .clk_i,
-      .valid_i(addop_valid && gap_q[14]), .start_i(start_q[14]), .slice_i(slice14),
-      .data_i(z), .zero_i(sum_zero_q),
-      .sums_slice_i(slice15), .sums_o(sums)
+      .valid_i(addop_valid && gap_q[14]), .start_i(start_q[14]),
+      .data_i(z), .zero_i(sum_zero_q), .sums_o(sums)
   );
 
   // Gather the slices of a word.

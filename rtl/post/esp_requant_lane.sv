@@ -2,10 +2,10 @@
 //
 // Eight stages; stage k takes its input when stage_i[k] is set and holds otherwise, so that an
 // idle lane costs nothing.
-//   0 sign and magnitude         4 sum of the partial products (48 bits)
-//   1 normalise to bit 31        5 round the product to 24 bits
-//   2 round to 24 bits           6 round to an integer
-//   3 two partial products       7 add the zero point and clamp
+//   0 sign and magnitude          4 sum of the partial products (48 bits)
+//   1 normalise to bit 31 or 30  5 round the product to 24 bits
+//   2 round to 24 bits            6 round to an integer
+//   3 two partial products        7 add the zero point and clamp
 // Every rounding is to nearest, ties to even. From stage 2 on the value is 1.frac * 2^(power-127)
 // with a biased power of 9 bits, in which a rounding that carries out just counts up.
 // The integer saturates at 256 instead of 2^31: past that every zero point in int8 leaves the sum
@@ -30,72 +30,82 @@ module esp_requant_lane (
   localparam logic [8:0] POWER_HALF = 9'd126;  // 1.frac * 2^-1: the least that may round to 1
   localparam logic [8:0] POWER_SATURATED = 9'd135;  // 1.frac * 2^8
 
-  // {place of the leading one, what follows it, from bit 30 down}
+  // {place of the leading one / 2, the magnitude with that one in bit 31 or 30}: two choices of four,
+  // and the last shift by one is left to the next stage, before its adder.
   function automatic logic [35:0] normalise(input logic [31:0] magnitude);
     logic [31:0] x;
-    logic [ 4:0] zeros;
+    logic [ 3:0] zeros;
     x = magnitude;
-    zeros[4] = x[31:16] == '0;
-    if (zeros[4]) x = {x[15:0], 16'b0};
-    zeros[3] = x[31:24] == '0;
-    if (zeros[3]) x = {x[23:0], 8'b0};
-    zeros[2] = x[31:28] == '0;
-    if (zeros[2]) x = {x[27:0], 4'b0};
-    zeros[1] = x[31:30] == '0;
-    if (zeros[1]) x = {x[29:0], 2'b0};
-    zeros[0] = !x[31];
-    if (zeros[0]) x = {x[30:0], 1'b0};
-    normalise = {~zeros, x[30:0]};
-  endfunction
-
-  function automatic logic [8:0] power(input logic zero, input logic [7:0] exponent,
-                                       input logic [4:0] lead);
-    power = zero ? 9'd0 : {1'b0, exponent} + {4'b0, lead};
+    zeros[3] = x[31:16] == '0;
+    zeros[2] = zeros[3] ? x[15:8] == '0 : x[31:24] == '0;
+    x = zeros[3] ? (zeros[2] ? {x[7:0], 24'b0} : {x[15:0], 16'b0})
+                 : (zeros[2] ? {x[23:0], 8'b0} : x);
+    zeros[1] = x[31:28] == '0;
+    zeros[0] = zeros[1] ? x[27:26] == '0 : x[31:30] == '0;
+    x = zeros[1] ? (zeros[0] ? {x[25:0], 6'b0} : {x[27:0], 4'b0})
+                 : (zeros[0] ? {x[29:0], 2'b0} : x);
+    normalise = {~zeros, x};
   endfunction
 
   // {power, fraction}: the leading one is dropped, the low 8 bits are rounded away.
-  function automatic logic [31:0] round_input(input logic [8:0] pow, input logic [30:0] x);
-    round_input = {pow, x[30:8]} + {31'b0, x[7] & (x[8] | (x[6:0] != '0))};
+  function automatic logic [31:0] round_input(input logic [7:0] exponent, input logic [3:0] lead,
+                                              input logic [31:0] normal);
+    logic [30:0] x;
+    x = normal[31] ? normal[30:0] : {normal[29:0], 1'b0};
+    round_input = {1'b0, exponent, x[30:8]}
+                + {4'b0, lead, normal[31], 22'b0, x[7] & (x[8] | (x[6:0] != '0))};
   endfunction
 
   // The same of a product of two significands, 1.0 to just under 4.0.
   function automatic logic [31:0] round_product(input logic [8:0] pow, input logic [47:0] p);
-    if (p[47]) begin
-      round_product = {pow + 9'd1, p[46:24]} + {31'b0, p[23] & (p[24] | (p[22:0] != '0))};
-    end else begin
-      round_product = {pow, p[45:23]} + {31'b0, p[22] & (p[23] | (p[21:0] != '0))};
-    end
+    logic [23:0] x;  // the bits kept and the first one after
+    logic        up;
+    x = p[47] ? p[46:23] : p[45:22];
+    up = x[0] & (x[1] | (p[21:0] != '0) | (p[47] & p[22]));
+    round_product = {pow, x[23:1]} + {8'b0, p[47], 22'b0, up};
   endfunction
 
   // Magnitude of the integer, 0 to 256.
   function automatic logic [8:0] round_integer(input logic [8:0] pow, input logic [22:0] frac);
-    logic [31:0] x;  // 8 bits of integer, 24 of fraction
-    x = {1'b1, frac, 8'b0} >> (4'd6 - pow[3:0]);  // 134 - pow: 0 to 8
+    logic [8:0] x;     // eight bits of integer, the first of fraction
+    logic [3:0] shift; // 134 - pow: 0 to 8
+    logic       rest;
+    shift = 4'd6 - pow[3:0];
+    rest = frac[14:0] != '0;
+    for (int i = 0; i < 8; i++) begin
+      if (4'(i) < shift && frac[15+i]) rest = 1'b1;
+    end
+    x = {1'b1, frac[22:15]};
+    x = shift[2] ? (shift[1] ? x >> 6 : x >> 4) : (shift[1] ? x >> 2 : x);
+    x = shift[3] ? 9'd1 : shift[0] ? x >> 1 : x;
     if (pow >= POWER_SATURATED) begin
       round_integer = 9'd256;
     end else if (pow < POWER_HALF) begin
       round_integer = '0;
     end else begin
-      round_integer = {1'b0, x[31:24]} + {8'b0, x[23] & (x[24] | (x[22:0] != '0))};
+      round_integer = {1'b0, x[8:1]} + {8'b0, x[0] & (x[1] | rest)};
     end
   endfunction
 
   function automatic logic [7:0] offset_clamp(input logic sign, input logic [8:0] magnitude,
                                               input logic [7:0] zero, input logic [7:0] lo,
                                               input logic [7:0] hi);
-    logic signed [10:0] y;
-    y = 11'($signed(zero)) + (sign ? -$signed({2'b0, magnitude}) : $signed({2'b0, magnitude}));
-    if (y < 11'($signed(lo))) offset_clamp = lo;
-    else if (y > 11'($signed(hi))) offset_clamp = hi;
+    logic signed [9:0] y;
+    logic              unused_carry;
+    // zero + magnitude, or zero + ~magnitude + 1
+    {y, unused_carry} = {10'($signed(zero)), 1'b1}
+                      + (* in_order *) {{1'b0, magnitude} ^ {10{sign}}, sign};
+    if (y < 10'($signed(lo))) offset_clamp = lo;
+    else if (y > 10'($signed(hi))) offset_clamp = hi;
     else offset_clamp = y[7:0];
   endfunction
 
   logic [7:1] sign_q;
   logic [31:0] magnitude_q;
-  logic [30:0] normal_q;
+  logic [31:0] normal_q;
   logic [30:0] scale0_q, scale1_q;
-  logic zero_q;
-  logic [4:0] lead_q;
+  logic zero;
+  logic [3:0] lead_q;
   logic [22:0] scale2_q;
   logic [8:0] power2_q, power3_q, power4_q, power5_q;
   logic [22:0] frac2_q, frac5_q;
@@ -104,22 +114,26 @@ module esp_requant_lane (
   logic [47:0] product_q;
   logic [8:0] integer_q;
 
+  assign zero = magnitude_q == '0 || scale0_q[30:23] == '0;
+
   always_ff @(posedge clk_i) begin
     if (stage_i[0]) begin
       sign_q[1] <= acc_i[31];
-      magnitude_q <= acc_i[31] ? -acc_i : acc_i;
+      magnitude_q <= (acc_i ^ {32{acc_i[31]}}) + {31'b0, acc_i[31]};
       scale0_q <= scale_i;
     end
     if (stage_i[1]) begin
       sign_q[2] <= sign_q[1];
-      zero_q <= magnitude_q == '0 || scale0_q[30:23] == '0;
-      scale1_q <= scale0_q;
+      scale1_q[22:0] <= scale0_q[22:0];
       {lead_q, normal_q} <= normalise(magnitude_q);
+      // A zero: power 0 or 1.
+      scale1_q[30:23] <= zero ? '0 : scale0_q[30:23];
+      if (zero) lead_q <= '0;
     end
     if (stage_i[2]) begin
       sign_q[3] <= sign_q[2];
       scale2_q <= scale1_q[22:0];
-      {power2_q, frac2_q} <= round_input(power(zero_q, scale1_q[30:23], lead_q), normal_q);
+      {power2_q, frac2_q} <= round_input(scale1_q[30:23], lead_q, normal_q);
     end
     // 24 x 17 and 24 x 7 bits: what two cascaded DSP48E1 do with their shift by 17.
     if (stage_i[3]) begin
@@ -131,7 +145,7 @@ module esp_requant_lane (
     if (stage_i[4]) begin
       sign_q[5] <= sign_q[4];
       power4_q <= power3_q;
-      product_q <= {high_q, 17'b0} + 48'(low_q);
+      product_q <= {high_q + 31'(low_q[40:17]), low_q[16:0]};
     end
     if (stage_i[5]) begin
       sign_q[6] <= sign_q[5];

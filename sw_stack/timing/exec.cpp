@@ -50,10 +50,10 @@ bool Model::try_accept_conv() {
   if (conv_busy_ || queue.empty() || head_is_nop(queue)) return false;
   const Queued& head = queue.head();
   const Time valid = queue.head_valid();
-  const Time ready = board_.ready(head);
+  const Time ready = board_.ready(head, valid);
   if (!known(ready)) return false;
   const Conv& conv = as<Conv>(head.instruction);
-  const Time time = std::max({valid, ready, passes_idle_});
+  const Time time = std::max(ready, passes_idle_);
   conv_ = head.instruction;
   conv_busy_ = true;
   piece_ = 0;

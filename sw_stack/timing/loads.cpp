@@ -22,7 +22,7 @@ bool Model::try_load(Loader& loader) {
   }
   const Queued& head = queue.head();
   const Time time =
-      std::max({queue.head_valid(), board_.ready(head), loader.walker.accepts(), slot});
+      std::max({board_.ready(head, queue.head_valid()), loader.walker.accepts(), slot});
   if (!known(time)) return moved;
   loader.walker.accept(as<isa::Load>(head.instruction), time);
   loader.accepted.push_back(head.instruction);

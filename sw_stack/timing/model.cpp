@@ -140,7 +140,7 @@ bool Model::head_is_nop(const Queue& queue) const {
 bool Model::try_nop(Engine engine, Queue& queue) {
   if (!head_is_nop(queue)) return false;
   const Time time = std::max(
-      {queue.head_valid(), board_.ready(queue.head()), board_.shows(engine, queue.left())});
+      {board_.ready(queue.head(), queue.head_valid()), board_.shows(engine, queue.left())});
   if (!known(time)) return false;
   queue.leave(time);
   board_.retire(engine, time + 1);

@@ -70,12 +70,15 @@ class Scoreboard {
     if (count == 0) return 0;
     return count <= list.size() ? list[count - 1] : kNever;
   }
-  /// When all dependencies hold.
-  [[nodiscard]] Time ready(const Queued& item) const {
-    Time time = 0;
+  /// When all dependencies hold of an instruction that is at the head from `valid` on: one is looked
+  /// at in a cycle.
+  [[nodiscard]] Time ready(const Queued& item, Time valid) const {
+    Time time = valid;
+    bool looked = false;
     for (std::size_t d = 0; d < 3; ++d) {
       if (item.engine[d] == isa::Engine::kNone) continue;
-      time = std::max(time, shows(item.engine[d], item.count[d]));
+      time = std::max(time + (looked ? 1 : 0), shows(item.engine[d], item.count[d]));
+      looked = true;
     }
     return time;
   }

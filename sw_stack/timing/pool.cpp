@@ -40,7 +40,7 @@ bool Model::start_pool() {
   if (queue.empty() || head_is_nop(queue)) return false;
   const Queued& head = queue.head();
   const Time valid = queue.head_valid();
-  const Time time = std::max({valid, board_.ready(head), pool_free_});
+  const Time time = std::max({board_.ready(head, valid), pool_free_});
   if (!known(time)) return false;
   pool_ = head.instruction;
   const Pool& pool = as<Pool>(pool_);

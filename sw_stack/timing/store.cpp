@@ -18,7 +18,7 @@ bool Model::try_store() {
     if (!store_walker_.has_burst()) {
       if (queue.empty() || head_is_nop(queue)) return moved;
       const Time time =
-          std::max({queue.head_valid(), board_.ready(queue.head()), store_walker_.accepts()});
+          std::max({board_.ready(queue.head(), queue.head_valid()), store_walker_.accepts()});
       if (!known(time)) return moved;
       store_ = queue.head().instruction;
       queue.leave(time);

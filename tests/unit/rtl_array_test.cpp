@@ -1,32 +1,36 @@
-// The array alone: passes of random length and spacing against matrix products.
+// The array alone, plain and packed: passes of random length and spacing against matrix products.
 
+#include <array>
 #include <cstdint>
 #include <cstring>
 #include <map>
 #include <random>
+#include <type_traits>
 #include <vector>
 
 #include "Vrtl_array.h"
+#include "Vrtl_array_packed.h"
+#include "Vrtl_array_packed_16.h"
 #include "catch.hpp"
 #include "seed.hpp"
 
 namespace {
-
-constexpr int kLanes = 4, kSumBits = 18;
 
 struct Fed {
   std::vector<int> x;                  // x - zx; zero where absent
   std::vector<std::vector<int>> tile;  // [column][lane]
 };
 
-// Feeds passes and returns the number of wrong column sums. `error` is added to one expected sum.
+// Feeds passes and returns the number of wrong column sums. `error` is added to every expected sum.
+template <class Model, int kLanes>
 int wrong_sums(std::uint64_t seed, int passes, bool tight, int error) {
+  constexpr int kSumBits = kLanes == 16 ? 20 : 18;
   std::mt19937_64 random(seed);
   const auto uniform = [&](int low, int high) {
     return std::uniform_int_distribution<int>(low, high)(random);
   };
   VerilatedContext context;
-  Vrtl_array m(&context);
+  Model m(&context);
   m.clear_i = 0;
   m.rst_ni = 0;
   m.eval();
@@ -47,9 +51,15 @@ int wrong_sums(std::uint64_t seed, int passes, bool tight, int error) {
   std::vector<std::vector<std::vector<int>>> tiles(
       static_cast<std::size_t>(passes),
       std::vector<std::vector<int>>(kLanes, std::vector<int>(kLanes)));
+  // Every other word and column holds one extreme value, so that sums reach theirs.
+  const auto fill = [&](auto& values) {
+    const int extreme = uniform(0, 3), value = extreme == 0 ? -128 : 127;
+    for (auto& v : values)
+      v = static_cast<std::remove_reference_t<decltype(v)>>(extreme < 2 ? value
+                                                                        : uniform(-128, 127));
+  };
   for (auto& tile : tiles)
-    for (auto& column : tile)
-      for (int& w : column) w = uniform(-128, 127);
+    for (auto& column : tile) fill(column);
 
   std::map<int, Fed> fed;  // by the enabled cycle in which a word entered
   int wrong = 0, pass = -1, moved = 0;
@@ -60,27 +70,31 @@ int wrong_sums(std::uint64_t seed, int passes, bool tight, int error) {
                                                   lengths[static_cast<std::size_t>(pass)];
     m.act_swap_i = feeding && begins[static_cast<std::size_t>(pass)] == cycle;
     m.act_present_i = uniform(0, 4) != 0;
-    m.act_zx_i = static_cast<std::uint8_t>(uniform(-128, 127));
-    m.act_data_i = static_cast<std::uint32_t>(random());
+    std::array<std::int8_t, kLanes> act{}, wgt{};
+    std::array<std::int8_t, 1> zx{};
+    fill(act);
+    fill(wgt);
+    fill(zx);
+    m.act_zx_i = static_cast<std::uint8_t>(zx[0]);
+    std::memcpy(&m.act_data_i, act.data(), kLanes);
     m.wgt_first_i = 0;
-    m.wgt_data_i = static_cast<std::uint32_t>(random());
     for (int i = 0; i < passes; ++i) {
       const int n = cycle - enters[static_cast<std::size_t>(i)];
       if (n < 0 || n >= kLanes) continue;
       m.wgt_first_i = n == 0;
       for (int k = 0; k < kLanes; ++k) {
-        const auto w = static_cast<std::uint8_t>(tiles[static_cast<std::size_t>(
-            i)][static_cast<std::size_t>(n)][static_cast<std::size_t>(k)]);
-        reinterpret_cast<std::uint8_t*>(&m.wgt_data_i)[k] = w;
+        wgt[static_cast<std::size_t>(k)] =
+            static_cast<std::int8_t>(tiles[static_cast<std::size_t>(i)][static_cast<std::size_t>(n)]
+                                          [static_cast<std::size_t>(k)]);
       }
     }
+    std::memcpy(&m.wgt_data_i, wgt.data(), kLanes);
     m.en_i = 1;
     if (feeding) {
       Fed& word = fed[moved];
       word.tile = tiles[static_cast<std::size_t>(pass)];
       for (int k = 0; k < kLanes; ++k) {
-        const int x = static_cast<std::int8_t>(m.act_data_i >> (8 * k)) -
-                      static_cast<std::int8_t>(m.act_zx_i);
+        const int x = act[static_cast<std::size_t>(k)] - zx[0];
         word.x.push_back(m.act_present_i ? x : 0);
       }
     }
@@ -115,14 +129,22 @@ int wrong_sums(std::uint64_t seed, int passes, bool tight, int error) {
 }  // namespace
 
 TEST_CASE("array: passes of as many cycles as lanes follow each other without a gap") {
-  CHECK(wrong_sums(espalier::tests::seed(), 200, true, 0) == 0);
+  const std::uint64_t seed = espalier::tests::seed();
+  CHECK(wrong_sums<Vrtl_array, 4>(seed, 200, true, 0) == 0);
+  CHECK(wrong_sums<Vrtl_array_packed, 4>(seed, 200, true, 0) == 0);
+  CHECK(wrong_sums<Vrtl_array_packed_16, 16>(seed, 200, true, 0) == 0);
 }
 
 TEST_CASE("array: passes of any length at any distance") {
-  for (std::uint64_t round = 0; round < 20; ++round)
-    CHECK(wrong_sums(espalier::tests::seed() + round, 50, false, 0) == 0);
+  for (std::uint64_t round = 0; round < 20; ++round) {
+    const std::uint64_t seed = espalier::tests::seed() + round;
+    CHECK(wrong_sums<Vrtl_array, 4>(seed, 50, false, 0) == 0);
+    CHECK(wrong_sums<Vrtl_array_packed, 4>(seed, 50, false, 0) == 0);
+    CHECK(wrong_sums<Vrtl_array_packed_16, 16>(seed, 50, false, 0) == 0);
+  }
 }
 
 TEST_CASE("array: a wrong sum is noticed") {
-  CHECK(wrong_sums(espalier::tests::seed(), 10, true, 1) == 10 * 16);
+  CHECK(wrong_sums<Vrtl_array, 4>(espalier::tests::seed(), 10, true, 1) == 10 * 16);
+  CHECK(wrong_sums<Vrtl_array_packed, 4>(espalier::tests::seed(), 10, true, 1) == 10 * 16);
 }

@@ -1,0 +1,73 @@
+#!/usr/bin/env python3
+"""synth/netlist.py on netlists small enough to count by hand."""
+import json
+import os
+import sys
+import tempfile
+import unittest
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "synth"))
+from netlist import Netlist  # noqa: E402
+
+
+def cell(kind, source="", parameters=None, **ports):
+    """Ports in capitals; a port's name begins with `o` where it is an output, `i` otherwise."""
+    return {"type": kind, "attributes": {"src": source} if source else {},
+            "parameters": parameters or {},
+            "port_directions": {p[1:]: "output" if p[0] == "o" else "input" for p in ports},
+            "connections": {p[1:]: bits for p, bits in ports.items()}}
+
+
+def netlist(cells, names=None):
+    nets = {name: {"hide_name": 0, "bits": bits} for name, bits in (names or {}).items()}
+    with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
+        json.dump({"modules": {"top": {"cells": cells, "netnames": nets}}}, file)
+        file.flush()
+        return Netlist(file.name, "top")
+
+
+def register(name, d, q):
+    return cell("FDRE", f"rtl/core/{name}.sv:1.1-2.2", iC=[1], iD=[d], oQ=[q])
+
+
+class NetlistTest(unittest.TestCase):
+    def test_a_lut_belongs_to_what_it_leads_to(self):
+        n = netlist({"a": register("esp_a", 10, 11), "b": register("esp_b", 14, 15),
+                     "l1": cell("LUT2", iI0=[11], iI1=[15], oO=[13]),
+                     "l2": cell("LUT1", iI0=[13], oO=[14]),
+                     "l3": cell("LUT1", iI0=[15], oO=[10])})
+        self.assertEqual(n.by_module(), {"esp_a": [1, 1, 0, 0, 0], "esp_b": [2, 1, 0, 0, 0]})
+
+    def test_a_path_counts_luts_and_a_chain_once(self):
+        n = netlist({"a": register("esp_a", 10, 11), "b": register("esp_b", 33, 34),
+                     "l1": cell("LUT1", iI0=[11], oO=[20]),
+                     "c1": cell("CARRY4", iCI=["0"], iS=[20, "0", "0", "0"], iDI=["0"] * 4,
+                                oCO=[21, 22, 23, 24], oO=[25, 26, 27, 28]),
+                     "c2": cell("CARRY4", iCI=[24], iS=["0"] * 4, iDI=["0"] * 4,
+                                oCO=[29, 30, 31, 32], oO=[33, 35, 36, 37])},
+                    {"esp_a.q": [11], "esp_b.q": [34]})
+        path = n.paths(5)[0]
+        self.assertEqual((path["levels"], path["from"], path["to"]), (2, "esp_a.q", "esp_b.q"))
+        # The first chain's low bit has its LUT; what passes on to the second chain's bit 0 has none.
+        self.assertEqual(n.by_module()["esp_b"][0], 1 + 4)
+
+    def test_memories_and_multipliers(self):
+        n = netlist({"m": cell("RAM32M", "rtl/common/esp_fifo.sv:3.1", iADDRA=["0"], oDOA=[10]),
+                     "b": cell("RAMB18E1", "rtl/mem/esp_x.sv:3.1", oDOADO=[11]),
+                     "d": cell("DSP48E1", "rtl/exec/esp_y.sv:3.1", {"PREG": "1"}, oP=[12])})
+        self.assertEqual(n.by_module(), {"esp_fifo": [4, 0, 0, 0, 256], "esp_x": [0, 0, 0.5, 0, 0],
+                                         "esp_y": [0, 0, 0, 1, 0]})
+
+    def test_a_register_shares_the_cell_of_its_own_lut(self):
+        lut = {"l": cell("SB_LUT4", iI0=[1], oO=[10]), "f": cell("SB_DFF", iD=[10], oQ=[11])}
+        self.assertEqual(netlist(lut).ice40_cells(), 1)
+        lut["g"] = cell("SB_DFF", iD=[10], oQ=[12])
+        self.assertEqual(netlist(lut).ice40_cells(), 3)
+
+    def test_a_loop_is_an_error(self):
+        with self.assertRaisesRegex(ValueError, "2 cells stand in combinational loops"):
+            netlist({"l1": cell("LUT1", iI0=[11], oO=[10]), "l2": cell("LUT1", iI0=[10], oO=[11])})
+
+
+if __name__ == "__main__":
+    unittest.main()
