@@ -70,8 +70,8 @@ class Scoreboard {
     if (count == 0) return 0;
     return count <= list.size() ? list[count - 1] : kNever;
   }
-  /// When all dependencies hold of an instruction that is at the head from `valid` on: one is looked
-  /// at in a cycle.
+  /// When all dependencies hold of an instruction that is at the head from `valid` on: one is
+  /// looked at in a cycle.
   [[nodiscard]] Time ready(const Queued& item, Time valid) const {
     Time time = valid;
     bool looked = false;

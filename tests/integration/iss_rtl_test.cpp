@@ -47,9 +47,7 @@ void compare(const char* name, int usual, int jobs) {
 
 }  // namespace
 
-TEST_CASE("rtl: random programs equal the functional simulator on pico") {
-  compare("pico", 8, 15);
-}
+TEST_CASE("rtl: random programs equal the functional simulator on pico") { compare("pico", 8, 15); }
 TEST_CASE("rtl: random programs equal the functional simulator on nano") {
   compare("nano", 60, 15);
 }
