@@ -42,6 +42,7 @@ module esp_queue #(
 
   localparam int unsigned PtrBits = $clog2(Depth + 1);
   localparam int unsigned CountBits = esp_isa_pkg::COUNT_BITS;
+  localparam int unsigned IssuedBits = 6;  // an engine holds fewer than 64 instructions
   localparam int unsigned DepLo = 21;  // engine and count of dep0, then dep1, dep2
   localparam int unsigned DepBits = 3 + CountBits;
 
@@ -50,7 +51,7 @@ module esp_queue #(
   logic [2:0]           met_q, met, none;
   logic [1:0]           open;  // not met yet; if neither is, the third is looked at
   logic [DepBits-1:0]   dependency;
-  logic [CountBits-1:0] issued_q, own_retired;
+  logic [IssuedBits-1:0] issued_q, own_retired;
   logic                 leave, ready;
   logic [PtrBits:0]     unused_count;
 
@@ -81,7 +82,7 @@ module esp_queue #(
     end
   end
 
-  assign own_retired = retired_i[Engine*CountBits +: CountBits];
+  assign own_retired = retired_i[Engine*CountBits +: IssuedBits];
   assign head_nop = head[5:0] == esp_isa_pkg::OpNop;
   assign ready = head_valid && (met == '1) && !hold_i;
   assign out_valid_o = ready && !head_nop;

@@ -30,18 +30,17 @@ module esp_scoreboard (
     logic [CountBits-1:0]   retired_q;
     logic [PendingBits-1:0] pending_q;
 
+    // A program starts by clear_i: nothing asks before.
+    always_ff @(posedge clk_i) begin
+      if (clear_i) retired_q <= '0;
+      else if (retire_i[e]) retired_q <= retired_q + 1'b1;
+    end
+
     always_ff @(posedge clk_i or negedge rst_ni) begin
-      if (!rst_ni) begin
-        retired_q <= '0;
-        pending_q <= '0;
-      end else if (clear_i) begin
-        retired_q <= '0;
-        pending_q <= '0;
-      end else begin
-        if (retire_i[e]) retired_q <= retired_q + 1'b1;
-        if (retire_i[e] != dispatch_i[e]) begin
-          pending_q <= dispatch_i[e] ? pending_q + 1'b1 : pending_q - 1'b1;
-        end
+      if (!rst_ni) pending_q <= '0;
+      else if (clear_i) pending_q <= '0;
+      else if (retire_i[e] != dispatch_i[e]) begin
+        pending_q <= dispatch_i[e] ? pending_q + 1'b1 : pending_q - 1'b1;
       end
     end
 
