@@ -15,6 +15,7 @@ OPTIONAL_KEYS = {"compact": 0, "address_bits": 32}
 for _config in SPEC["configuration"]:
     for _key, _default in OPTIONAL_KEYS.items():
         _config.setdefault(_key, _default)
+MASK_KEYS = ["mask_layers", "pack_lanes"]  # no program that takes no mask depends on them
 
 
 def camel(name):
@@ -31,6 +32,28 @@ def layout(instruction):
     if offset > bits:
         sys.exit(f"{instruction['name']}: {offset} bits do not fit {bits}")
     return fields, bits - offset
+
+
+def packed(record):
+    """Fields of the clip word or of a row with their offsets; `at` leaves bits before it unused."""
+    offset, fields = 0, []
+    for field in record["fields"]:
+        gap = field.get("at", offset) - offset
+        if gap:
+            fields.append({"name": f"spare{offset}", "width": gap, "offset": offset, "spare": True})
+        offset += gap
+        fields.append({**field, "offset": offset})
+        offset += field["width"]
+    bits = record["words"] * SPEC["isa"]["word_bits"]
+    if bits > offset:
+        fields.append({"name": f"spare{offset}", "width": bits - offset, "offset": offset, "spare": True})
+    return fields, bits
+
+
+def limits(field):
+    signed = bool(field.get("signed"))
+    low = -(1 << field["width"] - 1) if signed else field.get("min", 0)
+    return signed, low, field.get("max", (1 << field["width"] - signed) - 1)
 
 
 def config_hash(config):
@@ -93,6 +116,26 @@ def sv_isa():
             elif "min" in field:
                 checks.append(f"({part} >= {field['width']}'d{field['min']})")
             if "max" in field:
+                checks.append(f"({part} <= {field['width']}'d{field['max']})")
+        out.append(f"  // Every field of a {name} is within its range, spare bits are zero.")
+        out.append(f"  function automatic logic {name}_in_range(input logic [{bits - 1}:0] x);")
+        out.append(f"    {name}_in_range = " + "\n      && ".join(checks) + ";")
+        out.append("  endfunction\n")
+    for record in (SPEC["clip"], SPEC["row"]):
+        name, (fields, bits) = record["name"], packed(record)
+        out.append(f"  // {record['doc']}")
+        out.append(f"  localparam int unsigned {name.upper()}_BITS = {bits};")
+        out.append("  typedef struct packed {")
+        for field in reversed(fields):
+            sign = "signed " if field.get("signed") else ""
+            out.append(f"    logic {sign}[{field['width'] - 1}:0] {field['name']};")
+        out.append(f"  }} {name}_t;\n")
+        checks = []
+        for field in fields:
+            part = f"x[{field['offset'] + field['width'] - 1}:{field['offset']}]"
+            if field.get("spare"):
+                checks.append(f"({part} == '0)")
+            elif "max" in field:
                 checks.append(f"({part} <= {field['width']}'d{field['max']})")
         out.append(f"  // Every field of a {name} is within its range, spare bits are zero.")
         out.append(f"  function automatic logic {name}_in_range(input logic [{bits - 1}:0] x);")
@@ -162,6 +205,7 @@ def sv_probe():
     out = [f"// {NOTE}",
            "// Field `field_i` (in the order of the instruction, opcode, length and reserved left out) of the",
            "// instruction `inst_i`, sign-extended, and whether the instruction is in range. Combinational.",
+           "// Opcode 62 shows the clip word in bits 255:128, opcode 63 the row of the layer table in 383:128.",
            "", "`default_nettype none", "", "module esp_decode_probe (",
            "  input  wire logic [639:0] inst_i,", "  input  wire logic [7:0]   field_i,",
            "  output logic [31:0]       value_o,", "  output logic              in_range_o", ");", ""]
@@ -169,6 +213,11 @@ def sv_probe():
         name, bits = instruction["name"], instruction["words"] * SPEC["isa"]["word_bits"]
         out.append(f"  esp_isa_pkg::{name}_t x_{name};")
         out.append(f"  assign x_{name} = inst_i[{bits - 1}:0];")
+    records = [(62, SPEC["clip"]), (63, SPEC["row"])]
+    for _, record in records:
+        name, bits = record["name"], packed(record)[1]
+        out.append(f"  esp_isa_pkg::{name}_t x_{name};")
+        out.append(f"  assign x_{name} = inst_i[{bits + 127}:128];")
     out += ["", "  always_comb begin", "    value_o = '0;", "    in_range_o = 1'b0;",
             "    case (inst_i[5:0])"]
     for instruction in SPEC["instruction"]:
@@ -179,6 +228,14 @@ def sv_probe():
         out.append("        case (field_i)")
         shown = [f for f in fields if f["name"] not in ("opcode", "length", "reserved")]
         for index, field in enumerate(shown):
+            out.append(f"          8'd{index}: value_o = 32'(x_{name}.{field['name']});")
+        out += ["          default: ;", "        endcase", "      end"]
+    for code, record in records:
+        name, (fields, bits) = record["name"], packed(record)
+        out.append(f"      6'd{code}: begin")
+        out.append(f"        in_range_o = esp_isa_pkg::{name}_in_range(inst_i[{bits + 127}:128]);")
+        out.append("        case (field_i)")
+        for index, field in enumerate(f for f in fields if not f.get("spare")):
             out.append(f"          8'd{index}: value_o = 32'(x_{name}.{field['name']});")
         out += ["          default: ;", "        endcase", "      end"]
     out += ["      default: ;", "    endcase", "  end", "", "endmodule", "", "`default_nettype wire"]
@@ -235,7 +292,7 @@ def sv_top(config):
 def sv_compact(c, ports):
     if (c["lanes"], c["bus_bytes"], c["post_lanes"], c["pool_lanes"]) != (2, 2, 1, 0):
         sys.exit(f"{c['name']}: esp_compact_core has 2 lanes, a bus of 2 bytes, no pool")
-    if c["address_bits"] > 20 or c["act_words"] > 4096:
+    if c["address_bits"] > 20 or c["act_words"] > 1024:  # the address lies in a LOAD's last 16 bits
         sys.exit(f"{c['name']}: esp_compact_core keeps an instruction's address in 16 bits")
     params = [("ActWords", c["act_words"]), ("WeightWords", c["weight_words"]),
               ("AccWords", c["acc_words"]), ("ParamBlocks", c["param_blocks"]),
@@ -245,10 +302,35 @@ def sv_compact(c, ports):
              "`default_nettype wire"])
 
 
+def cpp_fields(out, name, fields, more=None):
+    """The members of a struct, its end, and the function that visits them."""
+    for field in fields:
+        kind = "std::int32_t" if field.get("signed") else "std::uint32_t"
+        rng = f"{field['width']} bits"
+        if "min" in field:
+            rng += f", from {field['min']}"
+        if "max" in field:
+            rng += f", to {field['max']}"
+        out.append(f"  {kind} {field['name']} = {field.get('min', 0)};  ///< {field['doc']} ({rng})")
+    if more:
+        out.append(more)
+    out.append(f"  bool operator==(const {name}&) const = default;")
+    out.append("};\n")
+    out.append("/// Calls visit(field name, reference, bit offset, width, signed, min, max) for every field.")
+    out.append(f"template <typename T, typename Visit>\n  requires std::same_as<std::remove_const_t<T>, {name}>")
+    out.append("constexpr void for_each_field(T& x, Visit&& visit) {")
+    for field in fields:
+        signed, lo, hi = limits(field)
+        out.append(f'  visit("{field["name"]}", x.{field["name"]}, {field["offset"]}U, {field["width"]}U, '
+                   f'{str(signed).lower()}, std::int64_t{{{lo}}}, std::int64_t{{{hi}}});')
+    out.append("}\n")
+
+
 def cpp_isa():
     isa = SPEC["isa"]
     out = ["#pragma once", f"// {NOTE}", "", "#include <array>", "#include <cstddef>",
-           "#include <cstdint>", "#include <string_view>", "", '#include "isa/bits.hpp"', "",
+           "#include <cstdint>", "#include <optional>", "#include <string_view>", "",
+           '#include "isa/bits.hpp"', "",
            "namespace espalier::isa {", "",
            f"inline constexpr std::uint32_t kIsaVersion = {isa['version']};",
            f"inline constexpr unsigned kMaxWords = {isa['max_words']};",
@@ -262,36 +344,23 @@ def cpp_isa():
         out.append(f"constexpr std::string_view name({kind} value) {{\n  switch (value) {{")
         out += [f'    case {kind}::k{camel(n)}: return "{n}";' for n, _, _ in items]
         out.append('  }\n  return "unknown";\n}\n')
+    for record in (SPEC["clip"], SPEC["row"]):
+        fields, bits = packed(record)
+        fields = [f for f in fields if not f.get("spare")]
+        name = {"clip": "Clip", "row": "LayerRow"}[record["name"]]
+        out.append(f"/// {record['doc']}")
+        out.append(f"struct {name} {{")
+        out.append(f"  static constexpr unsigned kWords = {record['words']};")
+        cpp_fields(out, name, fields)
     for instruction in SPEC["instruction"]:
         name, (fields, _) = camel(instruction["name"]), layout(instruction)
         out.append(f"/// {instruction['doc']}")
         out.append(f"struct {name} {{")
         out.append(f"  static constexpr Opcode kOpcode = Opcode::k{name};")
         out.append(f"  static constexpr unsigned kWords = {instruction['words']};")
-        for field in fields:
-            if field["name"] in ("opcode", "length", "reserved"):
-                continue
-            kind = "std::int32_t" if field.get("signed") else "std::uint32_t"
-            rng = f"{field['width']} bits"
-            if "min" in field:
-                rng += f", from {field['min']}"
-            if "max" in field:
-                rng += f", to {field['max']}"
-            out.append(f"  {kind} {field['name']} = {field.get('min', 0)};  ///< {field['doc']} ({rng})")
-        out.append(f"  bool operator==(const {name}&) const = default;")
-        out.append("};\n")
-        out.append(f"/// Calls visit(field name, reference, bit offset, width, signed, min, max) for every field.")
-        out.append(f"template <typename T, typename Visit>\n  requires std::same_as<std::remove_const_t<T>, {name}>")
-        out.append("constexpr void for_each_field(T& x, Visit&& visit) {")
-        for field in fields:
-            if field["name"] in ("opcode", "length", "reserved"):
-                continue
-            signed = bool(field.get("signed"))
-            lo = -(1 << field["width"] - 1) if signed else field.get("min", 0)
-            hi = field.get("max", (1 << field["width"] - signed) - 1)
-            out.append(f'  visit("{field["name"]}", x.{field["name"]}, {field["offset"]}U, {field["width"]}U, '
-                       f'{str(signed).lower()}, std::int64_t{{{lo}}}, std::int64_t{{{hi}}});')
-        out.append("}\n")
+        clip = instruction["name"] in SPEC["clip"]["instructions"]
+        cpp_fields(out, name, [f for f in fields if f["name"] not in ("opcode", "length", "reserved")],
+                   "  std::optional<Clip> clip;  ///< where set, one word longer" if clip else None)
     out.append("/// Hardware counters, in the order of their registers.")
     out.append("enum class Counter : std::uint8_t {")
     out += [f"  k{camel(c['name'])} = {i},  ///< {c['doc']}" for i, c in enumerate(SPEC["counter"])]
@@ -319,13 +388,13 @@ def cpp_configs():
            "#include <string_view>", "", "namespace espalier::isa {", "",
            "/// The sizes of one machine. Words are of `lanes` bytes; accumulator words of `lanes` int32, each half.",
            "struct Config {", "  std::string_view name;"]
-    out += [f"  int {key};" for key in CONFIG_KEYS]
+    out += [f"  int {key};" for key in CONFIG_KEYS + MASK_KEYS]
     out += ["  bool compact;        ///< esp_compact_core: no pool, one counter, one CONV at a time",
             "  int address_bits;  ///< addresses are taken modulo 2 to this power"]
     out += ["  std::uint32_t hash;  ///< what CONFIG_HASH reads", "};", "",
             f"inline constexpr std::array<Config, {len(SPEC['configuration'])}> kConfigs = {{{{"]
     for c in SPEC["configuration"]:
-        out.append("    {" + f'"{c["name"]}", ' + ", ".join(str(c[k]) for k in CONFIG_KEYS)
+        out.append("    {" + f'"{c["name"]}", ' + ", ".join(str(c[k]) for k in CONFIG_KEYS + MASK_KEYS)
                    + f", {str(bool(c['compact'])).lower()}, {c['address_bits']}"
                    + f", 0x{config_hash(c):08X}" + "},")
     out += ["}};", "", "/// The configuration of that name, or nullptr.",
@@ -338,7 +407,7 @@ def cpp_configs():
 def doc_isa():
     out = [f"<!-- {NOTE} -->", "# Instructions", "",
            "Files: `spec/espalier.toml`, `rtl/generated/esp_isa_pkg.sv`, `sw_stack/isa/generated/isa.hpp`.", "",
-           "An instruction is 1 to 5 words of 128 bits, little endian. Bit offsets count from the first word's LSB.", "",
+           "An instruction is 1 to 6 words of 128 bits, little endian. Bit offsets count from the first word's LSB.", "",
            "## Engines", "", "| code | engine | |", "|---|---|---|"]
     out += [f"| {e['code']} | `{e['name']}` | {e['doc']} |" for e in SPEC["engine"]]
     out += ["", "## Common fields", "", "| bits | field | |", "|---|---|---|"]
@@ -360,6 +429,17 @@ def doc_isa():
             out.append(f"| {f['offset'] + f['width'] - 1}:{f['offset']} | `{f['name']}` | {lo} to {hi} | {f['doc']} |")
         if spare:
             out += ["", f"The {spare} highest bits are zero."]
+    for title, record, text in (
+            ("The clip word", SPEC["clip"], "One word more behind " + ", ".join(
+                f"`{n}`" for n in SPEC["clip"]["instructions"]) + "; `length` counts it. "),
+            ("A row of the layer table", SPEC["row"], "")):
+        out += ["", f"## {title} ({record['words'] * 16} bytes)", "", text + record["doc"], "",
+                "| bits | field | range | |", "|---|---|---|---|"]
+        for f in packed(record)[0]:
+            _, lo, hi = limits(f)
+            if not f.get("spare"):
+                out.append(f"| {f['offset'] + f['width'] - 1}:{f['offset']} | `{f['name']}` | {lo} to {hi} | {f['doc']} |")
+        out += ["", "All other bits are zero."]
     out += ["", "## Faults", "", "| code | cause | |", "|---|---|---|"]
     out += [f"| {f['code']} | `{f['name']}` | {f['doc']} |" for f in SPEC["fault"]]
     return "\n".join(out) + "\n"
@@ -388,7 +468,8 @@ def doc_configs():
                       ("post_lanes", "post, lanes a cycle"),
                       ("pool_lanes", "pool requantiser, lanes a cycle; 0: no pool"),
                       ("compact", "compact core, see ice40.md: no pool, one counter, one CONV at a time"),
-                      ("address_bits", "bits of an address")):
+                      ("address_bits", "bits of an address"),
+                      ("mask_layers", "layer table, rows"), ("pack_lanes", "PACK, lanes a cycle")):
         out.append(f"| {text} | " + " | ".join(str(c[key]) for c in SPEC["configuration"]) + " |")
     out.append("| fingerprint | " + " | ".join(f"0x{config_hash(c):08X}" for c in SPEC["configuration"]) + " |")
     return "\n".join(out) + "\n"

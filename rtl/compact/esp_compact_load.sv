@@ -55,9 +55,10 @@ module esp_compact_load #(
 
   assign load = inst;
   assign address_o = inst[255:240];
-  assign base = base_i[32*load.region +: 32];
+  assign base = base_i[32*load.region[1:0] +: 32];
   assign sink = Ring && load.target[0];
-  assign illegal = (load.target[0] && !Ring) || load.offset[0] || load.y_stride[0] || load.z_stride[0];
+  assign illegal = (load.target[0] && !Ring) || load.target[2] || load.region[2]
+                || load.offset[0] || load.y_stride[0] || load.z_stride[0];
   assign illegal_o = state_q == StStart && illegal;
   assign idle_o = state_q == StIdle;
   assign req_valid_o = state_q == StRun && (sink ? room_i[1] : room_i[0]) && !halt_i;

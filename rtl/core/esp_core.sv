@@ -260,7 +260,7 @@ module esp_core #(
   ) u_load_a (
     .clk_i, .rst_ni, .clear_i(clear), .halt_i(halt),
     .load_valid_i(load_a_valid), .load_ready_o(load_a_ready), .load_i(load_a),
-    .load_address_i(load_a_address), .region_base_i(base[32*load_a.region +: 32]),
+    .load_address_i(load_a_address), .region_base_i(base[32*load_a.region[1:0] +: 32]),
     .window_low_i(read_low), .window_high_i(read_high), .base0_i(1'b0), .base1_i(1'b0),
     .req_valid_o(req_valid[1]), .req_ready_i(req_ready[1]), .req_address_o(req_address[63:32]),
     .req_beats_o(req_beats[9:5]), .req_tag_o(req_tag[1]),
@@ -277,7 +277,7 @@ module esp_core #(
   ) u_load_w (
     .clk_i, .rst_ni, .clear_i(clear), .halt_i(halt),
     .load_valid_i(load_w_valid), .load_ready_o(load_w_ready), .load_i(load_w),
-    .load_address_i(load_w_address), .region_base_i(base[32*load_w.region +: 32]),
+    .load_address_i(load_w_address), .region_base_i(base[32*load_w.region[1:0] +: 32]),
     .window_low_i(read_low), .window_high_i(read_high), .base0_i(wgt_base),
     .base1_i({par_base, 3'd0}),
     .req_valid_o(req_valid[2]), .req_ready_i(req_ready[2]), .req_address_o(req_address[95:64]),

@@ -122,6 +122,7 @@ module esp_decode #(
         esp_isa_pkg::OpEnd: fields_ok = esp_isa_pkg::end_in_range(inst_q[127:0]);
         esp_isa_pkg::OpLoad:
           fields_ok = esp_isa_pkg::load_in_range(inst_q[255:0])
+                   && !load.target[2] && !load.region[2]  // layer table and its region: none here
                    && load.offset[ByteBits-1:0] == '0 && load.y_stride[ByteBits-1:0] == '0
                    && load.z_stride[ByteBits-1:0] == '0;
         esp_isa_pkg::OpStore:

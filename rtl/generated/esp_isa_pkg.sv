@@ -3,9 +3,9 @@
 
 package esp_isa_pkg;
 
-  localparam int unsigned ISA_VERSION = 1;
+  localparam int unsigned ISA_VERSION = 2;
   localparam int unsigned WORD_BITS = 128;
-  localparam int unsigned MAX_WORDS = 5;
+  localparam int unsigned MAX_WORDS = 6;
   localparam int unsigned COUNT_BITS = 16;
 
   typedef enum logic [5:0] {
@@ -14,7 +14,8 @@ package esp_isa_pkg;
     OpLoad = 6'd3,
     OpStore = 6'd4,
     OpConv = 6'd5,
-    OpPool = 6'd6
+    OpPool = 6'd6,
+    OpPack = 6'd7
   } opcode_e;
 
   typedef enum logic [2:0] {
@@ -132,9 +133,9 @@ package esp_isa_pkg;
 
   localparam int unsigned LOAD_WORDS = 2;
   localparam int unsigned LOAD_BITS = 256;
-  localparam int unsigned LOAD_USED = 244;  // bits below the spare ones
+  localparam int unsigned LOAD_USED = 246;  // bits below the spare ones
   typedef struct packed {
-    logic [11:0] spare;
+    logic [9:0] spare;
     logic [15:0] sram_address;
     logic [31:0] z_stride;
     logic [31:0] y_stride;
@@ -142,8 +143,8 @@ package esp_isa_pkg;
     logic [15:0] y_count;
     logic [15:0] x_words;
     logic [31:0] offset;
-    logic [1:0] region;
-    logic [1:0] target;
+    logic [2:0] region;
+    logic [2:0] target;
     logic [1:0] reserved;
     logic [15:0] dep2_count;
     logic [2:0] dep2_engine;
@@ -158,11 +159,13 @@ package esp_isa_pkg;
 
   // Every field of a load is within its range, spare bits are zero.
   function automatic logic load_in_range(input logic [255:0] x);
-    load_in_range = (x[255:244] == '0)
+    load_in_range = (x[255:246] == '0)
       && (x[79:78] == '0)
-      && (x[131:116] != '0)
-      && (x[147:132] != '0)
-      && (x[163:148] != '0);
+      && (x[82:80] <= 3'd4)
+      && (x[85:83] <= 3'd4)
+      && (x[133:118] != '0)
+      && (x[149:134] != '0)
+      && (x[165:150] != '0);
   endfunction
 
   localparam int unsigned STORE_WORDS = 2;
@@ -343,6 +346,92 @@ package esp_isa_pkg;
       && (x[290:279] != '0);
   endfunction
 
+  localparam int unsigned PACK_WORDS = 3;
+  localparam int unsigned PACK_BITS = 384;
+  localparam int unsigned PACK_USED = 325;  // bits below the spare ones
+  typedef struct packed {
+    logic [58:0] spare;
+    logic [31:0] group_stride;
+    logic [31:0] chunk_stride;
+    logic [31:0] tap_stride;
+    logic [0:0] tapwise;
+    logic [7:0] nb;
+    logic [11:0] kc;
+    logic [11:0] n_blocks;
+    logic [11:0] k_blocks;
+    logic [7:0] taps;
+    logic [31:0] masks;
+    logic [31:0] params;
+    logic [31:0] weights;
+    logic [1:0] reserved;
+    logic [15:0] dep2_count;
+    logic [2:0] dep2_engine;
+    logic [15:0] dep1_count;
+    logic [2:0] dep1_engine;
+    logic [15:0] dep0_count;
+    logic [2:0] dep0_engine;
+    logic [11:0] layer;
+    logic [2:0] length;
+    logic [5:0] opcode;
+  } pack_t;
+
+  // Every field of a pack is within its range, spare bits are zero.
+  function automatic logic pack_in_range(input logic [383:0] x);
+    pack_in_range = (x[383:325] == '0)
+      && (x[79:78] == '0)
+      && (x[183:176] != '0)
+      && (x[195:184] != '0)
+      && (x[207:196] != '0)
+      && (x[219:208] != '0)
+      && (x[227:220] != '0);
+  endfunction
+
+  // The last word of an instruction that is one word longer: the clip stage shortens it by its layer's row of the layer table.
+  localparam int unsigned CLIP_BITS = 128;
+  typedef struct packed {
+    logic [75:0] spare52;
+    logic [0:0] w_start;
+    logic [0:0] last_taps;
+    logic [1:0] shift;
+    logic [1:0] bound;
+    logic [7:0] nb;
+    logic [11:0] kc;
+    logic [11:0] n0;
+    logic [11:0] k0;
+    logic [1:0] dim;
+  } clip_t;
+
+  // Every field of a clip is within its range, spare bits are zero.
+  function automatic logic clip_in_range(input logic [127:0] x);
+    clip_in_range = (x[1:0] <= 2'd2)
+      && (x[127:52] == '0);
+  endfunction
+
+  // What a mask leaves of one layer.
+  localparam int unsigned ROW_BITS = 256;
+  typedef struct packed {
+    logic [71:0] spare184;
+    logic signed [27:0] operand_shift;
+    logic signed [27:0] in_shift;
+    logic [7:0] spare120;
+    logic [13:0] piece_nk;
+    logic [13:0] piece_n;
+    logic [13:0] piece_k;
+    logic [13:0] piece;
+    logic [10:0] spare53;
+    logic signed [27:0] out_shift;
+    logic [0:0] dense;
+    logic [11:0] n_live;
+    logic [11:0] k_live;
+  } row_t;
+
+  // Every field of a row is within its range, spare bits are zero.
+  function automatic logic row_in_range(input logic [255:0] x);
+    row_in_range = (x[63:53] == '0)
+      && (x[127:120] == '0)
+      && (x[255:184] == '0);
+  endfunction
+
   // {ok, carry} of halfword `index` of an instruction; `carry` is that of the halfword before.
   function automatic logic [1:0] halfword_check(input logic [5:0] opcode, input logic [5:0] index,
                                                 input logic [15:0] x, input logic carry);
@@ -357,11 +446,12 @@ package esp_isa_pkg;
       {6'd2, 6'd6}: halfword_check = {(x[15:0] == '0), 1'b0};
       {6'd2, 6'd7}: halfword_check = {(x[15:0] == '0), 1'b0};
       {6'd3, 6'd4}: halfword_check = {(x[15:14] == '0), 1'b0};
-      {6'd3, 6'd7}: halfword_check = {1'b1, (x[15:4] != '0)};
-      {6'd3, 6'd8}: halfword_check = {(carry || x[3:0] != '0), (x[15:4] != '0)};
-      {6'd3, 6'd9}: halfword_check = {(carry || x[3:0] != '0), (x[15:4] != '0)};
-      {6'd3, 6'd10}: halfword_check = {(carry || x[3:0] != '0), 1'b0};
-      {6'd3, 6'd15}: halfword_check = {(x[15:4] == '0), 1'b0};
+      {6'd3, 6'd5}: halfword_check = {(x[2:0] <= 3'd4) && (x[5:3] <= 3'd4), 1'b0};
+      {6'd3, 6'd7}: halfword_check = {1'b1, (x[15:6] != '0)};
+      {6'd3, 6'd8}: halfword_check = {(carry || x[5:0] != '0), (x[15:6] != '0)};
+      {6'd3, 6'd9}: halfword_check = {(carry || x[5:0] != '0), (x[15:6] != '0)};
+      {6'd3, 6'd10}: halfword_check = {(carry || x[5:0] != '0), 1'b0};
+      {6'd3, 6'd15}: halfword_check = {(x[15:6] == '0), 1'b0};
       {6'd4, 6'd4}: halfword_check = {(x[15:14] == '0), 1'b0};
       {6'd4, 6'd7}: halfword_check = {1'b1, (x[15:3] != '0)};
       {6'd4, 6'd8}: halfword_check = {(carry || x[2:0] != '0), (x[15:3] != '0)};
@@ -397,6 +487,15 @@ package esp_isa_pkg;
       {6'd6, 6'd17}: halfword_check = {(carry || x[6:0] != '0), (x[15:7] != '0)};
       {6'd6, 6'd18}: halfword_check = {(carry || x[2:0] != '0), 1'b0};
       {6'd6, 6'd23}: halfword_check = {(x[15:12] == '0), 1'b0};
+      {6'd7, 6'd4}: halfword_check = {(x[15:14] == '0), 1'b0};
+      {6'd7, 6'd11}: halfword_check = {(x[7:0] != '0), (x[15:8] != '0)};
+      {6'd7, 6'd12}: halfword_check = {(carry || x[3:0] != '0) && (x[15:4] != '0), 1'b0};
+      {6'd7, 6'd13}: halfword_check = {(x[11:0] != '0), (x[15:12] != '0)};
+      {6'd7, 6'd14}: halfword_check = {(carry || x[3:0] != '0), 1'b0};
+      {6'd7, 6'd20}: halfword_check = {(x[15:5] == '0), 1'b0};
+      {6'd7, 6'd21}: halfword_check = {(x[15:0] == '0), 1'b0};
+      {6'd7, 6'd22}: halfword_check = {(x[15:0] == '0), 1'b0};
+      {6'd7, 6'd23}: halfword_check = {(x[15:0] == '0), 1'b0};
       default: ;
     endcase
   endfunction

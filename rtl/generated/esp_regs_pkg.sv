@@ -18,6 +18,7 @@ package esp_regs_pkg;
   localparam logic [11:0] BASE1 = 12'h034;
   localparam logic [11:0] BASE2 = 12'h038;
   localparam logic [11:0] BASE3 = 12'h03C;
+  localparam logic [11:0] BASE4 = 12'h060;
   localparam logic [11:0] READ_LOW = 12'h040;
   localparam logic [11:0] READ_HIGH = 12'h044;
   localparam logic [11:0] WRITE_LOW = 12'h048;

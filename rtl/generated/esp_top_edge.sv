@@ -68,7 +68,7 @@ module esp_top_edge #(
     .PostLanes(8),
     .PoolLanes(4),
     .Packed(Packed),
-    .ConfigHash(32'hE20064D5)
+    .ConfigHash(32'h0D227746)
   ) u_core (
     .clk_i(clk_i),
     .rst_ni(rst_ni),

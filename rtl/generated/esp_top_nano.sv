@@ -68,7 +68,7 @@ module esp_top_nano #(
     .PostLanes(4),
     .PoolLanes(4),
     .Packed(Packed),
-    .ConfigHash(32'h9350C0B2)
+    .ConfigHash(32'hB2D0EF35)
   ) u_core (
     .clk_i(clk_i),
     .rst_ni(rst_ni),

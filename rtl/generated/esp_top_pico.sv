@@ -61,7 +61,7 @@ module esp_top_pico (
     .AccWords(128),
     .ParamBlocks(32),
     .AddressBits(20),
-    .ConfigHash(32'h844E13F7)
+    .ConfigHash(32'hAD2A246A)
   ) u_core (
     .clk_i(clk_i),
     .rst_ni(rst_ni),

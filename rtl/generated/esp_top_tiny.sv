@@ -68,7 +68,7 @@ module esp_top_tiny #(
     .PostLanes(8),
     .PoolLanes(4),
     .Packed(Packed),
-    .ConfigHash(32'hDF32C2A4)
+    .ConfigHash(32'h0549CC77)
   ) u_core (
     .clk_i(clk_i),
     .rst_ni(rst_ni),

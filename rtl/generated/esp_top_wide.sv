@@ -68,7 +68,7 @@ module esp_top_wide #(
     .PostLanes(16),
     .PoolLanes(4),
     .Packed(Packed),
-    .ConfigHash(32'h00E12A36)
+    .ConfigHash(32'h2687612B)
   ) u_core (
     .clk_i(clk_i),
     .rst_ni(rst_ni),

@@ -68,7 +68,7 @@ module esp_top_zynq #(
     .PostLanes(8),
     .PoolLanes(2),
     .Packed(Packed),
-    .ConfigHash(32'h802477DC)
+    .ConfigHash(32'h0F1D6409)
   ) u_core (
     .clk_i(clk_i),
     .rst_ni(rst_ni),

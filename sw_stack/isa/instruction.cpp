@@ -8,27 +8,51 @@ namespace {
 constexpr unsigned kHeaderBits = 80;
 constexpr std::size_t kWordBytes = 16;
 
+/// Reads the fields of `record`, which begins at `bytes[0]` and of which the first `header` bits
+/// are somebody else's. Returns what is wrong, or nothing.
 template <typename T>
-Result<Instruction> decode_as(std::span<const std::uint8_t> bytes, std::size_t place) {
-  T instruction;
+std::string get_fields(std::span<const std::uint8_t> bytes, unsigned header, T& record) {
   std::string trouble;
   std::vector<bool> used(bytes.size() * 8, false);
-  std::fill_n(used.begin(), kHeaderBits, true);
-  for_each_field(
-      instruction, [&](std::string_view name, auto& field, unsigned offset, unsigned width,
-                       bool is_signed, std::int64_t low, std::int64_t high) {
-        const std::int64_t value = get_bits(bytes, offset, width, is_signed);
-        for (unsigned i = 0; i < width; ++i) used[offset + i] = true;
-        if ((value < low || value > high) && trouble.empty()) {
-          trouble = std::string(name) + " is " + std::to_string(value) + "; it goes from " +
-                    std::to_string(low) + " to " + std::to_string(high);
-        }
-        field = static_cast<std::remove_reference_t<decltype(field)>>(value);
-      });
-  if (get_bits(bytes, kHeaderBits - 2, 2, false) != 0) trouble = "reserved bits are set";
+  std::fill_n(used.begin(), header, true);
+  for_each_field(record, [&](std::string_view name, auto& field, unsigned offset, unsigned width,
+                             bool is_signed, std::int64_t low, std::int64_t high) {
+    const std::int64_t value = get_bits(bytes, offset, width, is_signed);
+    for (unsigned i = 0; i < width; ++i) used[offset + i] = true;
+    if ((value < low || value > high) && trouble.empty()) {
+      trouble = std::string(name) + " is " + std::to_string(value) + "; it goes from " +
+                std::to_string(low) + " to " + std::to_string(high);
+    }
+    field = static_cast<std::remove_reference_t<decltype(field)>>(value);
+  });
   for (std::size_t bit = 0; bit < used.size() && trouble.empty(); ++bit) {
     if (!used[bit] && ((bytes[bit / 8] >> (bit % 8)) & 1U) != 0) {
       trouble = "spare bit " + std::to_string(bit) + " is set";
+    }
+  }
+  return trouble;
+}
+
+template <typename T>
+void put_fields(const T& record, std::span<std::uint8_t> bytes) {
+  for_each_field(record, [&](std::string_view, const auto& field, unsigned offset, unsigned width,
+                             bool, std::int64_t low, std::int64_t high) {
+    ESP_CHECK(std::int64_t{field} >= low && std::int64_t{field} <= high);
+    put_bits(bytes, offset, width, static_cast<std::uint64_t>(std::int64_t{field}));
+  });
+}
+
+template <typename T>
+Result<Instruction> decode_as(std::span<const std::uint8_t> bytes, std::size_t place) {
+  T instruction;
+  std::string trouble = get_fields(bytes.first(T::kWords * kWordBytes), kHeaderBits, instruction);
+  if (get_bits(bytes, kHeaderBits - 2, 2, false) != 0) trouble = "reserved bits are set";
+  if constexpr (Clippable<T>) {
+    if (bytes.size() > T::kWords * kWordBytes) {
+      instruction.clip.emplace();
+      const std::string clip =
+          get_fields(bytes.subspan(T::kWords * kWordBytes), 0, *instruction.clip);
+      if (trouble.empty() && !clip.empty()) trouble = "clip word: " + clip;
     }
   }
   if (!trouble.empty()) {
@@ -55,6 +79,7 @@ Engine queue_of(const Instruction& instruction) {
     Engine operator()(const Store&) const { return Engine::kStore; }
     Engine operator()(const Conv&) const { return Engine::kExec; }
     Engine operator()(const Pool&) const { return Engine::kPool; }
+    Engine operator()(const Pack&) const { return Engine::kLoadW; }
   };
   return std::visit(Visitor{}, instruction);
 }
@@ -86,19 +111,35 @@ std::uint32_t layer(const Instruction& instruction) {
   return visit_any(instruction, [](const auto& x) { return x.layer; });
 }
 
+const Clip* clip_of(const Instruction& instruction) {
+  return visit_any(instruction, [](const auto& x) -> const Clip* {
+    if constexpr (Clippable<std::remove_cvref_t<decltype(x)>>) {
+      return x.clip ? &*x.clip : nullptr;
+    } else {
+      return nullptr;
+    }
+  });
+}
+
+unsigned words(const Instruction& instruction) {
+  const unsigned plain = visit_any(
+      instruction, [](const auto& x) { return std::remove_cvref_t<decltype(x)>::kWords; });
+  return plain + (clip_of(instruction) != nullptr ? Clip::kWords : 0);
+}
+
 void encode(const Instruction& instruction, std::vector<std::uint8_t>& out) {
   visit_any(instruction, [&](const auto& x) {
     using T = std::remove_cvref_t<decltype(x)>;
     const std::size_t start = out.size();
-    out.resize(start + T::kWords * kWordBytes, 0);
-    const std::span<std::uint8_t> bytes(out.data() + start, T::kWords * kWordBytes);
+    const unsigned length = words(instruction);
+    out.resize(start + length * kWordBytes, 0);
+    const std::span<std::uint8_t> bytes(out.data() + start, length * kWordBytes);
     put_bits(bytes, 0, 6, static_cast<std::uint64_t>(T::kOpcode));
-    put_bits(bytes, 6, 3, T::kWords);
-    for_each_field(x, [&](std::string_view, const auto& field, unsigned offset, unsigned width,
-                          bool, std::int64_t low, std::int64_t high) {
-      ESP_CHECK(std::int64_t{field} >= low && std::int64_t{field} <= high);
-      put_bits(bytes, offset, width, static_cast<std::uint64_t>(std::int64_t{field}));
-    });
+    put_bits(bytes, 6, 3, length);
+    put_fields(x, bytes);
+    if (const Clip* clip = clip_of(instruction)) {
+      put_fields(*clip, bytes.subspan(T::kWords * kWordBytes));
+    }
   });
 }
 
@@ -111,10 +152,11 @@ Result<Instruction> decode(std::span<const std::uint8_t> bytes, std::size_t& off
   const auto words =
       static_cast<unsigned>(get_bits(bytes.subspan(offset, kWordBytes), 6, 3, false));
   const auto finish = [&]<typename T>() -> Result<Instruction> {
-    if (words != T::kWords) {
+    if (words != T::kWords && !(Clippable<T> && words == T::kWords + Clip::kWords)) {
       return fail(ErrorCode::kMalformed,
                   std::string(name(T::kOpcode)) + " has length " + std::to_string(words) +
-                      "; it takes " + std::to_string(T::kWords),
+                      "; it takes " + std::to_string(T::kWords) +
+                      (Clippable<T> ? " or " + std::to_string(T::kWords + Clip::kWords) : ""),
                   place);
     }
     if (bytes.size() - offset < words * kWordBytes) {
@@ -145,8 +187,28 @@ Result<Instruction> decode(std::span<const std::uint8_t> bytes, std::size_t& off
       return finish.operator()<Conv>();
     case Opcode::kPool:
       return finish.operator()<Pool>();
+    case Opcode::kPack:
+      return finish.operator()<Pack>();
   }
   return fail(ErrorCode::kMalformed, "unknown opcode " + std::to_string(code), place);
+}
+
+void encode(const LayerRow& row, std::vector<std::uint8_t>& out) {
+  const std::size_t start = out.size();
+  out.resize(start + kRowBytes, 0);
+  put_fields(row, std::span(out).subspan(start));
+}
+
+Result<LayerRow> decode_row(std::span<const std::uint8_t> table, std::size_t index) {
+  const std::string place = "row " + std::to_string(index) + " of the layer table";
+  if (table.size() / kRowBytes <= index) {
+    return fail(ErrorCode::kMalformed, "the table has " + std::to_string(table.size()) + " bytes",
+                place);
+  }
+  LayerRow row;
+  const std::string trouble = get_fields(table.subspan(index * kRowBytes, kRowBytes), 0, row);
+  if (!trouble.empty()) return fail(ErrorCode::kMalformed, trouble, place);
+  return row;
 }
 
 std::string disassemble(const Instruction& instruction) {
@@ -164,6 +226,16 @@ std::string disassemble(const Instruction& instruction) {
       if (field_name == "layer" || field_name.starts_with("dep") || field == 0) return;
       text += " " + std::string(field_name) + "=" + std::to_string(field);
     });
+    if (const Clip* clip = clip_of(instruction)) {
+      text += " clip(";
+      for_each_field(*clip, [&](std::string_view field_name, const auto& field, unsigned, unsigned,
+                                bool, std::int64_t, std::int64_t) {
+        if (field == 0) return;
+        text +=
+            (text.back() == '(' ? "" : " ") + std::string(field_name) + "=" + std::to_string(field);
+      });
+      text += ")";
+    }
     return text;
   });
 }

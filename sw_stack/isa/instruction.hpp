@@ -11,19 +11,36 @@
 
 namespace espalier::isa {
 
-using Instruction = std::variant<Nop, End, Load, Store, Conv, Pool>;
+using Instruction = std::variant<Nop, End, Load, Store, Conv, Pool, Pack>;
+
+/// Instructions that may have the clip word.
+template <typename T>
+concept Clippable = requires(T x) {
+  x.clip;
+};
 
 /// What a LOAD writes to.
 enum class LoadTarget : std::uint32_t {
   kActivations = 0,
   kPoolTable = 1,
   kWeights = 2,
-  kParameters = 3
+  kParameters = 3,
+  kLayerTable = 4
 };
 /// What a STORE takes its words from.
 enum class StoreSource : std::uint32_t { kPost = 0, kPool = 1 };
 /// Base registers. Units: bytes behind them.
-enum class Region : std::uint32_t { kConstants = 0, kActivations = 1, kInput = 2, kOutput = 3 };
+enum class Region : std::uint32_t {
+  kConstants = 0,
+  kActivations = 1,
+  kInput = 2,
+  kOutput = 3,
+  kMask = 4
+};
+/// Which count of a clipped transfer is blocks, what bounds it, and what is added to its offset.
+enum class ClipDim : std::uint32_t { kNone = 0, kY = 1, kZ = 2 };
+enum class ClipBound : std::uint32_t { kInput = 0, kOutput = 1, kWeights = 2, kParameters = 3 };
+enum class ClipShift : std::uint32_t { kNone = 0, kIn = 1, kOperand = 2, kOut = 3 };
 
 /// The queue that an instruction goes through (kNone for end).
 Engine queue_of(const Instruction& instruction);
@@ -37,6 +54,10 @@ struct Dependency {
 std::array<Dependency, 3> dependencies(const Instruction& instruction);
 void set_dependencies(Instruction& instruction, const std::array<Dependency, 3>& dependencies);
 std::uint32_t layer(const Instruction& instruction);
+/// The clip word, or nullptr.
+const Clip* clip_of(const Instruction& instruction);
+/// 128-bit words of its encoding.
+unsigned words(const Instruction& instruction);
 
 /// Appends the instruction's little-endian words. Fields must be in range (a broken invariant
 /// otherwise).
@@ -46,6 +67,15 @@ void encode(const Instruction& instruction, std::vector<std::uint8_t>& out);
 /// Errors: kMalformed for an unknown opcode, a wrong length, a field out of range, spare bits set,
 /// an engine that does not exist, or bytes that end too early; `place` is the byte offset.
 Result<Instruction> decode(std::span<const std::uint8_t> bytes, std::size_t& offset);
+
+/// Bytes of a row of the layer table.
+inline constexpr std::size_t kRowBytes = 32;
+
+/// Appends a row. Fields must be in range.
+void encode(const LayerRow& row, std::vector<std::uint8_t>& out);
+/// Decodes row `index` of a table. Errors: kMalformed for a table that ends before it, and for
+/// unused bits that are set.
+Result<LayerRow> decode_row(std::span<const std::uint8_t> table, std::size_t index);
 
 /// One line: `conv layer=3 wait(load_a>=12) first=1 ...`; fields at zero are left out.
 std::string disassemble(const Instruction& instruction);

@@ -106,6 +106,19 @@ bool Iss::step_fetch() {
     ended_ = idle;
     return idle;
   }
+  if (isa::clip_of(program_[fetched_]) != nullptr) {
+    fault(isa::Fault::kIllegalLength, fetched_, "this simulator has no layer table");
+    return false;
+  }
+  if (std::holds_alternative<isa::Pack>(program_[fetched_])) {
+    fault(isa::Fault::kIllegalOpcode, fetched_, "this simulator has no layer table");
+    return false;
+  }
+  const auto* load = std::get_if<Load>(&program_[fetched_]);
+  if (load != nullptr && (load->target > 3 || load->region > 3)) {
+    fault(isa::Fault::kIllegalField, fetched_, "this simulator has no layer table");
+    return false;
+  }
   auto& q = queue(engine);
   if (q.size() >= kQueueDepth[static_cast<std::size_t>(engine)]) return false;
   q.push_back(fetched_++);

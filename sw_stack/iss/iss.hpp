@@ -27,8 +27,8 @@ struct Options {
   std::uint64_t order_seed = 0;  ///< 0: a fixed order; otherwise a random legal one
 };
 
-/// Bytes behind the four base registers.
-using Regions = std::array<std::vector<std::uint8_t>, 4>;
+/// Bytes behind the five base registers.
+using Regions = std::array<std::vector<std::uint8_t>, 5>;
 
 class Iss {
  public:

@@ -46,7 +46,11 @@ struct Checker {
     return x.engine == static_cast<std::uint32_t>(isa::Engine::kPost) ? "post has no queue" : "";
   }
   std::string operator()(const End&) const { return {}; }
+  std::string operator()(const isa::Pack&) const {
+    return "stands among the instructions of an image";
+  }
   std::string operator()(const Load& x) const {
+    if (x.region >= sizes.size()) return "reads region " + std::to_string(x.region);
     const std::uint64_t words = std::uint64_t{x.x_words} * x.y_count * x.z_count;
     if (x.target == static_cast<std::uint32_t>(isa::LoadTarget::kPoolTable) &&
         machine.pool_lanes == 0) {

@@ -12,10 +12,7 @@ constexpr std::uint64_t kLine = 4096;
 constexpr Time kStart = 2;       // from start to the first request and the decoder's first word
 constexpr Time kInterrupt = -2;  // from the last count that shows to the last cycle counted
 
-std::size_t length(const isa::Instruction& instruction) {
-  return std::visit([](const auto& x) { return std::size_t{std::decay_t<decltype(x)>::kWords}; },
-                    instruction);
-}
+std::size_t length(const isa::Instruction& instruction) { return isa::words(instruction); }
 
 }  // namespace
 

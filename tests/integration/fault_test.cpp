@@ -99,6 +99,22 @@ TEST_CASE("fault: unknown opcodes and wrong lengths") {
   }
 }
 
+TEST_CASE("fault: what a mask needs, on a machine without a layer table") {
+  isa::Load load;
+  load.clip.emplace();
+  expect_fault({nop(), load, isa::End{}}, Fault::kIllegalLength, Engine::kNone, 1);
+  isa::Conv convolution = conv();
+  convolution.clip.emplace();
+  expect_fault({nop(), convolution, isa::End{}}, Fault::kIllegalLength, Engine::kNone, 1);
+  load = {};
+  load.target = 4;
+  expect_fault({nop(), load, isa::End{}}, Fault::kIllegalField, Engine::kNone, 1);
+  load = {};
+  load.region = 4;
+  expect_fault({nop(), load, isa::End{}}, Fault::kIllegalField, Engine::kNone, 1);
+  expect_fault({nop(), isa::Pack{}, isa::End{}}, Fault::kIllegalOpcode, Engine::kNone, 1);
+}
+
 TEST_CASE("fault: fields out of range and spare bits") {
   expect_patched({nop(), nop(), isa::End{}}, 78, 2, 1, Fault::kIllegalField);
   expect_patched({nop(), nop(), isa::End{}}, 127, 1, 1, Fault::kIllegalField);
@@ -106,7 +122,7 @@ TEST_CASE("fault: fields out of range and spare bits") {
   expect_patched({nop(), nop(), isa::End{}}, 80, 3, 0, Fault::kIllegalField);
   expect_patched({nop(), nop(), isa::End{}}, 80, 3, 7, Fault::kIllegalField);
   expect_patched({nop(), nop(), isa::End{}}, 80, 3, 4, Fault::kIllegalField);  // post has no queue
-  expect_patched({nop(), isa::Load{}, isa::End{}}, 116, 16, 0, Fault::kIllegalField);
+  expect_patched({nop(), isa::Load{}, isa::End{}}, 118, 16, 0, Fault::kIllegalField);
   expect_patched({nop(), isa::Pool{}, isa::End{}}, 383, 1, 1, Fault::kIllegalField);
   expect_patched({nop(), conv(), isa::End{}}, 242, 4, 12, Fault::kIllegalField);
 }

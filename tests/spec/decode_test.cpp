@@ -66,7 +66,7 @@ void randomise(T& instruction, std::mt19937_64& random) {
 }  // namespace
 
 TEMPLATE_TEST_CASE("decode: the RTL sees every field that the encoder wrote", "", isa::Nop,
-                   isa::End, isa::Load, isa::Store, isa::Conv, isa::Pool) {
+                   isa::End, isa::Load, isa::Store, isa::Conv, isa::Pool, isa::Pack) {
   INFO("seed " << tests::seed());
   std::mt19937_64 random(tests::seed());
   Probe probe;
@@ -101,7 +101,7 @@ TEMPLATE_TEST_CASE("decode: the RTL sees every field that the encoder wrote", ""
 }
 
 TEMPLATE_TEST_CASE("decode: encoder's limits are the RTL's", "", isa::Nop, isa::End, isa::Load,
-                   isa::Store, isa::Conv, isa::Pool) {
+                   isa::Store, isa::Conv, isa::Pool, isa::Pack) {
   Probe probe;
   std::vector<std::uint8_t> good;
   const TestType plain;
@@ -137,5 +137,51 @@ TEMPLATE_TEST_CASE("decode: encoder's limits are the RTL's", "", isa::Nop, isa::
     isa::put_bits(words, bit, 1, 1);
     probe.show(words);
     REQUIRE_FALSE(probe.in_range());
+  }
+}
+
+TEST_CASE("decode: the RTL sees every field of the clip word and of a layer table's row") {
+  INFO("seed " << tests::seed());
+  std::mt19937_64 random(tests::seed());
+  Probe probe;
+  const auto shown = [&](unsigned opcode, std::vector<std::uint8_t> record) {
+    std::vector<std::uint8_t> words(16, 0);
+    isa::put_bits(words, 0, 6, opcode);
+    words.insert(words.end(), record.begin(), record.end());
+    probe.show(words);
+    return probe.in_range();
+  };
+  const auto check = [&](unsigned opcode, const auto& record, std::vector<std::uint8_t> bytes) {
+    REQUIRE(shown(opcode, bytes));
+    unsigned index = 0;
+    std::vector<bool> used(bytes.size() * 8, false);
+    isa::for_each_field(record, [&](std::string_view name, const auto& value, unsigned offset,
+                                    unsigned width, bool, std::int64_t, std::int64_t) {
+      INFO(name);
+      REQUIRE(probe.field(index++) == static_cast<std::int32_t>(value));
+      std::fill_n(used.begin() + offset, width, true);
+    });
+    for (unsigned bit = 0; bit < used.size(); ++bit) {
+      if (used[bit]) continue;
+      INFO("spare bit " << bit);
+      std::vector<std::uint8_t> bad = bytes;
+      isa::put_bits(bad, bit, 1, 1);
+      REQUIRE_FALSE(shown(opcode, bad));
+    }
+  };
+  for (int i = 0; i < 50; ++i) {
+    isa::LayerRow row;
+    randomise(row, random);
+    std::vector<std::uint8_t> bytes;
+    isa::encode(row, bytes);
+    check(63, row, bytes);
+    isa::Load load;
+    load.clip.emplace();
+    randomise(*load.clip, random);
+    bytes.clear();
+    isa::encode(load, bytes);
+    check(62, *load.clip, {bytes.begin() + 32, bytes.end()});
+    isa::put_bits(bytes, 256, 2, 3);  // dim goes to 2
+    REQUIRE_FALSE(shown(62, {bytes.begin() + 32, bytes.end()}));
   }
 }

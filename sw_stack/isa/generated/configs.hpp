@@ -18,18 +18,20 @@ struct Config {
   int bus_bytes;
   int post_lanes;
   int pool_lanes;
+  int mask_layers;
+  int pack_lanes;
   bool compact;        ///< esp_compact_core: no pool, one counter, one CONV at a time
   int address_bits;  ///< addresses are taken modulo 2 to this power
   std::uint32_t hash;  ///< what CONFIG_HASH reads
 };
 
 inline constexpr std::array<Config, 6> kConfigs = {{
-    {"pico", 2, 1024, 512, 128, 32, 2, 1, 0, true, 20, 0x844E13F7},
-    {"nano", 4, 2048, 1024, 128, 64, 4, 4, 4, false, 32, 0x9350C0B2},
-    {"tiny", 8, 4096, 2048, 256, 64, 8, 8, 4, false, 32, 0xDF32C2A4},
-    {"edge", 16, 8192, 4096, 512, 64, 16, 8, 4, false, 32, 0xE20064D5},
-    {"zynq", 16, 8192, 4096, 512, 64, 8, 8, 2, false, 32, 0x802477DC},
-    {"wide", 32, 16384, 8192, 1024, 64, 32, 16, 4, false, 32, 0x00E12A36},
+    {"pico", 2, 1024, 512, 128, 32, 2, 1, 0, 0, 0, true, 20, 0xAD2A246A},
+    {"nano", 4, 2048, 1024, 128, 64, 4, 4, 4, 64, 4, false, 32, 0xB2D0EF35},
+    {"tiny", 8, 4096, 2048, 256, 64, 8, 8, 4, 64, 8, false, 32, 0x0549CC77},
+    {"edge", 16, 8192, 4096, 512, 64, 16, 8, 4, 256, 8, false, 32, 0x0D227746},
+    {"zynq", 16, 8192, 4096, 512, 64, 8, 8, 2, 256, 8, false, 32, 0x0F1D6409},
+    {"wide", 32, 16384, 8192, 1024, 64, 32, 16, 4, 256, 8, false, 32, 0x2687612B},
 }};
 
 /// The configuration of that name, or nullptr.

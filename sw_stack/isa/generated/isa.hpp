@@ -4,14 +4,15 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string_view>
 
 #include "isa/bits.hpp"
 
 namespace espalier::isa {
 
-inline constexpr std::uint32_t kIsaVersion = 1;
-inline constexpr unsigned kMaxWords = 5;
+inline constexpr std::uint32_t kIsaVersion = 2;
+inline constexpr unsigned kMaxWords = 6;
 inline constexpr unsigned kCountBits = 16;
 
 enum class Opcode : std::uint8_t {
@@ -21,6 +22,7 @@ enum class Opcode : std::uint8_t {
   kStore = 4,  ///< Strided 3-D transfer to memory of the words that post or pool deliver, in their order.
   kConv = 5,  ///< One pixel tile times one output group times one K chunk: for tap row, tap column, k block, n block: a pass over the tile's pixels. With `last`, post follows.
   kPool = 6,  ///< Max or average pooling of one tile: for block, output row, output column: the window's rows and columns.
+  kPack = 7,  ///< Packs the weights and parameters of one layer by its masks, from region 0 to the same offsets of region 4. Stands in a program of its own (docs/pack.md).
 };
 constexpr std::string_view name(Opcode value) {
   switch (value) {
@@ -30,6 +32,7 @@ constexpr std::string_view name(Opcode value) {
     case Opcode::kStore: return "store";
     case Opcode::kConv: return "conv";
     case Opcode::kPool: return "pool";
+    case Opcode::kPack: return "pack";
   }
   return "unknown";
 }
@@ -37,7 +40,7 @@ constexpr std::string_view name(Opcode value) {
 enum class Engine : std::uint8_t {
   kNone = 0,  ///< no dependency
   kLoadA = 1,  ///< memory to activation buffer or pool table; counts LOADs of its queue, retired when their last word is written
-  kLoadW = 2,  ///< memory to weight ring or parameter ring; retired when their last word is written
+  kLoadW = 2,  ///< memory to weight ring, parameter ring or layer table; retired when their last word is written; PACKs too
   kExec = 3,  ///< convolution: retires when the feeder has read its last activation
   kPost = 4,  ///< has no queue of its own: counts CONVs with `last` set, retired when their last output left post
   kPool = 5,  ///< pooling: retires when its last output left the engine
@@ -59,7 +62,7 @@ constexpr std::string_view name(Engine value) {
 enum class Fault : std::uint8_t {
   kNone = 0,  ///< no fault
   kIllegalOpcode = 1,  ///< unknown opcode
-  kIllegalLength = 2,  ///< `length` is not the opcode's
+  kIllegalLength = 2,  ///< `length` is not the opcode's; one word longer on a machine without a layer table
   kIllegalField = 3,  ///< a field outside its range, or fields that contradict each other
   kIllegalDependency = 4,  ///< a dependency on an engine that does not exist
   kReadWindow = 5,  ///< a burst outside the read window
@@ -69,7 +72,7 @@ enum class Fault : std::uint8_t {
   kWatchdog = 9,  ///< no instruction retired and no beat moved for WATCHDOG cycles
   kConfiguration = 10,  ///< PROGRAM_HASH is not CONFIG_HASH
   kProgramEnd = 11,  ///< the program ran past PROGRAM_WORDS without an end instruction
-  kCapacity = 12,  ///< more accumulators, ring words or table entries than the configuration has
+  kCapacity = 12,  ///< more accumulators, ring words, table entries or layer rows than the configuration has
 };
 constexpr std::string_view name(Fault value) {
   switch (value) {
@@ -88,6 +91,68 @@ constexpr std::string_view name(Fault value) {
     case Fault::kCapacity: return "capacity";
   }
   return "unknown";
+}
+
+/// The last word of an instruction that is one word longer: the clip stage shortens it by its layer's row of the layer table.
+struct Clip {
+  static constexpr unsigned kWords = 1;
+  std::uint32_t dim = 0;  ///< LOAD, STORE: which count is blocks: 0 none, 1 y, 2 z (2 bits, to 2)
+  std::uint32_t k0 = 0;  ///< first k block: of the chunk (CONV, weights), of the piece (activations) (12 bits)
+  std::uint32_t n0 = 0;  ///< first n block of the group; POOL, its LOADs, STORE: first block (12 bits)
+  std::uint32_t kc = 0;  ///< CONV, weights: k blocks of a full chunk (12 bits)
+  std::uint32_t nb = 0;  ///< CONV, weights, parameters: n blocks of a full group (8 bits)
+  std::uint32_t bound = 0;  ///< LOAD: clipped 0 by k_live, 1 by n_live, 2 as weights, 3 as parameters (2 bits)
+  std::uint32_t shift = 0;  ///< of the layer's row, added to the offset: 0 none, 1 in, 2 operand, 3 out (2 bits)
+  std::uint32_t last_taps = 0;  ///< CONV: the last tap chunk of its K chunk (1 bits)
+  std::uint32_t w_start = 0;  ///< CONV: the first unit of a tile that reads weights which stay (1 bits)
+  bool operator==(const Clip&) const = default;
+};
+
+/// Calls visit(field name, reference, bit offset, width, signed, min, max) for every field.
+template <typename T, typename Visit>
+  requires std::same_as<std::remove_const_t<T>, Clip>
+constexpr void for_each_field(T& x, Visit&& visit) {
+  visit("dim", x.dim, 0U, 2U, false, std::int64_t{0}, std::int64_t{2});
+  visit("k0", x.k0, 2U, 12U, false, std::int64_t{0}, std::int64_t{4095});
+  visit("n0", x.n0, 14U, 12U, false, std::int64_t{0}, std::int64_t{4095});
+  visit("kc", x.kc, 26U, 12U, false, std::int64_t{0}, std::int64_t{4095});
+  visit("nb", x.nb, 38U, 8U, false, std::int64_t{0}, std::int64_t{255});
+  visit("bound", x.bound, 46U, 2U, false, std::int64_t{0}, std::int64_t{3});
+  visit("shift", x.shift, 48U, 2U, false, std::int64_t{0}, std::int64_t{3});
+  visit("last_taps", x.last_taps, 50U, 1U, false, std::int64_t{0}, std::int64_t{1});
+  visit("w_start", x.w_start, 51U, 1U, false, std::int64_t{0}, std::int64_t{1});
+}
+
+/// What a mask leaves of one layer.
+struct LayerRow {
+  static constexpr unsigned kWords = 2;
+  std::uint32_t k_live = 0;  ///< k blocks that exist (12 bits)
+  std::uint32_t n_live = 0;  ///< n blocks that exist (pools: blocks) (12 bits)
+  std::uint32_t dense = 0;  ///< weights and parameters are those of region 0; otherwise of region 4 (1 bits)
+  std::int32_t out_shift = 0;  ///< bus words to add to the offsets of STOREs (28 bits)
+  std::uint32_t piece = 0;  ///< words of a ring piece: full group, full chunk (14 bits)
+  std::uint32_t piece_k = 0;  ///< full group, the partial chunk (14 bits)
+  std::uint32_t piece_n = 0;  ///< the partial group, full chunk (14 bits)
+  std::uint32_t piece_nk = 0;  ///< the partial group, the partial chunk (14 bits)
+  std::int32_t in_shift = 0;  ///< bus words to add to the offsets of activation LOADs (28 bits)
+  std::int32_t operand_shift = 0;  ///< bus words to add to the offsets of operand LOADs (28 bits)
+  bool operator==(const LayerRow&) const = default;
+};
+
+/// Calls visit(field name, reference, bit offset, width, signed, min, max) for every field.
+template <typename T, typename Visit>
+  requires std::same_as<std::remove_const_t<T>, LayerRow>
+constexpr void for_each_field(T& x, Visit&& visit) {
+  visit("k_live", x.k_live, 0U, 12U, false, std::int64_t{0}, std::int64_t{4095});
+  visit("n_live", x.n_live, 12U, 12U, false, std::int64_t{0}, std::int64_t{4095});
+  visit("dense", x.dense, 24U, 1U, false, std::int64_t{0}, std::int64_t{1});
+  visit("out_shift", x.out_shift, 25U, 28U, true, std::int64_t{-134217728}, std::int64_t{134217727});
+  visit("piece", x.piece, 64U, 14U, false, std::int64_t{0}, std::int64_t{16383});
+  visit("piece_k", x.piece_k, 78U, 14U, false, std::int64_t{0}, std::int64_t{16383});
+  visit("piece_n", x.piece_n, 92U, 14U, false, std::int64_t{0}, std::int64_t{16383});
+  visit("piece_nk", x.piece_nk, 106U, 14U, false, std::int64_t{0}, std::int64_t{16383});
+  visit("in_shift", x.in_shift, 128U, 28U, true, std::int64_t{-134217728}, std::int64_t{134217727});
+  visit("operand_shift", x.operand_shift, 156U, 28U, true, std::int64_t{-134217728}, std::int64_t{134217727});
 }
 
 /// Waits in one engine's queue for its dependencies, then retires there: carries a dependency too many.
@@ -157,15 +222,16 @@ struct Load {
   std::uint32_t dep1_count = 0;  ///< as dep0 (16 bits)
   std::uint32_t dep2_engine = 0;  ///< as dep0 (3 bits)
   std::uint32_t dep2_count = 0;  ///< as dep0 (16 bits)
-  std::uint32_t target = 0;  ///< 0 activation buffer, 1 pool table (both queue load_a); 2 weight ring, 3 parameter ring (both queue load_w) (2 bits)
-  std::uint32_t region = 0;  ///< base register that `offset` is relative to (2 bits)
+  std::uint32_t target = 0;  ///< 0 activation buffer, 1 pool table (both queue load_a); 2 weight ring, 3 parameter ring, 4 layer table, from its row 0 (queue load_w) (3 bits, to 4)
+  std::uint32_t region = 0;  ///< base register that `offset` is relative to (3 bits, to 4)
   std::uint32_t offset = 0;  ///< bytes; a multiple of the bus width (32 bits)
   std::uint32_t x_words = 1;  ///< words in a row (16 bits, from 1)
   std::uint32_t y_count = 1;  ///< rows (16 bits, from 1)
   std::uint32_t z_count = 1;  ///< planes (16 bits, from 1)
   std::uint32_t y_stride = 0;  ///< bytes from row to row; a multiple of the bus width (32 bits)
   std::uint32_t z_stride = 0;  ///< bytes from plane to plane; a multiple of the bus width (32 bits)
-  std::uint32_t sram_address = 0;  ///< first word in the activation buffer (wraps at its end) or first entry of the pool table; ignored by the rings (16 bits)
+  std::uint32_t sram_address = 0;  ///< first word in the activation buffer (wraps at its end) or first entry of the pool table; ignored by the rings and the layer table (16 bits)
+  std::optional<Clip> clip;  ///< where set, one word longer
   bool operator==(const Load&) const = default;
 };
 
@@ -180,15 +246,15 @@ constexpr void for_each_field(T& x, Visit&& visit) {
   visit("dep1_count", x.dep1_count, 43U, 16U, false, std::int64_t{0}, std::int64_t{65535});
   visit("dep2_engine", x.dep2_engine, 59U, 3U, false, std::int64_t{0}, std::int64_t{7});
   visit("dep2_count", x.dep2_count, 62U, 16U, false, std::int64_t{0}, std::int64_t{65535});
-  visit("target", x.target, 80U, 2U, false, std::int64_t{0}, std::int64_t{3});
-  visit("region", x.region, 82U, 2U, false, std::int64_t{0}, std::int64_t{3});
-  visit("offset", x.offset, 84U, 32U, false, std::int64_t{0}, std::int64_t{4294967295});
-  visit("x_words", x.x_words, 116U, 16U, false, std::int64_t{1}, std::int64_t{65535});
-  visit("y_count", x.y_count, 132U, 16U, false, std::int64_t{1}, std::int64_t{65535});
-  visit("z_count", x.z_count, 148U, 16U, false, std::int64_t{1}, std::int64_t{65535});
-  visit("y_stride", x.y_stride, 164U, 32U, false, std::int64_t{0}, std::int64_t{4294967295});
-  visit("z_stride", x.z_stride, 196U, 32U, false, std::int64_t{0}, std::int64_t{4294967295});
-  visit("sram_address", x.sram_address, 228U, 16U, false, std::int64_t{0}, std::int64_t{65535});
+  visit("target", x.target, 80U, 3U, false, std::int64_t{0}, std::int64_t{4});
+  visit("region", x.region, 83U, 3U, false, std::int64_t{0}, std::int64_t{4});
+  visit("offset", x.offset, 86U, 32U, false, std::int64_t{0}, std::int64_t{4294967295});
+  visit("x_words", x.x_words, 118U, 16U, false, std::int64_t{1}, std::int64_t{65535});
+  visit("y_count", x.y_count, 134U, 16U, false, std::int64_t{1}, std::int64_t{65535});
+  visit("z_count", x.z_count, 150U, 16U, false, std::int64_t{1}, std::int64_t{65535});
+  visit("y_stride", x.y_stride, 166U, 32U, false, std::int64_t{0}, std::int64_t{4294967295});
+  visit("z_stride", x.z_stride, 198U, 32U, false, std::int64_t{0}, std::int64_t{4294967295});
+  visit("sram_address", x.sram_address, 230U, 16U, false, std::int64_t{0}, std::int64_t{65535});
 }
 
 /// Strided 3-D transfer to memory of the words that post or pool deliver, in their order.
@@ -210,6 +276,7 @@ struct Store {
   std::uint32_t z_count = 1;  ///< planes (16 bits, from 1)
   std::uint32_t y_stride = 0;  ///< bytes from row to row; a multiple of the bus width (32 bits)
   std::uint32_t z_stride = 0;  ///< bytes from plane to plane; a multiple of the bus width (32 bits)
+  std::optional<Clip> clip;  ///< where set, one word longer
   bool operator==(const Store&) const = default;
 };
 
@@ -292,6 +359,7 @@ struct Conv {
   std::uint32_t gap_last = 0;  ///< the sums are requantised and leave; with either of the two clear, n_blocks is 1 (1 bits)
   std::uint32_t gap_scale = 0;  ///< fp32 multiplier of the sum (32 bits)
   std::int32_t gap_zy = 0;  ///< zero point of the pooled output; clamped to int8 (8 bits)
+  std::optional<Clip> clip;  ///< where set, one word longer
   bool operator==(const Conv&) const = default;
 };
 
@@ -392,6 +460,7 @@ struct Pool {
   std::int32_t cx_lo = 0;  ///< first buffer column that the divisor counts (14 bits)
   std::int32_t cx_hi = 0;  ///< buffer column after the last that the divisor counts (14 bits)
   std::uint32_t scale = 0;  ///< fp32 multiplier where `use_table` is 0 (1.0 for a maximum of equal scales) (32 bits)
+  std::optional<Clip> clip;  ///< where set, one word longer
   bool operator==(const Pool&) const = default;
 };
 
@@ -432,6 +501,57 @@ constexpr void for_each_field(T& x, Visit&& visit) {
   visit("cx_lo", x.cx_lo, 320U, 14U, true, std::int64_t{-8192}, std::int64_t{8191});
   visit("cx_hi", x.cx_hi, 334U, 14U, true, std::int64_t{-8192}, std::int64_t{8191});
   visit("scale", x.scale, 348U, 32U, false, std::int64_t{0}, std::int64_t{4294967295});
+}
+
+/// Packs the weights and parameters of one layer by its masks, from region 0 to the same offsets of region 4. Stands in a program of its own (docs/pack.md).
+struct Pack {
+  static constexpr Opcode kOpcode = Opcode::kPack;
+  static constexpr unsigned kWords = 3;
+  std::uint32_t layer = 0;  ///< layer that it serves: for attribution of cycles, and the row of the layer table (12 bits)
+  std::uint32_t dep0_engine = 0;  ///< engine to wait for; 0: none (3 bits)
+  std::uint32_t dep0_count = 0;  ///< its retired count must have reached this (16 bits)
+  std::uint32_t dep1_engine = 0;  ///< as dep0 (3 bits)
+  std::uint32_t dep1_count = 0;  ///< as dep0 (16 bits)
+  std::uint32_t dep2_engine = 0;  ///< as dep0 (3 bits)
+  std::uint32_t dep2_count = 0;  ///< as dep0 (16 bits)
+  std::uint32_t weights = 0;  ///< bytes; a multiple of the bus width (32 bits)
+  std::uint32_t params = 0;  ///< bytes; a multiple of the bus width (32 bits)
+  std::uint32_t masks = 0;  ///< bytes in region 4: 8 for each k block, then 8 for each n block: bits 0 to L-1 live lanes, bit 32 the last block of a segment (32 bits)
+  std::uint32_t taps = 1;  ///< taps (8 bits, from 1)
+  std::uint32_t k_blocks = 1;  ///< dense blocks of L input channels (12 bits, from 1)
+  std::uint32_t n_blocks = 1;  ///< dense blocks of L output channels (12 bits, from 1)
+  std::uint32_t kc = 1;  ///< k blocks of a full chunk (12 bits, from 1)
+  std::uint32_t nb = 1;  ///< n blocks of a full group (8 bits, from 1)
+  std::uint32_t tapwise = 0;  ///< a unit is [tap][row][k block]; otherwise [row][tap][k block] (1 bits)
+  std::uint32_t tap_stride = 0;  ///< bytes from tap to tap of a unit where tapwise: nb x L x kc words; otherwise 0 (32 bits)
+  std::uint32_t chunk_stride = 0;  ///< bytes from unit to unit of a group: nb x L x taps x kc words (32 bits)
+  std::uint32_t group_stride = 0;  ///< bytes from group to group (32 bits)
+  bool operator==(const Pack&) const = default;
+};
+
+/// Calls visit(field name, reference, bit offset, width, signed, min, max) for every field.
+template <typename T, typename Visit>
+  requires std::same_as<std::remove_const_t<T>, Pack>
+constexpr void for_each_field(T& x, Visit&& visit) {
+  visit("layer", x.layer, 9U, 12U, false, std::int64_t{0}, std::int64_t{4095});
+  visit("dep0_engine", x.dep0_engine, 21U, 3U, false, std::int64_t{0}, std::int64_t{7});
+  visit("dep0_count", x.dep0_count, 24U, 16U, false, std::int64_t{0}, std::int64_t{65535});
+  visit("dep1_engine", x.dep1_engine, 40U, 3U, false, std::int64_t{0}, std::int64_t{7});
+  visit("dep1_count", x.dep1_count, 43U, 16U, false, std::int64_t{0}, std::int64_t{65535});
+  visit("dep2_engine", x.dep2_engine, 59U, 3U, false, std::int64_t{0}, std::int64_t{7});
+  visit("dep2_count", x.dep2_count, 62U, 16U, false, std::int64_t{0}, std::int64_t{65535});
+  visit("weights", x.weights, 80U, 32U, false, std::int64_t{0}, std::int64_t{4294967295});
+  visit("params", x.params, 112U, 32U, false, std::int64_t{0}, std::int64_t{4294967295});
+  visit("masks", x.masks, 144U, 32U, false, std::int64_t{0}, std::int64_t{4294967295});
+  visit("taps", x.taps, 176U, 8U, false, std::int64_t{1}, std::int64_t{255});
+  visit("k_blocks", x.k_blocks, 184U, 12U, false, std::int64_t{1}, std::int64_t{4095});
+  visit("n_blocks", x.n_blocks, 196U, 12U, false, std::int64_t{1}, std::int64_t{4095});
+  visit("kc", x.kc, 208U, 12U, false, std::int64_t{1}, std::int64_t{4095});
+  visit("nb", x.nb, 220U, 8U, false, std::int64_t{1}, std::int64_t{255});
+  visit("tapwise", x.tapwise, 228U, 1U, false, std::int64_t{0}, std::int64_t{1});
+  visit("tap_stride", x.tap_stride, 229U, 32U, false, std::int64_t{0}, std::int64_t{4294967295});
+  visit("chunk_stride", x.chunk_stride, 261U, 32U, false, std::int64_t{0}, std::int64_t{4294967295});
+  visit("group_stride", x.group_stride, 293U, 32U, false, std::int64_t{0}, std::int64_t{4294967295});
 }
 
 /// Hardware counters, in the order of their registers.

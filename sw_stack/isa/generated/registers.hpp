@@ -19,6 +19,7 @@ inline constexpr std::uint32_t kBase0 = 0x030;  ///< rw: byte address of region 
 inline constexpr std::uint32_t kBase1 = 0x034;  ///< rw: byte address of region 1 (activations), a multiple of 32
 inline constexpr std::uint32_t kBase2 = 0x038;  ///< rw: byte address of region 2 (input), a multiple of 32
 inline constexpr std::uint32_t kBase3 = 0x03C;  ///< rw: byte address of region 3 (output), a multiple of 32
+inline constexpr std::uint32_t kBase4 = 0x060;  ///< rw: byte address of region 4 (layer table and packed weights of a mask; without one that of region 0), a multiple of 32; reads 0 where the machine has no layer table
 inline constexpr std::uint32_t kReadLow = 0x040;  ///< rw: first byte that may be read
 inline constexpr std::uint32_t kReadHigh = 0x044;  ///< rw: byte after the last that may be read
 inline constexpr std::uint32_t kWriteLow = 0x048;  ///< rw: first byte that may be written
