@@ -15,7 +15,7 @@ CONFIGURE_DEMO = test -f $(BUILD)/build.ninja || $(CONFIGURE) -DBUILD_TESTING=OF
 FORMATTED = git ls-files '*.cpp' '*.hpp' | grep -v /generated/
 
 .DEFAULT_GOAL := help
-.PHONY: help deps deps-build deps-synth deps-lint deps-networks network-tools peers-tools bitstream resnet50 inception verilate test test-long peers mutants demo demo-tools waves ecp5 lint synth format clean
+.PHONY: help deps deps-build deps-synth deps-lint deps-networks network-tools peers-tools bitstream resnet50 inception verilate test test-long peers mutants proofs demo demo-tools waves ecp5 lint synth format clean
 
 help: ## this list
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/make \1\t\2/p' Makefile | expand -t 16
@@ -48,6 +48,14 @@ test-long: verilate deps-networks ## the tests again, with many more random case
 
 mutants: deps ## seed bugs into a copy of the tree, and see that each is caught by its test
 	tests/mutants/run --work $(BUILD)/mutants -j$(JOBS)
+
+proofs: deps deps-lint ## prove modules equal to their plain forms, and see that each proof fails on seeded bugs
+	@test -f $(BUILD)/build.ninja && grep -q packed_products_test $(BUILD)/build.ninja || \
+	  $(CONFIGURE) -DBUILD_TESTING=ON
+	cmake --build $(BUILD) -j$(JOBS) --target requant_vectors packed_products_test
+	tests/formal/run --work $(BUILD)/proofs -j$(JOBS)
+	$(BUILD)/tests/packed_products_test
+	$(BUILD)/tests/requant_vectors 100000000
 
 # Where they can't be had, the run says what it skips.
 peers-tools:
