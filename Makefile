@@ -15,7 +15,7 @@ CONFIGURE_DEMO = test -f $(BUILD)/build.ninja || $(CONFIGURE) -DBUILD_TESTING=OF
 FORMATTED = git ls-files '*.cpp' '*.hpp' | grep -v /generated/
 
 .DEFAULT_GOAL := help
-.PHONY: help deps deps-build deps-synth deps-lint deps-networks network-tools peers-tools bitstream resnet50 inception verilate test test-long peers mutants proofs demo demo-tools waves ecp5 lint synth format clean
+.PHONY: help deps deps-build deps-synth deps-lint deps-networks network-tools peers-tools bitstream resnet50 inception verilate test test-long peers mutants proofs demo demo-tools waves ecp5 lint synth netlists format clean
 
 help: ## this list
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/make \1\t\2/p' Makefile | expand -t 16
@@ -125,6 +125,9 @@ lint: deps-lint ## check the RTL with Verilator, the generated files, the C++ fo
 
 synth: deps-synth ## synthesise with Yosys for three devices: area by module, longest paths
 	synth/run --work $(BUILD)/synth -j$(JOBS)
+
+netlists: deps-build deps-synth ## simulate the netlists that `make synth` leaves, against golden, and with bugs seeded
+	synth/simulate --work $(BUILD)/synth -j$(JOBS)
 
 format: deps-lint ## format the C++
 	$(FORMATTED) | xargs clang-format -i

@@ -16,10 +16,11 @@ function(espalier_rtl_sources out)
 endfunction()
 
 # espalier_verilate(target TOP module [SOURCES a.sv ...] [PARAMETERS Lanes=4 ...] [PREFIX Vname]
-#                   [PURPOSE fast|traced|asserting])
+#                   [PURPOSE fast|traced|asserting|netlist])
 # A static library with the C++ model of one top, class `V<target>` (or PREFIX). Without SOURCES the
 # top is found by its file name under rtl/; modules below it are always found by their file names.
-# fast: no assertions; traced: waves (FST), none in the array's elements; asserting: assertions.
+# fast: no assertions; traced: waves (FST), none in the array's elements; asserting: assertions;
+# netlist: SOURCES is the whole design, a synthesised one with models of its cells.
 # verilate() runs while CMake configures, so generated SystemVerilog must exist by then.
 function(espalier_verilate target)
   cmake_parse_arguments(ARG "" "TOP;PREFIX;PURPOSE" "SOURCES;PARAMETERS" ${ARGN})
@@ -54,7 +55,13 @@ function(espalier_verilate target)
   endforeach()
 
   set(trace "")
-  if(ARG_PURPOSE STREQUAL "fast")
+  if(ARG_PURPOSE STREQUAL "netlist")
+    # Carry chains look like loops, and cells have pins that are left open.
+    set(optimize -O1)
+    set(packages "")
+    set(flags -O3 --x-assign fast --x-initial fast -Wno-fatal -Wno-lint -Wno-style -Wno-UNOPTFLAT
+      +define+ICE40_HX +define+NO_ICE40_DEFAULT_ASSIGNMENTS)
+  elseif(ARG_PURPOSE STREQUAL "fast")
     set(optimize -O3)
   elseif(ARG_PURPOSE STREQUAL "traced")
     set(optimize -O2)
@@ -64,7 +71,7 @@ function(espalier_verilate target)
     set(optimize -O2)
     list(APPEND flags --assert -DESP_ASSERTIONS)
   else()
-    message(FATAL_ERROR "espalier_verilate: PURPOSE is ${ARG_PURPOSE}; it may be fast, traced, asserting")
+    message(FATAL_ERROR "espalier_verilate: PURPOSE is ${ARG_PURPOSE}; it may be fast, traced, asserting, netlist")
   endif()
 
   add_library(${target} STATIC)
