@@ -11,15 +11,13 @@
 // shadow weight that cap0_i / cap1_i name (under cap_any_i); swap_i (under swap_any_i, which implies
 // en_i) makes the shadow weights active for the activation at x_i in the same cycle. No reset.
 // Numbers: x 9 bits signed in [-255, 255], w int8, products 16 bits, sums SumBits, all exact.
-// Packed = 1 forms both products by one multiplier of 25 x 9 bits: P = x * (w1 * 2^16 + w0); the
-// low product is P[15:0], the high one P[32:16] + P[15].
+// esp_pe_packed has the same with one multiplier.
 // Implements docs/machine.md, section 5 (the array).
 
 `default_nettype none
 
 module esp_pe_pair #(
-  parameter int unsigned SumBits = 20,
-  parameter bit          Packed  = 1'b0
+  parameter int unsigned SumBits = 20
 ) (
   input  wire logic                      clk_i,
   input  wire logic                      en_i,
@@ -53,43 +51,24 @@ module esp_pe_pair #(
     if (en_i) x_o <= x_i;
   end
 
-  if (Packed) begin : gen_packed
-    logic signed [24:0] weights_q;
-    logic signed [32:0] product_q;
+  logic signed [7:0]  weight0_q, weight1_q;
+  logic signed [15:0] product0_q, product1_q;
 
-    always_ff @(posedge clk_i) begin
-      if (swap_any_i) begin
-        if (swap_i) weights_q <= (25'(shadow1_q) <<< 16) + 25'(shadow0_q);
+  always_ff @(posedge clk_i) begin
+    if (swap_any_i) begin
+      if (swap_i) begin
+        weight0_q <= shadow0_q;
+        weight1_q <= shadow1_q;
       end
     end
+  end
 
-    always_ff @(posedge clk_i) begin
-      if (en_i) begin
-        product_q <= 33'(x_o) * 33'(weights_q);
-        sum0_o <= sum0_i + SumBits'($signed(product_q[15:0]));
-        sum1_o <= sum1_i + SumBits'($signed(product_q[32:16])) + SumBits'(product_q[15]);
-      end
-    end
-  end else begin : gen_plain
-    logic signed [7:0]  weight0_q, weight1_q;
-    logic signed [15:0] product0_q, product1_q;
-
-    always_ff @(posedge clk_i) begin
-      if (swap_any_i) begin
-        if (swap_i) begin
-          weight0_q <= shadow0_q;
-          weight1_q <= shadow1_q;
-        end
-      end
-    end
-
-    always_ff @(posedge clk_i) begin
-      if (en_i) begin
-        product0_q <= 16'(32'(x_o) * 32'(weight0_q));
-        product1_q <= 16'(32'(x_o) * 32'(weight1_q));
-        sum0_o <= sum0_i + SumBits'(product0_q);
-        sum1_o <= sum1_i + SumBits'(product1_q);
-      end
+  always_ff @(posedge clk_i) begin
+    if (en_i) begin
+      product0_q <= 16'(32'(x_o) * 32'(weight0_q));
+      product1_q <= 16'(32'(x_o) * 32'(weight1_q));
+      sum0_o <= sum0_i + SumBits'(product0_q);
+      sum1_o <= sum1_i + SumBits'(product1_q);
     end
   end
 

@@ -2,16 +2,15 @@
 // target's synthesis, with its ports, its latency and its results.
 //
 // The products are registered in the multipliers' own output registers (MULT18X18D with
-// REG_OUTPUT_CLK), which Yosys does not infer. A multiplier is a column's; `Packed` has no use here,
-// for two 8-bit products do not fit into one of 18 x 18 bits.
+// REG_OUTPUT_CLK), which Yosys does not infer. A multiplier is a column's: two 8-bit products do not fit
+// into one of 18 x 18 bits.
 // Contract and numbers: see rtl/exec/esp_pe_pair.sv.
 // Implements docs/machine.md, section 5 (the array), and docs/boards.md (ECP5).
 
 `default_nettype none
 
 module esp_pe_pair #(
-  parameter int unsigned SumBits = 20,
-  parameter bit          Packed  = 1'b0
+  parameter int unsigned SumBits = 20
 ) (
   input  wire logic                      clk_i,
   input  wire logic                      en_i,
@@ -31,10 +30,6 @@ module esp_pe_pair #(
   output logic      signed [SumBits-1:0] sum0_o,
   output logic      signed [SumBits-1:0] sum1_o
 );
-
-  if (Packed) begin : gen_packed_check
-    $error("esp_pe_pair: the pair of ECP5 has no packed form");
-  end
 
   logic signed [7:0]  shadow0_q, shadow1_q, weight0_q, weight1_q;
   logic signed [15:0] product0, product1;

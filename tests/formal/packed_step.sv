@@ -71,10 +71,10 @@ module packed_step (
     .\x_o.q (x_q), .\x_o.d (plain_x),
     .\shadow0_q.q (shadow0_q), .\shadow0_q.d (plain_shadow0),
     .\shadow1_q.q (shadow1_q), .\shadow1_q.d (plain_shadow1),
-    .\gen_plain.weight0_q.q (weight0_q), .\gen_plain.weight0_q.d (plain_weight0),
-    .\gen_plain.weight1_q.q (weight1_q), .\gen_plain.weight1_q.d (plain_weight1),
-    .\gen_plain.product0_q.q (product0_q), .\gen_plain.product0_q.d (plain_product0),
-    .\gen_plain.product1_q.q (product1_q), .\gen_plain.product1_q.d (plain_product1),
+    .\weight0_q.q (weight0_q), .\weight0_q.d (plain_weight0),
+    .\weight1_q.q (weight1_q), .\weight1_q.d (plain_weight1),
+    .\product0_q.q (product0_q), .\product0_q.d (plain_product0),
+    .\product1_q.q (product1_q), .\product1_q.d (plain_product1),
     .\sum0_o.q (sum0_q), .\sum0_o.d (plain_sum0),
     .\sum1_o.q (sum1_q), .\sum1_o.d (plain_sum1)
   );
