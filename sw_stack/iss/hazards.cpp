@@ -145,7 +145,7 @@ class Checker {
 
   void access(std::size_t i, const Conv& x, Clock& clock) {
     const std::uint64_t count = index_[3].size();
-    for (std::uint64_t kb = 0; kb < x.k_blocks; ++kb) {
+    for (std::uint64_t kb = 0; kb < (x.n_blocks == 0 ? 0 : x.k_blocks); ++kb) {
       for (std::uint64_t row = 0; row < x.in_rows; ++row) {
         for (std::uint64_t col = 0; col < x.in_cols; ++col) {
           touch_act(i, Engine::kExec, count, clock,
@@ -167,7 +167,7 @@ class Checker {
     }
     post[kPost] = post_count;
     done_[kPost].push_back(post);
-    if (x.gap == 0 || x.gap_last != 0)
+    if (x.n_blocks != 0 && (x.gap == 0 || x.gap_last != 0))
       streams_[static_cast<std::size_t>(StoreSource::kPost)].push_back(post);
   }
 

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "iss/pack.hpp"
+
 namespace espalier::iss {
 
 using isa::Conv;
@@ -106,22 +108,51 @@ bool Iss::step_fetch() {
     ended_ = idle;
     return idle;
   }
-  if (isa::clip_of(program_[fetched_]) != nullptr) {
-    fault(isa::Fault::kIllegalLength, fetched_, "this simulator has no layer table");
-    return false;
-  }
-  if (std::holds_alternative<isa::Pack>(program_[fetched_])) {
-    fault(isa::Fault::kIllegalOpcode, fetched_, "this simulator has no layer table");
-    return false;
-  }
-  const auto* load = std::get_if<Load>(&program_[fetched_]);
-  if (load != nullptr && (load->target > 3 || load->region > 3)) {
-    fault(isa::Fault::kIllegalField, fetched_, "this simulator has no layer table");
-    return false;
-  }
   auto& q = queue(engine);
-  if (q.size() >= kQueueDepth[static_cast<std::size_t>(engine)]) return false;
+  if (q.size() >= kQueueDepth[static_cast<std::size_t>(engine)] || !clip_next()) return false;
+  const auto* load = std::get_if<Load>(&program_[fetched_]);
+  if (load != nullptr && static_cast<LoadTarget>(load->target) == LoadTarget::kLayerTable) {
+    ++tables_due_;
+  }
   q.push_back(fetched_++);
+  return true;
+}
+
+bool Iss::clip_next() {
+  isa::Instruction& instruction = program_[fetched_];
+  if (isa::clip_of(instruction) == nullptr) return true;
+  if (tables_due_ > 0) return false;
+  const std::uint32_t layer = isa::layer(instruction);
+  if (layer >= static_cast<std::uint32_t>(config_.mask_layers)) {
+    fault(isa::Fault::kCapacity, fetched_,
+          "the layer table has " + std::to_string(config_.mask_layers) + " rows");
+    return false;
+  }
+  const auto row = isa::decode_row(layer_table_, layer);
+  if (!row) {
+    fault(isa::Fault::kIllegalField, fetched_, row.error().text());
+    return false;
+  }
+  instruction = isa::clip(instruction, *row, config_, clip_state_);
+  return true;
+}
+
+bool Iss::load_table(const Load& load, std::size_t index) {
+  const auto& region = (*regions_)[load.region];
+  const std::uint64_t words = std::uint64_t{load.x_words} * load.y_count * load.z_count;
+  if (words * lanes_ > static_cast<std::uint64_t>(config_.mask_layers) * isa::kRowBytes) {
+    fault(isa::Fault::kCapacity, index,
+          "the layer table has " + std::to_string(config_.mask_layers) + " rows");
+    return false;
+  }
+  layer_table_.clear();
+  for (std::uint64_t word = 0; word < words; ++word) {
+    const std::uint8_t* from = region.data() + address(load, word);
+    layer_table_.insert(layer_table_.end(), from, from + lanes_);
+  }
+  --tables_due_;
+  queue(Engine::kLoadW).pop_front();
+  retire(Engine::kLoadW);
   return true;
 }
 
@@ -165,10 +196,23 @@ bool Iss::step_load_w() {
   auto& q = queue(Engine::kLoadW);
   if (q.empty() || !ready(q.front()) || std::holds_alternative<Nop>(program_[q.front()]))
     return false;
+  if (const auto* instruction = std::get_if<isa::Pack>(&program_[q.front()])) {
+    const Status packed = pack(*instruction, config_, (*regions_)[0], (*regions_)[4]);
+    if (!packed) {
+      if (status_.ok()) status_ = packed;
+      return false;
+    }
+    q.pop_front();
+    retire(Engine::kLoadW);
+    return true;
+  }
   const Load& load = as<Load>(q.front());
   if (!inside(load)) {
     fault(isa::Fault::kReadWindow, q.front(), "outside its region");
     return false;
+  }
+  if (static_cast<LoadTarget>(load.target) == LoadTarget::kLayerTable) {
+    return load_table(load, q.front());
   }
   Ring& ring = static_cast<LoadTarget>(load.target) == LoadTarget::kWeights ? weights_ : params_;
   const auto& region = (*regions_)[load.region];
@@ -233,6 +277,13 @@ bool Iss::step_exec() {
   auto& q = queue(Engine::kExec);
   if (q.empty() || std::holds_alternative<Nop>(program_[q.front()])) return false;
   const Conv& c = as<Conv>(q.front());
+  if (c.n_blocks == 0) {  // no sums: post counts it
+    if (!ready(q.front())) return false;
+    post_.push_back({q.front(), half_});
+    q.pop_front();
+    retire(Engine::kExec);
+    return true;
+  }
   if (!exec_started_) {
     if (!ready(q.front()) || half_full_[half_]) return false;
     if (config_.compact && !post_.empty()) return false;  // one CONV at a time
@@ -326,7 +377,7 @@ std::string Iss::waiting() const {
 Status Iss::run(std::span<const isa::Instruction> program, Regions& regions,
                 const RetireHook& on_retire) {
   *this = Iss(config_, Options{order_seed_});
-  program_ = program;
+  program_.assign(program.begin(), program.end());
   regions_ = &regions;
   on_retire_ = &on_retire;
   using Step = bool (Iss::*)();

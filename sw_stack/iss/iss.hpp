@@ -12,7 +12,7 @@
 #include <span>
 #include <vector>
 
-#include "isa/instruction.hpp"
+#include "isa/clip.hpp"
 #include "support/result.hpp"
 
 namespace espalier::iss {
@@ -64,6 +64,9 @@ class Iss {
   /// Faults what names the pool, on a configuration without one.
   bool check_no_pool(std::size_t index);
   bool step_fetch();
+  /// Shortens the instruction to be fetched; false while the layer table is still to be loaded.
+  bool clip_next();
+  bool load_table(const isa::Load& load, std::size_t index);
   bool step_load_a();
   bool step_load_w();
   bool step_exec();
@@ -84,13 +87,16 @@ class Iss {
   isa::Config config_;
   std::size_t lanes_;
   std::uint64_t order_seed_;
-  std::span<const isa::Instruction> program_;
+  std::vector<isa::Instruction> program_;  // clipped, as far as it is fetched
   Regions* regions_ = nullptr;
   const RetireHook* on_retire_ = nullptr;
 
   std::vector<std::int8_t> act_;
   Ring weights_, params_;
   std::array<std::uint32_t, 128> pool_table_{};
+  std::vector<std::uint8_t> layer_table_;  // rows loaded so far
+  unsigned tables_due_ = 0;                // LOADs of it that are fetched and not done
+  isa::ClipState clip_state_;
   std::array<std::vector<std::int32_t>, 2> acc_;
   std::array<bool, 2> half_full_{};
   unsigned half_ = 0;

@@ -18,6 +18,11 @@ bool Iss::step_post() {
   if (post_.empty()) return false;
   const PostJob job = post_.front();
   const Conv& c = as<Conv>(job.index);
+  if (c.n_blocks == 0) {
+    post_.pop_front();
+    retire(Engine::kPost);
+    return true;
+  }
   const std::size_t block_bytes = lanes_ * 8;
   if (params_.loaded - params_.base < (std::uint64_t{c.p_offset} + c.n_blocks) * block_bytes)
     return false;

@@ -45,6 +45,7 @@ Time Model::request(std::size_t client) {
   if (target == isa::LoadTarget::kWeights) {
     return std::max(visible, weights_.room(words(weights_asked_ + beats)));
   }
+  if (target == isa::LoadTarget::kLayerTable) return visible;
   const std::int64_t blocks = (words(params_asked_ + beats) + kParamWords - 1) / kParamWords;
   return std::max(visible, params_.room(blocks));
 }

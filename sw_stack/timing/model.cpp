@@ -1,5 +1,7 @@
 #include "timing/model.hpp"
 
+#include "isa/clip.hpp"
+
 namespace espalier::timing {
 
 using isa::Engine;
@@ -12,18 +14,18 @@ constexpr std::uint64_t kLine = 4096;
 constexpr Time kStart = 2;       // from start to the first request and the decoder's first word
 constexpr Time kInterrupt = -2;  // from the last count that shows to the last cycle counted
 
-std::size_t length(const isa::Instruction& instruction) { return isa::words(instruction); }
-
 }  // namespace
 
-Model::Model(const program::Program& program, const Memory& memory)
+Model::Model(const program::Program& program, const Memory& memory,
+             std::vector<isa::Instruction> list, std::vector<unsigned> lengths)
     : program_(program),
       memory_(memory),
       config_(program.machine()),
       lanes_(config_.lanes),
       slices_(config_.lanes / config_.post_lanes),
       word_beats_(config_.lanes / config_.bus_bytes),
-      list_(program::decode_all(program)),
+      list_(std::move(list)),
+      lengths_(std::move(lengths)),
       program_words_(program.instructions.size() / kFetchBytes),
       decode_free_(kStart),
       queues_{Queue(1), Queue(16), Queue(16), Queue(4), Queue(1), Queue(4), Queue(16)},
@@ -96,7 +98,7 @@ bool Model::try_decode() {
   bool moved = false;
   while (!ended_ && decoded_ < list_.size()) {
     const isa::Instruction& instruction = list_[decoded_];
-    const std::size_t words = length(instruction);
+    const std::size_t words = lengths_[decoded_];
     while (decode_taken_ < words && taken_.size() < arrived_.size()) {
       const Time after = decode_taken_ == 0 ? decode_free_ : taken_.back() + 1;
       taken_.push_back(std::max(after, arrived_[taken_.size()]));
@@ -117,11 +119,20 @@ bool Model::try_decode() {
       return true;
     }
     dispatch = std::max(dispatch, queues_[index(engine)].room());
+    // The clip stage waits for its table.
+    if (words != isa::words(instruction)) {
+      dispatch = std::max(dispatch, board_.shows(Engine::kLoadW, table_loads_));
+    }
     if (std::holds_alternative<isa::Conv>(instruction)) {
       dispatch = std::max(dispatch, weight_queue_.room());
     }
     if (!known(dispatch)) return moved;
     push(engine, decoded_, dispatch);
+    const auto* load = std::get_if<isa::Load>(&instruction);
+    if (load != nullptr &&
+        static_cast<isa::LoadTarget>(load->target) == isa::LoadTarget::kLayerTable) {
+      table_loads_ = dispatched_[index(Engine::kLoadW)];
+    }
     decode_free_ = dispatch + 1;
     decode_taken_ = 0;
     ++decoded_;
@@ -196,12 +207,18 @@ std::string Model::waiting() const {
                       : text;
 }
 
-Result<Estimate> estimate(const program::Program& program, const Memory& memory) {
+Result<Estimate> estimate(const program::Program& program, const Memory& memory,
+                          std::span<const std::uint8_t> table) {
   if (program.machine().compact) {
     return fail(ErrorCode::kUnsupported,
                 "configuration " + program.config + " has no timing model");
   }
-  return Model(program, memory).run();
+  const std::vector<isa::Instruction> list = program::decode_all(program);
+  std::vector<unsigned> lengths;
+  for (const isa::Instruction& instruction : list) lengths.push_back(isa::words(instruction));
+  auto clipped = isa::clip_all(list, table.empty() ? program.constants : table, program.machine());
+  if (!clipped) return clipped.error();
+  return Model(program, memory, std::move(*clipped), std::move(lengths)).run();
 }
 
 }  // namespace espalier::timing

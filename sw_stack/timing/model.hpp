@@ -21,7 +21,9 @@ struct Shown {
 
 class Model {
  public:
-  Model(const program::Program& program, const Memory& memory);
+  /// `list`: the program as the engines get it; `lengths`: the words of each instruction in memory.
+  Model(const program::Program& program, const Memory& memory, std::vector<isa::Instruction> list,
+        std::vector<unsigned> lengths);
   Result<Estimate> run();
 
  private:
@@ -57,6 +59,7 @@ class Model {
   bool try_accept_weights();
   bool try_accept_conv();
   bool try_piece();
+  bool pass_on_empty(const isa::Conv& conv);
 
   // ------------------------------------------------------------ post, pool, store
   bool try_post();
@@ -89,6 +92,7 @@ class Model {
   Time lanes_, slices_;  // L; cycles of a word in post
   std::int64_t word_beats_;
   std::vector<isa::Instruction> list_;
+  std::vector<unsigned> lengths_;
   Time now_ = 0, gate_ = 0;
 
   // Fetch and decode.
@@ -97,6 +101,7 @@ class Model {
   std::size_t decode_taken_ = 0;  // words of the instruction in the decoder
   Time fetch_visible_ = 1, decode_free_ = 1;
   std::array<std::uint64_t, kEngines> dispatched_{};
+  std::uint64_t table_loads_ = 0;  // load_w's count with the last LOAD of the layer table
   std::array<Queue, kEngines> queues_;
   Queue weight_queue_;
   Scoreboard board_;

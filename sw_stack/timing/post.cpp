@@ -61,6 +61,12 @@ bool Model::start_post() {
   post_jobs_.pop_front();
   const Conv& conv = as<Conv>(post_.instruction);
   const Time accept = std::max(post_.valid, advance_ + 1);
+  if (conv.n_blocks == 0) {  // nothing to read: it only retires
+    advance_ = accept;
+    post_out_.words.push_back({accept + 1, true});
+    post_out_.last.push_back({post_out_.words.size(), 0, conv.layer});
+    return true;
+  }
   Time ready = accept + 1;
   if (conv.add != 0) {
     operand_request_ = std::max(accept + 1, fetch_free_);

@@ -7,6 +7,7 @@
 
 #include <array>
 #include <cstdint>
+#include <span>
 #include <string_view>
 #include <vector>
 
@@ -47,8 +48,11 @@ struct Estimate {
   std::uint64_t bytes_read = 0, bytes_written = 0;  ///< instructions included
 };
 
-/// `program` is verified. Errors: kDevice for a program that would hang, with what waits.
-Result<Estimate> estimate(const program::Program& program, const Memory& memory = {});
+/// `program` is verified; `table` is a mask's layer table (docs/pack.md), without one the dense
+/// rows in front of the constants. Errors: kDevice for a program that would hang, with what waits;
+/// kMalformed where the table has no row for an instruction that takes one.
+Result<Estimate> estimate(const program::Program& program, const Memory& memory = {},
+                          std::span<const std::uint8_t> table = {});
 
 /// What no machine with this array and this bus could beat: the larger of MACs / L^2 and the bytes
 /// of the larger direction / bus width, MACs unpadded and every tensor moved once. Pools: 0.
