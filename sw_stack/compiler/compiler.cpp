@@ -6,6 +6,7 @@
 
 #include "compiler/constants.hpp"
 #include "compiler/emit.hpp"
+#include "compiler/maskable.hpp"
 #include "compiler/plan.hpp"
 #include "compiler/steps.hpp"
 
@@ -28,6 +29,7 @@ class Compiler {
                   graph_.name);
     }
     layout_ = lay_out(graph_, nodes_, config_.lanes);
+    layout_.maskable = options_.maskable;
     windows_ = pool_windows(nodes_, layout_);
     if (const Status s = plan(); !s) return s.error();
     if (const Status s = check_sizes(); !s) return s.error();
@@ -45,7 +47,6 @@ class Compiler {
     for (const isa::Instruction& instruction : emitted.instructions) {
       isa::encode(instruction, program.instructions);
     }
-    program.constants = std::move(constants->bytes);
     program.activation_bytes = *activations;
     program.input = input_layout(graph_, relayed_, relay_, config_.lanes);
     program.input_bytes = static_cast<std::uint32_t>(
@@ -55,6 +56,12 @@ class Compiler {
     }
     place(emitted, program);
     describe(program);
+    if (options_.maskable) {
+      auto maskable = describe_masks(graph_, layers_, layout_, *constants, config_);
+      if (!maskable) return maskable.error();
+      program.maskable = std::move(maskable).value();
+    }
+    program.constants = std::move(constants->bytes);
     program.graph = std::move(graph_);
     if (const Status s = program::verify(program); !s) return s.error();
     return program;

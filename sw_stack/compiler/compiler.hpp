@@ -17,6 +17,7 @@ struct Options {
   /// 0: the fastest tiles that the timing model finds. Otherwise random ones that fit, drawn from
   /// this seed: any choice must give the same outputs, and tests say so.
   std::uint64_t vary = 0;
+  bool maskable = false;  ///< a program that takes any mask (docs/pack.md)
 };
 
 /// Compiles a graph for a configuration. The program's graph may have more nodes than the one

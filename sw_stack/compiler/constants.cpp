@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstring>
 
 #include "compiler/cost.hpp"
@@ -17,7 +18,11 @@ std::int64_t align(std::int64_t bytes) { return (bytes + kAlign - 1) / kAlign * 
 /// Rows of the weight image: the output's blocks.
 std::int64_t rows_of(const Layer& layer, int lanes) { return std::int64_t{layer.conv.nb} * lanes; }
 
-std::int64_t weight_bytes(const Layer& layer, int lanes) {
+std::int64_t weight_bytes(const Layer& layer, int lanes, bool maskable) {
+  if (maskable) {
+    return ceil_div(layer.conv.nb, layer.conv_plan.nb) * unit_order(layer, lanes).group_words *
+           lanes;
+  }
   return rows_of(layer, lanes) * layer.conv.taps() * layer.conv.kb * lanes;
 }
 
@@ -53,6 +58,45 @@ void put_weights(const ir::QuantGraph& graph, const Layout& layout, const Layer&
   }
 }
 
+/// The same in the order of units.
+void put_units(const ir::QuantGraph& graph, const Layout& layout, const Layer& layer, int lanes,
+               std::uint8_t* out) {
+  const auto& conv = std::get<ir::QuantConv>(at(graph.nodes, layer.nodes.conv).op);
+  const Channels& channels = made(graph, layout, layer.nodes);
+  const ConvPlan& plan = layer.conv_plan;
+  const UnitOrder order = unit_order(layer, lanes);
+  const int depth = at(graph.tensors, layer.nodes.input).shape.c;
+  const std::int64_t group_rows = std::int64_t{plan.nb} * lanes;
+  // Words from the unit group's start to a weight, and words from one row of it to the next.
+  struct Place {
+    std::int64_t word, row_words;
+    int lane;
+  };
+  std::vector<Place> places;
+  for (int ky = 0; ky < conv.window.kh; ++ky) {
+    for (int kx = 0; kx < conv.window.kw; ++kx) {
+      for (int c = 0; c < depth; ++c) {
+        const KPlace p = place_weight(graph, layout, layer.nodes, layer.conv, lanes, c, ky, kx);
+        const std::int64_t tap = std::int64_t{p.tap_y} * layer.conv.x.kernel + p.tap_x;
+        const int block = p.lane / lanes, chunk = block / plan.kc;
+        const std::int64_t width = std::min(plan.kc, layer.conv.kb - chunk * plan.kc);
+        const std::int64_t word = chunk * order.chunk_words + block % plan.kc +
+                                  tap * (plan.tapwise ? order.tap_words : width);
+        places.push_back({word, plan.tapwise ? width : width * layer.conv.taps(), p.lane % lanes});
+      }
+    }
+  }
+  const std::int8_t* weight = conv.weights.data();
+  for (int n = 0; n < conv.out_channels; ++n) {
+    const std::int64_t row = at(channels.lane, n);
+    const std::int64_t group = row / group_rows * order.group_words;
+    for (const Place& p : places) {
+      out[(group + p.word + row % group_rows * p.row_words) * lanes + p.lane] =
+          static_cast<std::uint8_t>(*weight++);
+    }
+  }
+}
+
 void put_params(const ir::QuantGraph& graph, const Layout& layout, const Layer& layer,
                 std::uint8_t* out) {
   const auto& conv = std::get<ir::QuantConv>(at(graph.nodes, layer.nodes.conv).op);
@@ -64,7 +108,49 @@ void put_params(const ir::QuantGraph& graph, const Layout& layout, const Layer& 
   }
 }
 
+/// A row of the layer table that leaves everything.
+isa::LayerRow dense_row(const Layer& layer, int lanes) {
+  isa::LayerRow row;
+  row.dense = 1;
+  if (layer.is_pool()) {
+    row.n_live = static_cast<std::uint32_t>(layer.pool.blocks);
+    return row;
+  }
+  const ConvGeometry& g = layer.conv;
+  const ConvPlan& plan = layer.conv_plan;
+  const auto piece = [&](int nb, int kc) {
+    return static_cast<std::uint32_t>(std::int64_t{nb} * lanes * kc *
+                                      (plan.tapwise ? 1 : g.taps()));
+  };
+  row.k_live = static_cast<std::uint32_t>(g.kb);
+  row.n_live = static_cast<std::uint32_t>(g.nb);
+  row.piece = piece(plan.nb, plan.kc);
+  row.piece_k = piece(plan.nb, g.kb % plan.kc);
+  row.piece_n = piece(g.nb % plan.nb, plan.kc);
+  row.piece_nk = piece(g.nb % plan.nb, g.kb % plan.kc);
+  return row;
+}
+
 }  // namespace
+
+UnitOrder unit_order(const Layer& layer, int lanes) {
+  const ConvPlan& plan = layer.conv_plan;
+  UnitOrder order;
+  const std::int64_t tap = std::int64_t{plan.nb} * lanes * plan.kc;
+  order.chunk_words = tap * layer.conv.taps();
+  order.group_words = order.chunk_words * ceil_div(layer.conv.kb, plan.kc);
+  order.tap_words = plan.tapwise ? tap : 0;
+  return order;
+}
+
+isa::Clip unit_clip(const Layer& layer, const Step& step) {
+  isa::Clip clip;
+  clip.k0 = static_cast<std::uint32_t>(at(layer.chunks, step.chunk).kb.low);
+  clip.n0 = static_cast<std::uint32_t>(step.blocks.low);
+  clip.kc = static_cast<std::uint32_t>(layer.conv_plan.kc);
+  clip.nb = static_cast<std::uint32_t>(layer.conv_plan.nb);
+  return clip;
+}
 
 Result<Constants> make_constants(const ir::QuantGraph& graph, const std::vector<Layer>& layers,
                                  const Layout& layout, const isa::Config& config) {
@@ -76,18 +162,28 @@ Result<Constants> make_constants(const ir::QuantGraph& graph, const std::vector<
     size = align(size + bytes);
     return static_cast<std::uint32_t>(start);
   };
+  if (layout.maskable) {
+    if (layers.size() > static_cast<std::size_t>(config.mask_layers)) {
+      return fail(
+          ErrorCode::kUnsupported,
+          fmt::format("{} layers; the layer table has {} rows", layers.size(), config.mask_layers),
+          graph.name);
+    }
+    take(static_cast<std::int64_t>(layers.size() * isa::kRowBytes));
+  }
   for (std::size_t l = 0; l < layers.size(); ++l) {
     const Layer& layer = layers[l];
     const std::int64_t bytes =
-        layer.is_pool() ? 1024
-                        : weight_bytes(layer, config.lanes) + rows_of(layer, config.lanes) * 8;
+        layer.is_pool()
+            ? 1024
+            : weight_bytes(layer, config.lanes, layout.maskable) + rows_of(layer, config.lanes) * 8;
     if (size + bytes > kLimit) {
       return fail(ErrorCode::kCapacity,
                   fmt::format("weights take {} bytes; a region has {}", size + bytes, kLimit),
                   layer.name);
     }
     if (!layer.is_pool()) {
-      out.places[l].weights = take(weight_bytes(layer, config.lanes));
+      out.places[l].weights = take(weight_bytes(layer, config.lanes, layout.maskable));
       out.places[l].params = take(rows_of(layer, config.lanes) * 8);
     } else if (layer.pool.use_table) {
       const int entries = layer.pool.y.kernel * layer.pool.x.kernel;
@@ -96,10 +192,16 @@ Result<Constants> make_constants(const ir::QuantGraph& graph, const std::vector<
     }
   }
   out.bytes.assign(static_cast<std::size_t>(size), 0);
+  if (layout.maskable) {
+    std::vector<std::uint8_t> table;
+    for (const Layer& layer : layers) isa::encode(dense_row(layer, config.lanes), table);
+    std::copy(table.begin(), table.end(), out.bytes.begin());
+  }
   for (std::size_t l = 0; l < layers.size(); ++l) {
     const Layer& layer = layers[l];
     if (!layer.is_pool()) {
-      put_weights(graph, layout, layer, config.lanes, out.bytes.data() + out.places[l].weights);
+      (layout.maskable ? put_units : put_weights)(graph, layout, layer, config.lanes,
+                                                  out.bytes.data() + out.places[l].weights);
       put_params(graph, layout, layer, out.bytes.data() + out.places[l].params);
     } else if (layer.pool.use_table) {
       const float sx = at(graph.tensors, layer.nodes.input).quant.scale;

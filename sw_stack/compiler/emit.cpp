@@ -34,7 +34,7 @@ class Emitter {
         constants_(constants),
         config_(config),
         buffer_(config, layers, schedule.pieces),
-        weights_(config, layers, schedule, constants),
+        weights_(config, layers, schedule, constants, layout.maskable),
         before_(predecessors(schedule, config.lanes, layout)),
         address_(schedule.pieces.size(), -1),
         load_count_(schedule.pieces.size(), 0),
@@ -42,6 +42,14 @@ class Emitter {
 
   Emitted run() {
     const int steps = static_cast<int>(schedule_.order.size());
+    if (layout_.maskable) {
+      isa::Load table;
+      table.target = static_cast<std::uint32_t>(isa::LoadTarget::kLayerTable);
+      table.region = static_cast<std::uint32_t>(isa::Region::kMask);
+      table.x_words = static_cast<std::uint32_t>(layers_.size() * isa::kRowBytes /
+                                                 static_cast<std::size_t>(config_.lanes));
+      put(table, {});
+    }
     for (int i = 0; i < steps; ++i) {
       load_tiles(i - 1, i, kAll);
       load_weights(i);
@@ -152,10 +160,12 @@ class Emitter {
     }
     const Piece& piece = at(schedule_.pieces, step.piece);
     if (layer.is_pool()) {
-      put(pool_fields(graph_, layer, step, piece, at(address_, step.piece)), waits);
+      put(pool_fields(graph_, layer, step, piece, at(address_, step.piece), layout_.maskable),
+          waits);
     } else {
-      isa::Conv conv = conv_fields(graph_, layer, step, piece, at(address_, step.piece),
-                                   step.operand < 0 ? 0 : at(address_, step.operand));
+      isa::Conv conv =
+          conv_fields(graph_, layer, step, piece, at(address_, step.piece),
+                      step.operand < 0 ? 0 : at(address_, step.operand), layout_.maskable);
       weights_.use(step, conv);
       put(conv, waits);
       if (step.last) ++count(isa::Engine::kPost);

@@ -19,9 +19,9 @@ Emitted emit(const ir::QuantGraph& graph, const std::vector<Layer>& layers, cons
 
 /// Fields of one instruction, without dependencies and rings.
 isa::Conv conv_fields(const ir::QuantGraph& graph, const Layer& layer, const Step& step,
-                      const Piece& piece, int address, int operand_address);
+                      const Piece& piece, int address, int operand_address, bool maskable);
 isa::Pool pool_fields(const ir::QuantGraph& graph, const Layer& layer, const Step& step,
-                      const Piece& piece, int address);
+                      const Piece& piece, int address, bool maskable);
 isa::Store store_fields(const Layer& layer, const Layout& layout, const Step& step, int lanes);
 isa::Load load_fields(const Layout& layout, const ConstantPlaces& places, const Piece& piece,
                       int address, int lanes);

@@ -27,10 +27,22 @@ void set_transfer(Instruction& out, const Root& root, std::int64_t first_word, c
   out.z_stride = u(t.z == 1 ? 0 : t.z_stride * lanes);
 }
 
+/// The clip word of a transfer of activations.
+isa::Clip transfer_clip(const Transfer& t, isa::ClipBound bound, isa::ClipShift shift, int k0,
+                        int n0) {
+  isa::Clip clip;
+  clip.dim = static_cast<std::uint32_t>(t.blocks);
+  clip.bound = static_cast<std::uint32_t>(bound);
+  clip.shift = static_cast<std::uint32_t>(shift);
+  clip.k0 = u(k0);
+  clip.n0 = u(n0);
+  return clip;
+}
+
 }  // namespace
 
 isa::Conv conv_fields(const ir::QuantGraph& graph, const Layer& layer, const Step& step,
-                      const Piece& piece, int address, int operand_address) {
+                      const Piece& piece, int address, int operand_address, bool maskable) {
   const ConvGeometry& g = layer.conv;
   const Chunk& chunk = at(layer.chunks, step.chunk);
   const ir::QuantNode& node = at(graph.nodes, layer.nodes.conv);
@@ -64,7 +76,9 @@ isa::Conv conv_fields(const ir::QuantGraph& graph, const Layer& layer, const Ste
   conv.lo = op.lo;
   conv.hi = op.hi;
   int sum_zero = zy;
-  if (layer.nodes.add >= 0 && step.last) {
+  // A mask may end the sum with any chunk.
+  const bool ends = step.last || maskable;
+  if (layer.nodes.add >= 0 && ends) {
     const ir::QuantNode& add = at(graph.nodes, layer.nodes.add);
     const auto& residual = std::get<ir::QuantAdd>(add.op);
     sum_zero = at(graph.tensors, add.output).quant.zero;
@@ -79,7 +93,7 @@ isa::Conv conv_fields(const ir::QuantGraph& graph, const Layer& layer, const Ste
     conv.add_lo = residual.lo;
     conv.add_hi = residual.hi;
   }
-  if (g.gap && step.last) {
+  if (g.gap && ends) {
     const ir::QuantNode& pool = at(graph.nodes, layer.nodes.gap);
     const ir::QuantTensor& x = at(graph.tensors, pool.inputs[0]);
     const ir::QuantTensor& y = at(graph.tensors, pool.output);
@@ -90,11 +104,17 @@ isa::Conv conv_fields(const ir::QuantGraph& graph, const Layer& layer, const Ste
         ir::pool_multiplier(x.quant.scale, y.quant.scale, x.shape.h * x.shape.w));
     conv.gap_zy = y.quant.zero;
   }
+  if (maskable) {
+    conv.clip = unit_clip(layer, step);
+    conv.clip->last_taps = chunk.ky.high == g.y.kernel && chunk.kx.high == g.x.kernel ? 1 : 0;
+    const bool first_unit = step.chunk == 0 && (layer.conv_plan.by_group || step.group == 0);
+    conv.clip->w_start = layer.conv_plan.weights_stay && first_unit ? 1 : 0;
+  }
   return conv;
 }
 
 isa::Pool pool_fields(const ir::QuantGraph& graph, const Layer& layer, const Step& step,
-                      const Piece& piece, int address) {
+                      const Piece& piece, int address, bool maskable) {
   const PoolGeometry& g = layer.pool;
   const ir::QuantNode& node = at(graph.nodes, layer.nodes.pool);
   const auto& op = std::get<ir::QuantPool>(node.op);
@@ -136,6 +156,10 @@ isa::Pool pool_fields(const ir::QuantGraph& graph, const Layer& layer, const Ste
     scale = ir::pool_multiplier(x.quant.scale, y.quant.scale,
                                 ir::pool_count(w, padded, x.shape, step.rows.low, step.cols.low));
   }
+  if (maskable) {
+    pool.clip.emplace();
+    pool.clip->n0 = u(step.blocks.low);
+  }
   pool.scale = g.use_table ? 0 : std::bit_cast<std::uint32_t>(scale);
   return pool;
 }
@@ -153,8 +177,13 @@ isa::Store store_fields(const Layer& layer, const Layout& layout, const Step& st
   const std::int64_t image = std::int64_t{root.h} * root.w;
   const std::int64_t first =
       (target.block + step.blocks.low) * image + std::int64_t{rows.low} * root.w + cols.low;
-  set_transfer(store, root, first,
-               merge(cols.size(), rows.size(), root.w, step.blocks.size(), image), lanes);
+  const Transfer t = (layout.maskable ? merge_rows : merge)(cols.size(), rows.size(), root.w,
+                                                            step.blocks.size(), image);
+  set_transfer(store, root, first, t, lanes);
+  if (layout.maskable) {
+    store.clip =
+        transfer_clip(t, isa::ClipBound::kOutput, isa::ClipShift::kOut, 0, step.blocks.low);
+  }
   return store;
 }
 
@@ -170,6 +199,13 @@ isa::Load load_fields(const Layout& layout, const ConstantPlaces& places, const 
     return load;
   }
   set_transfer(load, at(layout.roots, piece.root), piece.first_word, piece.transfer, lanes);
+  if (layout.maskable) {
+    const bool operand = piece.kind == PieceKind::kOperand;
+    const bool tile = piece.kind == PieceKind::kTile;
+    load.clip =
+        transfer_clip(piece.transfer, tile ? isa::ClipBound::kInput : isa::ClipBound::kOutput,
+                      operand ? isa::ClipShift::kOperand : isa::ClipShift::kIn, piece.k0, piece.n0);
+  }
   return load;
 }
 

@@ -10,6 +10,7 @@ namespace {
 constexpr int kMaxStride = 15, kMaxDilation = 31, kMaxPad = 4096, kMaxPoolKernel = 255;
 constexpr int kMaxExtent = 1 << 15;  // a tile may be a whole row
 constexpr int kTableEntries = 128;
+constexpr int kMaxPackTaps = 255, kMaxMaskBlocks = 4095;
 
 std::string place_of(const ir::QuantGraph& graph, int node) {
   const ir::QuantNode& n = at(graph.nodes, node);
@@ -33,6 +34,23 @@ Status check_axis(const Axis& axis, const char* name, const std::string& place) 
   if (axis.pad > kMaxPad) return refuse("padding", axis.pad, kMaxPad);
   if (axis.in > kMaxExtent) return refuse("extent", axis.in, kMaxExtent);
   if (axis.out > kMaxExtent) return refuse("output extent", axis.out, kMaxExtent);
+  return {};
+}
+
+/// What clip words and PACK have room for.
+Status check_maskable(int taps, int blocks, const std::string& place) {
+  if (taps > kMaxPackTaps) {
+    return fail(
+        ErrorCode::kUnsupported,
+        fmt::format("a window of {} taps; a program that takes masks has {}", taps, kMaxPackTaps),
+        place);
+  }
+  if (blocks > kMaxMaskBlocks) {
+    return fail(ErrorCode::kUnsupported,
+                fmt::format("{} blocks of channels; a program that takes masks has {}", blocks,
+                            kMaxMaskBlocks),
+                place);
+  }
   return {};
 }
 
@@ -92,7 +110,9 @@ Result<ConvGeometry> conv_geometry(const ir::QuantGraph& graph, const Layout& la
   g.row_words = x.w;
   const bool whole = y.h == 1 && y.w == 1 && w.kh == x.h && w.kw == x.w && g.y.dil == 1 &&
                      g.x.dil == 1 && w.pad_top == 0 && w.pad_left == 0;
-  if (whole && x.h * x.w > 1) {
+  // Where a mask may shorten the input, its pixels are taps: lanes of k blocks must be channels.
+  const bool pixels_are_taps = layout.maskable && x.h * x.w <= kMaxPackTaps;
+  if (whole && x.h * x.w > 1 && !pixels_are_taps) {
     g.flat = true;
     g.kb *= x.h * x.w;
     g.block_words = g.row_words = 1;
@@ -121,6 +141,10 @@ Result<ConvGeometry> conv_geometry(const ir::QuantGraph& graph, const Layout& la
   }
   if (const Status s = check_axis(g.y, "height", place); !s) return s.error();
   if (const Status s = check_axis(g.x, "width", place); !s) return s.error();
+  if (layout.maskable) {
+    if (const Status s = check_maskable(g.taps(), std::max(g.kb, g.nb), place); !s)
+      return s.error();
+  }
   return g;
 }
 
@@ -148,6 +172,9 @@ Result<PoolGeometry> pool_geometry(const ir::QuantGraph& graph, const Layout& la
       return fail(ErrorCode::kUnsupported,
                   fmt::format("a pool with dilation {}; the machine has none", axis.dil), place);
     }
+  }
+  if (layout.maskable) {
+    if (const Status s = check_maskable(1, g.blocks, place); !s) return s.error();
   }
   if (pool.kind == ir::PoolKind::kAverage) {
     g.uniform = uniform_counts(g.y, pool.count_include_pad, w.pad_bottom) &&
@@ -223,7 +250,12 @@ Transfer merge(int x, int y, std::int64_t y_stride, int z, std::int64_t z_stride
   } else if (z == 1) {
     z_stride = 0;
   }
-  return {x, y, z, y_stride, z_stride};
+  return {x, y, z, y_stride, z_stride, isa::ClipDim::kNone};
+}
+
+Transfer merge_rows(int x, int y, std::int64_t y_stride, int z, std::int64_t z_stride) {
+  if (y == 1 || y_stride == x) return {x * y, z, 1, z_stride, 0, isa::ClipDim::kY};
+  return {x, y, z, y_stride, z_stride, isa::ClipDim::kZ};
 }
 
 }  // namespace espalier::compiler

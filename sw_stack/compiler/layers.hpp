@@ -48,6 +48,7 @@ bool is_global_average(const ir::QuantGraph& graph, const ir::QuantNode& node);
 struct Channels {
   int blocks = 0;
   std::vector<int> lane;
+  std::vector<int> starts;               ///< the first block of each segment
   [[nodiscard]] bool canonical() const;  ///< channel c lies at c
 };
 
@@ -69,6 +70,7 @@ struct Spot {
 struct Layout {
   std::vector<Root> roots;
   std::vector<Spot> spots;  ///< by tensor
+  bool maskable = false;    ///< for a program that takes masks: blocks may be fewer than these
 };
 
 /// Lays out the tensors that the layers store, and the input.

@@ -8,6 +8,7 @@ namespace {
 Channels plain(int channels, int lanes) {
   Channels out;
   out.blocks = ceil_div(channels, lanes);
+  out.starts = {0};
   out.lane.resize(static_cast<std::size_t>(channels));
   std::iota(out.lane.begin(), out.lane.end(), 0);
   return out;
@@ -41,6 +42,7 @@ Layout lay_out(const ir::QuantGraph& graph, const std::vector<LayerNodes>& layer
         at(parent, tensor) = node.output;
         at(parent_block, tensor) = channels.blocks;
         for (const int lane : part.lane) channels.lane.push_back(channels.blocks * lanes + lane);
+        for (const int start : part.starts) channels.starts.push_back(channels.blocks + start);
         channels.blocks += part.blocks;
       }
     } else if (std::holds_alternative<ir::QuantConv>(node.op)) {

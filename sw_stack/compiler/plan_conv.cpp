@@ -48,6 +48,7 @@ class Search {
       : g_(g),
         config_(config),
         budget_(budget),
+        maskable_(options.maskable),
         chooser_(options,
                  static_cast<std::uint64_t>(g.kb) * 131 + g.nb * 31 + g.y.out * 7 + g.taps()) {}
 
@@ -119,6 +120,7 @@ class Search {
     const int groups = ceil_div(g_.nb, plan.nb);
     const int k_chunks = ceil_div(g_.kb, plan.kc);
     const int n_chunks = k_chunks * tap_chunks_;
+    if (maskable_ && tap_chunks_ > 1 && !plan.tapwise) return;  // docs/pack.md, section 7
     if (plan.hold && groups == 1) return;  // with one group there is nothing to hold
     // Activation buffer.
     plan.budget = budget_;
@@ -229,6 +231,7 @@ class Search {
   const isa::Config& config_;
   int budget_;
   int tap_rows_ = 1, tap_cols_ = 1, tap_chunks_ = 1;
+  bool maskable_;
   Chooser chooser_;
   ConvPlan best_;
 };

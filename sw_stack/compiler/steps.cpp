@@ -71,6 +71,19 @@ class Builder {
     }
   }
 
+  /// The blocks that a piece depends on. Where a mask may shorten the segments of a concatenation,
+  /// a block holds what comes from its own dense one or from a later one.
+  [[nodiscard]] Span sources(const Spot& spot, Span blocks) const {
+    if (layout_.maskable && spot.channels.starts.size() > 1) {
+      blocks.high = spot.block + spot.channels.blocks;
+    }
+    return blocks;
+  }
+  [[nodiscard]] Transfer transfer(int x, int y, std::int64_t y_stride, int z,
+                                  std::int64_t z_stride) const {
+    return (layout_.maskable ? merge_rows : merge)(x, y, y_stride, z, z_stride);
+  }
+
   Piece conv_tile(const Layer& layer, const Tile& tile, const Chunk& chunk) const {
     const ConvGeometry& g = layer.conv;
     const Spot& source = spot(layer.nodes.input);
@@ -86,8 +99,12 @@ class Builder {
     piece.pitch = piece.in_cols;
     piece.plane = piece.in_rows * piece.in_cols;
     piece.words = piece.plane * chunk.kb.size();
+    piece.k0 = chunk.kb.low;
+    // Of a flat layer a mask leaves the input alone: its k blocks are no channel blocks.
     piece.transfer =
-        merge(piece.in_cols, piece.in_rows, g.row_words, chunk.kb.size(), g.block_words);
+        g.flat
+            ? merge(piece.in_cols, piece.in_rows, g.row_words, chunk.kb.size(), g.block_words)
+            : transfer(piece.in_cols, piece.in_rows, g.row_words, chunk.kb.size(), g.block_words);
     const std::int64_t image = std::int64_t{root.h} * root.w;  // unused where the input is relaid
     piece.first_word = source.block * image + g.first_word +
                        std::int64_t{chunk.kb.low} * g.block_words +
@@ -102,7 +119,7 @@ class Builder {
       piece.rows = {g.row_first + ry.pixels.low * g.row_step,
                     g.row_first + (ry.pixels.high - 1) * g.row_step + 1};
       piece.cols = rx.pixels;
-      piece.blocks = {source.block + chunk.kb.low, source.block + chunk.kb.high};
+      piece.blocks = sources(source, {source.block + chunk.kb.low, source.block + chunk.kb.high});
     }
     return piece;
   }
@@ -115,10 +132,11 @@ class Builder {
     piece.root = source.root;
     piece.rows = tile.rows;
     piece.cols = tile.cols;
-    piece.blocks = {source.block + blocks.low, source.block + blocks.high};
+    piece.n0 = blocks.low;
+    piece.blocks = sources(source, {source.block + blocks.low, source.block + blocks.high});
     piece.words = tile.rows.size() * tile.cols.size() * blocks.size();
-    piece.transfer = merge(tile.cols.size(), tile.rows.size(), root.w, blocks.size(),
-                           std::int64_t{root.h} * root.w);
+    piece.transfer = transfer(tile.cols.size(), tile.rows.size(), root.w, blocks.size(),
+                              std::int64_t{root.h} * root.w);
     piece.first_word =
         (std::int64_t{piece.blocks.low} * root.h + tile.rows.low) * root.w + tile.cols.low;
     return piece;
@@ -137,6 +155,7 @@ class Builder {
       for (int inner = 0; inner < (plan.by_group ? n_tiles : groups); ++inner) {
         const int t = plan.by_group ? inner : outer;
         const int group = plan.by_group ? outer : inner;
+        int operand_piece = -1;
         for (int k = 0; k < n_chunks; ++k) {
           const Tile& tile = at(tiles, t);
           const Chunk& chunk = at(layer.chunks, k);
@@ -153,16 +172,24 @@ class Builder {
             if (piece < 0) piece = add(conv_tile(layer, tile, chunk));
             step.piece = piece;
           } else {
-            step.piece = add(conv_tile(layer, tile, chunk));
+            Piece piece = conv_tile(layer, tile, chunk);
+            piece.n0 = step.blocks.low;
+            step.piece = add(std::move(piece));
           }
           step.first = k == 0;
           step.last = k + 1 == n_chunks;
-          if (g.add && step.last) step.operand = add(operand(layer, tile, step.blocks));
+          // A mask may end the sum with any chunk: each then has what comes after it.
+          const bool ends = step.last || layout_.maskable;
+          if (g.add && ends) {
+            if (operand_piece < 0) operand_piece = add(operand(layer, tile, step.blocks));
+            step.operand = operand_piece;
+          }
           const bool first_tile = t == 0, last_tile = t + 1 == n_tiles;
           step.load_weights = !plan.weights_stay || first_tile;
           step.release_weights = !plan.weights_stay || last_tile;
-          step.load_params = step.last && (!plan.params_stay || first_tile);
-          step.release_params = step.last && (!plan.params_stay || last_tile);
+          step.load_params =
+              (layout_.maskable ? step.first : step.last) && (!plan.params_stay || first_tile);
+          step.release_params = ends && (!plan.params_stay || last_tile);
           step.gap_first = first_tile;
           step.gap_last = last_tile;
           step.stores = step.last && (!g.gap || last_tile);
@@ -206,7 +233,9 @@ class Builder {
         piece.root = source.root;
         piece.rows = ry.pixels;
         piece.cols = rx.pixels;
-        piece.blocks = {source.block + step.blocks.low, source.block + step.blocks.high};
+        piece.n0 = step.blocks.low;
+        piece.blocks =
+            sources(source, {source.block + step.blocks.low, source.block + step.blocks.high});
         piece.in_rows = ry.pixels.size();
         piece.in_cols = rx.pixels.size();
         piece.iy0 = ry.origin;
@@ -214,8 +243,8 @@ class Builder {
         piece.pitch = piece.in_cols;
         piece.plane = piece.in_rows * piece.in_cols;
         piece.words = piece.plane * step.blocks.size();
-        piece.transfer = merge(piece.in_cols, piece.in_rows, root.w, step.blocks.size(),
-                               std::int64_t{root.h} * root.w);
+        piece.transfer = transfer(piece.in_cols, piece.in_rows, root.w, step.blocks.size(),
+                                  std::int64_t{root.h} * root.w);
         piece.first_word =
             (std::int64_t{piece.blocks.low} * root.h + piece.rows.low) * root.w + piece.cols.low;
         step.piece = add(piece);

@@ -7,8 +7,12 @@
 namespace espalier::compiler {
 
 WeightQueue::WeightQueue(const isa::Config& config, const std::vector<Layer>& layers,
-                         const Schedule& schedule, const Constants& constants)
-    : config_(config), layers_(layers), schedule_(schedule), constants_(constants) {
+                         const Schedule& schedule, const Constants& constants, bool maskable)
+    : config_(config),
+      layers_(layers),
+      schedule_(schedule),
+      constants_(constants),
+      maskable_(maskable) {
   weights_.size = config.weight_words;
   params_.size = config.param_blocks;
   for (const Layer& layer : layers) {
@@ -34,7 +38,30 @@ std::int64_t WeightQueue::unit_words(const Layer& layer, const Step& step) const
   return std::int64_t{step.blocks.size()} * config_.lanes * chunk.taps() * chunk.kb.size();
 }
 
+isa::Load WeightQueue::unit_load(const Layer& layer, const Step& step) const {
+  const Chunk& chunk = at(layer.chunks, step.chunk);
+  const ConvPlan& plan = layer.conv_plan;
+  const UnitOrder order = unit_order(layer, config_.lanes);
+  const std::int64_t first_tap = std::int64_t{chunk.ky.low} * layer.conv.x.kernel + chunk.kx.low;
+  const std::int64_t first = step.group * order.group_words +
+                             chunk.kb.low / plan.kc * order.chunk_words +
+                             first_tap * order.tap_words;
+  const std::int64_t piece = std::int64_t{step.blocks.size()} * config_.lanes * chunk.kb.size();
+  isa::Load load;
+  load.target = static_cast<std::uint32_t>(isa::LoadTarget::kWeights);
+  load.offset =
+      at(constants_.places, step.layer).weights + static_cast<std::uint32_t>(first * config_.lanes);
+  load.x_words = static_cast<std::uint32_t>(plan.tapwise ? piece : piece * chunk.taps());
+  load.y_count = static_cast<std::uint32_t>(plan.tapwise ? chunk.taps() : 1);
+  load.y_stride =
+      static_cast<std::uint32_t>(load.y_count > 1 ? order.tap_words * config_.lanes : 0);
+  load.clip = unit_clip(layer, step);
+  load.clip->bound = static_cast<std::uint32_t>(isa::ClipBound::kWeights);
+  return load;
+}
+
 isa::Load WeightQueue::weight_load(const Layer& layer, const Step& step) const {
+  if (maskable_) return unit_load(layer, step);
   const ConvGeometry& g = layer.conv;
   const Chunk& chunk = at(layer.chunks, step.chunk);
   const int rows = step.blocks.size() * config_.lanes;
@@ -63,6 +90,10 @@ isa::Load WeightQueue::param_load(const Step& step) const {
   load.offset = at(constants_.places, step.layer).params +
                 static_cast<std::uint32_t>(step.blocks.low * config_.lanes * kParamWords);
   load.x_words = static_cast<std::uint32_t>(step.blocks.size() * kParamWords);
+  if (maskable_) {
+    load.clip = unit_clip(at(layers_, step.layer), step);
+    load.clip->bound = static_cast<std::uint32_t>(isa::ClipBound::kParameters);
+  }
   return load;
 }
 
@@ -124,13 +155,13 @@ void WeightQueue::use(const Step& step, isa::Conv& conv) {
     ESP_CHECK(conv.w_offset == 0);
     weights_.base += words;
   }
-  if (!step.last) return;
+  if (!step.last && !maskable_) return;
   if (plan.params_stay)
     conv.p_offset = static_cast<std::uint32_t>(param_position(step) - params_.base);
   conv.p_release = step.release_params ? 1 : 0;
   if (step.release_params) {
     ESP_CHECK(conv.p_offset == 0);
-    params_.base += step.blocks.size();
+    if (step.last) params_.base += step.blocks.size();
   }
 }
 

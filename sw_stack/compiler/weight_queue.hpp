@@ -13,7 +13,7 @@ namespace espalier::compiler {
 class WeightQueue {
  public:
   WeightQueue(const isa::Config& config, const std::vector<Layer>& layers, const Schedule& schedule,
-              const Constants& constants);
+              const Constants& constants, bool maskable);
 
   /// The next LOAD, for a step up to `limit`, if the convolutions that are out leave it room.
   std::optional<isa::Load> next(int limit);
@@ -31,6 +31,8 @@ class WeightQueue {
   };
   [[nodiscard]] std::int64_t unit_words(const Layer& layer, const Step& step) const;
   [[nodiscard]] isa::Load weight_load(const Layer& layer, const Step& step) const;
+  /// The same from constants in the order of units.
+  [[nodiscard]] isa::Load unit_load(const Layer& layer, const Step& step) const;
   [[nodiscard]] isa::Load param_load(const Step& step) const;
   std::int64_t& weight_position(const Step& step);
   std::int64_t& param_position(const Step& step);
@@ -39,6 +41,7 @@ class WeightQueue {
   const std::vector<Layer>& layers_;
   const Schedule& schedule_;
   const Constants& constants_;
+  bool maskable_;
   Ring weights_, params_;
   int step_ = 0;               // next step whose loads are to come
   bool weights_done_ = false;  // its weights are out, its parameters not

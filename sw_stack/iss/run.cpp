@@ -13,14 +13,28 @@ Regions make_regions(const program::Program& program, std::span<const std::int8_
   regions[1].assign(program.activation_bytes, 0);
   regions[2] = program::pack_input(program, image);
   regions[3].assign(program.output_bytes, 0);
+  regions[4] = program.constants;  // without a mask: the dense rows in front
   return regions;
 }
 
+Status pack(const program::Program& program, const program::Masked& masked, Regions& regions,
+            const Options& options) {
+  constexpr std::uint8_t kUnwritten = 0xA5;  // whoever reads what PACK does not write sees it
+  regions[4] = program::mask_region(masked, kUnwritten);
+  const auto list = program::decode_list(masked.packs);
+  ESP_CHECK(list.ok());
+  return Iss(program.machine(), options).run(*list, regions);
+}
+
 Result<Outputs> run(const program::Program& program, std::span<const std::int8_t> image,
-                    const Options& options) {
+                    const Options& options, const program::Masked* masked) {
   const isa::Config& machine = program.machine();
   const std::vector<isa::Instruction> list = program::decode_all(program);
   Regions regions = make_regions(program, image);
+  if (masked != nullptr) {
+    if (const Status status = pack(program, *masked, regions, options); !status)
+      return status.error();
+  }
   Outputs outputs;
   outputs.stored.resize(program.placements.size());
   const auto collect = [&](isa::Engine engine, std::uint64_t count) {
@@ -28,6 +42,13 @@ Result<Outputs> run(const program::Program& program, std::span<const std::int8_t
     for (std::size_t i = 0; i < program.placements.size(); ++i) {
       const program::Placement& placement = program.placements[i];
       if (placement.stores != count) continue;
+      if (masked != nullptr) {
+        if (masked->stored[static_cast<std::size_t>(placement.tensor)]) {
+          outputs.stored[i] = program::unpack(program, *masked, placement,
+                                              regions[static_cast<std::size_t>(placement.region)]);
+        }
+        continue;
+      }
       const ir::Shape& shape =
           program.graph.tensors[static_cast<std::size_t>(placement.tensor)].shape;
       const auto& region = regions[static_cast<std::size_t>(placement.region)];

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "iss/iss.hpp"
+#include "program/mask.hpp"
 #include "program/program.hpp"
 #include "support/result.hpp"
 
@@ -17,11 +18,17 @@ struct Outputs {
   std::vector<std::int8_t> output;
 };
 
-/// Runs a verified program. Shapes: image [C][H][W]. Errors: kDevice, as Iss::run.
+/// Runs a verified program, with a mask if there is one: then tensors that the mask leaves unread
+/// stay empty. Shapes: image [C][H][W]. Errors: kDevice, as Iss::run.
 Result<Outputs> run(const program::Program& program, std::span<const std::int8_t> image,
-                    const Options& options = {});
+                    const Options& options = {}, const program::Masked* masked = nullptr);
 
-/// The four regions of a program with an image in place.
+/// The regions of a program with an image in place; region 4 is that of no mask.
 Regions make_regions(const program::Program& program, std::span<const std::int8_t> image);
+
+/// Runs a mask's PACK program: region 4 is then its image. `regions[0]` has the constants.
+/// Errors: kDevice, as Iss::run.
+Status pack(const program::Program& program, const program::Masked& masked, Regions& regions,
+            const Options& options = {});
 
 }  // namespace espalier::iss

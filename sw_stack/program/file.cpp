@@ -9,7 +9,7 @@ namespace espalier::program {
 namespace {
 
 constexpr char kMagic[8] = {'E', 'S', 'P', 'A', 'L', 'I', 'E', 'R'};
-constexpr std::uint32_t kFormatVersion = 1;
+constexpr std::uint32_t kFormatVersion = 2;
 constexpr std::size_t kFingerprintBytes = 8;
 
 void put_ints(ByteWriter& out, const std::vector<int>& values) {
@@ -25,6 +25,39 @@ std::vector<int> get_ints(ByteReader& in) {
 
 std::vector<std::uint8_t> to_vector(std::span<const std::uint8_t> bytes) {
   return {bytes.begin(), bytes.end()};
+}
+
+void put_maskable(ByteWriter& out, const Maskable& m) {
+  out.put(static_cast<std::uint64_t>(m.spots.size()));
+  for (const Maskable::Spot& spot : m.spots) {
+    for (const int value : {spot.tensor, spot.root, spot.block})
+      out.put(static_cast<std::int32_t>(value));
+    put_ints(out, spot.segments);
+  }
+  out.put(static_cast<std::uint64_t>(m.layers.size()));
+  for (const Maskable::Layer& layer : m.layers) {
+    for (const int value : {layer.input, layer.operand, layer.output})
+      out.put(static_cast<std::int32_t>(value));
+    out.put(static_cast<std::uint8_t>(layer.whole_input));
+  }
+  out.put_bytes(m.packs);
+}
+
+Maskable get_maskable(ByteReader& in) {
+  Maskable m;
+  m.spots.resize(in.get_count(20));
+  for (Maskable::Spot& spot : m.spots) {
+    for (int* value : {&spot.tensor, &spot.root, &spot.block}) *value = in.get<std::int32_t>();
+    spot.segments = get_ints(in);
+  }
+  m.layers.resize(in.get_count(13));
+  for (Maskable::Layer& layer : m.layers) {
+    for (int* value : {&layer.input, &layer.operand, &layer.output})
+      *value = in.get<std::int32_t>();
+    layer.whole_input = in.get<std::uint8_t>() != 0;
+  }
+  m.packs = to_vector(in.get_bytes());
+  return m;
 }
 
 void put_body(ByteWriter& out, const Program& p) {
@@ -59,6 +92,8 @@ void put_body(ByteWriter& out, const Program& p) {
     out.put(layer.macs);
     put_ints(out, layer.tile);
   }
+  out.put(static_cast<std::uint8_t>(p.maskable.has_value()));
+  if (p.maskable) put_maskable(out, *p.maskable);
 }
 
 /// Everything but the graph's own checks; `graph_bytes` is parsed by the caller.
@@ -94,6 +129,7 @@ void get_body(ByteReader& in, Program& p, std::span<const std::uint8_t>& graph_b
     layer.macs = in.get<std::int64_t>();
     layer.tile = get_ints(in);
   }
+  if (in.get<std::uint8_t>() != 0) p.maskable = get_maskable(in);
 }
 
 }  // namespace

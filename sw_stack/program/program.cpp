@@ -27,15 +27,21 @@ std::uint64_t memory_bytes(const Program& program) {
   return bytes;
 }
 
-std::vector<isa::Instruction> decode_all(const Program& program) {
+Result<std::vector<isa::Instruction>> decode_list(std::span<const std::uint8_t> bytes) {
   std::vector<isa::Instruction> list;
   std::size_t offset = 0;
-  while (offset < program.instructions.size()) {
-    auto instruction = isa::decode(program.instructions, offset);
-    ESP_CHECK(instruction.ok());
+  while (offset < bytes.size()) {
+    auto instruction = isa::decode(bytes, offset);
+    if (!instruction) return instruction.error();
     list.push_back(*instruction);
   }
   return list;
+}
+
+std::vector<isa::Instruction> decode_all(const Program& program) {
+  auto list = decode_list(program.instructions);
+  ESP_CHECK(list.ok());
+  return std::move(list).value();
 }
 
 std::vector<std::uint8_t> pack_input(const Program& program, std::span<const std::int8_t> image) {

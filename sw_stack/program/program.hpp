@@ -3,6 +3,7 @@
 // that it computes, and where its tensors lie. The file form (.espl) is in docs/program-format.md.
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -47,6 +48,29 @@ struct Layer {
   bool operator==(const Layer&) const = default;
 };
 
+/// What a program that takes masks says of itself (docs/pack.md). A mask's layer table, bit maps
+/// and PACK program follow from it.
+struct Maskable {
+  /// Where a stored tensor lies in its root, the outermost concatenation that it is a part of (or
+  /// itself). Its channels lie in segments, each in blocks of its own.
+  struct Spot {
+    int tensor = -1, root = -1;
+    int block = 0;              ///< of the root, dense
+    std::vector<int> segments;  ///< channels of each
+    bool operator==(const Spot&) const = default;
+  };
+  /// Tensors that a layer reads and stores; -1: none.
+  struct Layer {
+    int input = -1, operand = -1, output = -1;
+    bool whole_input = false;  ///< its k blocks are no blocks of channels: the input keeps them all
+    bool operator==(const Layer&) const = default;
+  };
+  std::vector<Spot> spots;          ///< in the order of tensors
+  std::vector<Layer> layers;        ///< as program.layers
+  std::vector<std::uint8_t> packs;  ///< a PACK for each layer with weights, encoded, without end
+  bool operator==(const Maskable&) const = default;
+};
+
 struct Program {
   std::string config;             ///< name of the configuration
   std::uint32_t config_hash = 0;  ///< its fingerprint
@@ -61,6 +85,7 @@ struct Program {
   std::vector<Placement>
       placements;  ///< every stored tensor, in the order of completion; not the input
   std::vector<Layer> layers;
+  std::optional<Maskable> maskable;  ///< where the program takes masks
 
   [[nodiscard]] const isa::Config& machine() const;  ///< the configuration; the program is verified
   /// Byte of region 0 where the instructions go: constants rounded up to 4 KiB.
@@ -71,9 +96,11 @@ struct Program {
 
 /// Checks everything that outside data could get wrong: configuration and fingerprint, every
 /// instruction decodes, addresses stay inside their regions and are aligned, placements, layers and
-/// input layout agree with the graph. Errors: the place is `instruction N`, `layer NAME` or the
-/// field.
+/// input layout agree with the graph, and so does what is said of masks. Errors: the place is
+/// `instruction N`, `layer NAME` or the field.
 Status verify(const Program& program);
+/// The last of these; `program` has passed the others.
+Status verify_maskable(const Program& program);
 
 /// The file's bytes: magic `ESPALIER`, format version, sections, a 64-bit fingerprint of all that
 /// precedes it.
@@ -88,6 +115,9 @@ std::uint64_t fingerprint(const Program& program);
 
 /// All instructions, decoded; `program` is verified.
 std::vector<isa::Instruction> decode_all(const Program& program);
+
+/// A list of encoded instructions, decoded. Errors: those of isa::decode.
+Result<std::vector<isa::Instruction>> decode_list(std::span<const std::uint8_t> bytes);
 
 /// Regions are placed at multiples of this, and none at 0.
 inline constexpr std::uint64_t kPageBytes = 4096;

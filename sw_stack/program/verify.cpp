@@ -16,7 +16,7 @@ using isa::Store;
 struct Checker {
   const Program& program;
   const isa::Config& machine;
-  std::array<std::uint64_t, 4> sizes;
+  std::array<std::uint64_t, 5> sizes;
 
   /// Empty, or what is wrong with a strided transfer of words of `lanes` bytes.
   template <typename Transfer>
@@ -50,7 +50,15 @@ struct Checker {
     return "stands among the instructions of an image";
   }
   std::string operator()(const Load& x) const {
-    if (x.region >= sizes.size()) return "reads region " + std::to_string(x.region);
+    const bool table = x.target == static_cast<std::uint32_t>(isa::LoadTarget::kLayerTable);
+    if (table != (x.region == static_cast<std::uint32_t>(isa::Region::kMask))) {
+      return table ? "takes the layer table from region " + std::to_string(x.region)
+                   : std::string("reads region 4; only the layer table is there");
+    }
+    if (table && x.x_words * std::uint64_t{x.y_count} * x.z_count * machine.lanes >
+                     machine.mask_layers * isa::kRowBytes) {
+      return "layer table has " + std::to_string(machine.mask_layers) + " rows";
+    }
     const std::uint64_t words = std::uint64_t{x.x_words} * x.y_count * x.z_count;
     if (x.target == static_cast<std::uint32_t>(isa::LoadTarget::kPoolTable) &&
         machine.pool_lanes == 0) {
@@ -170,7 +178,7 @@ Status verify(const Program& program) {
   const Checker checker{program,
                         *machine,
                         {program.constant_bytes(), program.activation_bytes, program.input_bytes,
-                         program.output_bytes}};
+                         program.output_bytes, program.constants.size()}};
   std::size_t offset = 0, index = 0;
   std::uint64_t stores = 0;
   bool ended = false;
@@ -210,7 +218,7 @@ Status verify(const Program& program) {
         return p.tensor == program.graph.output && p.region == isa::Region::kOutput;
       });
   if (!has_output) return fail(ErrorCode::kMalformed, "the output is not stored", "placements");
-  return {};
+  return program.maskable ? verify_maskable(program) : Status();
 }
 
 }  // namespace espalier::program

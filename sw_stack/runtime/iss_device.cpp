@@ -32,7 +32,7 @@ class IssDevice final : public Device {
         traffic_(count_traffic(program, instructions_)),
         regions_{constant_region(program), std::vector<std::uint8_t>(program.activation_bytes),
                  std::vector<std::uint8_t>(program.input_bytes),
-                 std::vector<std::uint8_t>(program.output_bytes)},
+                 std::vector<std::uint8_t>(program.output_bytes), program.constants},
         capture_(program, options.keep_tensors, [this](isa::Region region) {
           return std::span<const std::uint8_t>(regions_[static_cast<std::size_t>(region)]);
         }) {}

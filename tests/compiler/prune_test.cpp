@@ -10,6 +10,7 @@
 #include "golden/golden.hpp"
 #include "graphs.hpp"
 #include "iss/run.hpp"
+#include "mask_kinds.hpp"
 #include "prune/choose.hpp"
 #include "seed.hpp"
 
@@ -17,27 +18,6 @@ namespace espalier::tests {
 namespace {
 
 std::size_t index(int id) { return static_cast<std::size_t>(id); }
-
-/// A mask whose groups keep everything, one channel, nothing, every other channel, whole blocks of
-/// four, or channels by chance.
-prune::Mask random_kinds(const prune::Channels& channels, std::uint64_t seed) {
-  std::mt19937_64 random(seed);
-  prune::Mask mask = prune::all_live(channels);
-  for (const prune::Group& group : channels.groups) {
-    const auto kind = random() % 8;
-    const std::size_t one = random() % group.classes.size();
-    for (std::size_t i = 0; i < group.classes.size(); ++i) {
-      bool live = true;
-      if (kind == 1) live = i == one;
-      if (kind == 2) live = false;
-      if (kind == 3) live = i % 2 == 0;
-      if (kind == 4) live = (i / 4) % 2 == 0;
-      if (kind >= 5) live = random() % 3 != 0;
-      mask.live[index(group.classes[i])] = live;
-    }
-  }
-  return mask;
-}
 
 /// The live channels of a dense tensor, one behind the other.
 golden::Tensor live_part(const golden::Tensor& dense, const std::vector<bool>& live) {

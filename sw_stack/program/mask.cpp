@@ -1,0 +1,262 @@
+#include "program/mask.hpp"
+
+#include <algorithm>
+
+namespace espalier::program {
+namespace {
+
+constexpr std::size_t kMapBytes = 8;        // of a block
+constexpr std::size_t kSegmentEndByte = 4;  // bit 32
+
+std::size_t index(int id) { return static_cast<std::size_t>(id); }
+int ceil_div(int a, int b) { return (a + b - 1) / b; }
+
+/// The PACKs of a program by layer.
+std::vector<std::optional<isa::Pack>> packs_of(const Program& program) {
+  std::vector<std::optional<isa::Pack>> list(program.layers.size());
+  const auto instructions = decode_list(program.maskable->packs);
+  ESP_CHECK(instructions.ok());
+  for (const isa::Instruction& instruction : *instructions) {
+    const auto& pack = std::get<isa::Pack>(instruction);
+    list[pack.layer] = pack;
+  }
+  return list;
+}
+
+class Masker {
+ public:
+  Masker(const Program& program, const ir::ChannelMask& live)
+      : program_(program),
+        graph_(program.graph),
+        maskable_(*program.maskable),
+        lanes_(program.machine().lanes),
+        packs_(packs_of(program)),
+        spot_(graph_.tensors.size(), nullptr) {
+    ESP_CHECK(live.size() == graph_.tensors.size());
+    out_.live = live;
+    for (const Maskable::Spot& spot : maskable_.spots) spot_[index(spot.tensor)] = &spot;
+  }
+
+  Result<Masked> run() {
+    find_stored();
+    out_.moved.assign(graph_.tensors.size(), 0);
+    for (const Maskable::Spot& spot : maskable_.spots) {
+      out_.moved[index(spot.tensor)] = moved_blocks(spot) * image_bytes(spot.tensor);
+    }
+    out_.maps_offset = static_cast<std::uint32_t>(program_.constants.size());
+    out_.maps.assign(mask_region_bytes(program_) - program_.constants.size(), 0);
+    for (std::size_t l = 0; l < maskable_.layers.size(); ++l) {
+      if (const Status status = layer(l); !status) return status.error();
+    }
+    isa::End end;
+    end.layer = static_cast<std::uint32_t>(program_.layers.size() - 1);
+    isa::encode(end, out_.packs);
+    return std::move(out_);
+  }
+
+ private:
+  [[nodiscard]] const std::vector<bool>& live(int tensor) const { return out_.live[index(tensor)]; }
+  [[nodiscard]] static bool any(const std::vector<bool>& list) {
+    return std::ranges::any_of(list, [](bool b) { return b; });
+  }
+  [[nodiscard]] static bool all(const std::vector<bool>& list) {
+    return std::ranges::all_of(list, [](bool b) { return b; });
+  }
+
+  /// Tensors with live channels that reach the output.
+  void find_stored() {
+    std::vector<bool> read(graph_.tensors.size(), false);
+    read[index(graph_.output)] = true;
+    out_.stored.assign(graph_.tensors.size(), false);
+    for (std::size_t n = graph_.nodes.size(); n-- > 0;) {
+      const ir::QuantNode& node = graph_.nodes[n];
+      if (!read[index(node.output)] || !any(live(node.output))) continue;
+      out_.stored[index(node.output)] = true;
+      for (const int input : node.inputs) read[index(input)] = true;
+    }
+  }
+
+  /// Calls f(first dense block, dense blocks, live channels) for every segment.
+  template <typename F>
+  void segments(const Maskable::Spot& spot, F f) const {
+    int block = 0;
+    auto channel = live(spot.tensor).begin();
+    for (const int channels : spot.segments) {
+      const auto count = static_cast<int>(std::count(channel, channel + channels, true));
+      f(block, ceil_div(channels, lanes_), count);
+      block += ceil_div(channels, lanes_);
+      channel += channels;
+    }
+  }
+
+  [[nodiscard]] int live_blocks(int tensor) const {
+    int blocks = 0;
+    segments(*spot_[index(tensor)],
+             [&](int, int, int count) { blocks += ceil_div(count, lanes_); });
+    return blocks;
+  }
+
+  /// From a tensor's dense blocks in its root to its packed ones; 0 or less.
+  [[nodiscard]] std::int64_t moved_blocks(const Maskable::Spot& spot) const {
+    std::int64_t blocks = -spot.block;
+    segments(*spot_[index(spot.root)], [&](int first, int, int count) {
+      if (first < spot.block) blocks += ceil_div(count, lanes_);
+    });
+    return blocks;
+  }
+
+  [[nodiscard]] std::int64_t image_bytes(int tensor) const {
+    const ir::Shape& shape = graph_.tensors[index(tensor)].shape;
+    return std::int64_t{shape.h} * shape.w * lanes_;
+  }
+
+  [[nodiscard]] std::int32_t shift(int tensor) const {
+    if (tensor < 0) return 0;
+    return static_cast<std::int32_t>(out_.moved[index(tensor)] / program_.machine().bus_bytes);
+  }
+
+  Status layer(std::size_t l) {
+    const Maskable::Layer& x = maskable_.layers[l];
+    isa::LayerRow row;
+    row.dense = 1;
+    row.in_shift = shift(x.input);
+    row.operand_shift = shift(x.operand);
+    row.out_shift = shift(x.output);
+    const bool runs = out_.stored[index(x.output)];
+    row.n_live = static_cast<std::uint32_t>(runs ? live_blocks(x.output) : 0);
+    if (packs_[l]) {
+      if (const Status status = conv(l, runs, row); !status) return status;
+    }
+    isa::encode(row, out_.table);
+    return {};
+  }
+
+  /// The rest of a convolution's row, and its PACK where the mask leaves out something of it.
+  Status conv(std::size_t l, bool runs, isa::LayerRow& row) {
+    const Maskable::Layer& x = maskable_.layers[l];
+    const isa::Pack& pack = *packs_[l];
+    const std::string& name = graph_.tensors[index(x.input)].name;
+    const bool less_input = !all(live(x.input));
+    if (runs && !any(live(x.input))) {
+      return fail(ErrorCode::kRange,
+                  "needs a live input channel; the mask leaves none of tensor '" + name + "'",
+                  "conv '" + program_.layers[l].name + "'");
+    }
+    if (runs && x.whole_input && less_input) {
+      return fail(ErrorCode::kUnsupported,
+                  "reads all pixels of tensor '" + name +
+                      "' as channels: a mask must keep them, or be compiled in (--prune)",
+                  "conv '" + program_.layers[l].name + "'");
+    }
+    row.k_live = x.whole_input ? pack.k_blocks : static_cast<std::uint32_t>(live_blocks(x.input));
+    const auto piece = [&](std::uint32_t nb, std::uint32_t kc) {
+      return nb * static_cast<std::uint32_t>(lanes_) * kc * (pack.tapwise != 0 ? 1 : pack.taps);
+    };
+    row.piece = piece(pack.nb, pack.kc);
+    row.piece_k = piece(pack.nb, row.k_live % pack.kc);
+    row.piece_n = piece(row.n_live % pack.nb, pack.kc);
+    row.piece_nk = piece(row.n_live % pack.nb, row.k_live % pack.kc);
+    if (!runs || (!less_input && all(live(x.output)))) return {};
+    row.dense = 0;
+    isa::encode(pack, out_.packs);
+    std::uint8_t* maps = out_.maps.data() + (pack.masks - out_.maps_offset);
+    if (x.whole_input) {
+      for (std::uint32_t block = 0; block < pack.k_blocks; ++block) {
+        for (int lane = 0; lane < lanes_; ++lane) set(maps + block * kMapBytes, lane);
+      }
+      maps[(pack.k_blocks - 1) * kMapBytes + kSegmentEndByte] = 1;
+    } else {
+      put_map(x.input, maps);
+    }
+    put_map(x.output, maps + pack.k_blocks * kMapBytes);
+    return {};
+  }
+
+  static void set(std::uint8_t* map, int lane) {
+    map[lane / 8] = static_cast<std::uint8_t>(map[lane / 8] | 1U << (lane % 8));
+  }
+
+  void put_map(int tensor, std::uint8_t* map) const {
+    auto channel = live(tensor).begin();
+    for (const int channels : spot_[index(tensor)]->segments) {
+      for (int c = 0; c < channels; ++c, ++channel) {
+        if (*channel) set(map + index(c / lanes_) * kMapBytes, c % lanes_);
+      }
+      map += index(ceil_div(channels, lanes_)) * kMapBytes;
+      map[kSegmentEndByte - kMapBytes] = 1;
+    }
+  }
+
+  const Program& program_;
+  const ir::QuantGraph& graph_;
+  const Maskable& maskable_;
+  int lanes_;
+  std::vector<std::optional<isa::Pack>> packs_;
+  std::vector<const Maskable::Spot*> spot_;  // by tensor
+  Masked out_;
+};
+
+}  // namespace
+
+std::size_t Masked::pack_count() const {
+  const auto list = decode_list(packs);
+  ESP_CHECK(list.ok());
+  return list->size() - 1;
+}
+
+Result<Masked> apply_mask(const Program& program, const ir::ChannelMask& live) {
+  if (!program.maskable) {
+    return fail(ErrorCode::kUsage,
+                "takes no masks; compile with --maskable, or the mask in with --prune",
+                "program '" + program.graph.name + "'");
+  }
+  return Masker(program, live).run();
+}
+
+std::vector<std::uint8_t> mask_region(const Masked& masked, std::uint8_t fill) {
+  std::vector<std::uint8_t> bytes = masked.table;
+  bytes.resize(masked.maps_offset, fill);
+  bytes.insert(bytes.end(), masked.maps.begin(), masked.maps.end());
+  return bytes;
+}
+
+std::vector<std::int8_t> unpack(const Program& program, const Masked& masked,
+                                const Placement& placement, std::span<const std::uint8_t> region) {
+  const auto& spots = program.maskable->spots;
+  const auto spot = std::ranges::find(spots, placement.tensor, &Maskable::Spot::tensor);
+  ESP_CHECK(spot != spots.end());
+  const auto tensor = index(placement.tensor);
+  const ir::QuantTensor& values = program.graph.tensors[tensor];
+  const auto lanes = static_cast<std::size_t>(program.machine().lanes);
+  const std::size_t pixels = index(values.shape.h) * index(values.shape.w);
+  const std::vector<bool>& live = masked.live[tensor];
+  std::vector<std::int8_t> out(static_cast<std::size_t>(values.shape.count()),
+                               static_cast<std::int8_t>(values.quant.zero));
+  const auto start = static_cast<std::int64_t>(placement.offset) + masked.moved[tensor];
+  ESP_CHECK(start >= 0);
+  const auto packed = region.subspan(static_cast<std::size_t>(start));
+  std::size_t channel = 0, lane = 0;
+  for (const int channels : spot->segments) {
+    for (const std::size_t end = channel + index(channels); channel < end; ++channel) {
+      if (!live[channel]) continue;
+      const std::size_t from = lane / lanes * pixels * lanes + lane % lanes;
+      for (std::size_t p = 0; p < pixels; ++p) {
+        out[channel * pixels + p] = static_cast<std::int8_t>(packed[from + p * lanes]);
+      }
+      ++lane;
+    }
+    lane = (lane + lanes - 1) / lanes * lanes;
+  }
+  return out;
+}
+
+std::size_t mask_region_bytes(const Program& program) {
+  std::size_t end = program.constants.size();
+  for (const auto& pack : packs_of(program)) {
+    if (!pack) continue;
+    end = std::max(end, pack->masks + (std::size_t{pack->k_blocks} + pack->n_blocks) * kMapBytes);
+  }
+  return end;
+}
+
+}  // namespace espalier::program

@@ -1,0 +1,395 @@
+// Programs that take masks, in the functional simulator: against golden with the mask, against
+// hard-pruned programs, and what PACK writes against hard-pruned weights.
+
+#include "program/mask.hpp"
+
+#include <algorithm>
+#include <catch.hpp>
+
+#include "compiler/compiler.hpp"
+#include "golden/golden.hpp"
+#include "graphs.hpp"
+#include "isa/clip.hpp"
+#include "iss/hazards.hpp"
+#include "iss/run.hpp"
+#include "mask_kinds.hpp"
+#include "prune/prune.hpp"
+#include "seed.hpp"
+#include "timing/timing.hpp"
+
+namespace espalier::tests {
+namespace {
+
+std::size_t index(int id) { return static_cast<std::size_t>(id); }
+const isa::Config& config(std::string_view name) { return *isa::find_config(name); }
+
+Result<program::Program> compile(const ir::QuantGraph& graph, const isa::Config& machine,
+                                 std::uint64_t vary = 0) {
+  compiler::Options options;
+  options.vary = vary;
+  options.maskable = true;
+  options.relay_input = vary % 3 != 1;
+  return compiler::compile(graph, machine, options);
+}
+
+/// Empty, or the first stored tensor that is not golden's. Every tensor that reaches the output is
+/// compared.
+std::string difference(const program::Program& program, const iss::Outputs& outputs,
+                       const std::vector<golden::Tensor>& expected, const program::Masked* masked) {
+  for (std::size_t i = 0; i < program.placements.size(); ++i) {
+    const std::size_t tensor = index(program.placements[i].tensor);
+    if (masked != nullptr && !masked->stored[tensor]) continue;
+    if (outputs.stored[i] != expected[tensor])
+      return "tensor " + program.graph.tensors[tensor].name + " differs";
+  }
+  return outputs.output == expected[index(program.graph.output)] ? "" : "the output differs";
+}
+
+/// Runs a program without a mask, or with one. Empty, or what is wrong.
+std::string check(const program::Program& program, const ir::ChannelMask& live,
+                  std::uint64_t seed) {
+  const isa::Config& machine = program.machine();
+  std::optional<program::Masked> masked;
+  if (!live.empty()) {
+    auto made = program::apply_mask(program, live);
+    if (!made) return "mask: " + made.error().text();
+    masked = std::move(*made);
+  }
+  const std::vector<isa::Instruction> list = program::decode_all(program);
+  const auto clipped = isa::clip_all(list, masked ? masked->table : program.constants, machine);
+  if (!clipped) return "clip: " + clipped.error().text();
+  if (const Status s = iss::check_hazards(machine, *clipped); !s)
+    return "hazard: " + s.error().text();
+  const auto image = random_image(program.graph, seed);
+  iss::Options order;
+  order.order_seed = seed % 2 == 0 ? 0 : seed;
+  const program::Masked* mask = masked ? &*masked : nullptr;
+  const auto outputs = iss::run(program, image, order, mask);
+  if (!outputs) return "run: " + outputs.error().text();
+  return difference(program, *outputs, golden::Runner(program.graph, live).run(image), mask);
+}
+
+}  // namespace
+
+TEST_CASE("mask: without a mask random graphs give golden's tensors") {
+  const std::uint64_t base = seed(1);
+  for (int i = 0; i < rounds(60); ++i) {
+    const std::uint64_t s = base * 1000 + static_cast<std::uint64_t>(i);
+    const ir::QuantGraph graph = random_graph(s);
+    for (const char* name : {"nano", "tiny", "edge", "wide"}) {
+      INFO("seed " << s << ", " << name);
+      const auto program = compile(graph, config(name), i % 2 == 0 ? 0 : s);
+      REQUIRE(program.ok());
+      CHECK(check(*program, {}, s) == "");
+    }
+  }
+}
+
+TEST_CASE("mask: clipped by dense rows every instruction is as compiled") {
+  const std::uint64_t base = seed(2);
+  for (int i = 0; i < rounds(40); ++i) {
+    const std::uint64_t s = base * 1000 + static_cast<std::uint64_t>(i);
+    INFO("seed " << s);
+    const auto program = compile(random_graph(s), config("nano"), s);
+    REQUIRE(program.ok());
+    std::vector<isa::Instruction> list = program::decode_all(*program);
+    const auto clipped = isa::clip_all(list, program->constants, program->machine());
+    REQUIRE(clipped.ok());
+    std::size_t words = 0;
+    for (std::size_t n = 0; n < list.size(); ++n) {
+      std::visit(
+          [&words](auto& x) {
+            if constexpr (requires { x.clip.reset(); }) {
+              words += x.clip.has_value() ? 1 : 0;
+              x.clip.reset();
+            }
+          },
+          list[n]);
+      REQUIRE(isa::disassemble((*clipped)[n]) == isa::disassemble(list[n]));
+    }
+    CHECK(words > 0);
+  }
+}
+
+TEST_CASE("mask: random graphs give golden's tensors, whatever the mask and the tiles") {
+  const std::uint64_t base = seed(3);
+  int run = 0, refused = 0;
+  for (int i = 0; i < rounds(150); ++i) {
+    const std::uint64_t s = base * 100000 + static_cast<std::uint64_t>(i);
+    const char* name = i % 5 == 0 ? "tiny" : i % 7 == 0 ? "edge" : "nano";
+    INFO("seed " << s << ", " << name);
+    const auto program = compile(random_graph(s), config(name), i % 3 == 0 ? 0 : s);
+    REQUIRE(program.ok());
+    const prune::Channels channels = prune::find_channels(program->graph);
+    const prune::Mask mask = random_kinds(channels, s);
+    const std::string trouble = check(*program, prune::by_tensor(channels, mask), s);
+    if (!prune::prune(program->graph, channels, mask)) {
+      REQUIRE(trouble.find("needs a live input channel; the mask leaves none of tensor") !=
+              std::string::npos);
+      ++refused;
+      continue;
+    }
+    REQUIRE(trouble == "");
+    run += channels.groups.empty() ? 0 : 1;
+  }
+  CHECK(run > rounds(50));
+  CHECK(refused > 3);
+}
+
+TEST_CASE("mask: one program takes any mask, and gives what each compiled in gives") {
+  const std::uint64_t base = seed(4);
+  for (int i = 0; i < rounds(20); ++i) {
+    const std::uint64_t s = base * 100000 + static_cast<std::uint64_t>(i);
+    const ir::QuantGraph graph = random_graph(s);
+    const auto program = compile(graph, config("nano"), s);
+    REQUIRE(program.ok());
+    const prune::Channels dense = prune::find_channels(graph);
+    const prune::Channels channels = prune::find_channels(program->graph);
+    const auto image = random_image(graph, s);
+    for (std::uint64_t m = 0; m < 4; ++m) {
+      INFO("seed " << s << ", mask " << m);
+      const prune::Mask mask = random_kinds(dense, s + m);
+      const auto pruned = prune::prune(graph, dense, mask);
+      if (!pruned) continue;
+      const auto light = compiler::compile(pruned->graph, config("nano"));
+      REQUIRE(light.ok());
+      const auto wanted = iss::run(*light, image);
+      REQUIRE(wanted.ok());
+      // A mask goes by names of tensors, and so from the model's graph to the program's.
+      const auto same =
+          prune::from_file(prune::to_file(graph, dense, mask), program->graph, channels, "m");
+      REQUIRE(same.ok());
+      const auto masked = program::apply_mask(*program, prune::by_tensor(channels, *same));
+      REQUIRE(masked.ok());
+      const auto outputs = iss::run(*program, image, {}, &*masked);
+      REQUIRE(outputs.ok());
+      REQUIRE(outputs->output == wanted->output);
+    }
+  }
+}
+
+namespace {
+
+/// Packed lanes of a tensor's live channels, in their order.
+std::vector<std::size_t> packed_lanes(const program::Program& program,
+                                      const program::Masked& masked, int tensor) {
+  const std::size_t lanes = index(program.machine().lanes);
+  const auto& spots = program.maskable->spots;
+  const auto spot = std::ranges::find(spots, tensor, &program::Maskable::Spot::tensor);
+  std::vector<std::size_t> list;
+  std::size_t channel = 0, lane = 0;
+  for (const int size : spot->segments) {
+    for (int c = 0; c < size; ++c, ++channel) {
+      if (masked.live[index(tensor)][channel]) list.push_back(lane++);
+    }
+    lane = (lane + lanes - 1) / lanes * lanes;
+  }
+  return list;
+}
+
+/// Byte of a weight in a packed image of `width` k blocks.
+std::size_t place(const isa::Pack& pack, std::size_t lanes, std::size_t width, std::size_t row,
+                  std::size_t tap, std::size_t lane) {
+  const std::size_t rows = pack.nb * lanes, block = lane / lanes;
+  const std::size_t chunk = block / pack.kc;
+  const std::size_t blocks = std::min<std::size_t>(pack.kc, width - chunk * pack.kc);
+  const std::size_t unit =
+      pack.weights + row / rows * pack.group_stride + chunk * pack.chunk_stride;
+  const std::size_t word =
+      pack.tapwise != 0 ? row % rows * blocks : (row % rows * pack.taps + tap) * blocks;
+  return unit + tap * pack.tap_stride + (word + block % pack.kc) * lanes + lane % lanes;
+}
+
+}  // namespace
+
+TEST_CASE("mask: PACK writes the weights and parameters of the hard-pruned graph") {
+  const std::uint64_t base = seed(5);
+  std::size_t compared = 0;
+  for (int i = 0; i < rounds(40); ++i) {
+    const std::uint64_t s = base * 100000 + static_cast<std::uint64_t>(i);
+    INFO("seed " << s);
+    const auto program = compile(random_graph(s), config("nano"), s);
+    REQUIRE(program.ok());
+    const std::size_t lanes = index(program->machine().lanes);
+    const prune::Channels channels = prune::find_channels(program->graph);
+    const prune::Mask mask = random_kinds(channels, s);
+    const auto pruned = prune::prune(program->graph, channels, mask);
+    if (!pruned) continue;
+    const auto masked = program::apply_mask(*program, prune::by_tensor(channels, mask));
+    REQUIRE(masked.ok());
+    iss::Regions regions;
+    regions[0] = program->constants;
+    REQUIRE(iss::pack(*program, *masked, regions).ok());
+    const auto packs = program::decode_list(masked->packs);
+    REQUIRE(packs.ok());
+    for (const isa::Instruction& instruction : *packs) {
+      const auto* pack = std::get_if<isa::Pack>(&instruction);
+      if (pack == nullptr) continue;
+      const auto& layer = program->maskable->layers[pack->layer];
+      if (layer.whole_input) continue;
+      const auto& names = program->layers[pack->layer].nodes;
+      const ir::QuantNode* dense = nullptr;
+      for (const int n : names) {
+        const ir::QuantNode& node = program->graph.nodes[index(n)];
+        if (std::holds_alternative<ir::QuantConv>(node.op)) dense = &node;
+      }
+      REQUIRE(dense != nullptr);
+      const auto light = std::ranges::find(pruned->graph.nodes, dense->name, &ir::QuantNode::name);
+      REQUIRE(light != pruned->graph.nodes.end());
+      const auto& conv = std::get<ir::QuantConv>(light->op);
+      const auto rows = packed_lanes(*program, *masked, layer.output);
+      const auto columns = packed_lanes(*program, *masked, layer.input);
+      REQUIRE(rows.size() == conv.bias.size());
+      const std::size_t width = columns.back() / lanes + 1;
+      const std::vector<std::uint8_t>& packed = regions[4];
+      const std::int8_t* weight = conv.weights.data();
+      for (const std::size_t row : rows) {
+        for (std::size_t tap = 0; tap < pack->taps; ++tap) {
+          for (const std::size_t lane : columns) {
+            const std::uint8_t byte = packed[place(*pack, lanes, width, row, tap, lane)];
+            REQUIRE(static_cast<std::int8_t>(byte) == *weight++);
+            ++compared;
+          }
+        }
+      }
+      for (std::size_t n = 0; n < rows.size(); ++n) {
+        const auto at = packed.begin() + static_cast<std::ptrdiff_t>(pack->params + rows[n] * 8);
+        std::int32_t bias = 0;
+        for (std::ptrdiff_t b = 3; b >= 0; --b) bias = bias << 8 | at[b];
+        REQUIRE(bias == conv.bias[n]);
+      }
+    }
+  }
+  CHECK(compared > 10000);
+}
+
+TEST_CASE("mask: a wrong bit in a map shows") {
+  const ir::QuantGraph graph = cifar_resnet(1);
+  const auto program = compile(graph, config("tiny"));
+  REQUIRE(program.ok());
+  const prune::Channels channels = prune::find_channels(program->graph);
+  const auto live =
+      prune::by_tensor(channels, prune::random_mask(channels, {0.5, prune::Scope::kAll, 1}, 3));
+  auto masked = program::apply_mask(*program, live);
+  REQUIRE(masked.ok());
+  const auto image = random_image(program->graph, 3);
+  const auto expected = golden::Runner(program->graph, live).run(image);
+  const auto good = iss::run(*program, image, {}, &*masked);
+  REQUIRE(good.ok());
+  REQUIRE(difference(*program, *good, expected, &*masked) == "");
+  // Another channel of the first map that is live and not the only one goes for one that is not.
+  const auto byte = std::ranges::find_if(
+      masked->maps, [](std::uint8_t b) { return b != 0 && b != 0xFF && (b & (b - 1)) != 0; });
+  REQUIRE(byte != masked->maps.end());
+  const auto low = static_cast<std::uint8_t>(*byte & -*byte);
+  const auto dead = static_cast<std::uint8_t>(~*byte & (*byte + 1));
+  *byte = static_cast<std::uint8_t>((*byte & ~low) | dead);
+  const auto bad = iss::run(*program, image, {}, &*masked);
+  REQUIRE(bad.ok());
+  CHECK(difference(*program, *bad, expected, &*masked) != "");
+}
+
+TEST_CASE("mask: what programs and masks cannot do is refused by name") {
+  const auto complaint = [](const program::Program& program, int tensor) {
+    const prune::Channels channels = prune::find_channels(program.graph);
+    prune::Mask mask = prune::all_live(channels);
+    for (const int c : channels.of_tensor[index(tensor)]) mask.live[index(c)] = false;
+    const auto masked = program::apply_mask(program, prune::by_tensor(channels, mask));
+    return masked.ok() ? std::string() : masked.error().text();
+  };
+  GraphBuilder g(3);
+  const int x = g.input(3, 8, 8);
+  const int a = g.conv(x, 8, 3);
+  const int b = g.conv(a, 8, 3);
+  const ir::QuantGraph graph = g.finish(g.conv(b, 4, 1));
+  const auto program = compile(graph, config("nano"));
+  REQUIRE(program.ok());
+  CHECK(complaint(*program, a) ==
+        "conv 'n1': needs a live input channel; the mask leaves none of tensor 't1'");
+  const auto plain = compiler::compile(graph, config("nano"));
+  REQUIRE(plain.ok());
+  CHECK(complaint(*plain, a) ==
+        "program 'test': takes no masks; compile with --maskable, or the mask in with --prune");
+  const auto small = compile(graph, config("pico"));
+  REQUIRE_FALSE(small.ok());
+  CHECK(small.error().text() == "test: 3 layers; the layer table has 0 rows");
+
+  // Too many pixels for taps: the fully connected layer reads them as channels.
+  GraphBuilder wide(4);
+  const int in = wide.input(2, 20, 20);
+  const int inner = wide.conv(in, 4, 1);
+  ir::Window whole;
+  whole.kh = whole.kw = 20;
+  const auto flat = compile(wide.finish(wide.conv(inner, 3, whole)), config("nano"));
+  REQUIRE(flat.ok());
+  CHECK(check(*flat, {}, 1) == "");
+  const prune::Channels channels = prune::find_channels(flat->graph);
+  prune::Mask mask = prune::all_live(channels);
+  mask.live[index(channels.of_tensor[index(inner)][1])] = false;
+  const auto refused = program::apply_mask(*flat, prune::by_tensor(channels, mask));
+  REQUIRE_FALSE(refused.ok());
+  CHECK(refused.error().text() ==
+        "conv 'n1': reads all pixels of tensor 't1' as channels: a mask must keep them, or be "
+        "compiled in (--prune)");
+
+  GraphBuilder large(5);
+  ir::Window taps;
+  taps.kh = taps.kw = 17;
+  const auto refusal =
+      compile(large.finish(large.conv(large.input(3, 40, 40), 4, taps)), config("nano"), 1);
+  REQUIRE_FALSE(refusal.ok());
+  CHECK(refusal.error().message == "a window of 289 taps; a program that takes masks has 255");
+}
+
+TEST_CASE("mask: program files with masks survive, and contradictions are refused by name") {
+  const auto program = compile(cifar_resnet(1), config("nano"));
+  REQUIRE(program.ok());
+  const auto again = program::parse(program::serialise(*program), "p");
+  REQUIRE(again.ok());
+  CHECK(again->maskable == program->maskable);
+  const auto complaint = [&](const auto& change) {
+    program::Program other = *program;
+    change(*other.maskable);
+    const Status status = program::verify(other);
+    return status.ok() ? std::string() : status.error().text();
+  };
+  using program::Maskable;
+  CHECK(complaint([](Maskable&) {}) == "");
+  CHECK(complaint([](Maskable& m) { m.spots[1].tensor = 9999; }) ==
+        "masks: tensors: names tensor 9999");
+  CHECK(complaint([](Maskable& m) { m.spots[1].tensor = m.spots[0].tensor; }) ==
+        "masks: tensors: names a tensor twice");
+  CHECK(complaint([](Maskable& m) { m.spots[1].segments = {0}; }) ==
+        "masks: tensors: has an empty segment");
+  CHECK(complaint([](Maskable& m) { m.spots[1].segments = {3}; }) ==
+        "masks: tensors: segments have 3 channels");
+  CHECK(complaint([](Maskable& m) { m.spots[1].root = -7; }) ==
+        "masks: tensors: lies in tensor -7");
+  CHECK(complaint([](Maskable& m) { m.spots[1].block = 1; }).find("lies ") != std::string::npos);
+  CHECK(complaint([](Maskable& m) { m.layers.pop_back(); }).find("masks: layers: has ") == 0);
+  CHECK(complaint([](Maskable& m) { m.layers[0].operand = 9999; }) ==
+        "masks: layers: names a tensor that is not stored");
+  CHECK(complaint([](Maskable& m) { m.packs.resize(16); }).find("ends") != std::string::npos);
+  CHECK(complaint([](Maskable& m) {
+          m.packs.resize(m.packs.size() - 48);
+        }).find("has weights and no PACK") != std::string::npos);
+}
+
+TEST_CASE("mask: the networks give golden's tensors with masks of all scopes") {
+  for (const auto& [name, graph] :
+       {std::pair{"resnet8", resnet8()}, std::pair{"resnet50", resnet50(64)},
+        std::pair{"inception_v3", inception_v3(139)}}) {
+    const auto program = compile(graph, config("edge"));
+    REQUIRE(program.ok());
+    const prune::Channels channels = prune::find_channels(program->graph);
+    for (const prune::Scope scope : {prune::Scope::kInternal, prune::Scope::kAll}) {
+      for (const int align : {1, 16}) {
+        INFO(name << ", align " << align);
+        const prune::Mask mask = prune::random_mask(channels, {0.4, scope, align}, 9);
+        CHECK(check(*program, prune::by_tensor(channels, mask), 2) == "");
+      }
+    }
+  }
+}
+
+}  // namespace espalier::tests
