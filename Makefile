@@ -15,7 +15,7 @@ CONFIGURE_DEMO = test -f $(BUILD)/build.ninja || $(CONFIGURE) -DBUILD_TESTING=OF
 FORMATTED = git ls-files '*.cpp' '*.hpp' | grep -v /generated/
 
 .DEFAULT_GOAL := help
-.PHONY: help deps deps-build deps-synth deps-lint deps-networks network-tools peers-tools bitstream resnet50 inception verilate test test-long peers mutants proofs demo demo-tools waves ecp5 lint synth netlists format clean
+.PHONY: help deps deps-build deps-synth deps-lint deps-networks network-tools peers-tools bitstream resnet50 inception masks verilate test test-long peers mutants proofs demo demo-tools waves ecp5 lint synth netlists format clean
 
 help: ## this list
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/make \1\t\2/p' Makefile | expand -t 16
@@ -83,6 +83,9 @@ resnet50: network-tools ## torchvision's ResNet-50 on the verilated machine, che
 
 inception: network-tools ## the same with Inception-V3
 	$(NETWORK) inception_v3 --most 1.04
+
+masks: network-tools ## what masks are worth on ResNet-50 and Inception-V3, by the timing model; bars
+	tests/system/masks.py --espalier $(BUILD)/bin/espalier --work $(BUILD)/networks
 
 demo-tools: deps-build
 	@$(CONFIGURE_DEMO)

@@ -28,7 +28,7 @@ constexpr std::uint64_t kCompared = 16;  // images that --compare-float runs
 struct CompileOptions {
   std::string model, output, mask, config = "edge";
   CalibrationOptions calibration;
-  bool compare_float = false, prune_zeroed = false, json = false;
+  bool compare_float = false, prune_zeroed = false, maskable = false, json = false;
 };
 
 constexpr const char* kFooter =
@@ -46,10 +46,12 @@ constexpr const char* kFooter =
     "--prune leaves the mask's channels out for good. MODEL may be the program that the mask was "
     "made\n"
     "for: a float model is then not quantised again.\n"
+    "--maskable makes a program that takes any mask when it runs.\n"
     "\n"
     "examples:\n"
     "  espalier compile resnet8_int8.tflite -o resnet8.espl\n"
     "  espalier compile resnet8.espl --prune user.mask -o resnet8-user.espl\n"
+    "  espalier compile resnet8_int8.tflite -o resnet8-any.espl --maskable\n"
     "  espalier compile resnet8_int8.tflite -o resnet8-nano.espl --config nano\n"
     "  espalier compile resnet20.onnx -o resnet20.espl --calibrate data_batch_1.bin --count 500 "
     "\\\n"
@@ -70,7 +72,9 @@ class Compile {
     }
     if (const Status status = load_model(); !status) return status.error();
     if (const Status status = prune_graph(); !status) return status.error();
-    auto program = compiler::compile(graph_, *config);
+    compiler::Options options;
+    options.maskable = options_.maskable;
+    auto program = compiler::compile(graph_, *config, options);
     if (!program) return placed(program.error());
     std::optional<std::int64_t> cycles;
     if (!config->compact) {  // which has no timing model
@@ -267,6 +271,8 @@ void add_compile(CLI::App& app, Action& chosen) {
       ->add_flag("--prune-zeroed", options->prune_zeroed,
                  "leave the channels out whose weights and outputs are all zero")
       ->excludes(prune);
+  command->add_flag("--maskable", options->maskable,
+                    "make a program that takes any channel mask: `run --mask` packs its weights");
   command->add_flag("--compare-float", options->compare_float,
                     "run the float model beside on up to 16 of the images, and print the\n"
                     "signal-to-quantisation-noise ratio of every layer");

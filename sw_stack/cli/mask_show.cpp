@@ -7,8 +7,10 @@
 #include <algorithm>
 #include <filesystem>
 #include <memory>
+#include <optional>
 
 #include "compiler/compiler.hpp"
+#include "program/mask.hpp"
 #include "program/program.hpp"
 #include "prune/prune.hpp"
 #include "runtime/device.hpp"
@@ -107,6 +109,13 @@ class Shown {
     if (!light) return placed(light.error());
     dense_ = *dense;
     light_ = *light;
+    if (program->maskable) {
+      const auto masked = program::apply_mask(*program, tensors);
+      if (!masked) return placed(masked.error());
+      const auto estimate = timing::estimate(*program, {}, masked->table);
+      if (!estimate) return placed(estimate.error());
+      masked_cycles_ = estimate->cycles;
+    }
     if (options_.json) {
       print_json(json(*program));
     } else {
@@ -134,6 +143,12 @@ class Shown {
               {"speedup", speedup()},
               {"realised", realised()},
               {"layers", Json::array()}};
+    if (masked_cycles_) {
+      const double speed = ratio(dense_.cycles, *masked_cycles_);
+      json["estimated_cycles"]["masked"] = *masked_cycles_;
+      json["masked_speedup"] = speed;
+      json["masked_realised"] = speed * ratio(live_macs_, dense_.macs);
+    }
     for (const LayerRow& row : rows_) {
       json["layers"].push_back({{"name", row.name},
                                 {"inputs", row.inputs},
@@ -166,6 +181,15 @@ class Shown {
                grouped(static_cast<std::uint64_t>(dense_.cycles)));
     fmt::print("  speed-up   {:.2f}, {:.1f} % of what the MACs promise\n", speedup(),
                100 * realised());
+    if (masked_cycles_) {
+      const double speed = ratio(dense_.cycles, *masked_cycles_);
+      fmt::print(
+          "  masked     {} cycles, packed instead of pruned ({:+.2f} %); speed-up {:.2f}, {:.1f} "
+          "%\n",
+          grouped(static_cast<std::uint64_t>(*masked_cycles_)),
+          100 * (ratio(*masked_cycles_, light_.cycles) - 1), speed,
+          100 * speed * ratio(live_macs_, dense_.macs));
+    }
     fmt::print("  constants  {} of {}; the mask {}\n", bytes_text(light_.constants),
                bytes_text(dense_.constants), bytes_text(mask_bytes_));
   }
@@ -173,6 +197,7 @@ class Shown {
   const ShowOptions& options_;
   std::vector<LayerRow> rows_;
   Cost dense_, light_;
+  std::optional<std::int64_t> masked_cycles_;  // of a program that takes masks
   std::int64_t live_macs_ = 0;
   std::uint64_t mask_bytes_ = 0;
 };

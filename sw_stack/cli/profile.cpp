@@ -5,17 +5,19 @@
 #include <memory>
 
 #include "cli/commands.hpp"
+#include "cli/masks.hpp"
 #include "cli/profile_report.hpp"
 #include "cli/run_job.hpp"
 #include "images/dataset.hpp"
 #include "images/input.hpp"
+#include "program/mask.hpp"
 #include "runtime/interrupt.hpp"
 
 namespace espalier::cli {
 namespace {
 
 struct ProfileOptions {
-  std::string program, report, csv, device, images, latency;
+  std::string program, report, csv, device, images, latency, mask;
   std::uint64_t first = 0;
   bool check = false, json = false;
 };
@@ -36,6 +38,7 @@ constexpr const char* kFooter =
     "examples:\n"
     "  espalier profile net.espl\n"
     "  espalier profile net.espl --csv layers.csv --report profile.json\n"
+    "  espalier profile any.espl --mask user.mask\n"
     "  espalier profile net.espl --device rtl --images x.npy";
 
 Status measure(const ProfileOptions& options, Profile& profile) {
@@ -82,11 +85,22 @@ Result<int> profile(const ProfileOptions& options) {
   if (!program) return program.error();
   Profile profile;
   profile.report.program = &*program;
+  profile.report.fingerprint = program::fingerprint(*program);
   profile.report.options.kind = runtime::DeviceKind::kRtl;
   runtime::DeviceOptions& device = profile.report.options.device;
   if (Status status = parse_latency(options.latency, device); !status) return status.error();
+  std::vector<std::uint8_t> table;  // of layers; without a mask the program's own
+  if (!options.mask.empty()) {
+    auto masks = load_masks(*program, {options.mask}, true);
+    if (!masks) return masks.error();
+    table = program::apply_mask(*program, masks->front())->table;
+    device.masks = std::move(masks).value();
+    profile.report.masks = {options.mask};
+    profile.report.dense_macs = runtime::macs(*program);
+    count_live(*program, device.masks);
+  }
   auto estimate =
-      timing::estimate(*program, timing::Memory{device.read_latency, device.write_latency});
+      timing::estimate(*program, timing::Memory{device.read_latency, device.write_latency}, table);
   if (!estimate) return estimate.error();
   profile.estimate = std::move(estimate).value();
   if (!options.device.empty()) {
@@ -127,6 +141,8 @@ void add_profile(CLI::App& app, Action& chosen) {
       ->check(CLI::IsMember({"rtl"}));
   command->add_option("--images", options->images, "where the image to measure with is, as for run")
       ->type_name("IMAGES");
+  command->add_option("--mask", options->mask, "profile the program with this mask")
+      ->type_name("U.mask");
   command->add_flag("--check", options->check,
                     "compare every layer's output with golden; exit code 1 if one differs");
   command->add_option("--first", options->first, "which of them, counted from 0")

@@ -126,6 +126,12 @@ void print_totals(const Profile& profile, const Row& all) {
   // What was measured goes before what was estimated.
   const double cycles = all.measured.value_or(static_cast<double>(all.estimate.cycles));
   line("work", grouped(all.macs) + " multiply-accumulates an image");
+  if (const auto dense = profile.report.dense_macs) {
+    line("mask", fmt::format("leaves {} of {} multiply-accumulates",
+                             percent(static_cast<double>(all.macs) / static_cast<double>(*dense)),
+                             grouped(*dense)));
+    print_packings(profile.report);
+  }
   line("cycles", fmt::format("{} an image by the timing model",
                              grouped(static_cast<std::uint64_t>(all.estimate.cycles))));
   if (all.measured) {

@@ -79,6 +79,28 @@ double utilisation(std::uint64_t macs, int lanes, std::uint64_t cycles) {
          (static_cast<double>(lanes) * lanes * static_cast<double>(cycles));
 }
 
+Json packings_json(const Report& report) {
+  Json list = Json::array();
+  for (std::size_t m = 0; m < report.result.packings.size(); ++m) {
+    const runtime::Packing& packing = report.result.packings[m];
+    Json json{{"mask", report.masks[m]}, {"layers", packing.layers}};
+    json["cycles"] = packing.cycles ? Json(*packing.cycles) : Json();
+    json["bytes_read"] = packing.traffic ? Json(packing.traffic->read) : Json();
+    json["bytes_written"] = packing.traffic ? Json(packing.traffic->written) : Json();
+    list.push_back(std::move(json));
+  }
+  return list;
+}
+
+void print_packings(const Report& report) {
+  for (std::size_t m = 0; m < report.result.packings.size(); ++m) {
+    const runtime::Packing& packing = report.result.packings[m];
+    std::string text = fmt::format("{} layers for {}", packing.layers, report.masks[m]);
+    if (packing.cycles) text = grouped(*packing.cycles) + " cycles once, " + text;
+    line("packing", text);
+  }
+}
+
 Json to_json(const Report& report) {
   const program::Program& program = *report.program;
   const runtime::BatchResult& result = report.result;
@@ -86,7 +108,7 @@ Json to_json(const Report& report) {
   Json json;
   json["network"] = program.graph.name;
   json["config"] = program.config;
-  json["fingerprint"] = fmt::format("{:016x}", program::fingerprint(program));
+  json["fingerprint"] = fmt::format("{:016x}", report.fingerprint);
   json["device"] = runtime::name(report.options.kind);
   json["images"] = report.images;
   json["top1"] =
@@ -109,8 +131,9 @@ Json to_json(const Report& report) {
       json["partial"].push_back(partial_json(report, partial));
   }
   for (const char* key : {"cycles", "cycles_per_image"}) json[key] = nullptr;
-  json["macs_per_image"] = macs;
-  if (report.live_macs) json["live_macs_per_image"] = *report.live_macs;
+  json["macs_per_image"] = report.dense_macs.value_or(macs);
+  if (report.dense_macs) json["live_macs_per_image"] = macs;
+  if (!report.result.packings.empty()) json["packing"] = packings_json(report);
   for (const char* key : {"utilisation", "bytes_read", "bytes_written",
                           "simulated_cycles_per_second", "cpu_seconds", "seconds"}) {
     json[key] = nullptr;
@@ -177,12 +200,13 @@ void print(const Report& report, bool layers) {
                                     grouped(comparison.mismatches), grouped(comparison.values)));
   }
   const std::uint64_t macs = runtime::macs(program);
-  line("work", grouped(macs) + " multiply-accumulates an image");
-  if (report.live_macs) {
-    line("with the mask",
-         fmt::format("{} ({:.1f} %)", grouped(*report.live_macs),
-                     100 * static_cast<double>(*report.live_macs) / static_cast<double>(macs)));
+  line("work", grouped(report.dense_macs.value_or(macs)) + " multiply-accumulates an image");
+  if (report.dense_macs) {
+    line(report.masks.size() > 1 ? "with the masks" : "with the mask",
+         fmt::format("{} ({:.1f} %)", grouped(macs),
+                     100 * static_cast<double>(macs) / static_cast<double>(*report.dense_macs)));
   }
+  print_packings(report);
   if (result.timing) {
     const runtime::Timing& timing = *result.timing;
     line("cycles", grouped(timing.cycles / report.images) + " an image");

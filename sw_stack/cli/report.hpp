@@ -11,16 +11,22 @@
 namespace espalier::cli {
 
 struct Report {
-  const program::Program* program = nullptr;
+  const program::Program* program = nullptr;  ///< layers with the MACs of live channels
+  std::uint64_t fingerprint = 0;              ///< of the program
   runtime::BatchOptions options;
   std::size_t images = 0;
   std::optional<std::size_t> correct;  ///< where labels exist
   runtime::BatchResult result;
-  std::optional<std::uint64_t> live_macs;  ///< of one image, with a mask
+  std::vector<std::string> masks;           ///< files
+  std::optional<std::uint64_t> dense_macs;  ///< of one image without a mask; where there is one
 };
 
 /// MACs without padding / (L^2 x cycles).
 double utilisation(std::uint64_t macs, int lanes, std::uint64_t cycles);
+
+/// What packing took, by mask, where something packed.
+Json packings_json(const Report& report);
+void print_packings(const Report& report);
 
 /// All counts are sums over the images, save those named by the image. What a device does not
 /// measure is null.

@@ -27,7 +27,8 @@ constexpr const char* kFooter =
     "  espalier run net.espl --device golden --images test_batch.bin\n"
     "  espalier run net.espl --device rtl --images test_batch.bin --first 100 --count 5 --check\n"
     "  espalier run net.espl --images x.npy --count 1 --lockstep --check\n"
-    "  espalier run net.espl --device golden --images test_batch.bin --mask user.mask\n"
+    "  espalier run any.espl --images test_batch.bin --mask user.mask --check\n"
+    "  espalier run any.espl --images test_batch.bin --mask anne.mask --mask bert.mask\n"
     "  espalier run net.espl --images photos/ --top 3 --classes names.txt\n"
     "  espalier run net.espl --images x.npy --count 1 --wave net.fst --wave-cycles 20000\n"
     "  espalier run net.espl --images test_batch.bin --count 20 --mem-latency 200 --mem-stall 0.2";
@@ -61,8 +62,14 @@ void add_run(CLI::App& app, Action& chosen) {
                    "it,\notherwise iss")
       ->type_name("DEVICE")
       ->check(kDevice);
-  command->add_option("--mask", options->mask, "golden: run with these channels only")
-      ->type_name("U.mask");
+  command
+      ->add_option(
+          "--mask", options->masks,
+          "run with these channels only; all devices but golden need a program that takes\n"
+          "masks (compile --maskable). Several times: all are resident, and images take\n"
+          "turns, image 0 the first mask, image 1 the second")
+      ->type_name("U.mask")
+      ->allow_extra_args(false);
   command
       ->add_option("--buffer", options->buffer,
                    "fpga: u-dma-buf device of the memory that the machine works in "

@@ -10,12 +10,12 @@
 
 #include "cli/compare_float.hpp"
 #include "cli/lockstep.hpp"
+#include "cli/masks.hpp"
 #include "cli/report.hpp"
 #include "images/dataset.hpp"
 #include "images/files.hpp"
 #include "images/input.hpp"
 #include "import/model.hpp"
-#include "prune/prune.hpp"
 #include "runtime/interrupt.hpp"
 
 namespace espalier::cli {
@@ -41,11 +41,8 @@ Status check_options(const RunOptions& options, const program::Program& program,
     return usage("--check", "compares a device with golden; take --device iss or rtl");
   }
   const bool fpga = kind == runtime::DeviceKind::kFpga;
-  if (!options.mask.empty() && kind != runtime::DeviceKind::kGolden) {
-    return usage("--mask", fmt::format("the device {} cannot load masks; take --device golden, or "
-                                       "compile the mask in with `espalier compile --prune`",
-                                       runtime::name(kind)));
-  }
+  if (!options.masks.empty() && options.lockstep)
+    return usage("--lockstep", "follows instructions as they are compiled; leave out --mask");
   if (!fpga && !options.buffer.empty())
     return usage("--buffer", "is memory of a board; take --device fpga:/dev/uioN");
   if (fpga && options.jobs > 1)
@@ -114,16 +111,14 @@ class RunJob {
   }
 
   Status load_mask() {
-    if (options_.mask.empty()) return {};
-    const ir::QuantGraph& graph = program_.graph;
-    const prune::Channels channels = prune::find_channels(graph);
-    const auto mask = prune::load_mask_for(graph, channels, options_.mask);
-    if (!mask) return mask.error();
-    batch_.device.mask = prune::by_tensor(channels, *mask);
-    live_macs_ = 0;
-    for (const ir::QuantNode& node : graph.nodes) {
-      *live_macs_ += static_cast<std::uint64_t>(prune::live_macs(graph, node, batch_.device.mask));
-    }
+    report_.fingerprint = program::fingerprint(program_);
+    if (options_.masks.empty()) return {};
+    auto masks = load_masks(program_, options_.masks, batch_.kind != runtime::DeviceKind::kGolden);
+    if (!masks) return masks.error();
+    batch_.device.masks = std::move(masks).value();
+    report_.masks = options_.masks;
+    report_.dense_macs = runtime::macs(program_);
+    count_live(program_, batch_.device.masks);
     return {};
   }
 
@@ -214,7 +209,10 @@ class RunJob {
       return error;
     }
     const std::size_t images = result->images;
-    report_ = {&program_, batch_, images, {}, std::move(result).value(), live_macs_};
+    report_.program = &program_;
+    report_.options = batch_;
+    report_.images = images;
+    report_.result = std::move(result).value();
     if (dataset_->has_labels() && images > 0) {
       report_.correct = 0;
       for (std::size_t i = 0; i < count_; ++i) {
@@ -371,7 +369,6 @@ class RunJob {
   const RunOptions& options_;
   program::Program program_;
   runtime::BatchOptions batch_;
-  std::optional<std::uint64_t> live_macs_;  // with a mask
   std::optional<images::Dataset> dataset_;
   std::size_t count_ = 0;
   std::vector<std::string> names_;

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "runtime/device.hpp"
 #include "support/result.hpp"
@@ -14,8 +15,8 @@ namespace espalier::cli {
 inline constexpr std::string_view kFpga = "fpga:";
 
 struct RunOptions {
-  std::string program, images, device, buffer, report, wave, output, classes, float_model, latency,
-      mask;
+  std::string program, images, device, buffer, report, wave, output, classes, float_model, latency;
+  std::vector<std::string> masks;
   std::uint64_t first = 0, count = 0, wave_cycles = 0, seed = 1;
   int top = 0, jobs = 0;
   double stall = 0;

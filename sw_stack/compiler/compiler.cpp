@@ -34,7 +34,7 @@ class Compiler {
     if (const Status s = plan(); !s) return s.error();
     if (const Status s = check_sizes(); !s) return s.error();
     schedule_ = make_steps(layers_, layout_, config_);
-    merge_order(layers_, windows_, schedule_);
+    merge_order(layers_, windows_, layout_.maskable, schedule_);
     const auto activations = allocate(schedule_, config_.lanes, layout_);
     if (!activations) return activations.error();
     auto constants = make_constants(graph_, layers_, layout_, config_);

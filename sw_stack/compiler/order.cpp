@@ -21,8 +21,12 @@ struct Track {
 class Merger {
  public:
   Merger(const std::vector<Layer>& layers, const std::vector<PoolWindow>& windows,
-         Schedule& schedule)
-      : layers_(layers), windows_(windows), schedule_(schedule), end_(layers.size()) {
+         Schedule& schedule, bool maskable)
+      : layers_(layers),
+        windows_(windows),
+        schedule_(schedule),
+        maskable_(maskable),
+        end_(layers.size()) {
     for (std::size_t l = 0; l < layers.size(); ++l) {
       tracks_[layers[l].is_pool() ? 1 : 0].layers.push_back(static_cast<int>(l));
       end_[l].assign(schedule.by_layer[l].size(), -1.0);
@@ -64,7 +68,7 @@ class Merger {
     for (const int p : {step.piece, step.operand}) {
       if (p < 0) continue;
       for (const Need& need : at(schedule_.pieces, p).needs) {
-        const double done = at(at(end_, need.layer), need.step);
+        const double done = at(at(end_, need.layer), k == 0 ? need.step : settled(need));
         if (done < 0) return kNever;
         start = std::max(start, done + kStoreToLoad);
       }
@@ -72,13 +76,37 @@ class Merger {
     return start;
   }
 
+  /// Where a mask may empty steps, a pool comes a whole tile after the step that it needs: empty
+  /// ones take no time, and a LOAD that waits keeps all behind it.
+  [[nodiscard]] int settled(const Need& need) const {
+    const auto& steps = at(schedule_.by_layer, need.layer);
+    const Layer& layer = at(layers_, need.layer);
+    if (!maskable_ || layer.is_pool()) return need.step;
+    const int groups = layer.conv_plan.by_group ? 1 : ceil_div(layer.conv.nb, layer.conv_plan.nb);
+    return std::min(need.step + groups * static_cast<int>(layer.chunks.size()),
+                    static_cast<int>(steps.size()) - 1);
+  }
+
+  /// How much slower a pool's steps come than they could. A mask saves a pool its dead blocks, and
+  /// the convolutions beside it the square of that: spread out, pools then still keep up.
+  [[nodiscard]] double pace(std::size_t pool) const {
+    constexpr double kMost = 3.0, kShare = 0.8;
+    if (!maskable_) return 1.0;
+    const PoolWindow& window = windows_[pool];
+    double beside = 0;
+    for (int c = window.from; c < window.to; ++c)
+      beside += at(layers_, at(tracks_[0].layers, c)).cycles();
+    return std::clamp(kShare * beside / at(layers_, window.layer).cycles(), 1.0, kMost);
+  }
+
   void place(std::size_t k, double start) {
     Track& track = tracks_[k];
     const int layer = track.layers[track.layer];
     const auto& steps = at(schedule_.by_layer, layer);
     now_ = start;
-    track.free = start + at(steps, track.step).cycles;
-    at(at(end_, layer), track.step) = track.free;
+    const double cycles = at(steps, track.step).cycles;
+    at(at(end_, layer), track.step) = start + cycles;
+    track.free = start + cycles * (k == 1 ? pace(track.layer) : 1.0);
     at(schedule_.global, layer).push_back(static_cast<int>(schedule_.order.size()));
     schedule_.order.push_back({layer, track.step});
     if (++track.step == static_cast<int>(steps.size())) {
@@ -90,6 +118,7 @@ class Merger {
   const std::vector<Layer>& layers_;
   const std::vector<PoolWindow>& windows_;
   Schedule& schedule_;
+  bool maskable_;
   std::array<Track, 2> tracks_;
   double now_ = 0;                        // start of the step that was placed last
   std::vector<std::vector<double>> end_;  // [layer][step], -1 until placed
@@ -140,8 +169,8 @@ std::vector<PoolWindow> pool_windows(const std::vector<LayerNodes>& layers, cons
 }
 
 void merge_order(const std::vector<Layer>& layers, const std::vector<PoolWindow>& windows,
-                 Schedule& schedule) {
-  Merger(layers, windows, schedule).run();
+                 bool maskable, Schedule& schedule) {
+  Merger(layers, windows, schedule, maskable).run();
   schedule.loads.resize(schedule.order.size());
   for (std::size_t i = 0; i < schedule.order.size(); ++i) {
     const Step& step = at(at(schedule.by_layer, schedule.order[i].layer), schedule.order[i].step);

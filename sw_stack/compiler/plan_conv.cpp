@@ -13,6 +13,9 @@ constexpr int kMaxSpan = 4096;  // input rows or columns of a tile: window posit
 constexpr int kMaxSlots = 64;
 constexpr int kStepWords = 10;  // instruction words of a step: CONV, STORE, LOADs
 constexpr int kOperandSlots = 12;
+constexpr int kStepDecode = 25;  // cycles that an empty step takes
+const double kMaskWeight =
+    std::getenv("MW") ? std::atof(std::getenv("MW")) : 0.05;  // of the cost with fewer blocks
 
 /// Sums over a layer's tiles along one axis.
 struct AxisTiles {
@@ -143,7 +146,34 @@ class Search {
     if (kept > config_.weight_words) return;
     plan.params_stay = plan.by_group || g_.nb <= config_.param_blocks / 2;
 
-    // Work.
+    plan.cycles = cycles(plan, ty, tx, g_.kb, g_.nb, enough);
+    double cost = plan.cycles + 0.02 * reads_;
+    if (maskable_) {
+      // What the same tile costs with fewer blocks: a little of it decides between equals.
+      const bool whole_input = g_.flat || g_.relay.active();
+      for (const int part : {2, 3}) {
+        const int kb = whole_input ? g_.kb : ceil_div(g_.kb, part);
+        cost += kMaskWeight * cycles(plan, ty, tx, kb, ceil_div(g_.nb, part), enough);
+      }
+    }
+    if (chooser_.offer(cost)) best_ = plan;
+  }
+
+  /// Cycles of a plan's tiles where so many blocks are live; sets reads_.
+  double cycles(const ConvPlan& plan, const AxisTiles& ty, const AxisTiles& tx, int kb, int nb,
+                int enough) {
+    const int L = config_.lanes;
+    const std::int64_t area = std::int64_t{ty.largest} * tx.largest;
+    const int tiles = ty.count * tx.count;
+    const int groups = ceil_div(nb, plan.nb);
+    const int n_chunks = ceil_div(kb, plan.kc) * tap_chunks_;
+    const int first_nb = std::min(nb, plan.nb), first_kc = std::min(kb, plan.kc);
+    const std::int64_t layer_words = std::int64_t{nb} * L * g_.taps() * kb;
+    const std::int64_t unit_words =
+        std::int64_t{first_nb} * L * plan.tap_rows * plan.tap_cols * first_kc;
+    const std::int64_t kept = !plan.weights_stay ? unit_words
+                              : plan.by_group    ? std::int64_t{first_nb} * L * g_.taps() * kb
+                                                 : layer_words;
     const int p = plan.rows * plan.cols;
     const auto passes = [&](int rows, int cols) { return pass_cycles(config_, rows * cols); };
     const std::int64_t tile_cycles =
@@ -151,23 +181,24 @@ class Search {
         std::int64_t{ty.count - 1} * passes(plan.rows, tx.last) +
         std::int64_t{tx.count - 1} * passes(ty.last, plan.cols) + passes(ty.last, tx.last);
     const double steps = static_cast<double>(tiles) * groups * n_chunks;
-    const double compute = static_cast<double>(tile_cycles) * g_.taps() * g_.kb * g_.nb +
-                           steps * kTiming.conv_overhead;
-    const double words_out = static_cast<double>(g_.nb) * g_.pixels();
+    const double compute =
+        static_cast<double>(tile_cycles) * g_.taps() * kb * nb + steps * kTiming.conv_overhead;
+    const double words_out = static_cast<double>(nb) * g_.pixels();
     const double post = words_out * post_cycles(config_);
     const double act =
-        load_cycles(plan, ty, tx) * (plan.hold || groups == 1 ? 1 : groups) * tap_chunks_;
+        load_cycles(plan, ty, tx, kb) * (plan.hold || groups == 1 ? 1 : groups) * tap_chunks_;
     const double unit_rate = weight_cycles(plan);
     const double weights = unit_rate * static_cast<double>(layer_words) *
                            (plan.weights_stay || tiles == 1 ? 1 : tiles);
-    const double params = run_cycles(config_, kParamWords * plan.nb, groups) *
+    const double params = run_cycles(config_, kParamWords * first_nb, groups) *
                           (plan.params_stay || tiles == 1 ? 1 : tiles);
     const bool full_width = plan.cols == g_.x.out;
     const double out_runs = full_width ? double{words_out} / p : words_out / plan.cols;
     const double operand = g_.add ? run_cycles(config_, full_width ? p : plan.cols, out_runs) : 0;
-    const double writes =
-        g_.gap ? g_.nb : run_cycles(config_, full_width ? p : plan.cols, out_runs);
-    const double fetch = steps * kStepWords * 16 / config_.bus_bytes;
+    const double writes = g_.gap ? nb : run_cycles(config_, full_width ? p : plan.cols, out_runs);
+    const double dense_steps = static_cast<double>(tiles) * ceil_div(g_.nb, plan.nb) *
+                               ceil_div(g_.kb, plan.kc) * tap_chunks_;
+    const double fetch = dense_steps * kStepWords * 16 / config_.bus_bytes;
     const double reads = act + weights + params + operand + fetch;
     // A CONV waits until post has left the half of the one before the last.
     const double outs = static_cast<double>(tiles) * groups;
@@ -187,14 +218,38 @@ class Search {
       serial += 0.5 * late * unit_rate * (plan.by_group ? groups : 1);
     }
     if (g_.add && plan.operand_slots < 2) serial += operand;
-    const double first = run_cycles(config_, area * plan.kc, 1);
-    const double turn = p * plan.nb * post_cycles(config_) + first + 2 * kTiming.latency +
+    const double first = run_cycles(config_, area * first_kc, 1);
+    const double turn = p * first_nb * post_cycles(config_) + first + 2 * kTiming.latency +
                         kTiming.pass_latency + kTiming.write_latency;
     // The next layer's first tile waits for this one's last where that holds its rows.
     const bool late_rows = ty.count <= 2 || (plan.by_group && groups > 1);
     const double bubble = turn * (late_rows ? 1.0 : 0.1);
-    plan.cycles = std::max({compute, halves, reads * 1.03, post, writes}) + serial + bubble;
-    if (chooser_.offer(plan.cycles + 0.02 * reads)) best_ = plan;
+    // Steps that a mask empties pass through decode, by groups all at the end.
+    const double decode = maskable_ ? dense_steps * kStepDecode : 0;
+    if (plan.by_group) serial += (dense_steps - steps) * kStepDecode;
+    serial += stalls(plan, tiles, groups, n_chunks, first, p * first_nb);
+    reads_ = reads;
+    return std::max({compute, halves, reads * 1.03, post, writes, decode}) + serial + bubble;
+  }
+
+  /// Cycles lost where a mask empties steps: a LOAD waits for the reader before it in its place,
+  /// and if that one is empty, for the last that is not. `groups`, `n_chunks`: live ones; `load`:
+  /// cycles of a tile's LOAD; `words`: of an operand's.
+  [[nodiscard]] double stalls(const ConvPlan& plan, int tiles, int groups, int n_chunks,
+                              double load, int words) const {
+    const int all_groups = ceil_div(g_.nb, plan.nb);
+    const int all_chunks = ceil_div(g_.kb, plan.kc) * tap_chunks_;
+    const double tile = load + kTiming.latency;
+    double sum = 0;
+    if (n_chunks < all_chunks && plan.slots < 2 * all_chunks) sum += tile * tiles * groups;
+    if (groups == all_groups || plan.by_group) return sum;
+    if (!plan.hold && plan.slots < (all_groups + 1) * all_chunks) sum += tile * tiles;
+    if (g_.add && plan.operand_slots <= all_groups) {
+      const double operand = run_cycles(config_, words, 1) + words * post_cycles(config_) +
+                             kTiming.latency + kTiming.pass_latency;
+      sum += operand * tiles;
+    }
+    return sum;
   }
 
   /// Divides the buffer: most slots for operands that leave `enough` for tiles.
@@ -205,10 +260,10 @@ class Search {
     }
   }
   /// Cycles to load every tile once.
-  [[nodiscard]] double load_cycles(const ConvPlan& plan, const AxisTiles& ty,
-                                   const AxisTiles& tx) const {
-    if (g_.flat) return run_cycles(config_, plan.kc, double{1.0} * g_.kb / plan.kc);
-    const double blocks = g_.kb;
+  [[nodiscard]] double load_cycles(const ConvPlan& plan, const AxisTiles& ty, const AxisTiles& tx,
+                                   int kb) const {
+    if (g_.flat) return run_cycles(config_, plan.kc, double{1.0} * kb / plan.kc);
+    const double blocks = kb;
     if (tx.count == 1 && tx.pixels == g_.x.in && g_.row_step == 1) {
       return run_cycles(config_, ty.pixels / ty.count * g_.x.in, blocks * ty.count);
     }
@@ -218,7 +273,10 @@ class Search {
   /// Cycles to load one word of weights.
   [[nodiscard]] double weight_cycles(const ConvPlan& plan) const {
     std::int64_t run = plan.kc;
-    if (!plan.tapwise && plan.kc == g_.kb) {
+    if (maskable_) {  // units lie as they are loaded
+      run *= std::int64_t{config_.lanes} * plan.nb;
+      if (!plan.tapwise) run *= plan.tap_rows * plan.tap_cols;
+    } else if (!plan.tapwise && plan.kc == g_.kb) {
       run *= plan.tap_rows * plan.tap_cols;
       if (run == std::int64_t{g_.kb} * g_.taps()) run *= config_.lanes * plan.nb;
     } else if (plan.kc == g_.kb && g_.taps() == 1) {
@@ -232,6 +290,7 @@ class Search {
   int budget_;
   int tap_rows_ = 1, tap_cols_ = 1, tap_chunks_ = 1;
   bool maskable_;
+  double reads_ = 0;  // of the last plan costed
   Chooser chooser_;
   ConvPlan best_;
 };

@@ -88,7 +88,7 @@ Schedule make_steps(const std::vector<Layer>& layers, const Layout& layout,
 
 /// Puts the steps of all layers in one order, pools among the convolutions that they run beside.
 void merge_order(const std::vector<Layer>& layers, const std::vector<PoolWindow>& windows,
-                 Schedule& schedule);
+                 bool maskable, Schedule& schedule);
 
 /// Gives every root of region 1 its offset. Returns the region's size. Errors: kCapacity.
 Result<std::uint32_t> allocate(const Schedule& schedule, int lanes, Layout& layout);

@@ -106,7 +106,9 @@ class Batch {
         observe_(observe),
         outcomes_(count) {
     if (options.check || observe) {
-      golden_ = std::make_unique<golden::Runner>(program.graph, options.device.mask);
+      for (const ir::ChannelMask& mask : options.device.masks)
+        golden_.emplace_back(program.graph, mask);
+      if (golden_.empty()) golden_.emplace_back(program.graph);
     }
   }
 
@@ -131,6 +133,7 @@ class Batch {
       }
       work(*(*devices)[0], 0, jobs);
     }
+    packings_ = (*devices)[0]->packings();
     if (!error_) return error_.error();
     return gather();
   }
@@ -167,8 +170,11 @@ class Batch {
 
   /// As many images as the device likes at once, but work for everybody.
   [[nodiscard]] std::size_t group_of(const Device& device, std::size_t jobs) const {
+    if (masks() > 1) return 1;  // the next image has another
     return std::clamp<std::size_t>((count_ + jobs - 1) / jobs, 1, device.batch());
   }
+
+  [[nodiscard]] std::size_t masks() const { return options_.device.masks.size(); }
 
   void work(Device& device, std::size_t index, std::size_t jobs) {
     const std::size_t group = group_of(device, jobs);
@@ -192,6 +198,7 @@ class Batch {
       if (!image) return image.error();
       input.insert(input.end(), image->begin(), image->end());
     }
+    if (masks() > 0) device.use(first % masks());
     auto executions = device.run(input, [this](std::size_t) {
       const std::lock_guard lock(mutex_);
       ++done_;
@@ -204,8 +211,9 @@ class Batch {
       outcome.execution = std::move((*executions)[i]);
       outcome.run = outcome.execution.complete || outcome.execution.timing.has_value();
       if (!outcome.run) continue;
-      if (golden_ == nullptr) continue;
-      const auto tensors = golden_->run(std::span(input).subspan(i * size, size));
+      if (golden_.empty()) continue;
+      const auto tensors =
+          golden_[(first + i) % golden_.size()].run(std::span(input).subspan(i * size, size));
       if (options_.check) {
         outcome.comparison = compare(program_, outcome.execution, tensors, first + i);
         outcome.execution.stored.clear();
@@ -218,6 +226,7 @@ class Batch {
 
   BatchResult gather() {
     BatchResult result;
+    result.packings = packings_;
     result.interrupted = interrupted();
     for (std::size_t i = 0; i < outcomes_.size(); ++i) {
       Outcome& outcome = outcomes_[i];
@@ -259,7 +268,8 @@ class Batch {
   const Progress& progress_;
   const Observe& observe_;
   DeviceOptions device_;
-  std::unique_ptr<golden::Runner> golden_;
+  std::vector<golden::Runner> golden_;  // by mask
+  std::vector<Packing> packings_;
   std::vector<Outcome> outcomes_;
   std::mutex mutex_;
   std::atomic<bool> failed_{false};

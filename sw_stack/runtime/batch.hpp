@@ -34,11 +34,13 @@ struct BatchResult {
   int interrupted = 0;                            ///< the signal that ended the batch early, or 0
   std::vector<Partial> partial;
   Comparison comparison;
+  std::vector<Packing> packings;   ///< of the first device; none with several processes
   std::optional<Timing> timing;    ///< sums over the images
   std::optional<Traffic> traffic;  ///< sums over the images
 };
 
-/// Runs images 0 .. count-1. The result does not depend on how devices interleave: image i goes
+/// Runs images 0 .. count-1; of several resident masks image i has the one of i modulo their
+/// number. The result does not depend on how devices interleave: image i goes
 /// to device i modulo jobs where the device has a clock. Processes are used where jobs > 1, the
 /// device simulates and nobody observes. An interrupt (runtime/interrupt.hpp) ends the batch early,
 /// without an error.

@@ -6,6 +6,7 @@
 #include <span>
 #include <vector>
 
+#include "program/mask.hpp"
 #include "runtime/device.hpp"
 
 namespace espalier::runtime {
@@ -19,6 +20,9 @@ class Capture {
   Capture(const program::Program& program, bool keep_tensors, RegionBytes bytes,
           std::size_t images = 1);
 
+  /// The runs to come have this mask, which must outlive them: tensors that it leaves unread are
+  /// not kept. nullptr: none.
+  void use(const program::Masked* masked);
   /// Before a run: forgets the last one.
   void start();
   /// From the retire hook.
@@ -35,7 +39,9 @@ class Capture {
 
   const program::Program& program_;
   RegionBytes bytes_;
-  std::size_t each_;                       ///< placements of an image
+  std::size_t images_;
+  bool keep_;
+  const program::Masked* masked_ = nullptr;
   std::vector<program::Placement> order_;  ///< by the store that completes them; empty if not kept
   std::size_t next_ = 0;
   std::vector<StoredTensor> stored_;

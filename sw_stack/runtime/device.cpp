@@ -11,11 +11,11 @@ constexpr std::array<DeviceKind, 4> kKinds = {DeviceKind::kGolden, DeviceKind::k
                                               DeviceKind::kRtl, DeviceKind::kFpga};
 
 /// Refuses what would not fit into this host's memory, however large a file says it is.
-Status check_size(const program::Program& program) {
+Status check_size(const program::Program& program, std::uint64_t mask_bytes) {
   std::uint64_t elements = 0;
   for (const auto& tensor : program.graph.tensors) elements += tensor.shape.count();
   const std::uint64_t memory = std::uint64_t{program.constant_bytes()} + program.activation_bytes +
-                               program.input_bytes + program.output_bytes;
+                               program.input_bytes + program.output_bytes + mask_bytes;
   const std::uint64_t largest = std::max(elements, memory);
   if (largest <= kMemoryLimit) return {};
   return fail(ErrorCode::kCapacity, "needs " + std::to_string(largest) +
@@ -55,24 +55,39 @@ std::vector<std::uint8_t> constant_region(const program::Program& program) {
 
 Result<std::vector<DevicePtr>> open(const program::Program& program, DeviceKind kind,
                                     const DeviceOptions& options, int count) {
-  if (const Status status = check_size(program); !status) return status.error();
-  std::shared_ptr<const golden::Runner> runner;
+  std::vector<std::shared_ptr<const golden::Runner>> runners;
+  std::vector<program::Masked> resident;
+  std::uint64_t mask_bytes = 0;
   if (kind == DeviceKind::kGolden) {
-    runner = std::make_shared<const golden::Runner>(program.graph, options.mask);
+    for (const ir::ChannelMask& mask : options.masks)
+      runners.push_back(std::make_shared<const golden::Runner>(program.graph, mask));
+    if (runners.empty()) runners.push_back(std::make_shared<const golden::Runner>(program.graph));
+  } else {
+    for (const ir::ChannelMask& mask : options.masks) {
+      auto masked = program::apply_mask(program, mask);
+      if (!masked) return masked.error();
+      mask_bytes += masked->region_bytes();
+      resident.push_back(std::move(masked).value());
+    }
   }
+  if (const Status status = check_size(program, mask_bytes); !status) return status.error();
+  const auto masks = std::make_shared<const std::vector<program::Masked>>(std::move(resident));
   std::vector<DevicePtr> devices;
   for (int i = 0; i < count; ++i) {
     switch (kind) {
       case DeviceKind::kGolden:
-        devices.push_back(make_golden(program, options, runner));
+        devices.push_back(make_golden(program, options, runners));
         break;
-      case DeviceKind::kIss:
-        devices.push_back(make_iss(program, options));
+      case DeviceKind::kIss: {
+        auto device = make_iss(program, options, masks);
+        if (!device) return device.error();
+        devices.push_back(std::move(device).value());
         break;
+      }
       case DeviceKind::kRtl: {
         DeviceOptions own = options;
         own.seed += static_cast<std::uint64_t>(i);
-        auto device = make_rtl(program, own);
+        auto device = make_rtl(program, own, masks);
         if (!device) return device.error();
         devices.push_back(std::move(device).value());
         break;
@@ -83,7 +98,7 @@ Result<std::vector<DevicePtr>> open(const program::Program& program, DeviceKind 
                       "is one machine; " + std::to_string(count) + " are asked for",
                       options.fpga.uio);
         }
-        auto device = make_fpga(program, options);
+        auto device = make_fpga(program, options, masks);
         if (!device) return device.error();
         devices.push_back(std::move(device).value());
       }

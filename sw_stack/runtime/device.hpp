@@ -44,8 +44,9 @@ struct DeviceOptions {
   /// Return every stored tensor; of fpga, those that are still in memory at the end.
   bool keep_tensors = false;
   std::uint32_t watchdog = 4'000'000;  ///< rtl, fpga: cycles without progress before a fault
-  // golden only
-  ir::ChannelMask mask;  ///< channels that are absent; empty: none
+  /// Masks that are resident, each with its packed weights; Device::use says whose turn it is.
+  /// Without any all channels are there. All but golden need a program that takes masks.
+  std::vector<ir::ChannelMask> masks;
   // rtl only
   int read_latency = 60;          ///< Units: cycles
   int write_latency = 40;         ///< Units: cycles
@@ -95,9 +96,20 @@ struct Execution {
 /// Called with the images that a run has done so far.
 using Finished = std::function<void(std::size_t done)>;
 
+/// What it took to pack the weights for a mask.
+struct Packing {
+  std::size_t layers = 0;               ///< that the mask touches
+  std::optional<std::uint64_t> cycles;  ///< rtl and fpga
+  std::optional<Traffic> traffic;       ///< rtl and fpga
+};
+
 class Device {
  public:
   virtual ~Device() = default;
+  /// The mask of the images to come: one of the resident ones, at first the first.
+  virtual void use(std::size_t mask) = 0;
+  /// For each resident mask what packing took, as far as it is done; empty where nothing packs.
+  [[nodiscard]] virtual std::vector<Packing> packings() const { return {}; }
   /// How many images a run should get for the best speed.
   [[nodiscard]] virtual std::size_t batch() const { return 1; }
   /// Runs images that lie one after the other, [C][H][W] each. `finished`, where given, is called
@@ -109,7 +121,8 @@ class Device {
 
 /// Opens `count` devices of one kind with a verified program, which must outlive them.
 /// Errors: kUsage (this build or configuration has no such device), kCapacity, kIo; of fpga also
-/// kDevice and kMismatch (no machine there, or one of another configuration).
+/// kDevice and kMismatch (no machine there, or one of another configuration); those of
+/// program::apply_mask.
 Result<std::vector<std::unique_ptr<Device>>> open(const program::Program& program, DeviceKind kind,
                                                   const DeviceOptions& options, int count = 1);
 

@@ -8,15 +8,24 @@ namespace {
 
 class FpgaDevice final : public Device {
  public:
-  FpgaDevice(const program::Program& program, const DeviceOptions& options,
+  FpgaDevice(const program::Program& program, const DeviceOptions& options, Masks masks,
              std::unique_ptr<FpgaBus> bus, std::unique_ptr<Host> host)
       : program_(program),
         keep_(options.keep_tensors),
+        masks_(std::move(masks)),
         bus_(std::move(bus)),
         host_(std::move(host)),
         capture_(program, options.keep_tensors, [this](isa::Region region) {
           return std::span<const std::uint8_t>(host_->bytes(region));
-        }) {}
+        }) {
+    if (!masks_->empty()) capture_.use(&masks_->front());
+  }
+
+  void use(std::size_t mask) override {
+    host_->use(mask);
+    capture_.use(&(*masks_)[mask]);
+  }
+  [[nodiscard]] std::vector<Packing> packings() const override { return host_->packings(); }
 
   Result<std::vector<Execution>> run(std::span<const std::int8_t> images,
                                      const Finished& finished) override {
@@ -60,6 +69,7 @@ class FpgaDevice final : public Device {
 
   const program::Program& program_;
   bool keep_;
+  Masks masks_;
   std::unique_ptr<FpgaBus> bus_;
   std::unique_ptr<Host> host_;
   Capture capture_;
@@ -67,13 +77,14 @@ class FpgaDevice final : public Device {
 
 }  // namespace
 
-Result<DevicePtr> make_fpga(const program::Program& program, const DeviceOptions& options) {
+Result<DevicePtr> make_fpga(const program::Program& program, const DeviceOptions& options,
+                            Masks masks) {
   auto bus = FpgaBus::open(options.fpga);
   if (!bus) return bus.error();
-  auto host = Host::open(program, **bus, options.watchdog);
+  auto host = Host::open(program, **bus, options.watchdog, *masks);
   if (!host) return host.error();
-  return DevicePtr(std::make_unique<FpgaDevice>(program, options, std::move(bus).value(),
-                                                std::move(host).value()));
+  return DevicePtr(std::make_unique<FpgaDevice>(program, options, std::move(masks),
+                                                std::move(bus).value(), std::move(host).value()));
 }
 
 }  // namespace espalier::runtime

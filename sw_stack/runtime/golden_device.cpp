@@ -6,8 +6,10 @@ namespace {
 class GoldenDevice final : public Device {
  public:
   GoldenDevice(const program::Program& program, const DeviceOptions& options,
-               std::shared_ptr<const golden::Runner> runner)
-      : program_(program), keep_(options.keep_tensors), runner_(std::move(runner)) {}
+               std::vector<std::shared_ptr<const golden::Runner>> runners)
+      : program_(program), keep_(options.keep_tensors), runners_(std::move(runners)) {}
+
+  void use(std::size_t mask) override { mask_ = mask; }
 
   [[nodiscard]] std::size_t batch() const override { return keep_ ? 1 : 8; }
 
@@ -20,7 +22,7 @@ class GoldenDevice final : public Device {
     const std::size_t in = count_of(graph.input), out = count_of(graph.output);
     std::vector<Execution> list(images.size() / in);
     if (!keep_) {
-      const std::vector<std::int8_t> outputs = runner_->run_batch(images, 1);
+      const std::vector<std::int8_t> outputs = runners_[mask_]->run_batch(images, 1);
       for (std::size_t i = 0; i < list.size(); ++i) {
         const auto part = std::span(outputs).subspan(i * out, out);
         list[i].output.assign(part.begin(), part.end());
@@ -29,7 +31,7 @@ class GoldenDevice final : public Device {
       return list;
     }
     for (std::size_t i = 0; i < list.size(); ++i) {
-      std::vector<golden::Tensor> tensors = runner_->run(images.subspan(i * in, in));
+      std::vector<golden::Tensor> tensors = runners_[mask_]->run(images.subspan(i * in, in));
       list[i].output = tensors[static_cast<std::size_t>(graph.output)];
       for (const auto& placement : program_.placements) {
         list[i].stored.push_back(
@@ -43,14 +45,15 @@ class GoldenDevice final : public Device {
  private:
   const program::Program& program_;
   bool keep_;
-  std::shared_ptr<const golden::Runner> runner_;
+  std::vector<std::shared_ptr<const golden::Runner>> runners_;
+  std::size_t mask_ = 0;
 };
 
 }  // namespace
 
 DevicePtr make_golden(const program::Program& program, const DeviceOptions& options,
-                      std::shared_ptr<const golden::Runner> runner) {
-  return std::make_unique<GoldenDevice>(program, options, std::move(runner));
+                      std::vector<std::shared_ptr<const golden::Runner>> runners) {
+  return std::make_unique<GoldenDevice>(program, options, std::move(runners));
 }
 
 }  // namespace espalier::runtime

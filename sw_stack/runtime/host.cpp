@@ -15,24 +15,35 @@ std::uint64_t round_up(std::uint64_t bytes) { return (bytes + kPage - 1) / kPage
 
 }  // namespace
 
-Host::Host(const program::Program& program, Bus& bus)
+Host::Host(const program::Program& program, Bus& bus, std::span<const program::Masked> masks)
     : program_(program),
       bus_(bus),
+      masks_(masks),
+      code_{program.code_offset(), program.instructions},
       size_{program.constant_bytes(), program.activation_bytes, program.input_bytes,
-            program.output_bytes} {
-  // What may be written lies together at the end.
-  for (const std::size_t region : {0U, 2U, 1U, 3U}) {
-    offset_[region] = total_;
-    total_ += round_up(size_[region]);
+            program.output_bytes, program.constants.size()} {
+  const auto take = [this](std::uint64_t bytes) {
+    const std::uint64_t offset = total_;
+    total_ += round_up(bytes);
+    return offset;
+  };
+  offset_[0] = offset_[4] = take(size_[0]);
+  for (const program::Masked& masked : masks) {
+    packs_.push_back({take(masked.packs.size()), masked.packs});
   }
+  // What an image may write lies together, and behind it what packing does.
+  for (const std::size_t region : {2U, 1U, 3U}) offset_[region] = take(size_[region]);
+  first_mask_ = total_;
+  for (const program::Masked& masked : masks) mask_offset_.push_back(take(masked.region_bytes()));
 }
 
 Result<std::unique_ptr<Host>> Host::open(const program::Program& program, Bus& bus,
-                                         std::uint32_t watchdog) {
+                                         std::uint32_t watchdog,
+                                         std::span<const program::Masked> masks) {
   if (Status status = driver::identify(bus, program.machine(), bus.place()); !status)
     return status.error();
   if (Status status = driver::make_ready(bus, bus.place()); !status) return status.error();
-  std::unique_ptr<Host> host(new Host(program, bus));
+  std::unique_ptr<Host> host(new Host(program, bus, masks));
   if (Status status = host->setup(watchdog); !status) return status.error();
   return host;
 }
@@ -44,15 +55,46 @@ Status Host::setup(std::uint32_t watchdog) {
   for (std::uint32_t region = 0; region < 4; ++region) {
     set(reg::kBase0 + 4 * region, base(static_cast<isa::Region>(region)));
   }
+  if (program_.machine().mask_layers > 0) set(reg::kBase4, base(isa::Region::kMask));
   set(reg::kReadLow, bus_.address());
   set(reg::kReadHigh, bus_.address() + total_);
-  set(reg::kWriteLow, base(isa::Region::kActivations));
-  set(reg::kWriteHigh, bus_.address() + total_);
   set(reg::kWatchdog, watchdog);
   set(reg::kProgramHash, program_.config_hash);
-  set(reg::kProgramAddress, code());
-  set(reg::kProgramWords, program_.instructions.size() / 16);
   set(reg::kIrqEnable, 3);
+  for (std::size_t m = 0; m < masks_.size(); ++m) {
+    if (Status status = pack(m); !status) return status;
+  }
+  if (!masks_.empty()) use(0);
+  set_code(code_, offset_[1], first_mask_);
+  return {};
+}
+
+void Host::set_code(const Code& code, std::uint64_t low, std::uint64_t high) {
+  set(reg::kProgramAddress, bus_.address() + code.offset);
+  set(reg::kProgramWords, code.bytes.size() / 16);
+  set(reg::kWriteLow, bus_.address() + low);
+  set(reg::kWriteHigh, bus_.address() + high);
+}
+
+void Host::use(std::size_t mask) {
+  offset_[4] = mask_offset_[mask];
+  size_[4] = masks_[mask].region_bytes();
+  set(reg::kBase4, base(isa::Region::kMask));
+}
+
+Status Host::pack(std::size_t mask) {
+  use(mask);
+  std::ranges::copy(program::mask_region(masks_[mask], kPoison), bytes(isa::Region::kMask).begin());
+  if (Status status = hand_over(isa::Region::kMask); !status) return status;
+  const Code& code = packs_[mask];
+  std::ranges::copy(code.bytes, bus_.memory().subspan(code.offset).begin());
+  if (Status status = bus_.to_machine(code.offset, round_up(code.bytes.size())); !status)
+    return status;
+  set_code(code, mask_offset_[mask], mask_offset_[mask] + round_up(size_[4]));
+  const auto run = run_code(code);
+  if (!run) return run.error();
+  packings_.push_back({masks_[mask].pack_count(), run->outcome.counter(isa::Counter::kCycles),
+                       traffic(run->outcome)});
   return {};
 }
 
@@ -77,7 +119,9 @@ Status Host::put_image(std::span<const std::int8_t> image, bool poison) {
   return {};
 }
 
-Result<Host::Run> Host::run() {
+Result<Host::Run> Host::run() { return run_code(code_); }
+
+Result<Host::Run> Host::run_code(const Code& code) {
   if (Status status = driver::make_ready(bus_, bus_.place()); !status) return status.error();
   if (Status status = bus_.arm(); !status) return status.error();
   driver::start(bus_);
@@ -92,7 +136,7 @@ Result<Host::Run> Host::run() {
                     std::to_string(run.outcome.counter(isa::Counter::kCycles)) + " cycles",
                 bus_.place());
   }
-  if (run.outcome.fault != isa::Fault::kNone) return describe(run.outcome);
+  if (run.outcome.fault != isa::Fault::kNone) return describe(run.outcome, code);
   return run;
 }
 
@@ -102,17 +146,17 @@ Traffic Host::traffic(const driver::Outcome& outcome) const {
           outcome.counter(isa::Counter::kWriteBeats) * bus};
 }
 
-Diagnostic Host::describe(const driver::Outcome& outcome) const {
+Diagnostic Host::describe(const driver::Outcome& outcome, const Code& code) const {
   std::string message = "fault " + std::string(isa::name(outcome.fault));
   if (outcome.fault_engine != 0) {
     message += " in " + std::string(isa::name(static_cast<isa::Engine>(outcome.fault_engine)));
   }
   std::size_t offset = 0, index = 0;
-  while (offset < program_.instructions.size()) {
+  while (offset < code.bytes.size()) {
     const std::size_t start = offset;
-    const auto instruction = isa::decode(program_.instructions, offset);
+    const auto instruction = isa::decode(code.bytes, offset);
     ESP_CHECK(instruction.ok());
-    if (code() + start == outcome.fault_address) {
+    if (bus_.address() + code.offset + start == outcome.fault_address) {
       message += ": " + isa::disassemble(*instruction);
       return fail(ErrorCode::kDevice, message, "instruction " + std::to_string(index));
     }

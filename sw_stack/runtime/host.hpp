@@ -5,6 +5,7 @@
 #include <memory>
 #include <span>
 
+#include "program/mask.hpp"
 #include "runtime/bus.hpp"
 #include "runtime/device.hpp"
 
@@ -18,13 +19,19 @@ class Host {
     bool stopped = false;  ///< ended before the machine was done: the output means nothing
   };
 
-  /// Finds out which machine answers, loads the program and describes it to the registers. Both
-  /// must outlive the host. Errors: kDevice, kMismatch (a machine of another configuration),
-  /// kCapacity (memory too small), kIo.
+  /// Finds out which machine answers, loads the program and describes it to the registers, and
+  /// packs the weights for every mask. All must outlive the host. Errors: kDevice, kMismatch (a
+  /// machine of another configuration), kCapacity (memory too small), kIo.
   static Result<std::unique_ptr<Host>> open(const program::Program& program, Bus& bus,
-                                            std::uint32_t watchdog);
+                                            std::uint32_t watchdog,
+                                            std::span<const program::Masked> masks = {});
 
-  /// Memory behind a base register.
+  /// The mask of the runs to come; it costs a register.
+  void use(std::size_t mask);
+  /// What packing took, by mask.
+  [[nodiscard]] const std::vector<Packing>& packings() const { return packings_; }
+
+  /// Memory behind a base register; of region 4 that of no mask, or of the mask in use.
   std::span<std::uint8_t> bytes(isa::Region region) {
     const auto r = static_cast<std::size_t>(region);
     return bus_.memory().subspan(offset_[r], size_[r]);
@@ -50,18 +57,34 @@ class Host {
   [[nodiscard]] Traffic traffic(const driver::Outcome& outcome) const;
 
  private:
-  Host(const program::Program& program, Bus& bus);
+  /// Instructions in memory.
+  struct Code {
+    std::uint64_t offset = 0;
+    std::span<const std::uint8_t> bytes;
+  };
+
+  Host(const program::Program& program, Bus& bus, std::span<const program::Masked> masks);
   Status setup(std::uint32_t watchdog);
   Status hand_over(isa::Region region);
-  [[nodiscard]] Diagnostic describe(const driver::Outcome& outcome) const;
+  /// Runs a mask's PACK program.
+  Status pack(std::size_t mask);
+  /// Sets what the next run runs, and where it may write: from one byte of memory to another.
+  void set_code(const Code& code, std::uint64_t low, std::uint64_t high);
+  Result<Run> run_code(const Code& code);
+  [[nodiscard]] Diagnostic describe(const driver::Outcome& outcome, const Code& code) const;
   void set(std::uint32_t reg, std::uint64_t value) {
     bus_.write_register(reg, static_cast<std::uint32_t>(value));
   }
 
   const program::Program& program_;
   Bus& bus_;
-  std::array<std::uint64_t, 4> offset_{}, size_{};
-  std::uint64_t total_ = 0;
+  std::span<const program::Masked> masks_;
+  Code code_;
+  std::array<std::uint64_t, 5> offset_{}, size_{};
+  std::vector<std::uint64_t> mask_offset_;  // of region 4, by mask
+  std::vector<Code> packs_;                 // by mask
+  std::vector<Packing> packings_;
+  std::uint64_t first_mask_ = 0, total_ = 0;
 };
 
 }  // namespace espalier::runtime

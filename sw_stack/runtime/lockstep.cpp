@@ -46,7 +46,7 @@ class Reference {
         regions_{constant_region(program),
                  std::vector<std::uint8_t>(program.activation_bytes, kPoison),
                  program::pack_input(program, image),
-                 std::vector<std::uint8_t>(program.output_bytes, kPoison)},
+                 std::vector<std::uint8_t>(program.output_bytes, kPoison), program.constants},
         config_(program.machine()) {
     for (std::size_t i = 0; i < list_.size(); ++i) {
       moves_[static_cast<std::size_t>(isa::queue_of(list_[i]))].instructions.push_back(i);

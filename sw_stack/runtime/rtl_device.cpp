@@ -26,7 +26,9 @@ Diagnostic no_machine() {
 }
 }  // namespace
 
-Result<DevicePtr> make_rtl(const program::Program&, const DeviceOptions&) { return no_machine(); }
+Result<DevicePtr> make_rtl(const program::Program&, const DeviceOptions&, Masks) {
+  return no_machine();
+}
 Result<LockstepResult> run_lockstep(const program::Program&, std::span<const std::int8_t>,
                                     const LockstepOptions&) {
   return no_machine();
@@ -39,8 +41,8 @@ namespace {
 /// Runs images in chains: one start, one interrupt, and no gap between them.
 class RtlDevice final : public Device {
  public:
-  RtlDevice(const program::Program& program, const DeviceOptions& options)
-      : program_(program), options_(options), graph_(program.graph) {}
+  RtlDevice(const program::Program& program, const DeviceOptions& options, Masks masks)
+      : program_(program), options_(options), graph_(program.graph), masks_(std::move(masks)) {}
 
   /// Builds the machine for so many images at a time.
   Status prepare(std::size_t images) {
@@ -48,10 +50,19 @@ class RtlDevice final : public Device {
     auto chain = program::chain(program_, images);
     if (!chain) return chain.error();
     chain_ = std::move(chain).value();
-    auto host = RtlHost::open(chain_.program, options_);
+    auto host = RtlHost::open(chain_.program, options_, *masks_);
     if (!host) return host.error();
     host_ = std::move(host).value();
+    if (!masks_->empty()) host_->use(mask_);
     return {};
+  }
+
+  void use(std::size_t mask) override {
+    mask_ = mask;
+    if (host_ != nullptr) host_->use(mask);
+  }
+  [[nodiscard]] std::vector<Packing> packings() const override {
+    return host_ == nullptr ? std::vector<Packing>{} : host_->packings();
   }
 
   [[nodiscard]] std::size_t batch() const override { return program::chain_length(program_); }
@@ -81,6 +92,7 @@ class RtlDevice final : public Device {
         chain_.program, options_.keep_tensors,
         [this](isa::Region region) { return std::span<const std::uint8_t>(host_->bytes(region)); },
         count);
+    if (!masks_->empty()) capture.use(&(*masks_)[mask_]);
     capture.start();
     const std::uint64_t stores = chain_.stores;
     std::size_t done = 0;
@@ -147,6 +159,8 @@ class RtlDevice final : public Device {
   const program::Program& program_;
   DeviceOptions options_;
   const ir::QuantGraph& graph_;
+  Masks masks_;
+  std::size_t mask_ = 0;
   program::Chain chain_;
   std::unique_ptr<RtlHost> host_;
 };
@@ -160,8 +174,9 @@ bool contains(const std::vector<std::string>& list, std::string_view wanted) {
 bool has_rtl(const isa::Config& config) { return contains(tb::fast_models(), config.name); }
 std::vector<std::string> wave_configs() { return tb::traced_models(); }
 
-Result<DevicePtr> make_rtl(const program::Program& program, const DeviceOptions& options) {
-  auto device = std::make_unique<RtlDevice>(program, options);
+Result<DevicePtr> make_rtl(const program::Program& program, const DeviceOptions& options,
+                           Masks masks) {
+  auto device = std::make_unique<RtlDevice>(program, options, std::move(masks));
   if (Status status = device->prepare(1); !status) return status.error();
   return DevicePtr(std::move(device));
 }

@@ -23,7 +23,8 @@ Result<WaitEnd> SimulationBus::wait() {
 }
 
 Result<std::unique_ptr<RtlHost>> RtlHost::open(const program::Program& program,
-                                               const DeviceOptions& options) {
+                                               const DeviceOptions& options,
+                                               std::span<const program::Masked> masks) {
   tb::SimulationOptions simulation;
   simulation.memory = {options.read_latency, options.write_latency, options.stall, options.seed};
   simulation.wave = options.wave;
@@ -32,7 +33,7 @@ Result<std::unique_ptr<RtlHost>> RtlHost::open(const program::Program& program,
   auto made = tb::make_simulation(program.machine(), simulation);
   if (!made) return made.error();
   std::unique_ptr<RtlHost> rtl(new RtlHost(program, std::move(made).value()));
-  auto host = Host::open(program, rtl->bus_, options.watchdog);
+  auto host = Host::open(program, rtl->bus_, options.watchdog, masks);
   if (!host) return host.error();
   rtl->host_ = std::move(host).value();
   return rtl;

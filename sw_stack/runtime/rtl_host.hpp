@@ -46,12 +46,16 @@ class RtlHost {
  public:
   /// Errors: kUsage, where this build has no such machine or cannot write the wave.
   static Result<std::unique_ptr<RtlHost>> open(const program::Program& program,
-                                               const DeviceOptions& options);
+                                               const DeviceOptions& options,
+                                               std::span<const program::Masked> masks = {});
 
   tb::Simulation& simulation() { return bus_.simulation(); }
   std::span<std::uint8_t> bytes(isa::Region region) { return host_->bytes(region); }
   [[nodiscard]] std::uint64_t base(isa::Region region) const { return host_->base(region); }
   [[nodiscard]] std::uint64_t code() const { return host_->code(); }
+
+  void use(std::size_t mask) { host_->use(mask); }
+  [[nodiscard]] const std::vector<Packing>& packings() const { return host_->packings(); }
 
   /// Puts an image where the program expects it, and poison where it must not look.
   void put_image(std::span<const std::int8_t> image);

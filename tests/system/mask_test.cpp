@@ -24,9 +24,12 @@ struct Place {
   [[nodiscard]] Ran run(const std::vector<std::string>& arguments) const {
     return run_espalier(scratch, arguments);
   }
-  void compile(const std::string& from, const std::string& to) const {
-    good({"compile", from, "-o", to, "--config", "nano", "--calibrate", images, "--mean",
-          "0.5,0.5,0.5", "--std", "0.25,0.25,0.25"});
+  void compile(const std::string& from, const std::string& to, bool maskable = false) const {
+    std::vector<std::string> arguments{"compile",  from,          "-o",          to,
+                                       "--config", "nano",        "--calibrate", images,
+                                       "--mean",   "0.5,0.5,0.5", "--std",       "0.25,0.25,0.25"};
+    if (maskable) arguments.emplace_back("--maskable");
+    good(arguments);
   }
   std::string good(const std::vector<std::string>& arguments) const {
     const Ran ran = run(arguments);
@@ -76,6 +79,55 @@ TEST_CASE("mask: a program with the mask and one without its channels give the s
       CHECK(place.scores(pruned, {"--device", "golden"}) == masked);
     }
   }
+}
+
+TEST_CASE("mask: a program that takes masks packs its weights for each, and runs with any") {
+  const Place place;
+  const std::string any = place.scratch.path("any.espl");
+  place.compile(place.model, any, true);
+  CHECK(place.scores(any, {"--device", "iss", "--check"}) ==
+        place.scores(place.program, {"--device", "golden"}));
+  std::vector<std::string> masks;
+  for (const char* seed : {"1", "2"}) {
+    masks.push_back(place.scratch.path("user" + std::string(seed) + ".mask"));
+    // Made for one program, a mask fits every other of the same model.
+    place.good({"mask", "random", place.program, "--keep", "0.4", "--scope", "all", "--no-align",
+                "--seed", seed, "-o", masks.back()});
+    const std::string packed =
+        place.scores(any, {"--device", "iss", "--mask", masks.back(), "--check"});
+    CHECK(packed == place.scores(place.program, {"--device", "golden", "--mask", masks.back()}));
+    CHECK(packed != place.scores(any, {"--device", "iss"}));
+  }
+  // Both are resident, and images take turns.
+  const json run =
+      json::parse(place.good({"run", any, "--images", place.images, "--device", "iss", "--mask",
+                              masks[0], "--mask", masks[1], "--check", "--json"}));
+  CHECK(run["mismatches"] == 0);
+  CHECK(run["values_checked"] > 0);
+  REQUIRE(run["packing"].size() == 2);
+  CHECK(run["packing"][0]["mask"] == masks[0]);
+  CHECK(run["packing"][0]["layers"] == 4);
+  CHECK(run["packing"][0]["cycles"].is_null());
+  CHECK(run["live_macs_per_image"] < run["macs_per_image"]);
+  const auto image = [&](const std::string& scores, int i) {
+    const std::size_t bytes = 5 * sizeof(float);
+    return scores.substr(scores.size() - bytes * static_cast<std::size_t>(4 - i), bytes);
+  };
+  const std::string first = place.scores(any, {"--device", "iss", "--mask", masks[0]});
+  const std::string second = place.scores(any, {"--device", "iss", "--mask", masks[1]});
+  const std::string turns =
+      place.scores(any, {"--device", "iss", "--mask", masks[0], "--mask", masks[1]});
+  for (int i = 0; i < 4; ++i) CHECK(image(turns, i) == image(i % 2 == 0 ? first : second, i));
+  CHECK(first != second);
+
+  const json dense = json::parse(place.good({"profile", any, "--json"}));
+  const json masked = json::parse(place.good({"profile", any, "--mask", masks[0], "--json"}));
+  CHECK(masked["estimate"] < dense["estimate"]);
+  CHECK(masked["fingerprint"] == dense["fingerprint"]);
+  CHECK(masked["macs_per_image"] == dense["macs_per_image"]);
+  const json shown = json::parse(place.good({"mask", "show", masks[0], any, "--json"}));
+  CHECK(shown["estimated_cycles"]["masked"] == masked["estimate"]);
+  CHECK(contains(place.good({"mask", "show", masks[0], any}), "packed instead of pruned"));
 }
 
 TEST_CASE("mask: show tells live channels, and MACs and cycles of the pruned program") {
@@ -148,7 +200,12 @@ TEST_CASE("mask: mistakes are told by name") {
   place.good({"mask", "random", place.program, "-o", place.mask});
   CHECK(contains(place.complaint({"run", place.program, "--images", place.images, "--device", "iss",
                                   "--mask", place.mask}),
-                 "--mask: the device iss cannot load masks"));
+                 "user.mask: program 'tiny': takes no masks; compile with --maskable"));
+  const std::string any = place.scratch.path("any.espl");
+  place.compile(place.model, any, true);
+  CHECK(contains(place.complaint({"run", any, "--images", place.images, "--device", "rtl",
+                                  "--lockstep", "--mask", place.mask}),
+                 "--lockstep"));
   const std::string other = place.scratch.path("other.espl");
   place.compile(place.scratch.write("other.onnx", tests::tiny_model(2)), other);
   CHECK(contains(place.complaint({"run", other, "--images", place.images, "--device", "golden",
@@ -173,4 +230,7 @@ TEST_CASE("mask: mistakes are told by name") {
   const std::string text = place.complaint({"compile", place.program, "--prune", file, "-o", "x"});
   CHECK(contains(text, "empty.mask: conv '"));
   CHECK(contains(text, "needs a live input channel"));
+  CHECK(contains(
+      place.complaint({"run", any, "--images", place.images, "--device", "iss", "--mask", file}),
+      "needs a live input channel"));
 }

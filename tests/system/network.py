@@ -27,6 +27,15 @@ def run(*command):
     subprocess.run(command, check=True)
 
 
+def can_export():
+    """Whether PyTorch is there; says what is missing."""
+    for package in ("torch", "torchvision", "onnx"):
+        if importlib.util.find_spec(package) is None:
+            print(f"skipped: Python has no {package}; Debian's package is python3-{package}")
+            return False
+    return True
+
+
 def export(network, work):
     """Model and images; images are inputs of the network in float."""
     model, images = work / f"{network}.onnx", work / f"{network}.npy"
@@ -61,10 +70,8 @@ def main():
     parser.add_argument("--most", type=float, required=True, help="cycles, in times the bound")
     parser.add_argument("--mem-latency", default="60", help="cycles (60)")
     options = parser.parse_args()
-    for package in ("torch", "torchvision", "onnx"):
-        if importlib.util.find_spec(package) is None:
-            print(f"skipped: Python has no {package}; Debian's package is python3-{package}")
-            return SKIPPED
+    if not can_export():
+        return SKIPPED
     options.work.mkdir(parents=True, exist_ok=True)
     model, images = export(options.network, options.work)
     stem = f"{options.network}-{options.config}-{options.mem_latency}"

@@ -1,0 +1,120 @@
+// Masks on devices: packed weights for several masks at once, and images that take turns.
+
+#include <algorithm>
+
+#include "catch.hpp"
+#include "compiler/compiler.hpp"
+#include "graphs.hpp"
+#include "mask_kinds.hpp"
+#include "prune/prune.hpp"
+#include "runtime/batch.hpp"
+#include "seed.hpp"
+
+using namespace espalier;
+using runtime::DeviceKind;
+
+namespace {
+
+/// Devices that pack.
+std::vector<DeviceKind> kinds() { return {DeviceKind::kIss}; }
+
+/// So many masks that the graph can have, of every kind.
+std::vector<ir::ChannelMask> some_masks(const ir::QuantGraph& graph, std::uint64_t seed,
+                                        std::size_t count) {
+  const prune::Channels channels = prune::find_channels(graph);
+  std::vector<ir::ChannelMask> list;
+  for (std::uint64_t s = seed; list.size() < count && s < seed + 20; ++s) {
+    const prune::Mask mask = tests::random_kinds(channels, s);
+    if (prune::prune(graph, channels, mask)) list.push_back(prune::by_tensor(channels, mask));
+  }
+  return list;
+}
+
+runtime::BatchResult run(const program::Program& program, DeviceKind kind,
+                         std::vector<ir::ChannelMask> masks, std::size_t images) {
+  runtime::BatchOptions options;
+  options.kind = kind;
+  options.check = true;
+  options.device.masks = std::move(masks);
+  auto result = runtime::run_batch(program, options, images,
+                                   [&](std::size_t i) -> Result<std::vector<std::int8_t>> {
+                                     return tests::random_image(program.graph, i);
+                                   });
+  INFO((result.ok() ? std::string() : result.error().text()));
+  REQUIRE(result.ok());
+  return std::move(result).value();
+}
+
+}  // namespace
+
+TEST_CASE("masks: resident ones take turns, and every image has its own channels") {
+  for (const DeviceKind kind : kinds()) {
+    const std::uint64_t base = tests::seed(7);
+    for (int i = 0; i < tests::rounds(6); ++i) {
+      const std::uint64_t s = base * 1000 + static_cast<std::uint64_t>(i);
+      INFO(runtime::name(kind) << ", seed " << s);
+      compiler::Options options;
+      options.maskable = true;
+      options.vary = i % 2 == 0 ? 0 : s;
+      const auto program = compiler::compile(tests::random_graph(s, {8, 12, 24}),
+                                             *isa::find_config("nano"), options);
+      REQUIRE(program.ok());
+      const auto masks = some_masks(program->graph, s, 3);
+      if (masks.empty()) continue;
+      const auto turns = run(*program, kind, masks, 5);
+      CHECK(turns.comparison.mismatches == 0);
+      CHECK(turns.packings.size() == masks.size());
+      // Each alone gives the same, whoever came before.
+      for (std::size_t m = 0; m < masks.size(); ++m) {
+        const auto alone = run(*program, kind, {masks[m]}, 5);
+        CHECK(alone.comparison.mismatches == 0);
+        for (std::size_t image = m; image < 5; image += masks.size())
+          CHECK(alone.outputs[image] == turns.outputs[image]);
+      }
+    }
+  }
+}
+
+TEST_CASE("masks: images without one follow those with one") {
+  for (const DeviceKind kind : kinds()) {
+    INFO(runtime::name(kind));
+    compiler::Options options;
+    options.maskable = true;
+    const auto program =
+        compiler::compile(tests::cifar_resnet(1), *isa::find_config("nano"), options);
+    REQUIRE(program.ok());
+    const prune::Channels channels = prune::find_channels(program->graph);
+    const auto all = prune::by_tensor(channels, prune::all_live(channels));
+    const auto half =
+        prune::by_tensor(channels, prune::random_mask(channels, {0.5, prune::Scope::kAll, 1}, 2));
+    const auto plain = run(*program, kind, {}, 4);
+    const auto turns = run(*program, kind, {half, all}, 4);
+    CHECK(turns.comparison.mismatches == 0);
+    CHECK(turns.packings[0].layers > 0);
+    CHECK(turns.packings[1].layers == 0);  // it touches nothing
+    for (const std::size_t image : {1U, 3U}) CHECK(turns.outputs[image] == plain.outputs[image]);
+  }
+}
+
+TEST_CASE("masks: the comparison sees another mask's channels") {
+  compiler::Options options;
+  options.maskable = true;
+  const auto program = compiler::compile(tests::resnet8(), *isa::find_config("tiny"), options);
+  REQUIRE(program.ok());
+  const auto masks = some_masks(program->graph, 5, 2);
+  REQUIRE(masks.size() == 2);
+  runtime::DeviceOptions device;
+  device.masks = masks;
+  device.keep_tensors = true;
+  auto devices = runtime::open(*program, DeviceKind::kIss, device);
+  REQUIRE(devices.ok());
+  const auto image = tests::random_image(program->graph, 1);
+  const golden::Runner golden(program->graph, masks[0]);
+  for (const std::size_t m : {0U, 1U}) {
+    (*devices)[0]->use(m);
+    const auto executions = (*devices)[0]->run(image);
+    REQUIRE(executions.ok());
+    const auto compared = runtime::compare(*program, executions->front(), golden.run(image), 0);
+    CHECK((compared.mismatches == 0) == (m == 0));
+  }
+}
