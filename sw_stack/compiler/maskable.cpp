@@ -8,6 +8,8 @@ namespace espalier::compiler {
 namespace {
 
 constexpr std::int64_t kMapBytes = 8;  // of a block
+constexpr std::int64_t kMapAlign = 32;
+constexpr std::uint32_t kMaps = 512;  // that fit on chip
 constexpr std::int64_t kLimit = 0x7FFF0000;
 
 /// Channels of each segment of a tensor.
@@ -64,7 +66,15 @@ Result<program::Maskable> describe_masks(const ir::QuantGraph& graph,
     isa::Pack pack = pack_of(layer, static_cast<int>(l), at(constants.places, static_cast<int>(l)),
                              config.lanes);
     pack.masks = static_cast<std::uint32_t>(maps);
+    if (pack.k_blocks + pack.n_blocks > kMaps) {
+      return fail(ErrorCode::kUnsupported,
+                  fmt::format("{} blocks of input and {} of output channels; a program that takes "
+                              "masks has {} in all",
+                              pack.k_blocks, pack.n_blocks, kMaps),
+                  layer.name);
+    }
     maps += (std::int64_t{pack.k_blocks} + pack.n_blocks) * kMapBytes;
+    maps = (maps + kMapAlign - 1) / kMapAlign * kMapAlign;
     if (maps > kLimit) {
       return fail(ErrorCode::kCapacity,
                   fmt::format("weights and bit maps take {} bytes; a region has {}", maps, kLimit),

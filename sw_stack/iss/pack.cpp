@@ -68,6 +68,10 @@ Status pack(const isa::Pack& p, const isa::Config& config, std::span<const std::
     return fail(ErrorCode::kDevice, std::string(isa::name(cause)) + ": " + detail);
   };
   const auto lanes = static_cast<std::uint64_t>(config.lanes);
+  if (std::uint64_t{p.k_blocks} + p.n_blocks > kMaps) {
+    return fault(isa::Fault::kCapacity, std::to_string(p.k_blocks + p.n_blocks) +
+                                            " bit maps; the machine has " + std::to_string(kMaps));
+  }
   const std::uint64_t mask_end =
       std::uint64_t{p.masks} + (std::uint64_t{p.k_blocks} + p.n_blocks) * kMaskBytes;
   if (mask_end > packed.size()) {

@@ -16,6 +16,8 @@ namespace espalier::iss {
 Status pack(const isa::Pack& instruction, const isa::Config& config,
             std::span<const std::uint8_t> dense, std::span<std::uint8_t> packed);
 
+/// Bit maps that fit on chip, those of both sides.
+inline constexpr std::uint64_t kMaps = 512;
 /// Bytes of one block's mask in memory, and the bit that ends a segment.
 inline constexpr std::size_t kMaskBytes = 8;
 inline constexpr unsigned kSegmentEnd = 32;

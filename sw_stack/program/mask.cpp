@@ -256,7 +256,7 @@ std::size_t mask_region_bytes(const Program& program) {
     if (!pack) continue;
     end = std::max(end, pack->masks + (std::size_t{pack->k_blocks} + pack->n_blocks) * kMapBytes);
   }
-  return end;
+  return (end + 31) / 32 * 32;  // PACK reads bit maps in whole words
 }
 
 }  // namespace espalier::program

@@ -107,7 +107,8 @@ struct Checker {
         return bad("has other blocks than its tensors", place);
       const std::uint64_t masks_end =
           pack->masks + 8 * (std::uint64_t{pack->k_blocks} + pack->n_blocks);
-      if (pack->masks < program.constants.size() || masks_end > kRegionLimit)
+      if (pack->masks % 32 != 0 || pack->masks < program.constants.size() ||
+          masks_end > kRegionLimit)
         return bad("has its bit maps at byte " + std::to_string(pack->masks), place);
     }
     for (std::size_t l = 0; l < packed.size(); ++l) {

@@ -332,6 +332,14 @@ TEST_CASE("mask: what programs and masks cannot do is refused by name") {
         "conv 'n1': reads all pixels of tensor 't1' as channels: a mask must keep them, or be "
         "compiled in (--prune)");
 
+  GraphBuilder blocks(6);
+  const auto many =
+      compile(blocks.finish(blocks.conv(blocks.input(1200, 2, 2), 1200, 1)), config("nano"));
+  REQUIRE_FALSE(many.ok());
+  CHECK(many.error().text() ==
+        "n0: 300 blocks of input and 300 of output channels; a program that takes masks has 512 "
+        "in all");
+
   GraphBuilder large(5);
   ir::Window taps;
   taps.kh = taps.kw = 17;

@@ -355,6 +355,14 @@ TEST_CASE("pack: live rows and lanes move to the front, segments fill up with ze
   }
 }
 
+TEST_CASE("pack: more bit maps than the machine has are a fault") {
+  PackTester t(tests::seed(), false);
+  t.pack.k_blocks = 500;
+  t.pack.n_blocks = 13;
+  CHECK_THAT(iss::pack(t.pack, machine(), t.dense, t.packed).error().message,
+             Contains("capacity: 513 bit maps; the machine has 512"));
+}
+
 TEST_CASE("pack: regions that end too early are faults") {
   PackTester t(tests::seed(), false);
   auto shorter = t.packed;
