@@ -90,7 +90,7 @@ class Merger {
   /// How much slower a pool's steps come than they could. A mask saves a pool its dead blocks, and
   /// the convolutions beside it the square of that: spread out, pools then still keep up.
   [[nodiscard]] double pace(std::size_t pool) const {
-    constexpr double kMost = 3.0, kShare = 0.8;
+    constexpr double kMost = 8.0, kShare = 0.8;
     if (!maskable_) return 1.0;
     const PoolWindow& window = windows_[pool];
     double beside = 0;
