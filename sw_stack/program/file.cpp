@@ -3,13 +3,14 @@
 #include <fstream>
 
 #include "program/program.hpp"
+#include "program/stored_bytes.hpp"
 #include "support/bytes.hpp"
 
 namespace espalier::program {
 namespace {
 
 constexpr char kMagic[8] = {'E', 'S', 'P', 'A', 'L', 'I', 'E', 'R'};
-constexpr std::uint32_t kFormatVersion = 2;
+constexpr std::uint32_t kFormatVersion = 3;
 constexpr std::size_t kFingerprintBytes = 8;
 
 void put_ints(ByteWriter& out, const std::vector<int>& values) {
@@ -63,9 +64,9 @@ Maskable get_maskable(ByteReader& in) {
 void put_body(ByteWriter& out, const Program& p) {
   out.put_string(p.config);
   out.put(p.config_hash);
-  out.put_bytes(ir::serialise(p.graph));
-  out.put_bytes(p.instructions);
-  out.put_bytes(p.constants);
+  put_stored(out, ir::serialise(p.graph));
+  put_stored(out, p.instructions);
+  put_stored(out, p.constants);
   out.put(p.activation_bytes);
   out.put(p.input_bytes);
   out.put(p.output_bytes);
@@ -97,12 +98,12 @@ void put_body(ByteWriter& out, const Program& p) {
 }
 
 /// Everything but the graph's own checks; `graph_bytes` is parsed by the caller.
-void get_body(ByteReader& in, Program& p, std::span<const std::uint8_t>& graph_bytes) {
+void get_body(ByteReader& in, Program& p, std::vector<std::uint8_t>& graph_bytes) {
   p.config = in.get_string();
   p.config_hash = in.get<std::uint32_t>();
-  graph_bytes = in.get_bytes();
-  p.instructions = to_vector(in.get_bytes());
-  p.constants = to_vector(in.get_bytes());
+  graph_bytes = get_stored(in);
+  p.instructions = get_stored(in);
+  p.constants = get_stored(in);
   p.activation_bytes = in.get<std::uint32_t>();
   p.input_bytes = in.get<std::uint32_t>();
   p.output_bytes = in.get<std::uint32_t>();
@@ -164,7 +165,7 @@ Result<Program> parse(std::span<const std::uint8_t> bytes, const std::string& fi
                 file_name);
   }
   Program program;
-  std::span<const std::uint8_t> graph_bytes;
+  std::vector<std::uint8_t> graph_bytes;
   get_body(in, program, graph_bytes);
   if (!in.ok()) {
     return fail(ErrorCode::kMalformed,

@@ -14,14 +14,17 @@ namespace espalier {
 class ByteWriter {
  public:
   template <typename T>
-  requires std::is_arithmetic_v<T>
-  void put(T value) {
+  requires(std::is_arithmetic_v<T> || std::is_enum_v<T>) void put(T value) {
     std::uint8_t raw[sizeof(T)];
     std::memcpy(raw, &value, sizeof(T));
     bytes_.insert(bytes_.end(), raw, raw + sizeof(T));
   }
   void put_bytes(std::span<const std::uint8_t> data) {
     put(static_cast<std::uint64_t>(data.size()));
+    put_raw(data);
+  }
+  /// Without their length.
+  void put_raw(std::span<const std::uint8_t> data) {
     bytes_.insert(bytes_.end(), data.begin(), data.end());
   }
   void put_string(std::string_view text) {
@@ -49,8 +52,9 @@ class ByteReader {
     }
     return value;
   }
-  std::span<const std::uint8_t> get_bytes() {
-    const auto size = get<std::uint64_t>();
+  std::span<const std::uint8_t> get_bytes() { return get_raw(get<std::uint64_t>()); }
+  /// Without their length.
+  std::span<const std::uint8_t> get_raw(std::uint64_t size) {
     if (!need(size)) return {};
     const auto part = data_.subspan(position_, size);
     position_ += size;
@@ -66,6 +70,8 @@ class ByteReader {
     if (count > remaining() / item_bytes) ok_ = false;
     return ok_ ? count : 0;
   }
+  /// Fails, for a reason of the caller's.
+  void refuse() { ok_ = false; }
   [[nodiscard]] bool ok() const { return ok_; }
   [[nodiscard]] std::size_t position() const { return position_; }
   [[nodiscard]] std::size_t remaining() const { return data_.size() - position_; }
