@@ -52,16 +52,46 @@ PreparedConv::PreparedConv(const ir::QuantConv& conv, const Side& x, const Side&
 }
 
 void PreparedConv::run(const std::int8_t* x, int images, std::int8_t* y) const {
+  each_run(x, images, [&](int n, const std::int32_t* acc, int count, std::size_t at) {
+    requantise_row(acc, count, conv_->scale[n], y_.quant.zero, conv_->lo, conv_->hi, y + at);
+  });
+}
+
+void PreparedConv::accumulate(const std::int8_t* x, int images, std::int32_t* acc) const {
+  each_run(x, images, [acc](int, const std::int32_t* from, int count, std::size_t at) {
+    std::copy_n(from, count, acc + at);
+  });
+}
+
+template <typename Sink>
+void PreparedConv::each_run(const std::int8_t* x, int images, Sink sink) const {
   PaddedImages padded(x_.shape, conv_->window, images);
   const auto zero = static_cast<float>(x_.quant.zero);
   for (int i = 0; i < images; ++i) padded.set(i, x + i * x_.shape.count(), zero);
-  const int rows = images * y_.shape.h;
+  const int all_rows = images * y_.shape.h;
   const int chunk = std::min(depth_, kExactDepth);
-  const int step = std::clamp(kColumnFloats / (chunk * y_.shape.w), 1, rows);
-  for (int row = 0; row < rows; row += step) tile(padded, row, std::min(step, rows - row), y);
+  const int step = std::clamp(kColumnFloats / (chunk * y_.shape.w), 1, all_rows);
+  const int plane = y_.shape.h * y_.shape.w;
+  for (int row = 0; row < all_rows; row += step) {
+    const int rows = std::min(step, all_rows - row);
+    const std::vector<std::int32_t> acc = tile(padded, row, rows);
+    for (int n = 0; n < conv_->out_channels; ++n) {
+      // Rows of one image are one run in the output; a tile may hold several images.
+      for (int r = 0; r < rows;) {
+        const int image = (row + r) / y_.shape.h;
+        const int image_row = (row + r) % y_.shape.h;
+        const int run = std::min(rows - r, y_.shape.h - image_row);
+        sink(n, acc.data() + (std::size_t(n) * rows + r) * y_.shape.w, run * y_.shape.w,
+             (std::size_t(image) * conv_->out_channels + n) * plane +
+                 std::size_t(image_row) * y_.shape.w);
+        r += run;
+      }
+    }
+  }
 }
 
-void PreparedConv::tile(const PaddedImages& padded, int first_row, int rows, std::int8_t* y) const {
+std::vector<std::int32_t> PreparedConv::tile(const PaddedImages& padded, int first_row,
+                                             int rows) const {
   const int pixels = rows * y_.shape.w;
   const int channels = conv_->out_channels;
   RowMajor columns(std::min(depth_, kExactDepth), pixels);
@@ -78,20 +108,7 @@ void PreparedConv::tile(const PaddedImages& padded, int first_row, int rows, std
     const float* const sums = product.data();
     for (std::size_t i = 0; i < acc.size(); ++i) acc[i] += static_cast<std::int32_t>(sums[i]);
   }
-  const int plane = y_.shape.h * y_.shape.w;
-  for (int n = 0; n < channels; ++n) {
-    // Rows of one image are one run in the output; a tile may hold several images.
-    for (int r = 0; r < rows;) {
-      const int image = (first_row + r) / y_.shape.h;
-      const int image_row = (first_row + r) % y_.shape.h;
-      const int run = std::min(rows - r, y_.shape.h - image_row);
-      requantise_row(
-          acc.data() + std::size_t(n) * pixels + std::size_t(r) * y_.shape.w, run * y_.shape.w,
-          conv_->scale[n], y_.quant.zero, conv_->lo, conv_->hi,
-          y + (std::size_t(image) * channels + n) * plane + std::size_t(image_row) * y_.shape.w);
-      r += run;
-    }
-  }
+  return acc;
 }
 
 }  // namespace espalier::golden

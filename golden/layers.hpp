@@ -21,9 +21,16 @@ class PreparedConv {
   PreparedConv(const ir::QuantConv& conv, const Side& x, const Side& y);
   /// Shapes: x [images][C][H][W], y [images][N][Ho][Wo].
   void run(const std::int8_t* x, int images, std::int8_t* y) const;
+  /// The sums before they are requantised, bias included. Shapes: acc [images][N][Ho][Wo].
+  void accumulate(const std::int8_t* x, int images, std::int32_t* acc) const;
 
  private:
-  void tile(const class PaddedImages& padded, int first_row, int rows, std::int8_t* y) const;
+  /// Calls sink(n, values, count, at) for runs of sums of channel n that belong at y[at].
+  template <typename Sink>
+  void each_run(const std::int8_t* x, int images, Sink sink) const;
+  /// Shapes: result [N][rows * Wo].
+  [[nodiscard]] std::vector<std::int32_t> tile(const class PaddedImages& padded, int first_row,
+                                               int rows) const;
 
   const ir::QuantConv* conv_;
   Side x_, y_;

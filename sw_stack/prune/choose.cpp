@@ -10,10 +10,6 @@ namespace {
 
 std::size_t index(int id) { return static_cast<std::size_t>(id); }
 
-bool in_scope(const Group& group, Scope scope) {
-  return scope == Scope::kAll || (!group.residual && !group.joined);
-}
-
 std::size_t share(double keep, std::size_t count) {
   return static_cast<std::size_t>(std::llround(keep * static_cast<double>(count)));
 }
@@ -28,8 +24,13 @@ void each_source(const ir::QuantGraph& graph, const Channels& channels, Visit vi
   }
 }
 
-/// Weight of every class.
-std::vector<double> weigh(const ir::QuantGraph& graph, const Channels& channels) {
+}  // namespace
+
+bool in_scope(const Group& group, Scope scope) {
+  return scope == Scope::kAll || (!group.residual && !group.joined);
+}
+
+std::vector<double> magnitudes(const ir::QuantGraph& graph, const Channels& channels) {
   std::vector<double> weight(channels.classes(), 0.0);
   each_source(graph, channels, [&](const auto&, const ir::QuantConv& conv, const auto& classes) {
     const std::size_t depth = conv.weights.size() / conv.bias.size();
@@ -52,8 +53,6 @@ std::vector<double> weigh(const ir::QuantGraph& graph, const Channels& channels)
   return weight;
 }
 
-}  // namespace
-
 Mask random_mask(const Channels& channels, const Choice& choice, std::uint64_t seed) {
   Mask mask = all_live(channels);
   std::mt19937_64 random(seed);
@@ -75,7 +74,7 @@ Mask magnitude_mask(const ir::QuantGraph& graph, const Channels& channels, const
     double weight;
     std::vector<int> classes;
   };
-  const std::vector<double> weight = weigh(graph, channels);
+  const std::vector<double> weight = magnitudes(graph, channels);
   const auto size = static_cast<std::size_t>(std::max(choice.align, 1));
   Mask mask = all_live(channels);
   std::vector<Block> blocks;  // those that may go

@@ -2,6 +2,7 @@
 // Ways to a mask.
 
 #include <cstdint>
+#include <vector>
 
 #include "prune/mask.hpp"
 
@@ -19,6 +20,12 @@ struct Choice {
   int align =
       1;  ///< live channels of a group come in blocks of this many, as long as there are so many
 };
+
+/// Whether a group may lose channels.
+bool in_scope(const Group& group, Scope scope);
+
+/// The magnitude weight of every class: see magnitude_mask.
+std::vector<double> magnitudes(const ir::QuantGraph& graph, const Channels& channels);
 
 /// Of every group in scope keep x N channels stay, rounded to the nearest number, then up to whole
 /// blocks, one block at least; which ones, the seed says: the same seed, the same mask.
