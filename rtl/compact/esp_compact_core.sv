@@ -83,6 +83,7 @@ module esp_compact_core #(
   logic         start, clear, halt, running, done, fault;
   logic [31:0]  program_address, program_words, read_low, read_high, write_low, write_high;
   logic [127:0] base;
+  logic [31:0]  unused_base4;
   logic [3:0]   fault_cause;
   logic [2:0]   fault_engine;
   logic [15:0]  fault_at, decode_at;
@@ -99,7 +100,7 @@ module esp_compact_core #(
     .irq_o,
     .start_o(start), .clear_o(clear), .halt_o(halt), .running_o(running),
     .done_i(done), .quiet_i(read_quiet && store_quiet),
-    .program_address_o(program_address), .program_words_o(program_words), .base_o(base),
+    .program_address_o(program_address), .program_words_o(program_words), .base_o({unused_base4, base}),
     .read_low_o(read_low), .read_high_o(read_high),
     .write_low_o(write_low), .write_high_o(write_high),
     .fault_i(fault), .fault_cause_i(fault_cause), .fault_engine_i(fault_engine),

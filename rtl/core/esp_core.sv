@@ -14,6 +14,7 @@ module esp_core #(
   parameter int unsigned BusBytes = 4,
   parameter int unsigned PostLanes = 4,
   parameter int unsigned PoolLanes = 4,
+  parameter int unsigned MaskLayers = 0,   // rows of the layer table; 0: nothing of docs/pack.md
   parameter bit          Packed = 1'b0,
   parameter logic [31:0] ConfigHash = '0
 ) (
@@ -75,12 +76,16 @@ module esp_core #(
   localparam int unsigned WgtBits = $clog2(WeightWords);
   localparam int unsigned AccBits = $clog2(AccWords);
   localparam int unsigned ParBits = $clog2(ParamBlocks) + 1;
+  localparam bit          Prune = MaskLayers != 0;
+  localparam int unsigned TableWidth = (Lanes < 8) ? 64 : 8 * Lanes;
+  localparam int unsigned TableWords = MaskLayers * esp_isa_pkg::ROW_BITS / TableWidth;
+  localparam int unsigned TableBits = (TableWords > 1) ? $clog2(TableWords) : 1;
   localparam int unsigned ParRowBits = $clog2(ParamBlocks * Lanes / PostLanes);
 
   // ---------------------------------------------------------------- control
   logic         start, clear, halt, running, done, quiet, read_quiet, store_quiet;
   logic [31:0]  program_address, program_words, read_low, read_high, write_low, write_high;
-  logic [127:0] base;
+  logic [159:0] base;
   logic         fault;
   logic [3:0]   fault_cause;
   logic [2:0]   fault_engine;
@@ -92,7 +97,7 @@ module esp_core #(
 
   assign quiet = read_quiet && store_quiet;
 
-  esp_regs #(.ConfigHash(ConfigHash)) u_regs (
+  esp_regs #(.ConfigHash(ConfigHash), .Prune(Prune)) u_regs (
     .clk_i, .rst_ni,
     .s_axil_awaddr_i, .s_axil_awvalid_i, .s_axil_awready_o,
     .s_axil_wdata_i, .s_axil_wstrb_i, .s_axil_wvalid_i, .s_axil_wready_o,
@@ -145,6 +150,9 @@ module esp_core #(
   logic [6:0]   push, ready;
   logic         wconv_push, wconv_in_ready;
   logic [639:0] inst;
+  logic                  table_ren, table_done;
+  logic [TableBits-1:0]  table_raddr;
+  logic [TableWidth-1:0] table_rdata;
 
   esp_fetch #(.BusBytes(BusBytes)) u_fetch (
     .clk_i, .rst_ni, .clear_i(clear), .halt_i(halt), .start_i(start),
@@ -157,12 +165,17 @@ module esp_core #(
     .fault_o(fetch_fault), .fault_cause_o(fetch_cause), .fault_address_o(fetch_fault_address)
   );
 
-  esp_decode #(.BusBytes(BusBytes), .WeightWords(WeightWords), .ParamBlocks(ParamBlocks)) u_decode (
+  esp_decode #(
+    .Lanes(Lanes), .BusBytes(BusBytes), .WeightWords(WeightWords), .ParamBlocks(ParamBlocks),
+    .MaskLayers(MaskLayers)
+  ) u_decode (
     .clk_i, .rst_ni, .clear_i(clear), .halt_i(halt), .start_i(start),
     .program_address_i(program_address),
     .word_valid_i(word_valid), .word_ready_o(word_ready), .word_i(word), .exhausted_i(exhausted),
     .push_o(push), .ready_i(ready), .wconv_push_o(wconv_push), .wconv_ready_i(wconv_in_ready),
     .inst_o(inst), .address_o(decode_address), .dispatch_o(dispatch),
+    .table_ren_o(table_ren), .table_raddr_o(table_raddr), .table_rdata_i(table_rdata),
+    .table_done_i(table_done),
     .idle_i(idle), .done_o(done), .fault_o(decode_fault), .fault_cause_o(decode_cause)
   );
 
@@ -243,49 +256,61 @@ module esp_core #(
   );
 
   // ---------------------------------------------------------------- loads
-  logic [1:0]         word_a_valid, word_a_ready, word_w_valid;
+  logic [2:0]         word_a_valid, word_a_ready, word_w_valid;
   logic [15:0]        word_a_address, word_w_address;
   logic [8*Lanes-1:0] word_a, word_w;
   logic [6:0]         engine_retire;
-  logic               load_a_fault, load_w_fault, load_a_busy, load_w_busy, room_a, room_w;
+  logic               unused_done, load_a_fault, load_w_fault, load_a_busy, load_w_busy, room_a, room_w;
   logic [3:0]         load_a_cause, load_w_cause;
   logic [31:0]        load_a_fault_address, load_w_fault_address;
   logic [WgtBits:0]   wgt_base, wgt_loaded;
   logic [ParBits-1:0] par_base, par_loaded;
 
   assign word_a_ready[0] = 1'b1;
+  assign word_a_ready[2] = 1'b1;
+
+  // Rings and the layer table ignore the address.
+  esp_isa_pkg::load_t load_w_from_0;
+  logic [31:0]        base_a, base_w;
+  always_comb begin
+    load_w_from_0 = load_w;
+    load_w_from_0.sram_address = '0;
+  end
+  assign base_a = (Prune && load_a.region[2]) ? base[159:128] : base[32*load_a.region[1:0] +: 32];
+  assign base_w = (Prune && load_w.region[2]) ? base[159:128] : base[32*load_w.region[1:0] +: 32];
 
   esp_load #(
     .Lanes(Lanes), .BusBytes(BusBytes), .TableStep(Lanes / 4), .TableEntries(128)
   ) u_load_a (
     .clk_i, .rst_ni, .clear_i(clear), .halt_i(halt),
     .load_valid_i(load_a_valid), .load_ready_o(load_a_ready), .load_i(load_a),
-    .load_address_i(load_a_address), .region_base_i(base[32*load_a.region[1:0] +: 32]),
+    .load_address_i(load_a_address), .region_base_i(base_a),
     .window_low_i(read_low), .window_high_i(read_high), .base0_i(1'b0), .base1_i(1'b0),
     .req_valid_o(req_valid[1]), .req_ready_i(req_ready[1]), .req_address_o(req_address[63:32]),
     .req_beats_o(req_beats[9:5]), .req_tag_o(req_tag[1]),
     .r_valid_i(r_valid[1]), .r_ready_o(r_ready[1]), .r_data_i(r_data), .r_last_i(r_last),
     .r_tag_i(r_tag), .r_error_i(r_error),
     .word_valid_o(word_a_valid), .word_ready_i(word_a_ready), .word_address_o(word_a_address),
-    .word_data_o(word_a), .retire_o(engine_retire[1]),
+    .word_data_o(word_a), .retire_o(engine_retire[1]), .table_done_o(unused_done),
     .fault_o(load_a_fault), .fault_cause_o(load_a_cause), .fault_address_o(load_a_fault_address),
     .busy_o(load_a_busy), .wait_room_o(room_a)
   );
 
   esp_load #(
-    .Lanes(Lanes), .BusBytes(BusBytes), .Sink0Words(WeightWords), .Sink1Words(8 * ParamBlocks)
+    .Lanes(Lanes), .BusBytes(BusBytes), .Sink0Words(WeightWords), .Sink1Words(8 * ParamBlocks),
+    .LayerWords(MaskLayers * esp_isa_pkg::ROW_BITS / (8 * Lanes))
   ) u_load_w (
     .clk_i, .rst_ni, .clear_i(clear), .halt_i(halt),
-    .load_valid_i(load_w_valid), .load_ready_o(load_w_ready), .load_i(load_w),
-    .load_address_i(load_w_address), .region_base_i(base[32*load_w.region[1:0] +: 32]),
+    .load_valid_i(load_w_valid), .load_ready_o(load_w_ready), .load_i(load_w_from_0),
+    .load_address_i(load_w_address), .region_base_i(base_w),
     .window_low_i(read_low), .window_high_i(read_high), .base0_i(wgt_base),
     .base1_i({par_base, 3'd0}),
     .req_valid_o(req_valid[2]), .req_ready_i(req_ready[2]), .req_address_o(req_address[95:64]),
     .req_beats_o(req_beats[14:10]), .req_tag_o(req_tag[2]),
     .r_valid_i(r_valid[2]), .r_ready_o(r_ready[2]), .r_data_i(r_data), .r_last_i(r_last),
     .r_tag_i(r_tag), .r_error_i(r_error),
-    .word_valid_o(word_w_valid), .word_ready_i(2'b11), .word_address_o(word_w_address),
-    .word_data_o(word_w), .retire_o(engine_retire[2]),
+    .word_valid_o(word_w_valid), .word_ready_i(3'b111), .word_address_o(word_w_address),
+    .word_data_o(word_w), .retire_o(engine_retire[2]), .table_done_o(table_done),
     .fault_o(load_w_fault), .fault_cause_o(load_w_cause), .fault_address_o(load_w_fault_address),
     .busy_o(load_w_busy), .wait_room_o(room_w)
   );
@@ -324,6 +349,20 @@ module esp_core #(
     .ren_i(par_ren), .raddr_i(par_raddr), .rdata_o(par_rdata)
   );
 
+  if (Prune) begin : gen_layer_table
+    localparam int unsigned AddressBits = $clog2(MaskLayers * esp_isa_pkg::ROW_BITS / (8 * Lanes));
+    esp_layer_table #(.Lanes(Lanes), .Rows(MaskLayers)) u_layer_table (
+      .clk_i,
+      .word_valid_i(word_w_valid[2]), .word_addr_i(word_w_address[AddressBits-1:0]),
+      .word_data_i(word_w),
+      .ren_i(table_ren), .raddr_i(table_raddr), .rdata_o(table_rdata)
+    );
+  end else begin : gen_no_layer_table
+    logic unused_table;
+    assign table_rdata = '0;
+    assign unused_table = ^{table_ren, table_raddr, word_w_valid[2]};
+  end
+
   esp_pool_table #(.Lanes(Lanes)) u_pool_table (
     .clk_i, .rst_ni, .clear_i(clear),
     .word_valid_i(word_a_valid[1]), .word_ready_o(word_a_ready[1]),
@@ -344,7 +383,7 @@ module esp_core #(
 
   esp_exec #(
     .Lanes(Lanes), .ActWords(ActWords), .WeightWords(WeightWords), .AccWords(AccWords),
-    .Packed(Packed)
+    .Packed(Packed), .Prune(Prune)
   ) u_exec (
     .clk_i, .rst_ni, .clear_i(clear),
     .wconv_valid_i(wconv_valid), .wconv_ready_o(wconv_ready), .wconv_i(wconv),
@@ -367,7 +406,7 @@ module esp_core #(
 
   esp_post #(
     .Lanes(Lanes), .ActWords(ActWords), .AccWords(AccWords), .ParamBlocks(ParamBlocks),
-    .PostLanes(PostLanes)
+    .PostLanes(PostLanes), .Prune(Prune)
   ) u_post (
     .clk_i, .rst_ni, .clear_i(clear),
     .conv_valid_i(post_valid), .conv_ready_o(post_ready), .conv_i(post_conv), .half_i(post_half),
@@ -508,7 +547,7 @@ module esp_core #(
 
   // Rings ignore addresses; heads of the queues serve the trace where they do.
   logic unused;
-  assign unused = ^{word_a_address, word_w_address, room_a, head, waits, push, unused_track,
+  assign unused = ^{unused_done, word_a_valid[2], base[159:128], word_a_address, word_w_address, room_a, head, waits, push, unused_track,
                     exec_tracks};
 
 endmodule

@@ -5,15 +5,25 @@
 // `done_o` pulses. Checks, in this order: opcode, length, fields, dependencies, capacity of the rings.
 // The first that fails is the fault, with the address of the instruction; the decoder then stays
 // until clear. A word that never comes is the fault program_end.
+// With a layer table (MaskLayers > 0) an instruction may have a clip word more, and esp_clip shortens
+// it in the cycle in which it is checked, at no cost: a nop of its queue where nothing is left. It
+// waits for LOADs of the table before it (`table_done_i` pulses for each), and kh x kw cycles where a
+// CONV's weights need another stride. A CONV without channels does not go to the weight sequencer.
 // `push_o[e]`: to the queue of engine e, with `inst_o` and `address_o`, when `ready_i[e]`.
-// Implements docs/machine.md, sections 2 and 3.
+// Implements docs/machine.md, sections 2 and 3, and docs/pack.md, section 4.
 
 `default_nettype none
+`include "esp_assert.svh"
 
 module esp_decode #(
+  parameter int unsigned Lanes = 4,
   parameter int unsigned BusBytes = 4,
   parameter int unsigned WeightWords = 1024,
-  parameter int unsigned ParamBlocks = 64
+  parameter int unsigned ParamBlocks = 64,
+  parameter int unsigned MaskLayers = 0,
+  localparam int unsigned TableWidth = (Lanes < 8) ? 64 : 8 * Lanes,
+  localparam int unsigned TableWords = MaskLayers * esp_isa_pkg::ROW_BITS / TableWidth,
+  localparam int unsigned TableBits = (TableWords > 1) ? $clog2(TableWords) : 1
 ) (
   input  wire logic         clk_i,
   input  wire logic         rst_ni,
@@ -35,6 +45,11 @@ module esp_decode #(
   output logic      [31:0]  address_o,
   output logic      [6:0]   dispatch_o,   // pulses: what the engines have to retire
 
+  output logic                       table_ren_o,
+  output logic      [TableBits-1:0]  table_raddr_o,
+  input  wire logic [TableWidth-1:0] table_rdata_i,
+  input  wire logic                  table_done_i,
+
   input  wire logic         idle_i,
   output logic              done_o,
 
@@ -51,7 +66,8 @@ module esp_decode #(
     StCheck    = 3'd3,
     StDispatch = 3'd4,
     StEnd      = 3'd5,
-    StFault    = 3'd6
+    StFault    = 3'd6,
+    StScale    = 3'd7    // waits for a stride
   } state_e;
 
   state_e       state_q, state_d;
@@ -59,23 +75,38 @@ module esp_decode #(
   logic [31:0]  address_q, next_q;
   logic [2:0]   index_q, length_q, length;
   logic [3:0]   cause_q, cause_d;
-  logic         known, word_taken, sent;
+  logic         known, clips, clipped, clipped_q, word_taken, sent;
   logic [6:0]   target;   // one hot; 0 for end
   logic         is_conv;
+  logic         nop_q, skips_q;   // clipped to nothing; nothing for the weight sequencer
 
   // The first word, as it comes.
   always_comb begin
     known = 1'b1;
+    clips = 1'b0;
     length = '0;
     case (word_i[5:0])
       esp_isa_pkg::OpNop: length = 3'(esp_isa_pkg::NOP_WORDS);
       esp_isa_pkg::OpEnd: length = 3'(esp_isa_pkg::END_WORDS);
-      esp_isa_pkg::OpLoad: length = 3'(esp_isa_pkg::LOAD_WORDS);
-      esp_isa_pkg::OpStore: length = 3'(esp_isa_pkg::STORE_WORDS);
-      esp_isa_pkg::OpConv: length = 3'(esp_isa_pkg::CONV_WORDS);
-      esp_isa_pkg::OpPool: length = 3'(esp_isa_pkg::POOL_WORDS);
+      esp_isa_pkg::OpLoad: begin
+        length = 3'(esp_isa_pkg::LOAD_WORDS);
+        clips = MaskLayers != 0;
+      end
+      esp_isa_pkg::OpStore: begin
+        length = 3'(esp_isa_pkg::STORE_WORDS);
+        clips = MaskLayers != 0;
+      end
+      esp_isa_pkg::OpConv: begin
+        length = 3'(esp_isa_pkg::CONV_WORDS);
+        clips = MaskLayers != 0;
+      end
+      esp_isa_pkg::OpPool: begin
+        length = 3'(esp_isa_pkg::POOL_WORDS);
+        clips = MaskLayers != 0;
+      end
       default: known = 1'b0;
     endcase
+    clipped = clips && word_i[8:6] == length + 3'd1;
   end
 
   // The whole instruction.
@@ -90,6 +121,52 @@ module esp_decode #(
   assign store = inst_q[esp_isa_pkg::STORE_BITS-1:0];
   assign conv = inst_q;
 
+  // The clip stage.
+  esp_isa_pkg::clip_t clip_q;
+  logic               row_ready, apply, clip_nop, clip_empty, clip_masked, clip_last, clip_scale;
+  logic               stride_valid, clip_ok;
+  logic [31:0]        clip_offset;
+  logic [15:0]        clip_count, clip_x, clip_piece, clip_w_offset, stride;
+  logic [11:0]        clip_k;
+  logic [7:0]         clip_n;
+
+  assign apply = state_q == StCheck && state_d != StFault && clipped_q && row_ready;
+
+  if (MaskLayers != 0) begin : gen_clip
+    logic [4:0] due_q;   // LOADs of the table not yet done
+    logic       due;
+    assign due = sent && header.opcode == esp_isa_pkg::OpLoad && load.target[2];
+    always_ff @(posedge clk_i or negedge rst_ni) begin
+      if (!rst_ni) due_q <= '0;
+      else if (clear_i) due_q <= '0;
+      else if (due != table_done_i) due_q <= due ? due_q + 5'd1 : due_q - 5'd1;
+    end
+    always_ff @(posedge clk_i) begin
+      if (word_taken) clip_q <= word_i;
+    end
+    esp_clip #(.Lanes(Lanes), .BusBytes(BusBytes), .AddrBits(TableBits)) u_clip (
+      .clk_i, .rst_ni, .clear_i,
+      .start_i(word_taken && state_q == StFirst && clipped), .due_i(due_q != '0),
+      .inst_i(inst_q), .clip_i(clip_q), .apply_i(apply),
+      .sent_i(sent && clipped_q && !skips_q),
+      .ren_o(table_ren_o), .raddr_o(table_raddr_o), .rdata_i(table_rdata_i),
+      .ready_o(row_ready), .nop_o(clip_nop), .empty_o(clip_empty), .offset_o(clip_offset),
+      .count_o(clip_count), .x_words_o(clip_x), .masked_o(clip_masked), .k_blocks_o(clip_k),
+      .n_blocks_o(clip_n), .last_o(clip_last), .piece_o(clip_piece), .w_offset_o(clip_w_offset),
+      .scale_o(clip_scale), .stride_valid_o(stride_valid), .stride_o(stride)
+    );
+    `ESP_ASSERT(tables_in_range, due_q != '1)
+  end else begin : gen_no_clip
+    assign clip_q = '0;
+    assign {row_ready, clip_nop, clip_empty, clip_masked, clip_last, clip_scale} = '0;
+    assign {clip_offset, clip_count, clip_x, clip_piece, clip_w_offset, clip_k, clip_n} = '0;
+    assign {stride_valid, stride} = '0;
+    assign table_ren_o = 1'b0;
+    assign table_raddr_o = '0;
+    logic unused_table;
+    assign unused_table = ^{table_rdata_i, table_done_i};
+  end
+
   logic fields_ok, engines_ok, capacity_ok;
 
   always_comb begin
@@ -99,7 +176,7 @@ module esp_decode #(
       esp_isa_pkg::OpNop: target[nop.engine] = 1'b1;
       esp_isa_pkg::OpEnd: ;
       esp_isa_pkg::OpLoad: begin
-        if (load.target[1]) target[esp_isa_pkg::EngLoadW] = 1'b1;
+        if (load.target[2:1] != '0) target[esp_isa_pkg::EngLoadW] = 1'b1;
         else target[esp_isa_pkg::EngLoadA] = 1'b1;
       end
       esp_isa_pkg::OpStore: target[esp_isa_pkg::EngStore] = 1'b1;
@@ -113,6 +190,7 @@ module esp_decode #(
     fields_ok = 1'b1;
     capacity_ok = 1'b1;
     engines_ok = 1'b1;
+    clip_ok = 1'b1;
     if (state_q == StCheck) begin
       engines_ok = header.dep0_engine != 3'd7 && header.dep1_engine != 3'd7
                 && header.dep2_engine != 3'd7;
@@ -122,7 +200,7 @@ module esp_decode #(
         esp_isa_pkg::OpEnd: fields_ok = esp_isa_pkg::end_in_range(inst_q[127:0]);
         esp_isa_pkg::OpLoad:
           fields_ok = esp_isa_pkg::load_in_range(inst_q[255:0])
-                   && !load.target[2] && !load.region[2]  // layer table and its region: none here
+                   && (MaskLayers != 0 || !(load.target[2] || load.region[2]))
                    && load.offset[ByteBits-1:0] == '0 && load.y_stride[ByteBits-1:0] == '0
                    && load.z_stride[ByteBits-1:0] == '0;
         esp_isa_pkg::OpStore:
@@ -141,12 +219,18 @@ module esp_decode #(
         end
         default: fields_ok = esp_isa_pkg::pool_in_range(inst_q[383:0]);
       endcase
+      if (clipped_q) begin
+        clip_ok = esp_isa_pkg::clip_in_range(clip_q)
+               && (header.opcode != esp_isa_pkg::OpLoad
+                   || (!load.target[2] && load.target[1] == clip_q.bound[1]));
+        if (32'(header.layer) >= MaskLayers) capacity_ok = 1'b0;
+      end
     end
   end
 
   assign word_ready_o = (state_q == StFirst || state_q == StRest) && !halt_i;
   assign word_taken = word_valid_i && word_ready_o;
-  assign inst_o = inst_q;
+  assign inst_o = {inst_q[639:6], nop_q ? esp_isa_pkg::OpNop : inst_q[5:0]};
   assign address_o = address_q;
   assign fault_cause_o = cause_q;
   assign fault_o = state_q == StFault;
@@ -157,12 +241,12 @@ module esp_decode #(
     dispatch_o = '0;
     sent = 1'b0;
     if (state_q == StDispatch && !halt_i) begin
-      push_o = (is_conv && !wconv_ready_i) ? '0 : target;
+      push_o = (is_conv && !skips_q && !wconv_ready_i) ? '0 : target;
       sent = (push_o & ready_i) != '0;
-      wconv_push_o = is_conv && ready_i[esp_isa_pkg::EngExec];
+      wconv_push_o = is_conv && !skips_q && ready_i[esp_isa_pkg::EngExec];
       if (sent) begin
         dispatch_o = target;
-        dispatch_o[esp_isa_pkg::EngPost] = is_conv && conv.last[0];
+        dispatch_o[esp_isa_pkg::EngPost] = is_conv && conv.last[0] && !nop_q;
       end
     end
   end
@@ -178,7 +262,7 @@ module esp_decode #(
           if (!known) begin
             state_d = StFault;
             cause_d = esp_isa_pkg::FaultIllegalOpcode;
-          end else if (word_i[8:6] != length) begin
+          end else if (word_i[8:6] != length && !clipped) begin
             state_d = StFault;
             cause_d = esp_isa_pkg::FaultIllegalLength;
           end else begin
@@ -197,8 +281,10 @@ module esp_decode #(
         end
       end
       StCheck: begin
-        state_d = (header.opcode == esp_isa_pkg::OpEnd) ? StEnd : StDispatch;
-        if (!fields_ok) begin
+        if (header.opcode == esp_isa_pkg::OpEnd) state_d = StEnd;
+        else if (!clipped_q) state_d = StDispatch;
+        else if (row_ready) state_d = clip_scale ? StScale : StDispatch;
+        if (!fields_ok || !clip_ok) begin
           state_d = StFault;
           cause_d = esp_isa_pkg::FaultIllegalField;
         end else if (!engines_ok) begin
@@ -210,6 +296,7 @@ module esp_decode #(
         end
       end
       StDispatch: if (sent) state_d = StFirst;
+      StScale: if (stride_valid) state_d = StDispatch;
       StEnd: begin
         if (idle_i && !halt_i) begin
           state_d = StStopped;
@@ -232,10 +319,48 @@ module esp_decode #(
     else if (word_taken) next_q <= next_q + 32'd16;
     if (state_q == StFirst) begin
       address_q <= next_q;
-      length_q <= length;
+      length_q <= word_i[8:6];
+      clipped_q <= clipped;
+      nop_q <= 1'b0;
+      skips_q <= 1'b0;
       index_q <= 3'd1;
     end else if (word_taken) begin
       index_q <= index_q + 3'd1;
+    end
+    if (apply) begin
+      nop_q <= clip_nop;
+      skips_q <= clip_nop || clip_empty;
+      case (header.opcode)
+        esp_isa_pkg::OpLoad: begin
+          if (!clip_q.bound[1]) begin
+            inst_q[117:86] <= clip_offset;
+            if (clip_q.dim[0]) inst_q[149:134] <= clip_count;
+            if (clip_q.dim[1]) inst_q[165:150] <= clip_count;
+          end else begin
+            inst_q[133:118] <= clip_x;
+            if (clip_masked) inst_q[85:83] <= 3'd4;
+          end
+        end
+        esp_isa_pkg::OpStore: begin
+          inst_q[114:83] <= clip_offset;
+          if (clip_q.dim[0]) inst_q[146:131] <= clip_count;
+          if (clip_q.dim[1]) inst_q[162:147] <= clip_count;
+        end
+        esp_isa_pkg::OpConv: begin
+          inst_q[269:262] <= clip_n;
+          if (!clip_empty) begin
+            inst_q[81] <= clip_last;
+            inst_q[261:250] <= clip_k;
+            inst_q[357:342] <= clip_piece;
+            inst_q[341:326] <= conv.w_tapwise[0] ? clip_piece : 16'(clip_k);
+            if (conv.w_tapwise[0]) inst_q[325:310] <= 16'(clip_k);
+            if (!conv.w_release[0]) inst_q[309:294] <= clip_w_offset;
+          end
+        end
+        default: inst_q[266:255] <= clip_count[11:0];
+      endcase
+    end else if (state_q == StScale) begin
+      inst_q[325:310] <= stride;
     end
     if (word_taken) begin
       if (state_q == StFirst) inst_q[127:0] <= word_i;
@@ -244,7 +369,8 @@ module esp_decode #(
           3'd1: inst_q[255:128] <= word_i;
           3'd2: inst_q[383:256] <= word_i;
           3'd3: inst_q[511:384] <= word_i;
-          default: inst_q[639:512] <= word_i;
+          3'd4: inst_q[639:512] <= word_i;
+          default: ;   // the clip word of a CONV
         endcase
       end
     end

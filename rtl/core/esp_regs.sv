@@ -13,7 +13,8 @@
 module esp_regs #(
   parameter logic [31:0] ConfigHash = '0,
   parameter int unsigned AddressBits = 32,  // of registers that hold addresses; higher bits read 0
-  parameter int unsigned Counters = esp_isa_pkg::COUNTERS  // those above read 0
+  parameter int unsigned Counters = esp_isa_pkg::COUNTERS,  // those above read 0
+  parameter bit          Prune = 1'b0       // BASE4 is there; otherwise it reads 0
 ) (
   input  wire logic         clk_i,
   input  wire logic         rst_ni,
@@ -46,7 +47,7 @@ module esp_regs #(
 
   output logic      [31:0]  program_address_o,
   output logic      [31:0]  program_words_o,
-  output logic      [127:0] base_o,
+  output logic      [159:0] base_o,
   output logic      [31:0]  read_low_o,
   output logic      [31:0]  read_high_o,
   output logic      [31:0]  write_low_o,
@@ -75,7 +76,7 @@ module esp_regs #(
   logic         done_q;
   logic [1:0]   irq_enable_q, irq_status_q;
   logic [31:0]  program_hash_q, program_address_q, program_words_q;
-  logic [31:0]  base0_q, base1_q, base2_q, base3_q;
+  logic [31:0]  base0_q, base1_q, base2_q, base3_q, base4;
   logic [31:0]  read_low_q, read_high_q, write_low_q, write_high_q, watchdog_q, idle_q;
   logic [3:0]   cause_q;
   logic [2:0]   fault_engine_q;
@@ -167,6 +168,21 @@ module esp_regs #(
         end
       end
     end
+  end
+
+  if (Prune) begin : gen_base4
+    logic [31:0] base4_q;
+    always_ff @(posedge clk_i or negedge rst_ni) begin
+      if (!rst_ni) base4_q <= '0;
+      else if (write && waddr == esp_regs_pkg::BASE4) begin
+        for (int b = 0; b < 4; b++) begin
+          if (s_axil_wstrb_i[b]) base4_q[8*b +: 8] <= wdata32[8*b +: 8];
+        end
+      end
+    end
+    assign base4 = base4_q;
+  end else begin : gen_no_base4
+    assign base4 = '0;
   end
 
   // State.
@@ -286,6 +302,7 @@ module esp_regs #(
         esp_regs_pkg::BASE1: r_data = base1_q;
         esp_regs_pkg::BASE2: r_data = base2_q;
         esp_regs_pkg::BASE3: r_data = base3_q;
+        esp_regs_pkg::BASE4: r_data = base4;
         esp_regs_pkg::READ_LOW: r_data = read_low_q;
         esp_regs_pkg::READ_HIGH: r_data = read_high_q;
         esp_regs_pkg::WRITE_LOW: r_data = write_low_q;
@@ -306,7 +323,7 @@ module esp_regs #(
 
   assign program_address_o = program_address_q;
   assign program_words_o = program_words_q;
-  assign base_o = {base3_q, base2_q, base1_q, base0_q};
+  assign base_o = {base4, base3_q, base2_q, base1_q, base0_q};
   assign read_low_o = read_low_q;
   assign read_high_o = read_high_q;
   assign write_low_o = write_low_q;

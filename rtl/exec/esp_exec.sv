@@ -21,6 +21,7 @@ module esp_exec #(
   parameter int unsigned WeightWords = 1024,
   parameter int unsigned AccWords    = 128,
   parameter bit          Packed      = 1'b0,
+  parameter bit          Prune       = 1'b0,   // CONVs without n blocks may come
   localparam int unsigned ActBits    = $clog2(ActWords),
   localparam int unsigned WgtBits    = $clog2(WeightWords),
   localparam int unsigned AccBits    = $clog2(AccWords),
@@ -88,10 +89,14 @@ module esp_exec #(
   logic       post_half_q;
   logic       post_take;
 
-  assign head_ready = post_ready_i && done_q != '0;
-  assign post_valid_o = head_valid && done_q != '0;
+  // A CONV without n blocks has no half.
+  logic       head_empty;
+  assign head_empty = Prune && post_conv_o.n_blocks == '0;
+
+  assign head_ready = post_ready_i && (done_q != '0 || head_empty);
+  assign post_valid_o = head_valid && (done_q != '0 || head_empty);
   assign post_half_o = post_half_q;
-  assign post_take = post_valid_o && post_ready_i;
+  assign post_take = post_valid_o && post_ready_i && !head_empty;
 
   always_ff @(posedge clk_i or negedge rst_ni) begin
     if (!rst_ni) begin
@@ -143,7 +148,8 @@ module esp_exec #(
   esp_feeder #(
     .Lanes   (Lanes),
     .ActWords(ActWords),
-    .AccWords(AccWords)
+    .AccWords(AccWords),
+    .Prune   (Prune)
   ) u_feeder (
     .clk_i            (clk_i),
     .rst_ni           (rst_ni),

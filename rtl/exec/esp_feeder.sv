@@ -9,7 +9,8 @@
 // Handshake: valid / ready on the CONV; take (one cycle, at a pass's start) on the weight tile;
 // half_free_i says which halves may be written, half_full_o hands one over.
 // A word past the accumulator half: fault_o for one cycle, then nothing until clear_i; the same where
-// weights_stuck_i says that the tile it waits for cannot come.
+// weights_stuck_i says that the tile it waits for cannot come. A CONV without n blocks (Prune) is
+// handed on when nothing runs: no pass, no exchange of halves.
 // Implements docs/machine.md, section 3.
 
 `default_nettype none
@@ -19,6 +20,7 @@ module esp_feeder #(
   parameter int unsigned Lanes     = 4,
   parameter int unsigned ActWords  = 2048,
   parameter int unsigned AccWords  = 128,
+  parameter bit          Prune     = 1'b0,
   localparam int unsigned AddrBits = $clog2(ActWords),
   localparam int unsigned AccBits  = $clog2(AccWords)
 ) (
@@ -84,12 +86,14 @@ module esp_feeder #(
   } state_e;
 
   logic                    pass_valid, pass_take, pass_first_n, pass_overwrite, pass_last, passes_busy;
+  logic                    pass_empty, empty_take, may_take;
   logic [AddrBits-1:0]     pass_addr;
   logic signed [17:0]      pass_iy, pass_ix;
   esp_isa_pkg::conv_t      pass_conv;
 
   esp_passes #(
-    .ActWords(ActWords)
+    .ActWords(ActWords),
+    .Prune   (Prune)
   ) u_passes (
     .clk_i           (clk_i),
     .rst_ni          (rst_ni),
@@ -105,6 +109,7 @@ module esp_feeder #(
     .pass_first_n_o  (pass_first_n),
     .pass_overwrite_o(pass_overwrite),
     .pass_last_o     (pass_last),
+    .pass_empty_o    (pass_empty),
     .conv_o          (pass_conv),
     .busy_o          (passes_busy)
   );
@@ -138,9 +143,10 @@ module esp_feeder #(
   assign present = !iy_q[17] && !ix_q[17] && iy_q[16:0] < 17'(in_rows_q) && ix_q[16:0] < 17'(in_cols_q);
   assign stuck = state_q == StReady && !tile_ready_i && weights_stuck_i;
 
-  assign pass_take = pass_valid && (state_q == StEmpty || pass_end) &&
-      (!pass_last || !pass_conv.last || post_ready_i);
-  assign post_valid_o = pass_valid && (state_q == StEmpty || pass_end) && pass_last && pass_conv.last;
+  assign may_take = pass_valid && (state_q == StEmpty || (pass_end && !pass_empty));
+  assign pass_take = may_take && (!pass_last || !pass_conv.last || post_ready_i);
+  assign empty_take = pass_take && pass_empty;
+  assign post_valid_o = may_take && pass_last && pass_conv.last;
   assign post_conv_o = pass_conv;
 
   assign act_ren_o = feed && present;
@@ -161,7 +167,7 @@ module esp_feeder #(
   always_comb begin
     state_d = state_q;
     unique case (state_q)
-      StEmpty: if (pass_take) state_d = StReady;
+      StEmpty: if (pass_take && !pass_empty) state_d = StReady;
       StReady, StRun: begin
         if (fault_o) state_d = StHalt;
         else if (pass_end) state_d = pass_take ? StReady : StEmpty;
@@ -195,7 +201,7 @@ module esp_feeder #(
       if (half_full_o) half_q <= !half_q;
       acc_valid_o <= feed;
       array_swap_o <= go && feed;
-      retire_o <= conv_end;
+      retire_o <= conv_end || empty_take;
     end
   end
 

@@ -4,7 +4,8 @@
 // Latency: the first pass of a CONV is offered 1 cycle after the CONV is taken, later by 1 cycle for
 // each two bits of |iy0| (iy0 * row_pitch is summed by shifts); a next pass 1 cycle after the last was
 // taken. Handshake: valid / ready on the CONV, valid / take on the pass; pass fields and the CONV's
-// own (conv_o) hold while pass_valid_o. Reset and clear_i drop everything.
+// own (conv_o) hold while pass_valid_o. A CONV without n blocks (Prune) is offered as one pass that is
+// no pass (`pass_empty_o`). Reset and clear_i drop everything.
 // Numbers: addresses modulo the activation buffer; rows and columns 18 bits signed, which holds
 // iy0 + (rows - 1) * stride_y + (kh - 1) * dil_y for all field values.
 // Implements docs/machine.md, section 3 (order and addresses).
@@ -14,6 +15,7 @@
 
 module esp_passes #(
   parameter int unsigned ActWords  = 2048,
+  parameter bit          Prune     = 1'b0,
   localparam int unsigned AddrBits = $clog2(ActWords)
 ) (
   input  wire logic               clk_i,
@@ -32,6 +34,7 @@ module esp_passes #(
   output logic                    pass_first_n_o,    // n block 0
   output logic                    pass_overwrite_o,
   output logic                    pass_last_o,       // of the CONV
+  output logic                    pass_empty_o,
   output esp_isa_pkg::conv_t      conv_o,
   output logic                    busy_o
 );
@@ -55,6 +58,7 @@ module esp_passes #(
   logic                nb_end, kb_end, kx_end, ky_end, accept;
   logic [AddrBits-1:0] origin, origin_next, row_addr_next, tap_addr_next;
   logic signed [13:0]  rest_next;
+  logic                empty_q;
 
   assign nb_end = nb_q == conv_q.n_blocks - 1'b1;
   assign kb_end = kb_q == conv_q.k_blocks - 1'b1;
@@ -71,7 +75,16 @@ module esp_passes #(
   assign pass_ix_o = ix_q;
   assign pass_first_n_o = nb_q == '0;
   assign pass_overwrite_o = conv_q.first && ky_q == '0 && kx_q == '0 && kb_q == '0;
-  assign pass_last_o = nb_end && kb_end && kx_end && ky_end;
+  assign pass_last_o = (nb_end && kb_end && kx_end && ky_end) || pass_empty_o;
+  assign pass_empty_o = empty_q;
+
+  if (Prune) begin : gen_empty
+    always_ff @(posedge clk_i) begin
+      if (accept) empty_q <= conv_i.n_blocks == '0;
+    end
+  end else begin : gen_no_empty
+    assign empty_q = 1'b0;
+  end
 
   // iy0 * row_pitch, two bits a cycle from the low end; a rest of -1 is a subtraction.
   assign origin = conv_i.act_base[AddrBits-1:0] + AddrBits'(conv_i.ix0);

@@ -1,12 +1,13 @@
 // Executes LOADs of one queue: bursts are asked for ahead, beats packed into words and written.
 //
-// `target_i` selects one of two sinks. A sink that is a ring (SinkWords > 0) gets a burst only when
-// there is room for it: words asked for, less the base that the reader has given back. Otherwise
-// words go to consecutive addresses from `sram_address_i`, TableStep apart for sink 1.
+// The target selects a sink: 0 or 1, or where LayerWords > 0 the layer table, 2. A sink that is a ring
+// (SinkWords > 0) gets a burst only when there is room for it: words asked for, less the base that
+// the reader has given back. Otherwise words go to consecutive addresses from `sram_address_i`,
+// TableStep apart for sink 1.
 // One burst and one beat a cycle; up to 8 LOADs whose data are still to come. A word is written one
 // cycle after its last beat; `retire_o` pulses with the last word's write. Low lanes come first.
 // Faults: a burst outside the window (the burst is not asked for), an error response, a table entry
-// past TableEntries. After a fault nothing more is asked for or written until clear.
+// past TableEntries, a word past LayerWords. After a fault nothing more is asked for or written until clear.
 // Implements docs/machine.md, section 5.
 
 `default_nettype none
@@ -18,6 +19,7 @@ module esp_load #(
   parameter int unsigned Sink1Words = 0,
   parameter int unsigned TableStep = 1,
   parameter int unsigned TableEntries = 0,
+  parameter int unsigned LayerWords = 0,
   localparam int unsigned Base0Bits = (Sink0Words > 0) ? $clog2(Sink0Words) + 1 : 1,
   localparam int unsigned Base1Bits = (Sink1Words > 0) ? $clog2(Sink1Words) + 1 : 1
 ) (
@@ -49,12 +51,13 @@ module esp_load #(
   input  wire logic                  r_tag_i,
   input  wire logic                  r_error_i,
 
-  output logic      [1:0]            word_valid_o,     // one hot: sink
-  input  wire logic [1:0]            word_ready_i,
+  output logic      [2:0]            word_valid_o,     // one hot: sink
+  input  wire logic [2:0]            word_ready_i,
   output logic      [15:0]           word_address_o,
   output logic      [8*Lanes-1:0]    word_data_o,
 
   output logic                       retire_o,
+  output logic                       table_done_o,     // and it was a LOAD of the layer table
   output logic                       fault_o,
   output logic      [3:0]            fault_cause_o,
   output logic      [31:0]           fault_address_o,
@@ -69,21 +72,23 @@ module esp_load #(
   localparam int unsigned SlotBits = $clog2(Slots);
 
   // Bursts.
-  logic        accept, walk_ready, burst_valid, burst_ready, burst_last, target_q, room;
+  logic        accept, walk_ready, burst_valid, burst_ready, burst_last, room;
+  logic [1:0]  sink, target_q;
   logic [31:0] burst_addr, iaddress_q;
   logic [4:0]  burst_beats;
   logic        in_window;
   logic [32:0] burst_end;
 
   // LOADs whose data are to come: target, first address, where the instruction lies.
-  logic [48:0]         slot_q [Slots];
+  logic [49:0]         slot_q [Slots];
   logic [SlotBits-1:0] wptr_q, rptr_q;
   logic [SlotBits:0]   count_q;
   logic                slots_free, done;
-  logic                data_target;
+  logic [1:0]          data_target;
   logic [15:0]         data_start;
   logic [31:0]         data_iaddress;
 
+  assign sink = {LayerWords > 0 && load_i.target[2], load_i.target[0]};
   assign slots_free = count_q != (SlotBits+1)'(Slots);
   assign load_ready_o = walk_ready && slots_free && !halt_i;
   assign accept = load_valid_i && load_ready_o;
@@ -108,7 +113,7 @@ module esp_load #(
 
   // A LOAD is taken only when the bursts of the one before have left the walker, and its first burst
   // shows a cycle later: by then the last burst may still stand at the output.
-  logic        hold_target_q;
+  logic [1:0]  hold_target_q;
   logic [31:0] hold_iaddress_q;
   logic        fresh_q;  // the walker holds a LOAD whose identity is still in hold_*
 
@@ -121,7 +126,7 @@ module esp_load #(
 
   always_ff @(posedge clk_i) begin
     if (accept) begin
-      hold_target_q <= load_i.target[0];
+      hold_target_q <= sink;
       hold_iaddress_q <= load_address_i;
     end
     if (fresh_q && (!burst_valid || burst_ready)) begin
@@ -141,7 +146,7 @@ module esp_load #(
 
   // Room in the rings, in beats.
   logic [1:0] sink_room;
-  assign room = target_q ? sink_room[1] : sink_room[0];
+  assign room = (target_q[0] ? sink_room[1] : sink_room[0]) || target_q[1];
 
   if (Sink0Words > 0) begin : gen_ring0
     localparam int unsigned Bits = Base0Bits + WordBits;
@@ -151,7 +156,7 @@ module esp_load #(
     always_ff @(posedge clk_i or negedge rst_ni) begin
       if (!rst_ni) asked_q <= '0;
       else if (clear_i) asked_q <= '0;
-      else if (burst_ready && !target_q) asked_q <= asked_q + Bits'(burst_beats);
+      else if (burst_ready && target_q == 2'd0) asked_q <= asked_q + Bits'(burst_beats);
     end
   end else begin : gen_plain0
     logic unused;
@@ -167,7 +172,7 @@ module esp_load #(
     always_ff @(posedge clk_i or negedge rst_ni) begin
       if (!rst_ni) asked_q <= '0;
       else if (clear_i) asked_q <= '0;
-      else if (burst_ready && target_q) asked_q <= asked_q + Bits'(burst_beats);
+      else if (burst_ready && target_q == 2'd1) asked_q <= asked_q + Bits'(burst_beats);
     end
   end else begin : gen_plain1
     logic unused;
@@ -176,13 +181,15 @@ module esp_load #(
   end
 
   // Data: beats to words.
-  logic                word_valid_q, word_sink_q, word_last_q, first_q;
+  logic                word_valid_q, word_last_q, first_q;
+  logic [1:0]          word_sink_q;
   logic [15:0]         word_addr_q, next_q, address;
   logic [8*Lanes-1:0]  word_q, word;
   logic                beat, word_end, word_taken, out_ready, past_table;
 
   assign {data_iaddress, data_start, data_target} = slot_q[rptr_q];
-  assign out_ready = word_sink_q ? word_ready_i[1] : word_ready_i[0];
+  assign out_ready = word_sink_q[1] ? word_ready_i[2]
+                   : word_sink_q[0] ? word_ready_i[1] : word_ready_i[0];
   assign word_taken = word_valid_q && out_ready;
   assign r_ready_o = !word_valid_q || out_ready;
   assign beat = r_valid_i && r_ready_o;
@@ -207,7 +214,9 @@ module esp_load #(
   end
 
   if (TableEntries > 0) begin : gen_table
-    assign past_table = data_target && 32'(address) + TableStep > TableEntries;
+    assign past_table = data_target[0] && 32'(address) + TableStep > TableEntries;
+  end else if (LayerWords > 0) begin : gen_layers
+    assign past_table = data_target[1] && 32'(address) >= LayerWords;
   end else begin : gen_no_table
     assign past_table = 1'b0;
   end
@@ -238,21 +247,23 @@ module esp_load #(
   end
 
   always_ff @(posedge clk_i) begin
-    if (accept) slot_q[wptr_q] <= {load_address_i, load_i.sram_address, load_i.target[0]};
+    if (accept) slot_q[wptr_q] <= {load_address_i, load_i.sram_address, sink};
     if (beat && word_end) begin
       word_q <= word;
       word_addr_q <= address;
       word_sink_q <= data_target;
       word_last_q <= r_last_i && r_tag_i;
-      next_q <= address + (data_target ? 16'(TableStep) : 16'd1);
+      next_q <= address + (data_target[0] ? 16'(TableStep) : 16'd1);
     end
   end
 
-  assign word_valid_o[0] = word_valid_q && !word_sink_q && !halt_i;
-  assign word_valid_o[1] = word_valid_q && word_sink_q && !halt_i;
+  assign word_valid_o[0] = word_valid_q && word_sink_q == 2'd0 && !halt_i;
+  assign word_valid_o[1] = word_valid_q && word_sink_q == 2'd1 && !halt_i;
+  assign word_valid_o[2] = word_valid_q && word_sink_q[1] && !halt_i;
   assign word_address_o = word_addr_q;
   assign word_data_o = word_q;
   assign retire_o = word_taken && word_last_q && !halt_i;
+  assign table_done_o = retire_o && word_sink_q[1];
   assign busy_o = count_q != '0 || word_valid_q;
 
   // Faults.

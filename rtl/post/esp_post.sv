@@ -23,7 +23,8 @@ module esp_post #(
     parameter int unsigned ActWords    = 8192,
     parameter int unsigned AccWords    = 512,
     parameter int unsigned ParamBlocks = 64,
-    parameter int unsigned PostLanes   = 8
+    parameter int unsigned PostLanes   = 8,
+    parameter bit          Prune       = 1'b0   // CONVs without n blocks may come: they only retire
 ) (
     input  wire logic                                           clk_i,
     input  wire logic                                           rst_ni,
@@ -83,7 +84,7 @@ module esp_post #(
   logic [15:1] slast_q;  // last slice of its word
   logic [SliceBits*15-1:0] slice_q;  // stage k at SliceBits * (k - 1)
 
-  logic issue, conv_first, block_first, block_last, conv_last, slice_last;
+  logic issue, conv_first, block_first, block_last, conv_last, slice_last, job_empty;
   logic [SliceBits-1:0] slice, slice1, slice10, slice15;
   logic [23:0] job_bounds, job_add_bounds;
   logic job_add, job_gap, job_gap_first, job_gap_last;
@@ -134,7 +135,8 @@ module esp_post #(
     start_q <= {start_q[13:1], block_first && job_gap_first};
     blast_q <= {blast_q[13:1], block_last};
     clast_q <= {clast_q[14:2], inject ? clast_q[15] : clast_q[1], conv_last};
-    empty_q <= {empty_q[14:2], inject ? empty_q[15] : empty_q[1], job_gap && !job_gap_last};
+    empty_q <= {empty_q[14:2], inject ? empty_q[15] : empty_q[1],
+                (job_gap && !job_gap_last) || job_empty};
     slast_q <= {slast_q[14:2], inject ? slast_q[15] : slast_q[1], slice_last};
     slice_q <= {
       slice_q[SliceBits*14-1:SliceBits], inject ? slice15 : slice1, slice
@@ -199,7 +201,8 @@ module esp_post #(
   end
 
   esp_post_front #(
-      .Lanes(Lanes), .AccWords(AccWords), .ParamBlocks(ParamBlocks), .PostLanes(PostLanes)
+      .Lanes(Lanes), .AccWords(AccWords), .ParamBlocks(ParamBlocks), .PostLanes(PostLanes),
+      .Prune(Prune)
   ) u_front (
       .clk_i, .rst_ni, .clear_i,
       .conv_valid_i, .conv_ready_o, .conv_i, .half_i,
@@ -212,6 +215,7 @@ module esp_post #(
       .hold_i(hold), .sums_due_i(sums_due_q != '0), .entered_i(entered),
       .issue_o(issue), .slice_o(slice), .slice_last_o(slice_last), .conv_first_o(conv_first),
       .block_first_o(block_first), .block_last_o(block_last), .conv_last_o(conv_last),
+      .empty_o(job_empty),
       .bounds_o(job_bounds), .add_o(job_add), .add_ma_o(job_ma), .add_mb_o(job_mb),
       .add_shift_o(job_shift), .add_zb_o(job_zb), .add_bounds_o(job_add_bounds),
       .gap_o(job_gap), .gap_first_o(job_gap_first), .gap_last_o(job_gap_last),

@@ -6,6 +6,7 @@
 // A vector is issued when its parameters are loaded, its operand word waits, a place for the output
 // word is free, and the injection of pooled sums does not need the slot (hold_i). Pooled words come
 // out of the pipeline late, so a CONV without gap waits for those of the CONV before (sums_due_i).
+// A CONV without n blocks (Prune) is one vector that reads nothing and only retires (empty_o).
 // In the cycle of issue the read addresses of accumulators and parameters are out.
 // Reset and clear_i empty it and give the parameter ring back. docs/machine.md, section 5, esp_post.
 `default_nettype none
@@ -15,6 +16,7 @@ module esp_post_front #(
     parameter int unsigned AccWords    = 512,
     parameter int unsigned ParamBlocks = 64,
     parameter int unsigned PostLanes   = 8,
+    parameter bit          Prune       = 1'b0,
     localparam int unsigned Slices     = Lanes / PostLanes,
     localparam int unsigned SliceBits  = Slices > 1 ? $clog2(Slices) : 1
 ) (
@@ -59,6 +61,7 @@ module esp_post_front #(
     output      logic                                  block_first_o,  // first pixel of a block
     output      logic                                  block_last_o,   // last pixel of a block
     output      logic                                  conv_last_o,    // last pixel of a CONV
+    output      logic                                  empty_o,
     // fields of the CONV being issued, until the next one's first vector
     output      logic [                          23:0] bounds_o,       // zy, lo, hi
     output      logic                                  add_o,
@@ -106,7 +109,8 @@ module esp_post_front #(
   logic fetch_q;    // the next CONV's operand has still to be fetched
   logic entered_q;  // the operand stage has the job's fields
   logic accept, advance;
-  logic first, block_last, last, slice_last;
+  logic first, block_last, last, last_word, slice_last;
+  logic next_empty, empty;
   logic ready_params, ready_operand, ready_place, free_slot;
   logic [SliceBits-1:0] slice_q;
   logic conv_first_q;
@@ -128,10 +132,15 @@ module esp_post_front #(
   assign fetch_rows_o   = next_rows_q;
   assign fetch_blocks_o = next_q.n_blocks;
 
+  assign next_empty     = Prune && conv_i.n_blocks == '0;
+  assign empty          = Prune && job_q.n_blocks == '0;
+  assign empty_o        = empty;
+
   // The vector
   assign loaded        = par_loaded_i - base_q;
-  assign slice_last    = slice_q == SliceBits'(Slices - 1);
-  assign ready_params  = {(8 - BlockBits)'(0), loaded} >= need_q;
+  assign slice_last    = slice_q == SliceBits'(Slices - 1) || empty;
+  assign last          = last_word || empty;
+  assign ready_params  = {(8 - BlockBits)'(0), loaded} >= need_q || empty;
   assign ready_operand = operand_i || !job_q.add || slice_q != '0;
   assign ready_place   = place_i || slice_q != '0 || (job_q.gap && !block_last);
   assign free_slot     = !hold_i && (job_q.gap || !sums_due_i);
@@ -145,12 +154,12 @@ module esp_post_front #(
   assign block_last_o  = block_last;
   assign conv_last_o   = last;
 
-  assign acc_ren_o     = issue_o;
+  assign acc_ren_o     = issue_o && !empty;
   assign acc_half_o    = job_q.half;
   assign acc_raddr_o   = addr_q;
   assign acc_free_o    = acc_free_q;
 
-  assign par_ren_o     = issue_o;
+  assign par_ren_o     = issue_o && !empty;
   assign par_base_o    = base_q;
   assign base_d        = issue_o && slice_last && last && job_q.p_release
                          ? base_q + (BlockBits + 1)'(job_q.n_blocks) : base_q;
@@ -160,7 +169,7 @@ module esp_post_front #(
     assign par_raddr_o = block_q;
   end
 
-  assign ev_busy_o         = issue_o;
+  assign ev_busy_o         = issue_o && !empty;
   assign ev_wait_operand_o = job_valid_q && !(ready_params && ready_operand);
   assign ev_wait_out_o     = job_valid_q && ready_params && ready_operand && !ready_place;
 
@@ -193,11 +202,11 @@ module esp_post_front #(
       acc_free_q   <= 1'b0;
       base_q       <= '0;
     end else begin
-      fetch_q      <= (accept && conv_i.add[0]) || (fetch_q && !fetch_ready_i);
+      fetch_q      <= (accept && conv_i.add[0] && !next_empty) || (fetch_q && !fetch_ready_i);
       next_valid_q <= accept || (next_valid_q && !advance);
       job_valid_q  <= advance || (job_valid_q && !(issue_o && slice_last && last));
       entered_q    <= !advance && (entered_q || entered_i);
-      acc_free_q   <= issue_o && slice_last && last;
+      acc_free_q   <= issue_o && slice_last && last && !empty;
       base_q       <= base_d;
     end
   end
@@ -212,13 +221,13 @@ module esp_post_front #(
       next_p_offset_q   <= conv_i.p_offset;
       next_q.p_release  <= conv_i.p_release[0];
       next_q.bounds     <= {conv_i.zy, conv_i.lo, conv_i.hi};
-      next_q.add        <= conv_i.add[0];
+      next_q.add        <= conv_i.add[0] && !next_empty;
       next_q.add_ma     <= conv_i.add_ma;
       next_q.add_mb     <= conv_i.add_mb;
       next_q.add_shift  <= conv_i.add_shift;
       next_q.add_zb     <= conv_i.add_zb;
       next_q.add_bounds <= {conv_i.add_zy, conv_i.add_lo, conv_i.add_hi};
-      next_q.gap        <= conv_i.gap[0];
+      next_q.gap        <= conv_i.gap[0] && !next_empty;
       next_q.gap_first  <= conv_i.gap_first[0];
       next_q.gap_last   <= conv_i.gap_last[0];
       next_q.gap_scale  <= conv_i.gap_scale;
@@ -253,7 +262,7 @@ module esp_post_front #(
       .step_i      (issue_o && slice_last),
       .first_o     (first),
       .block_last_o(block_last),
-      .last_o      (last)
+      .last_o      (last_word)
   );
 
   logic unused_conv;

@@ -69,9 +69,9 @@ bool Model::try_accept_conv() {
 
 /// The passes of one piece of weights: only the first of them may have to wait.
 bool Model::try_piece() {
-  if (!sequencing_ || weight_job_.instruction != conv_) return false;
   const Conv& conv = as<Conv>(conv_);
   if (conv.n_blocks == 0) return pass_on_empty(conv);
+  if (!sequencing_ || weight_job_.instruction != conv_) return false;
   const Time pixels = static_cast<Time>(conv.rows) * conv.cols;
   const Time length = std::max(pixels, lanes_);
   const std::int64_t passes =
@@ -121,15 +121,13 @@ bool Model::try_piece() {
 
 /// A CONV without channels: handed to post without a pass, and without exchanging halves.
 bool Model::pass_on_empty(const Conv& conv) {
-  const Time go = std::max(pass_valid_, pass_end_) + 1;
-  sequencer_end_ = weight_job_.active;
-  sequencing_ = false;
+  const Time taken = std::max(pass_valid_, pass_end_ + 1);
   conv_busy_ = false;
-  pass_valid_ = passes_idle_ = go + 1;
-  board_.retire(Engine::kExec, go + 2);
-  showing_.end = shown_end_ = go + 1;
+  passes_idle_ = taken + 1;
+  board_.retire(Engine::kExec, taken + 2);
+  showing_.end = shown_end_ = taken + 1;
   convs_shown_.push_back(showing_);
-  if (conv.last != 0) post_jobs_.push_back({conv_, half_, go + 1});
+  if (conv.last != 0) post_jobs_.push_back({conv_, half_, taken + 1});
   return true;
 }
 

@@ -11,13 +11,15 @@ namespace {
 constexpr std::size_t kFetchDepth = 64;    // words ahead of the decoder
 constexpr std::uint64_t kFetchBytes = 16;  // a word
 constexpr std::uint64_t kLine = 4096;
+constexpr Time kReadRow = 3;     // from a table that is there to an instruction that leaves
 constexpr Time kStart = 2;       // from start to the first request and the decoder's first word
 constexpr Time kInterrupt = -2;  // from the last count that shows to the last cycle counted
 
 }  // namespace
 
 Model::Model(const program::Program& program, const Memory& memory,
-             std::vector<isa::Instruction> list, std::vector<unsigned> lengths)
+             std::vector<isa::Instruction> list, std::vector<unsigned> lengths,
+             std::vector<bool> strides)
     : program_(program),
       memory_(memory),
       config_(program.machine()),
@@ -26,6 +28,7 @@ Model::Model(const program::Program& program, const Memory& memory,
       word_beats_(config_.lanes / config_.bus_bytes),
       list_(std::move(list)),
       lengths_(std::move(lengths)),
+      strides_(std::move(strides)),
       program_words_(program.instructions.size() / kFetchBytes),
       decode_free_(kStart),
       queues_{Queue(1), Queue(16), Queue(16), Queue(4), Queue(1), Queue(4), Queue(16)},
@@ -90,7 +93,7 @@ void Model::push(Engine engine, std::size_t instruction, Time time) {
   if (engine != Engine::kExec) return;
   const auto* conv = std::get_if<isa::Conv>(&list_[instruction]);
   if (conv == nullptr) return;
-  weight_queue_.push(item);
+  if (conv->n_blocks != 0) weight_queue_.push(item);
   if (conv->last != 0) ++dispatched_[index(Engine::kPost)];
 }
 
@@ -118,16 +121,23 @@ bool Model::try_decode() {
       end_ = idle + kInterrupt;
       return true;
     }
-    dispatch = std::max(dispatch, queues_[index(engine)].room());
-    // The clip stage waits for its table.
+    const auto* conv = std::get_if<isa::Conv>(&instruction);
+    // The clip stage waits for its table; a nop has lost its clip word as well.
     if (words != isa::words(instruction)) {
-      dispatch = std::max(dispatch, board_.shows(Engine::kLoadW, table_loads_));
+      const Time table = board_.shows(Engine::kLoadW, table_loads_);
+      dispatch = std::max(dispatch, table + kReadRow);
+      if (engine == Engine::kExec) dispatch = std::max(dispatch, unit_added_ + 2);
+      if (strides_[decoded_]) dispatch += static_cast<Time>(conv->kh) * conv->kw;
     }
-    if (std::holds_alternative<isa::Conv>(instruction)) {
+    dispatch = std::max(dispatch, queues_[index(engine)].room());
+    if (conv != nullptr && conv->n_blocks != 0) {
       dispatch = std::max(dispatch, weight_queue_.room());
     }
     if (!known(dispatch)) return moved;
     push(engine, decoded_, dispatch);
+    if (conv != nullptr && conv->n_blocks != 0 && words != isa::words(instruction)) {
+      unit_added_ = dispatch + (conv->w_tapwise != 0 ? static_cast<Time>(conv->kh) * conv->kw : 1);
+    }
     const auto* load = std::get_if<isa::Load>(&instruction);
     if (load != nullptr &&
         static_cast<isa::LoadTarget>(load->target) == isa::LoadTarget::kLayerTable) {
@@ -218,7 +228,14 @@ Result<Estimate> estimate(const program::Program& program, const Memory& memory,
   for (const isa::Instruction& instruction : list) lengths.push_back(isa::words(instruction));
   auto clipped = isa::clip_all(list, table.empty() ? program.constants : table, program.machine());
   if (!clipped) return clipped.error();
-  return Model(program, memory, std::move(*clipped), std::move(lengths)).run();
+  std::vector<bool> strides(list.size(), false);
+  for (std::size_t i = 0; i < list.size(); ++i) {
+    const auto* was = std::get_if<isa::Conv>(&list[i]);
+    const auto* is = std::get_if<isa::Conv>(&(*clipped)[i]);
+    strides[i] = is != nullptr && is->n_blocks != 0 && is->w_tapwise == 0 &&
+                 is->k_blocks != was->k_blocks;
+  }
+  return Model(program, memory, std::move(*clipped), std::move(lengths), std::move(strides)).run();
 }
 
 }  // namespace espalier::timing

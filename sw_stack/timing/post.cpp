@@ -61,14 +61,9 @@ bool Model::start_post() {
   post_jobs_.pop_front();
   const Conv& conv = as<Conv>(post_.instruction);
   const Time accept = std::max(post_.valid, advance_ + 1);
-  if (conv.n_blocks == 0) {  // nothing to read: it only retires
-    advance_ = accept;
-    post_out_.words.push_back({accept + 1, true});
-    post_out_.last.push_back({post_out_.words.size(), 0, conv.layer});
-    return true;
-  }
+  const bool nothing = conv.n_blocks == 0;  // one vector, which only retires
   Time ready = accept + 1;
-  if (conv.add != 0) {
+  if (conv.add != 0 && !nothing) {
     operand_request_ = std::max(accept + 1, fetch_free_);
     ready = operand_request_ + 1;
     ++operand_request_;
@@ -76,17 +71,18 @@ bool Model::start_post() {
   advance_ = std::max({ready, last_issue_, first_issue_ + kFieldsEnter});
   next_issue_ = advance_ + 1;
   // Sums under way go first.
-  if (conv.gap == 0) next_issue_ = std::max(next_issue_, sums_back_);
+  if (conv.gap == 0 || nothing) next_issue_ = std::max(next_issue_, sums_back_);
   first_issue_ = -1;
   word_ = 0;
-  block_words_ = std::int64_t{conv.rows} * conv.cols;
-  post_words_ = block_words_ * conv.n_blocks;
+  block_words_ = nothing ? 1 : std::int64_t{conv.rows} * conv.cols;
+  post_words_ = nothing ? 1 : block_words_ * conv.n_blocks;
   post_busy_ = true;
   return true;
 }
 
 bool Model::post_word() {
   const Conv& conv = as<Conv>(post_.instruction);
+  if (conv.n_blocks == 0) return retire_empty();
   const bool block_end = (word_ + 1) % block_words_ == 0;
   const bool leaves = conv.gap == 0 || block_end;
   const bool empty = conv.gap != 0 && conv.gap_last == 0;
@@ -125,6 +121,18 @@ bool Model::post_word() {
     next_issue_ += slices_;
   }
   if (++word_ == post_words_) finish_post();
+  return true;
+}
+
+/// A CONV without channels.
+bool Model::retire_empty() {
+  const Time issue = std::max(next_issue_, post_out_.place(slices_ > 1 ? 16 : 32));
+  if (!known(issue)) return false;
+  first_issue_ = last_issue_ = issue;
+  next_issue_ = issue + 1;
+  post_out_.words.push_back({issue + kToOutput, true});
+  post_out_.last.push_back({post_out_.words.size(), 0, as<Conv>(post_.instruction).layer});
+  post_busy_ = false;
   return true;
 }
 

@@ -10,13 +10,13 @@ using namespace espalier;
 
 namespace {
 
-void compare(const char* name, int usual, int jobs) {
+void compare(const char* name, int usual, int jobs, bool masked = false) {
   const isa::Config& config = *isa::find_config(name);
   const std::uint64_t seed = tests::seed();
   const auto programs = static_cast<std::uint64_t>(tests::rounds(usual));
   for (std::uint64_t i = 0; i < programs; ++i) {
     INFO("ESPALIER_SEED=" << seed << " " << name << " program " << i);
-    const auto program = tests::random_program(config, seed * 1000 + i, jobs);
+    const auto program = tests::random_program(config, seed * 1000 + i, jobs, masked);
     iss::Regions expected = program.regions;
     const Status status = iss::Iss(config).run(program.instructions, expected);
     INFO((status.ok() ? std::string("ran") : status.error().text()));
@@ -34,7 +34,7 @@ void compare(const char* name, int usual, int jobs) {
                   << " at " << run.result.fault_address);
     REQUIRE_FALSE(run.result.timed_out);
     REQUIRE(run.result.fault == isa::Fault::kNone);
-    for (std::size_t r = 0; r < 4; ++r) {
+    for (std::size_t r = 0; r < 5; ++r) {
       for (std::size_t b = 0; b < expected[r].size(); ++b) {
         if (run.regions[r][b] != expected[r][b]) {
           INFO("region " << r << " byte " << b);
@@ -62,4 +62,20 @@ TEST_CASE("rtl: random programs equal the functional simulator on zynq") {
 }
 TEST_CASE("rtl: random programs equal the functional simulator on wide") {
   compare("wide", 10, 10);
+}
+
+TEST_CASE("rtl: random masked programs equal the functional simulator on nano") {
+  compare("nano", 60, 15, true);
+}
+TEST_CASE("rtl: random masked programs equal the functional simulator on tiny") {
+  compare("tiny", 30, 15, true);
+}
+TEST_CASE("rtl: random masked programs equal the functional simulator on edge") {
+  compare("edge", 20, 15, true);
+}
+TEST_CASE("rtl: random masked programs equal the functional simulator on zynq") {
+  compare("zynq", 20, 15, true);
+}
+TEST_CASE("rtl: random masked programs equal the functional simulator on wide") {
+  compare("wide", 10, 10, true);
 }

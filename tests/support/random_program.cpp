@@ -26,8 +26,9 @@ struct Use {
 
 class Generator {
  public:
-  Generator(const isa::Config& config, std::uint64_t seed)
+  Generator(const isa::Config& config, std::uint64_t seed, bool masked)
       : config_(config),
+        masked_(masked),
         lanes_(static_cast<std::uint32_t>(config.lanes)),
         random_(seed),
         act_(static_cast<std::size_t>(config.act_words)) {
@@ -38,6 +39,7 @@ class Generator {
   }
 
   RandomProgram generate(int jobs) {
+    if (masked_) load_table();
     for (int job = 0; job < jobs; ++job) {
       layer_ = static_cast<std::uint32_t>(job);
       if (below(4) == 0 && config_.pool_lanes != 0) {
@@ -46,6 +48,7 @@ class Generator {
         conv_job();
       }
     }
+    if (masked_) write_table();
     program_.instructions.emplace_back(isa::End{});
     program_.code_offset = program_.regions[0].size();
     std::vector<std::uint8_t> code;
@@ -98,6 +101,10 @@ class Generator {
   template <typename T>
   std::uint32_t add(T instruction, const Needs& needs) {
     instruction.layer = layer_;
+    if (masked_) {
+      if (below(8) == 0) add_dead(instruction);
+      if (below(3) != 0) enlarge(instruction);
+    }
     isa::Instruction any = instruction;
     const Engine queue = isa::queue_of(any);
     std::vector<isa::Dependency> waits;
@@ -120,6 +127,156 @@ class Generator {
     isa::set_dependencies(any, {waits[0], waits[1], waits[2]});
     program_.instructions.push_back(any);
     return ++count_[static_cast<std::size_t>(queue)];
+  }
+
+  // ------------------------------------------------------------------ masks
+
+  void load_table() {
+    Load load;
+    load.target = static_cast<std::uint32_t>(LoadTarget::kLayerTable);
+    load.region = static_cast<std::uint32_t>(isa::Region::kMask);
+    load.x_words = static_cast<std::uint32_t>(config_.mask_layers) * 32 / lanes_;
+    program_.instructions.emplace_back(load);
+    ++count_[static_cast<std::size_t>(Engine::kLoadW)];
+    auto& region = program_.regions[4];
+    region.resize(kConstantBytes);
+    for (auto& byte : region) byte = static_cast<std::uint8_t>(random_());
+  }
+
+  void write_table() {
+    std::vector<std::uint8_t> table;
+    rows_.resize(static_cast<std::size_t>(config_.mask_layers));
+    for (const auto& row : rows_) isa::encode(row, table);
+    std::copy(table.begin(), table.end(), program_.regions[4].begin());
+  }
+
+  /// A row of its own for the next instruction; false where the table is full.
+  bool next_row() {
+    if (rows_.size() >= static_cast<std::size_t>(config_.mask_layers)) return false;
+    isa::LayerRow row;
+    row.k_live = below(30);
+    row.n_live = below(30);
+    row.dense = below(2);
+    for (auto* piece : {&row.piece, &row.piece_k, &row.piece_n, &row.piece_nk}) {
+      *piece = below(1U << 14);
+    }
+    for (auto* shift : {&row.in_shift, &row.operand_shift, &row.out_shift}) {
+      *shift = static_cast<std::int32_t>(below(4001)) - 2000;
+    }
+    rows_.push_back(row);
+    return true;
+  }
+
+  /// Blocks before and behind `live` ones: sets where they start and how many there would be.
+  void put(std::uint32_t live, std::uint32_t& from, std::uint32_t& full, std::uint32_t& end) {
+    from = below(20);
+    end = from + live;
+    full = live + (below(2) != 0 ? below(4) : 0);
+  }
+
+  template <typename T>
+  void shift_away(T& t, isa::Clip& clip) {
+    clip.shift = below(4);
+    const isa::LayerRow& row = rows_.back();
+    const std::array<std::int32_t, 4> shifts = {0, row.in_shift, row.operand_shift, row.out_shift};
+    t.offset -=
+        static_cast<std::uint32_t>(shifts[clip.shift]) * static_cast<std::uint32_t>(config_.bus_bytes);
+  }
+
+  void enlarge(Load& x) {
+    const auto target = static_cast<LoadTarget>(x.target);
+    const bool piece = target == LoadTarget::kWeights;
+    if (target == LoadTarget::kPoolTable || (piece && x.y_count != 1) || !next_row()) return;
+    x.layer = static_cast<std::uint32_t>(rows_.size() - 1);
+    isa::LayerRow& row = rows_.back();
+    isa::Clip clip;
+    if (piece || target == LoadTarget::kParameters) {
+      clip.bound = x.target;
+      std::uint32_t live = piece ? between(1, 5) : x.x_words / 8;
+      put(live, clip.n0, clip.nb, row.n_live);
+      put(between(1, 5), clip.k0, clip.kc, row.k_live);
+      row.dense = 1;
+      if (piece) set_piece(row, clip, x.x_words);
+      x.x_words = between(1, 99);
+    } else {
+      clip.bound = below(2);
+      clip.dim = below(3);
+      std::uint32_t none = 0;
+      std::uint32_t& count = clip.dim == 1 ? x.y_count : clip.dim == 2 ? x.z_count : none;
+      const std::uint32_t live = clip.dim == 0 ? below(3) : count;
+      put(live, clip.bound == 0 ? clip.k0 : clip.n0, count,
+          clip.bound == 0 ? row.k_live : row.n_live);
+      if (clip.bound == 0) row.n_live = 1 + (clip.n0 = below(20));
+      shift_away(x, clip);
+    }
+    x.clip = clip;
+  }
+
+  void enlarge(Store& x) {
+    if (!next_row()) return;
+    x.layer = static_cast<std::uint32_t>(rows_.size() - 1);
+    isa::Clip clip;
+    clip.dim = between(1, 2);
+    std::uint32_t& count = clip.dim == 1 ? x.y_count : x.z_count;
+    put(count, clip.n0, count, rows_.back().n_live);
+    shift_away(x, clip);
+    x.clip = clip;
+  }
+
+  void enlarge(Pool& x) {
+    if (!next_row()) return;
+    x.layer = static_cast<std::uint32_t>(rows_.size() - 1);
+    isa::Clip clip;
+    put(x.blocks, clip.n0, x.blocks, rows_.back().n_live);
+    x.clip = clip;
+  }
+
+  void set_piece(isa::LayerRow& row, const isa::Clip& clip, std::uint32_t words) {
+    const bool n_full = row.n_live - clip.n0 >= clip.nb, k_full = row.k_live - clip.k0 >= clip.kc;
+    (n_full ? (k_full ? row.piece : row.piece_k) : (k_full ? row.piece_n : row.piece_nk)) = words;
+  }
+
+  void enlarge(Conv& x) {
+    if (x.w_offset != 0 || x.w_piece >= 1U << 14 || !next_row()) return;
+    x.layer = static_cast<std::uint32_t>(rows_.size() - 1);
+    isa::LayerRow& row = rows_.back();
+    isa::Clip clip;
+    put(x.n_blocks, clip.n0, clip.nb, row.n_live);
+    put(x.k_blocks, clip.k0, clip.kc, row.k_live);
+    set_piece(row, clip, x.w_piece);
+    clip.last_taps = x.last;
+    clip.w_start = 1;
+    if (x.gap == 0) x.n_blocks = clip.nb;
+    x.k_blocks = clip.kc;
+    if (row.k_live - clip.k0 < clip.kc && x.w_tapwise == 0) x.w_n_stride = below(50);
+    x.w_tap_stride = below(50);
+    x.w_piece = between(1, 50);
+    x.clip = clip;
+  }
+
+  template <typename T>
+  void enlarge(T&) {}
+
+  /// An instruction of which nothing is left; post counts a CONV's.
+  template <typename T>
+  void add_dead(T x) {
+    if constexpr (requires { x.clip; }) {
+      if constexpr (std::is_same_v<T, Load>) {
+        if (x.target != 0) return;
+      }
+      if (!next_row()) return;
+      x.layer = static_cast<std::uint32_t>(rows_.size() - 1);
+      rows_.back().n_live = 0;
+      x.clip.emplace();
+      x.clip->dim = 1;
+      if constexpr (std::is_same_v<T, Conv>) {
+        x.add_base = below(1U << 16);
+        if (x.last != 0) ++count_[static_cast<std::size_t>(Engine::kPost)];
+      }
+      const isa::Instruction any = x;
+      program_.instructions.push_back(any);
+      ++count_[static_cast<std::size_t>(isa::queue_of(any))];
+    }
   }
 
   // ------------------------------------------------------------------ transfers
@@ -315,7 +472,11 @@ class Generator {
 
   void load_piece(const Conv& c) {
     const std::uint32_t x = c.w_piece / (c.n_blocks * lanes_);
-    load_ring(LoadTarget::kWeights, x, c.n_blocks * lanes_, 1);
+    if (masked_ && below(2) != 0) {
+      load_ring(LoadTarget::kWeights, c.w_piece, 1, 1);
+    } else {
+      load_ring(LoadTarget::kWeights, x, c.n_blocks * lanes_, 1);
+    }
   }
 
   void emit_conv(Conv c, std::uint32_t load_count, std::uint32_t words) {
@@ -379,6 +540,8 @@ class Generator {
   }
 
   isa::Config config_;
+  bool masked_;
+  std::vector<isa::LayerRow> rows_;
   std::uint32_t lanes_;
   std::mt19937_64 random_;
   std::vector<Use> act_;
@@ -393,8 +556,8 @@ class Generator {
 
 }  // namespace
 
-RandomProgram random_program(const isa::Config& config, std::uint64_t seed, int jobs) {
-  return Generator(config, seed).generate(jobs);
+RandomProgram random_program(const isa::Config& config, std::uint64_t seed, int jobs, bool masked) {
+  return Generator(config, seed, masked).generate(jobs);
 }
 
 }  // namespace espalier::tests
