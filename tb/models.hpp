@@ -9,7 +9,7 @@
 
 namespace espalier::tb {
 
-enum class Purpose { kFast, kTraced, kAsserting };
+enum class Purpose { kFast, kTraced, kAsserting, kMaskless };
 
 struct ModelEntry {
   std::string_view config;

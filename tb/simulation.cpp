@@ -42,6 +42,7 @@ RunResult Simulation::run(const RetireHook& on_retire) {
 std::vector<std::string> fast_models() { return names(Purpose::kFast); }
 std::vector<std::string> traced_models() { return names(Purpose::kTraced); }
 std::vector<std::string> asserting_models() { return names(Purpose::kAsserting); }
+std::vector<std::string> maskless_models() { return names(Purpose::kMaskless); }
 
 Result<std::unique_ptr<Simulation>> make_simulation(const isa::Config& config,
                                                     const SimulationOptions& options) {
@@ -55,10 +56,11 @@ Result<std::unique_ptr<Simulation>> make_simulation(const isa::Config& config,
         "stall probability is " + std::to_string(options.memory.stall) + "; it goes from 0 to 0.99",
         place);
   }
-  if (options.asserting && !options.wave.empty()) {
-    return fail(ErrorCode::kUsage, "a model with assertions writes no wave", place);
+  if ((options.asserting || !options.masks) && !options.wave.empty()) {
+    return fail(ErrorCode::kUsage, "a model with assertions or without masks writes no wave", place);
   }
-  const Purpose purpose = !options.wave.empty() ? Purpose::kTraced
+  const Purpose purpose = !options.masks          ? Purpose::kMaskless
+                          : !options.wave.empty() ? Purpose::kTraced
                           : options.asserting   ? Purpose::kAsserting
                                                 : Purpose::kFast;
   for (const ModelEntry& entry : models()) {
@@ -73,6 +75,8 @@ Result<std::unique_ptr<Simulation>> make_simulation(const isa::Config& config,
                   ? "no model that writes waves; this build has " + joined(traced_models())
               : purpose == Purpose::kAsserting
                   ? "no model with assertions; this build has " + joined(asserting_models())
+              : purpose == Purpose::kMaskless
+                  ? "no model without masks; this build has " + joined(maskless_models())
                   : "no model; this build has " + joined(fast_models()),
               place);
 }

@@ -34,6 +34,7 @@ struct SimulationOptions {
   std::uint64_t wave_start = 0;   ///< cycles since start before the wave begins; 0: with the reset
   std::uint64_t max_cycles = 0;   ///< give up after so many; 0: never
   bool asserting = false;         ///< the model whose assertions stop the program; for tests
+  bool masks = true;              ///< otherwise the model without a layer table; for tests
 };
 
 /// The cycles of a run until a hook called lap().
@@ -91,10 +92,12 @@ class Simulation : public driver::Registers {
   virtual void idle(int cycles) = 0;
 };
 
-/// Configurations that this build has a fast model of, a traced one, and one with assertions.
+/// Configurations that this build has a fast model of, a traced one, one with assertions, and one
+/// without masks.
 std::vector<std::string> fast_models();
 std::vector<std::string> traced_models();
 std::vector<std::string> asserting_models();
+std::vector<std::string> maskless_models();
 
 /// Errors: kUsage when this build has no such model, or the wave file cannot be written.
 Result<std::unique_ptr<Simulation>> make_simulation(const isa::Config& config,

@@ -79,7 +79,8 @@ module esp_core #(
   localparam bit          Prune = MaskLayers != 0;
   localparam int unsigned TableWidth = (Lanes < 8) ? 64 : 8 * Lanes;
   localparam int unsigned TableWords = MaskLayers * esp_isa_pkg::ROW_BITS / TableWidth;
-  localparam int unsigned TableBits = (TableWords > 1) ? $clog2(TableWords) : 1;
+  localparam int unsigned MapBlocks = 512;     // bit maps behind the layer table
+  localparam int unsigned TableBits = $clog2(TableWords + MapBlocks * 64 / TableWidth);
   localparam int unsigned ParRowBits = $clog2(ParamBlocks * Lanes / PostLanes);
 
   // ---------------------------------------------------------------- control
@@ -153,6 +154,7 @@ module esp_core #(
   logic                  table_ren, table_done;
   logic [TableBits-1:0]  table_raddr;
   logic [TableWidth-1:0] table_rdata;
+  logic                  pack_start, pack_busy, pack_done;
 
   esp_fetch #(.BusBytes(BusBytes)) u_fetch (
     .clk_i, .rst_ni, .clear_i(clear), .halt_i(halt), .start_i(start),
@@ -167,7 +169,7 @@ module esp_core #(
 
   esp_decode #(
     .Lanes(Lanes), .BusBytes(BusBytes), .WeightWords(WeightWords), .ParamBlocks(ParamBlocks),
-    .MaskLayers(MaskLayers)
+    .MaskLayers(MaskLayers), .MapBlocks(MapBlocks), .TableBits(TableBits)
   ) u_decode (
     .clk_i, .rst_ni, .clear_i(clear), .halt_i(halt), .start_i(start),
     .program_address_i(program_address),
@@ -175,7 +177,7 @@ module esp_core #(
     .push_o(push), .ready_i(ready), .wconv_push_o(wconv_push), .wconv_ready_i(wconv_in_ready),
     .inst_o(inst), .address_o(decode_address), .dispatch_o(dispatch),
     .table_ren_o(table_ren), .table_raddr_o(table_raddr), .table_rdata_i(table_rdata),
-    .table_done_i(table_done),
+    .table_done_i(table_done), .pack_start_o(pack_start), .pack_done_i(pack_done),
     .idle_i(idle), .done_o(done), .fault_o(decode_fault), .fault_cause_o(decode_cause)
   );
 
@@ -260,6 +262,7 @@ module esp_core #(
   logic [15:0]        word_a_address, word_w_address;
   logic [8*Lanes-1:0] word_a, word_w;
   logic [6:0]         engine_retire;
+  logic               load_w_retire, table_loaded;
   logic               unused_done, load_a_fault, load_w_fault, load_a_busy, load_w_busy, room_a, room_w;
   logic [3:0]         load_a_cause, load_w_cause;
   logic [31:0]        load_a_fault_address, load_w_fault_address;
@@ -269,15 +272,35 @@ module esp_core #(
   assign word_a_ready[0] = 1'b1;
   assign word_a_ready[2] = 1'b1;
 
-  // Rings and the layer table ignore the address.
-  esp_isa_pkg::load_t load_w_from_0;
-  logic [31:0]        base_a, base_w;
+  // What the load engine of weights gets: from its queue, where rings and the layer table ignore the
+  // address, or from PACK, for which the queue is empty.
+  esp_isa_pkg::load_t load_w_next;
+  logic               pack_load, pack_load_ready, pack_maps, pack_store, pack_store_ready;
+  logic               pack_beat, pack_beat_ready, unused_beat;
+  logic               store_busy;
+  logic [1:0]          stream_valid, stream_ready;
+  logic [16*Lanes-1:0] stream_data;
+  logic                pool_word_valid, pack_word_valid;   // they share a stream
+  logic [8*Lanes-1:0]  pool_word, pack_word;
+  logic [31:0]        pack_offset, pack_address, base_a, base_w;
+  logic [15:0]        pack_words;
   always_comb begin
-    load_w_from_0 = load_w;
-    load_w_from_0.sram_address = '0;
+    load_w_next = load_w;
+    load_w_next.sram_address = '0;
+    if (pack_busy) begin
+      load_w_next.target = pack_maps ? 3'd4 : 3'd5;
+      load_w_next.region = pack_maps ? 3'd4 : 3'd0;
+      load_w_next.offset = pack_offset;
+      load_w_next.x_words = pack_words;
+      load_w_next.y_count = 16'd1;
+      load_w_next.z_count = 16'd1;
+      load_w_next.sram_address = 16'(TableWords * TableWidth / (8 * Lanes));
+    end
   end
+  assign pack_address = decode_address;
   assign base_a = (Prune && load_a.region[2]) ? base[159:128] : base[32*load_a.region[1:0] +: 32];
-  assign base_w = (Prune && load_w.region[2]) ? base[159:128] : base[32*load_w.region[1:0] +: 32];
+  assign base_w = (Prune && load_w_next.region[2]) ? base[159:128]
+                                                   : base[32*load_w_next.region[1:0] +: 32];
 
   esp_load #(
     .Lanes(Lanes), .BusBytes(BusBytes), .TableStep(Lanes / 4), .TableEntries(128)
@@ -291,7 +314,8 @@ module esp_core #(
     .r_valid_i(r_valid[1]), .r_ready_o(r_ready[1]), .r_data_i(r_data), .r_last_i(r_last),
     .r_tag_i(r_tag), .r_error_i(r_error),
     .word_valid_o(word_a_valid), .word_ready_i(word_a_ready), .word_address_o(word_a_address),
-    .word_data_o(word_a), .retire_o(engine_retire[1]), .table_done_o(unused_done),
+    .word_data_o(word_a), .beat_valid_o(unused_beat), .beat_ready_i(1'b1),
+    .retire_o(engine_retire[1]), .table_done_o(unused_done),
     .fault_o(load_a_fault), .fault_cause_o(load_a_cause), .fault_address_o(load_a_fault_address),
     .busy_o(load_a_busy), .wait_room_o(room_a)
   );
@@ -301,8 +325,8 @@ module esp_core #(
     .LayerWords(MaskLayers * esp_isa_pkg::ROW_BITS / (8 * Lanes))
   ) u_load_w (
     .clk_i, .rst_ni, .clear_i(clear), .halt_i(halt),
-    .load_valid_i(load_w_valid), .load_ready_o(load_w_ready), .load_i(load_w_from_0),
-    .load_address_i(load_w_address), .region_base_i(base_w),
+    .load_valid_i(load_w_valid || pack_load), .load_ready_o(load_w_ready), .load_i(load_w_next),
+    .load_address_i(pack_busy ? pack_address : load_w_address), .region_base_i(base_w),
     .window_low_i(read_low), .window_high_i(read_high), .base0_i(wgt_base),
     .base1_i({par_base, 3'd0}),
     .req_valid_o(req_valid[2]), .req_ready_i(req_ready[2]), .req_address_o(req_address[95:64]),
@@ -310,7 +334,8 @@ module esp_core #(
     .r_valid_i(r_valid[2]), .r_ready_o(r_ready[2]), .r_data_i(r_data), .r_last_i(r_last),
     .r_tag_i(r_tag), .r_error_i(r_error),
     .word_valid_o(word_w_valid), .word_ready_i(3'b111), .word_address_o(word_w_address),
-    .word_data_o(word_w), .retire_o(engine_retire[2]), .table_done_o(table_done),
+    .word_data_o(word_w), .beat_valid_o(pack_beat), .beat_ready_i(pack_beat_ready),
+    .retire_o(load_w_retire), .table_done_o(table_loaded),
     .fault_o(load_w_fault), .fault_cause_o(load_w_cause), .fault_address_o(load_w_fault_address),
     .busy_o(load_w_busy), .wait_room_o(room_w)
   );
@@ -349,19 +374,47 @@ module esp_core #(
     .ren_i(par_ren), .raddr_i(par_raddr), .rdata_o(par_rdata)
   );
 
-  if (Prune) begin : gen_layer_table
-    localparam int unsigned AddressBits = $clog2(MaskLayers * esp_isa_pkg::ROW_BITS / (8 * Lanes));
-    esp_layer_table #(.Lanes(Lanes), .Rows(MaskLayers)) u_layer_table (
+  // The bit maps' LOAD, and what PACK takes in all, retire as one.
+  assign engine_retire[2] = (load_w_retire && !pack_busy) || pack_done;
+  assign table_done = table_loaded && !pack_busy;
+
+  if (Prune) begin : gen_masks
+    localparam int unsigned AddressBits = TableBits + $clog2(TableWidth / (8 * Lanes));
+    logic                 map_ren;
+    logic [TableBits-1:0] map_raddr;
+
+    esp_layer_table #(.Lanes(Lanes), .Words(TableWords + MapBlocks * 64 / TableWidth)) u_layer_table (
       .clk_i,
       .word_valid_i(word_w_valid[2]), .word_addr_i(word_w_address[AddressBits-1:0]),
       .word_data_i(word_w),
-      .ren_i(table_ren), .raddr_i(table_raddr), .rdata_o(table_rdata)
+      .ren_i(table_ren || map_ren), .raddr_i(pack_busy ? map_raddr : table_raddr),
+      .rdata_o(table_rdata)
     );
-  end else begin : gen_no_layer_table
-    logic unused_table;
+
+    esp_pack #(
+      .Lanes(Lanes), .BusBytes(BusBytes), .Blocks(MapBlocks), .AddrBits(TableBits),
+      .Base(TableWords)
+    ) u_pack (
+      .clk_i, .rst_ni, .clear_i(clear),
+      .start_i(pack_start), .pack_i(inst[esp_isa_pkg::PACK_BITS-1:0]),
+      .busy_o(pack_busy), .done_o(pack_done),
+      .load_valid_o(pack_load), .load_ready_i(pack_load_ready), .load_maps_o(pack_maps),
+      .maps_done_i(table_loaded),
+      .store_valid_o(pack_store), .store_ready_i(pack_store_ready), .store_busy_i(store_busy),
+      .offset_o(pack_offset), .words_o(pack_words),
+      .ren_o(map_ren), .raddr_o(map_raddr), .rdata_i(table_rdata),
+      .beat_valid_i(pack_beat), .beat_ready_o(pack_beat_ready), .beat_data_i(r_data),
+      .word_valid_o(pack_word_valid), .word_ready_i(stream_ready[1]), .word_data_o(pack_word)
+    );
+  end else begin : gen_no_masks
+    logic unused_masks;
     assign table_rdata = '0;
-    assign unused_table = ^{table_ren, table_raddr, word_w_valid[2]};
+    assign {pack_busy, pack_done, pack_load, pack_maps, pack_store} = '0;
+    assign {pack_offset, pack_words, pack_beat_ready, pack_word_valid, pack_word} = '0;
+    assign unused_masks = ^{table_ren, table_raddr, word_w_valid[2], pack_start, pack_load_ready,
+                            pack_store_ready, pack_beat, table_loaded};
   end
+  assign pack_load_ready = load_w_ready;
 
   esp_pool_table #(.Lanes(Lanes)) u_pool_table (
     .clk_i, .rst_ni, .clear_i(clear),
@@ -378,8 +431,9 @@ module esp_core #(
   esp_isa_pkg::conv_t  post_conv;
   logic [11:0]         exec_layer, pool_layer;
   logic                exec_layer_valid, pool_layer_valid;
-  logic [1:0]          stream_valid, stream_ready;
-  logic [16*Lanes-1:0] stream_data;
+
+  assign stream_valid[1] = pool_word_valid || pack_word_valid;
+  assign stream_data[16*Lanes-1:8*Lanes] = pack_busy ? pack_word : pool_word;
 
   esp_exec #(
     .Lanes(Lanes), .ActWords(ActWords), .WeightWords(WeightWords), .AccWords(AccWords),
@@ -432,8 +486,7 @@ module esp_core #(
     .req_valid_o(preq_valid), .req_ready_i(preq_ready), .req_addr_o(preq_addr),
     .req_rvalid_i(preq_rvalid), .req_rdata_i(b_rdata),
     .tab_ren_o(tab_ren), .tab_raddr_o(tab_raddr), .tab_rdata_i(tab_rdata),
-    .out_valid_o(stream_valid[1]), .out_ready_i(stream_ready[1]),
-    .out_data_o(stream_data[16*Lanes-1:8*Lanes]),
+    .out_valid_o(pool_word_valid), .out_ready_i(stream_ready[1]), .out_data_o(pool_word),
     .retire_o(engine_retire[5]), .fault_o(pool_fault),
     .ev_busy_o(events[esp_isa_pkg::CNT_POOL_BUSY]),
     .ev_wait_o(events[esp_isa_pkg::CNT_POOL_WAIT]),
@@ -441,17 +494,31 @@ module esp_core #(
   );
 
   // ---------------------------------------------------------------- stores
-  logic        store_fault, store_busy;
+  logic        store_fault, store_retire;
   logic [3:0]  store_cause;
-  logic [31:0] store_fault_address;
+  logic [31:0] store_fault_address, store_base;
+
+  esp_isa_pkg::store_t store_next;
+  always_comb begin
+    store_next = store;
+    if (pack_busy) begin
+      store_next.source = 1'b1;
+      store_next.offset = pack_offset;
+      store_next.x_words = pack_words;
+      store_next.y_count = 16'd1;
+      store_next.z_count = 16'd1;
+    end
+  end
+  assign store_base = pack_busy ? base[159:128] : base[32*store.region +: 32];
+  assign pack_store_ready = store_ready;
 
   esp_store #(.Lanes(Lanes), .BusBytes(BusBytes)) u_store (
     .clk_i, .rst_ni, .clear_i(clear), .halt_i(halt),
-    .store_valid_i(store_valid), .store_ready_o(store_ready), .store_i(store),
-    .store_address_i(store_address), .region_base_i(base[32*store.region +: 32]),
+    .store_valid_i(store_valid || pack_store), .store_ready_o(store_ready), .store_i(store_next),
+    .store_address_i(pack_busy ? pack_address : store_address), .region_base_i(store_base),
     .window_low_i(write_low), .window_high_i(write_high),
     .word_valid_i(stream_valid), .word_ready_o(stream_ready), .word_data_i(stream_data),
-    .retire_o(engine_retire[6]),
+    .retire_o(store_retire),
     .fault_o(store_fault), .fault_cause_o(store_cause), .fault_address_o(store_fault_address),
     .busy_o(store_busy), .quiet_o(store_quiet), .beat_o(write_beat),
     .m_axi_awaddr_o, .m_axi_awlen_o, .m_axi_awsize_o, .m_axi_awburst_o, .m_axi_awvalid_o,
@@ -461,6 +528,7 @@ module esp_core #(
 
   // ---------------------------------------------------------------- retirement, faults
   assign engine_retire[0] = 1'b0;
+  assign engine_retire[6] = store_retire && !pack_busy;
   assign retire = engine_retire | nop_retire;
 
   // A fault of exec belongs to the oldest CONV that it has not retired (it takes the next one ahead;
@@ -547,7 +615,7 @@ module esp_core #(
 
   // Rings ignore addresses; heads of the queues serve the trace where they do.
   logic unused;
-  assign unused = ^{unused_done, word_a_valid[2], base[159:128], word_a_address, word_w_address, room_a, head, waits, push, unused_track,
+  assign unused = ^{unused_done, unused_beat, word_a_valid[2], base[159:128], word_a_address, word_w_address, room_a, head, waits, push, unused_track,
                     exec_tracks};
 
 endmodule

@@ -8,7 +8,8 @@
 // With a layer table (MaskLayers > 0) an instruction may have a clip word more, and esp_clip shortens
 // it in the cycle in which it is checked, at no cost: a nop of its queue where nothing is left. It
 // waits for LOADs of the table before it (`table_done_i` pulses for each), and kh x kw cycles where a
-// CONV's weights need another stride. A CONV without channels does not go to the weight sequencer.
+// CONV's weights need another stride. A PACK is not dispatched: once everything before it has retired
+// it starts (`pack_start_o`), and nothing else does until it is done. A CONV without channels does not go to the weight sequencer.
 // `push_o[e]`: to the queue of engine e, with `inst_o` and `address_o`, when `ready_i[e]`.
 // Implements docs/machine.md, sections 2 and 3, and docs/pack.md, section 4.
 
@@ -21,9 +22,9 @@ module esp_decode #(
   parameter int unsigned WeightWords = 1024,
   parameter int unsigned ParamBlocks = 64,
   parameter int unsigned MaskLayers = 0,
-  localparam int unsigned TableWidth = (Lanes < 8) ? 64 : 8 * Lanes,
-  localparam int unsigned TableWords = MaskLayers * esp_isa_pkg::ROW_BITS / TableWidth,
-  localparam int unsigned TableBits = (TableWords > 1) ? $clog2(TableWords) : 1
+  parameter int unsigned MapBlocks = 512,      // bit maps of a PACK
+  parameter int unsigned TableBits = 10,       // address of the layer table's RAM
+  localparam int unsigned TableWidth = (Lanes < 8) ? 64 : 8 * Lanes
 ) (
   input  wire logic         clk_i,
   input  wire logic         rst_ni,
@@ -50,6 +51,9 @@ module esp_decode #(
   input  wire logic [TableWidth-1:0] table_rdata_i,
   input  wire logic                  table_done_i,
 
+  output logic                       pack_start_o,   // a PACK stands at inst_o, alone
+  input  wire logic                  pack_done_i,
+
   input  wire logic         idle_i,
   output logic              done_o,
 
@@ -59,15 +63,17 @@ module esp_decode #(
 
   localparam int unsigned ByteBits = $clog2(BusBytes);
 
-  typedef enum logic [2:0] {
-    StStopped  = 3'd0,
-    StFirst    = 3'd1,
-    StRest     = 3'd2,
-    StCheck    = 3'd3,
-    StDispatch = 3'd4,
-    StEnd      = 3'd5,
-    StFault    = 3'd6,
-    StScale    = 3'd7    // waits for a stride
+  typedef enum logic [3:0] {
+    StStopped  = 4'd0,
+    StFirst    = 4'd1,
+    StRest     = 4'd2,
+    StCheck    = 4'd3,
+    StDispatch = 4'd4,
+    StEnd      = 4'd5,
+    StFault    = 4'd6,
+    StScale    = 4'd7,   // waits for a stride
+    StAlone    = 4'd8,   // a PACK waits for everything before it
+    StPack     = 4'd9
   } state_e;
 
   state_e       state_q, state_d;
@@ -104,6 +110,10 @@ module esp_decode #(
         length = 3'(esp_isa_pkg::POOL_WORDS);
         clips = MaskLayers != 0;
       end
+      esp_isa_pkg::OpPack: begin
+        known = MaskLayers != 0;
+        length = 3'(esp_isa_pkg::PACK_WORDS);
+      end
       default: known = 1'b0;
     endcase
     clipped = clips && word_i[8:6] == length + 3'd1;
@@ -115,11 +125,13 @@ module esp_decode #(
   esp_isa_pkg::load_t   load;
   esp_isa_pkg::store_t  store;
   esp_isa_pkg::conv_t   conv;
+  esp_isa_pkg::pack_t   pack;
   assign header = inst_q[esp_isa_pkg::HEADER_BITS-1:0];
   assign nop = inst_q[esp_isa_pkg::NOP_BITS-1:0];
   assign load = inst_q[esp_isa_pkg::LOAD_BITS-1:0];
   assign store = inst_q[esp_isa_pkg::STORE_BITS-1:0];
   assign conv = inst_q;
+  assign pack = inst_q[esp_isa_pkg::PACK_BITS-1:0];
 
   // The clip stage.
   esp_isa_pkg::clip_t clip_q;
@@ -164,7 +176,7 @@ module esp_decode #(
     assign table_ren_o = 1'b0;
     assign table_raddr_o = '0;
     logic unused_table;
-    assign unused_table = ^{table_rdata_i, table_done_i};
+    assign unused_table = ^{table_rdata_i, table_done_i, pack_done_i};
   end
 
   logic fields_ok, engines_ok, capacity_ok;
@@ -217,7 +229,15 @@ module esp_decode #(
           capacity_ok = 32'(conv.w_offset) + 32'(conv.w_piece) <= WeightWords
                      && (!conv.last[0] || 32'(conv.p_offset) + 32'(conv.n_blocks) <= ParamBlocks);
         end
-        default: fields_ok = esp_isa_pkg::pool_in_range(inst_q[383:0]);
+        esp_isa_pkg::OpPool: fields_ok = esp_isa_pkg::pool_in_range(inst_q[383:0]);
+        default: begin
+          fields_ok = MaskLayers != 0 && esp_isa_pkg::pack_in_range(inst_q[383:0])
+                   && pack.weights[ByteBits-1:0] == '0 && pack.params[ByteBits-1:0] == '0
+                   && pack.masks[4:0] == '0 && pack.tap_stride[ByteBits-1:0] == '0
+                   && pack.chunk_stride[ByteBits-1:0] == '0
+                   && pack.group_stride[ByteBits-1:0] == '0;
+          capacity_ok = 32'(pack.k_blocks) + 32'(pack.n_blocks) <= MapBlocks;
+        end
       endcase
       if (clipped_q) begin
         clip_ok = esp_isa_pkg::clip_in_range(clip_q)
@@ -234,6 +254,7 @@ module esp_decode #(
   assign address_o = address_q;
   assign fault_cause_o = cause_q;
   assign fault_o = state_q == StFault;
+  assign pack_start_o = MaskLayers != 0 && state_q == StAlone && idle_i && !halt_i;
 
   always_comb begin
     push_o = '0;
@@ -249,6 +270,7 @@ module esp_decode #(
         dispatch_o[esp_isa_pkg::EngPost] = is_conv && conv.last[0] && !nop_q;
       end
     end
+    if (state_q == StPack) dispatch_o[esp_isa_pkg::EngLoadW] = pack_done_i;
   end
 
   always_comb begin
@@ -282,6 +304,7 @@ module esp_decode #(
       end
       StCheck: begin
         if (header.opcode == esp_isa_pkg::OpEnd) state_d = StEnd;
+        else if (header.opcode == esp_isa_pkg::OpPack) state_d = StAlone;
         else if (!clipped_q) state_d = StDispatch;
         else if (row_ready) state_d = clip_scale ? StScale : StDispatch;
         if (!fields_ok || !clip_ok) begin
@@ -297,6 +320,8 @@ module esp_decode #(
       end
       StDispatch: if (sent) state_d = StFirst;
       StScale: if (stride_valid) state_d = StDispatch;
+      StAlone: if (pack_start_o) state_d = StPack;
+      StPack: if (pack_done_i) state_d = StFirst;
       StEnd: begin
         if (idle_i && !halt_i) begin
           state_d = StStopped;
@@ -378,7 +403,7 @@ module esp_decode #(
 
   // Views of the instruction that use a few fields each.
   logic unused;
-  assign unused = ^{header, nop, load, store, conv};
+  assign unused = ^{header, nop, load, store, conv, pack};
 
 endmodule
 

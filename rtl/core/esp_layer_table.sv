@@ -1,16 +1,16 @@
-// The layer table: rows of 256 bits, written by words of Lanes bytes, read by words of Width bits.
+// The layer table: rows of 256 bits, and behind them the bit maps of PACK, 64 bits each. Written by
+// words of Lanes bytes, read by words of Width bits.
 //
 // Width is that of a loaded word, 64 at least. A word is written in the cycle in which it is valid
 // (with 4 lanes, two make one). Data one cycle after the read enable, held until the next.
-// Implements docs/pack.md, section 3.
+// Implements docs/pack.md, sections 3 and 5.
 
 `default_nettype none
 
 module esp_layer_table #(
   parameter int unsigned Lanes = 16,
-  parameter int unsigned Rows = 128,
+  parameter int unsigned Words = 512,          // of Width bits
   localparam int unsigned Width = (Lanes < 8) ? 64 : 8 * Lanes,
-  localparam int unsigned Words = Rows * esp_isa_pkg::ROW_BITS / Width,
   localparam int unsigned AddrBits = $clog2(Words),
   localparam int unsigned Parts = Width / (8 * Lanes),
   localparam int unsigned PartBits = $clog2(Parts)

@@ -3,7 +3,8 @@
 // The target selects a sink: 0 or 1, or where LayerWords > 0 the layer table, 2. A sink that is a ring
 // (SinkWords > 0) gets a burst only when there is room for it: words asked for, less the base that
 // the reader has given back. Otherwise words go to consecutive addresses from `sram_address_i`,
-// TableStep apart for sink 1.
+// TableStep apart for sink 1. Beats for PACK (targets 5, sink 3) leave as they come, and do not
+// retire their LOAD.
 // One burst and one beat a cycle; up to 8 LOADs whose data are still to come. A word is written one
 // cycle after its last beat; `retire_o` pulses with the last word's write. Low lanes come first.
 // Faults: a burst outside the window (the burst is not asked for), an error response, a table entry
@@ -55,6 +56,9 @@ module esp_load #(
   input  wire logic [2:0]            word_ready_i,
   output logic      [15:0]           word_address_o,
   output logic      [8*Lanes-1:0]    word_data_o,
+
+  output logic                       beat_valid_o,     // for PACK; the data are r_data_i
+  input  wire logic                  beat_ready_i,
 
   output logic                       retire_o,
   output logic                       table_done_o,     // and it was a LOAD of the layer table
@@ -185,13 +189,15 @@ module esp_load #(
   logic [1:0]          word_sink_q;
   logic [15:0]         word_addr_q, next_q, address;
   logic [8*Lanes-1:0]  word_q, word;
-  logic                beat, word_end, word_taken, out_ready, past_table;
+  logic                streams, beat, word_end, word_taken, out_ready, past_table;
 
   assign {data_iaddress, data_start, data_target} = slot_q[rptr_q];
   assign out_ready = word_sink_q[1] ? word_ready_i[2]
                    : word_sink_q[0] ? word_ready_i[1] : word_ready_i[0];
   assign word_taken = word_valid_q && out_ready;
-  assign r_ready_o = !word_valid_q || out_ready;
+  assign streams = LayerWords > 0 && data_target == 2'd3;
+  assign beat_valid_o = r_valid_i && streams && !word_valid_q && !halt_i;
+  assign r_ready_o = streams ? (beat_ready_i && !word_valid_q) : (!word_valid_q || out_ready);
   assign beat = r_valid_i && r_ready_o;
   assign address = first_q ? data_start : next_q;
 
@@ -216,7 +222,8 @@ module esp_load #(
   if (TableEntries > 0) begin : gen_table
     assign past_table = data_target[0] && 32'(address) + TableStep > TableEntries;
   end else if (LayerWords > 0) begin : gen_layers
-    assign past_table = data_target[1] && 32'(address) >= LayerWords;
+    // Bit maps lie behind the table.
+    assign past_table = data_target == 2'd2 && !first_q && 32'(address) == LayerWords;
   end else begin : gen_no_table
     assign past_table = 1'b0;
   end
@@ -237,7 +244,7 @@ module esp_load #(
       rptr_q <= '0;
       count_q <= '0;
     end else begin
-      if (beat && word_end) word_valid_q <= 1'b1;
+      if (beat && word_end && !streams) word_valid_q <= 1'b1;
       else if (word_taken) word_valid_q <= 1'b0;
       if (beat && word_end) first_q <= done;
       if (accept) wptr_q <= wptr_q + 1'b1;

@@ -48,9 +48,10 @@ void expect_fault(MachineTester& tester, const Expected& expected) {
   for (std::uint32_t i = 0; i < 64; ++i) REQUIRE(tester.byte(MachineTester::kOut + 0x100 + i) == i);
 }
 
-void expect_fault(const Program& program, Fault cause, Engine engine, std::size_t instruction) {
+void expect_fault(const Program& program, Fault cause, Engine engine, std::size_t instruction,
+                  bool masks = true) {
   for (const double stall : {0.0, 0.4}) {
-    MachineTester tester("nano", stall);
+    MachineTester tester("nano", stall, true, masks);
     tester.program(program);
     const std::uint32_t address = tester.address(instruction);
     expect_fault(tester, {cause, engine, address});
@@ -91,7 +92,7 @@ isa::Conv conv() {
 
 TEST_CASE("fault: unknown opcodes and wrong lengths") {
   const Program program = {nop(), nop(), isa::End{}};
-  for (const std::uint32_t opcode : {0U, 7U, 63U}) {
+  for (const std::uint32_t opcode : {0U, 8U, 63U}) {
     expect_patched(program, 0, 6, opcode, Fault::kIllegalOpcode);
   }
   for (const std::uint32_t length : {0U, 2U, 7U}) {
@@ -102,17 +103,44 @@ TEST_CASE("fault: unknown opcodes and wrong lengths") {
 TEST_CASE("fault: what a mask needs, on a machine without a layer table") {
   isa::Load load;
   load.clip.emplace();
-  expect_fault({nop(), load, isa::End{}}, Fault::kIllegalLength, Engine::kNone, 1);
+  expect_fault({nop(), load, isa::End{}}, Fault::kIllegalLength, Engine::kNone, 1, false);
   isa::Conv convolution = conv();
   convolution.clip.emplace();
-  expect_fault({nop(), convolution, isa::End{}}, Fault::kIllegalLength, Engine::kNone, 1);
+  expect_fault({nop(), convolution, isa::End{}}, Fault::kIllegalLength, Engine::kNone, 1, false);
   load = {};
   load.target = 4;
-  expect_fault({nop(), load, isa::End{}}, Fault::kIllegalField, Engine::kNone, 1);
+  expect_fault({nop(), load, isa::End{}}, Fault::kIllegalField, Engine::kNone, 1, false);
   load = {};
   load.region = 4;
+  expect_fault({nop(), load, isa::End{}}, Fault::kIllegalField, Engine::kNone, 1, false);
+  expect_fault({nop(), isa::Pack{}, isa::End{}}, Fault::kIllegalOpcode, Engine::kNone, 1, false);
+  MachineTester tester("nano", 0, true, false);
+  tester.set(isa::reg::kBase4, 0x1000);
+  CHECK(tester.get(isa::reg::kBase4) == 0);
+}
+
+TEST_CASE("fault: clip words and rows that the layer table does not have") {
+  isa::Load load;
+  load.clip.emplace();
+  load.layer = 64;
+  expect_fault({nop(), load, isa::End{}}, Fault::kCapacity, Engine::kNone, 1);
+  load.layer = 63;
+  load.target = 2;  // weights, clipped as activations
   expect_fault({nop(), load, isa::End{}}, Fault::kIllegalField, Engine::kNone, 1);
-  expect_fault({nop(), isa::Pack{}, isa::End{}}, Fault::kIllegalOpcode, Engine::kNone, 1);
+  load.target = 0;
+  load.clip->bound = 2;
+  expect_fault({nop(), load, isa::End{}}, Fault::kIllegalField, Engine::kNone, 1);
+  load.clip->bound = 0;
+  constexpr unsigned kClip = 2 * 128;
+  expect_patched({nop(), load, isa::End{}}, kClip, 2, 3, Fault::kIllegalField);
+  expect_patched({nop(), load, isa::End{}}, kClip + 127, 1, 1, Fault::kIllegalField);
+  isa::Load table;
+  table.target = 4;
+  table.x_words = 64 * 8 + 1;
+  expect_fault({nop(), table, isa::End{}}, Fault::kCapacity, Engine::kLoadW, 1);
+  table.x_words = 64 * 8;
+  table.offset = MachineTester::kOut - MachineTester::kData - 64 * 32 + 4;
+  expect_fault({nop(), table, isa::End{}}, Fault::kReadWindow, Engine::kLoadW, 1);
 }
 
 TEST_CASE("fault: fields out of range and spare bits") {

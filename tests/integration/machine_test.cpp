@@ -216,7 +216,7 @@ TEST_CASE("machine: registers hold what is written, and the read-only ones do no
       REQUIRE(tester.set(r, value).get(r) == value);
     }
   }
-  for (const std::uint32_t r : {reg::kBase0, reg::kBase1, reg::kBase2, reg::kBase3}) {
+  for (const std::uint32_t r : {reg::kBase0, reg::kBase1, reg::kBase2, reg::kBase3, reg::kBase4}) {
     REQUIRE(tester.set(r, 0xFFFFFFFFU).get(r) == 0xFFFFFFE0U);
   }
   REQUIRE(tester.set(reg::kProgramAddress, 0xFFFFFFFFU).get(reg::kProgramAddress) == 0xFFFFFFF0U);

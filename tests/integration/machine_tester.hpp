@@ -17,11 +17,13 @@ class MachineTester {
  public:
   static constexpr std::uint32_t kCode = 0x1000, kData = 0x4000, kOut = 0x8000, kEnd = 0xC000;
 
-  explicit MachineTester(std::string_view config = "nano", double stall = 0, bool asserting = true)
+  explicit MachineTester(std::string_view config = "nano", double stall = 0, bool asserting = true,
+                         bool masks = true)
       : config_(*isa::find_config(config)) {
     tb::SimulationOptions options;
     options.memory.stall = stall;
     options.asserting = asserting;
+    options.masks = masks;
     options.max_cycles = 200'000;
     auto made = tb::make_simulation(config_, options);
     INFO((made.ok() ? std::string() : made.error().text()));

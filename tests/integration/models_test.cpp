@@ -15,7 +15,7 @@ TEST_CASE("models: no assertion fires in random programs") {
     for (std::uint64_t i = 0; i < static_cast<std::uint64_t>(tests::rounds(12)); ++i) {
       const std::uint64_t seed = tests::seed(500) + i;
       INFO(name << " ESPALIER_SEED=" << seed);
-      const auto program = tests::random_program(config, seed, 12);
+      const auto program = tests::random_program(config, seed, 12, config.mask_layers > 0 && i % 2);
       tb::SimulationOptions options;
       options.asserting = true;
       options.memory.stall = i % 2 == 0 ? 0.0 : 0.4;
@@ -48,6 +48,28 @@ TEST_CASE("models: a traced run writes a wave and gives the same cycles as a fas
     REQUIRE(cycles[0] == cycles[1]);
     REQUIRE(std::filesystem::file_size(file) > 1000);
     std::filesystem::remove(file);
+  }
+}
+
+TEST_CASE("models: programs without masks take the same cycles with a layer table and without") {
+  for (const std::string& name : tb::maskless_models()) {
+    const isa::Config& config = *isa::find_config(name);
+    for (std::uint64_t i = 0; i < static_cast<std::uint64_t>(tests::rounds(8)); ++i) {
+      const std::uint64_t seed = tests::seed(300) + i;
+      INFO(name << " ESPALIER_SEED=" << seed);
+      const auto program = tests::random_program(config, seed, 12);
+      std::array<std::uint64_t, 2> cycles{};
+      for (const bool masks : {false, true}) {
+        tb::SimulationOptions options;
+        options.masks = masks;
+        auto machine = tb::make_simulation(config, options);
+        REQUIRE(machine.ok());
+        const auto run = tests::run_bare(**machine, config, program.regions, program.code_offset);
+        REQUIRE(run.result.fault == isa::Fault::kNone);
+        cycles[masks ? 1 : 0] = run.result.cycles;
+      }
+      REQUIRE(cycles[0] == cycles[1]);
+    }
   }
 }
 

@@ -1,0 +1,123 @@
+// esp_squeeze: live bytes of random beats, padded now and then, against a plain list.
+
+#include <deque>
+
+#include "Vrtl_squeeze_16.h"
+#include "Vrtl_squeeze_32.h"
+#include "Vrtl_squeeze_4.h"
+#include "Vrtl_squeeze_8.h"
+#include "catch.hpp"
+#include "seed.hpp"
+#include "verilated_bench.hpp"
+
+using namespace espalier;
+
+namespace {
+
+/// Offers steps, takes beats, and compares them with what the steps should give.
+template <typename Model, int Lanes>
+class SqueezeTester {
+ public:
+  explicit SqueezeTester(std::uint64_t seed) : draw_(seed) {
+    bench_->valid_i = bench_->ready_i = 0;
+  }
+
+  double share = 0.5, pads = 0.1, stall_in = 0, stall_out = 0;
+  int spoiled = 0;  ///< bytes to expect wrongly
+  std::uint64_t cycles = 0;
+
+  /// Differences in `steps` steps.
+  int run(int steps) {
+    auto& m = *bench_;
+    int wrong = 0, left = steps;
+    bool offering = false;
+    const std::uint64_t start = bench_.cycle();
+    while (left > 0 || !beats_.empty()) {
+      REQUIRE(bench_.cycle() - start < 100U * static_cast<unsigned>(steps) + 100);
+      if (!offering && left > 0 && !draw_.chance(stall_in)) {
+        offering = true;
+        m.pad_i = draw_.chance(pads);
+        m.mask_i = 0;
+        for (int i = 0; i < Lanes; ++i) {
+          tests::set_port_byte(m.data_i, i, draw_.byte());
+          if (draw_.chance(share)) m.mask_i |= 1U << i;
+        }
+      }
+      m.valid_i = offering;
+      m.ready_i = !draw_.chance(stall_out);
+      bench_.settle();
+      if (m.valid_o && m.ready_i) {
+        REQUIRE_FALSE(beats_.empty());
+        for (int i = 0; i < Lanes; ++i) wrong += tests::port_byte(m.data_o, i) != beats_.front()[i];
+        beats_.pop_front();
+      }
+      if (m.valid_i && m.ready_o) {
+        const std::size_t before = beats_.size();
+        step();
+        CHECK(m.full_o == (beats_.size() != before));
+        CHECK(m.fill_next_o == waiting_.size());
+        offering = false;
+        --left;
+      }
+      bench_.tick();
+    }
+    cycles = bench_.cycle() - start;
+    return wrong;
+  }
+
+ private:
+  void step() {
+    auto& m = *bench_;
+    if (m.pad_i) waiting_.resize(Lanes, 0);
+    for (int i = 0; i < Lanes && !m.pad_i; ++i) {
+      if ((m.mask_i >> i) & 1U) waiting_.push_back(tests::port_byte(m.data_i, i));
+    }
+    if (waiting_.size() < Lanes) return;
+    beats_.emplace_back(waiting_.begin(), waiting_.begin() + Lanes);
+    waiting_.erase(waiting_.begin(), waiting_.begin() + Lanes);
+    if (spoiled-- > 0) beats_.back()[Lanes / 2] ^= 1;
+  }
+
+  tests::VerilatedBench<Model> bench_;
+  tests::Draw draw_;
+  std::vector<std::int8_t> waiting_;
+  std::deque<std::vector<std::int8_t>> beats_;
+};
+
+template <typename Model, int Lanes>
+void compare() {
+  for (int round = 0; round < tests::rounds(9); ++round) {
+    const std::uint64_t seed = tests::seed() + static_cast<std::uint64_t>(round);
+    INFO("ESPALIER_SEED=" << seed);
+    SqueezeTester<Model, Lanes> tester(seed);
+    tester.share = 0.125 * round;
+    tester.stall_in = 0.2 * (round % 3);
+    tester.stall_out = 0.3 * (round % 2);
+    CHECK(tester.run(2000) == 0);
+  }
+}
+
+}  // namespace
+
+TEST_CASE("squeeze: 4 lanes") { compare<Vrtl_squeeze_4, 4>(); }
+TEST_CASE("squeeze: 8 lanes") { compare<Vrtl_squeeze_8, 8>(); }
+TEST_CASE("squeeze: 16 lanes") { compare<Vrtl_squeeze_16, 16>(); }
+TEST_CASE("squeeze: 32 lanes") { compare<Vrtl_squeeze_32, 32>(); }
+
+TEST_CASE("squeeze: every mask of 8 lanes at every fill") {
+  SqueezeTester<Vrtl_squeeze_8, 8> tester(5);
+  tester.pads = 0.01;
+  CHECK(tester.run(20000) == 0);  // 2,048 cases, ten times each
+}
+TEST_CASE("squeeze: the comparison sees one wrong bit") {
+  SqueezeTester<Vrtl_squeeze_8, 8> tester(6);
+  tester.spoiled = 1;
+  CHECK(tester.run(100) == 1);
+}
+TEST_CASE("squeeze: takes a beat a cycle") {
+  SqueezeTester<Vrtl_squeeze_16, 16> tester(7);
+  tester.share = 1;
+  tester.pads = 0;
+  CHECK(tester.run(1000) == 0);
+  CHECK(tester.cycles == 1001);
+}
