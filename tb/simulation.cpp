@@ -57,12 +57,13 @@ Result<std::unique_ptr<Simulation>> make_simulation(const isa::Config& config,
         place);
   }
   if ((options.asserting || !options.masks) && !options.wave.empty()) {
-    return fail(ErrorCode::kUsage, "a model with assertions or without masks writes no wave", place);
+    return fail(ErrorCode::kUsage, "a model with assertions or without masks writes no wave",
+                place);
   }
   const Purpose purpose = !options.masks          ? Purpose::kMaskless
                           : !options.wave.empty() ? Purpose::kTraced
-                          : options.asserting   ? Purpose::kAsserting
-                                                : Purpose::kFast;
+                          : options.asserting     ? Purpose::kAsserting
+                                                  : Purpose::kFast;
   for (const ModelEntry& entry : models()) {
     if (entry.config != config.name || entry.purpose != purpose) continue;
     if (!options.wave.empty() && !std::ofstream(options.wave, std::ios::binary)) {

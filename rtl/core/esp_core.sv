@@ -282,7 +282,7 @@ module esp_core #(
   logic [16*Lanes-1:0] stream_data;
   logic                pool_word_valid, pack_word_valid;   // they share a stream
   logic [8*Lanes-1:0]  pool_word, pack_word;
-  logic [31:0]        pack_offset, pack_address, base_a, base_w;
+  logic [31:0]        pack_offset, base_w;
   logic [15:0]        pack_words;
   always_comb begin
     load_w_next = load_w;
@@ -292,13 +292,9 @@ module esp_core #(
       load_w_next.region = pack_maps ? 3'd4 : 3'd0;
       load_w_next.offset = pack_offset;
       load_w_next.x_words = pack_words;
-      load_w_next.y_count = 16'd1;
-      load_w_next.z_count = 16'd1;
       load_w_next.sram_address = 16'(TableWords * TableWidth / (8 * Lanes));
     end
   end
-  assign pack_address = decode_address;
-  assign base_a = (Prune && load_a.region[2]) ? base[159:128] : base[32*load_a.region[1:0] +: 32];
   assign base_w = (Prune && load_w_next.region[2]) ? base[159:128]
                                                    : base[32*load_w_next.region[1:0] +: 32];
 
@@ -307,7 +303,8 @@ module esp_core #(
   ) u_load_a (
     .clk_i, .rst_ni, .clear_i(clear), .halt_i(halt),
     .load_valid_i(load_a_valid), .load_ready_o(load_a_ready), .load_i(load_a),
-    .load_address_i(load_a_address), .region_base_i(base_a),
+    .load_address_i(load_a_address), .single_i(1'b0),
+    .region_base_i(base[32*load_a.region[1:0] +: 32]),
     .window_low_i(read_low), .window_high_i(read_high), .base0_i(1'b0), .base1_i(1'b0),
     .req_valid_o(req_valid[1]), .req_ready_i(req_ready[1]), .req_address_o(req_address[63:32]),
     .req_beats_o(req_beats[9:5]), .req_tag_o(req_tag[1]),
@@ -326,7 +323,7 @@ module esp_core #(
   ) u_load_w (
     .clk_i, .rst_ni, .clear_i(clear), .halt_i(halt),
     .load_valid_i(load_w_valid || pack_load), .load_ready_o(load_w_ready), .load_i(load_w_next),
-    .load_address_i(pack_busy ? pack_address : load_w_address), .region_base_i(base_w),
+    .load_address_i(load_w_address), .single_i(pack_busy), .region_base_i(base_w),
     .window_low_i(read_low), .window_high_i(read_high), .base0_i(wgt_base),
     .base1_i({par_base, 3'd0}),
     .req_valid_o(req_valid[2]), .req_ready_i(req_ready[2]), .req_address_o(req_address[95:64]),
@@ -505,8 +502,6 @@ module esp_core #(
       store_next.source = 1'b1;
       store_next.offset = pack_offset;
       store_next.x_words = pack_words;
-      store_next.y_count = 16'd1;
-      store_next.z_count = 16'd1;
     end
   end
   assign store_base = pack_busy ? base[159:128] : base[32*store.region +: 32];
@@ -515,7 +510,7 @@ module esp_core #(
   esp_store #(.Lanes(Lanes), .BusBytes(BusBytes)) u_store (
     .clk_i, .rst_ni, .clear_i(clear), .halt_i(halt),
     .store_valid_i(store_valid || pack_store), .store_ready_o(store_ready), .store_i(store_next),
-    .store_address_i(pack_busy ? pack_address : store_address), .region_base_i(store_base),
+    .store_address_i(store_address), .single_i(pack_busy), .region_base_i(store_base),
     .window_low_i(write_low), .window_high_i(write_high),
     .word_valid_i(stream_valid), .word_ready_o(stream_ready), .word_data_i(stream_data),
     .retire_o(store_retire),
@@ -531,6 +526,7 @@ module esp_core #(
   assign engine_retire[6] = store_retire && !pack_busy;
   assign retire = engine_retire | nop_retire;
 
+  // A fault of PACK is that of the instruction which decode holds.
   // A fault of exec belongs to the oldest CONV that it has not retired (it takes the next one ahead;
   // a cycle later, since the one before may retire just then), a fault of pool to the last POOL taken.
   logic [31:0] exec_address, run_pool_address_q;
@@ -562,7 +558,7 @@ module esp_core #(
     if (store_fault) begin
       fault_cause = store_cause;
       fault_engine = esp_isa_pkg::EngStore;
-      fault_address = store_fault_address;
+      if (!pack_busy) fault_address = store_fault_address;
     end else if (pool_fault) begin
       fault_engine = esp_isa_pkg::EngPool;
       fault_address = run_pool_address_q;
@@ -572,7 +568,7 @@ module esp_core #(
     end else if (load_w_fault) begin
       fault_cause = load_w_cause;
       fault_engine = esp_isa_pkg::EngLoadW;
-      fault_address = load_w_fault_address;
+      if (!pack_busy) fault_address = load_w_fault_address;
     end else if (load_a_fault) begin
       fault_cause = load_a_cause;
       fault_engine = esp_isa_pkg::EngLoadA;

@@ -33,6 +33,7 @@ module esp_load #(
   output logic                       load_ready_o,
   input  wire esp_isa_pkg::load_t    load_i,
   input  wire logic [31:0]           load_address_i,   // where the instruction lies
+  input  wire logic                  single_i,         // one row, whatever its counts
   input  wire logic [31:0]           region_base_i,
   input  wire logic [31:0]           window_low_i,
   input  wire logic [31:0]           window_high_i,
@@ -108,6 +109,7 @@ module esp_load #(
     .z_count_i(load_i.z_count),
     .y_stride_i(load_i.y_stride),
     .z_stride_i(load_i.z_stride),
+    .single_i,
     .out_valid_o(burst_valid),
     .out_ready_i(burst_ready),
     .out_address_o(burst_addr),

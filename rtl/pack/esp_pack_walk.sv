@@ -90,7 +90,7 @@ module esp_pack_walk #(
   logic                 side_q, side_d, init_q, dead_q, mapped_q;
   (* mem2reg *)
   logic [1:0]           at_q [2];      // at_e
-  logic [1:0]           done_q;
+  logic [1:0]           done_q, full_q;
   (* mem2reg *)
   logic [11:0]          left_q [2], rest_q [2], blocks_q [2];
   (* mem2reg *)
@@ -102,14 +102,19 @@ module esp_pack_walk #(
   logic                 map_end_q;
   logic [IndexBits-1:0] index_q;
 
-  logic [11:0] k, chunk;
+  logic [11:0] k, chunk, width;
+  logic [12:0] rest;           // k blocks behind a full chunk; negative where there is no full one
+  logic        chunk_last;
   logic        whole, has_full, has_part, tap_last, tap_end, lane_last, group_last, block_last;
   logic        fire, push, segment_end;
 
   assign k = side_q ? k_live_i : pack_i.k_blocks;
-  assign whole = left_q[side_q] >= pack_i.kc;
+  assign rest = {1'b0, left_q[side_q]} - {1'b0, pack_i.kc};
+  assign whole = !rest[12];
   assign chunk = whole ? pack_i.kc : left_q[side_q];
-  assign has_full = k >= pack_i.kc;
+  assign width = (state_q == StOffF) ? pack_i.kc : rest_q[side_q];
+  assign chunk_last = !whole || rest[11:0] == '0;
+  assign has_full = full_q[side_q];
   assign has_part = rest_q[side_q] != '0;
   assign tap_last = taps_q[side_q] == 8'd1;
   assign lane_last = lane_q[side_q] == '1;
@@ -164,15 +169,10 @@ module esp_pack_walk #(
         to = TAP;
         b = pack_i.tap_stride;
       end
-      StOffF: begin
-        from = FULL;
-        to = FULL;
-        b = 32'(pack_i.kc) << LaneBits;
-      end
-      StOffP: begin
-        from = PART;
-        to = PART;
-        b = 32'(rest_q[side_q]) << LaneBits;
+      StOffF, StOffP: begin
+        from = (state_q == StOffF) ? FULL : PART;
+        to = from;
+        b = 32'(width) << LaneBits;
       end
       StGroup: b = pack_i.group_stride;
       StMaps: begin
@@ -268,7 +268,7 @@ module esp_pack_walk #(
       StBase: state_d = StIssue;
       StIssue: begin
         if (!fire) state_d = StPick;
-        else if (left_q[side_q] != chunk) state_d = StNext;
+        else if (!chunk_last) state_d = StNext;
         else if (pack_i.tapwise[0]) state_d = StTap;
         else state_d = has_full ? StOffF : StOffP;
       end
@@ -307,6 +307,7 @@ module esp_pack_walk #(
       StWait: begin
         init_q <= 1'b1;
         done_q <= '0;
+        full_q <= '0;
         mapped_q <= 1'b0;
         filled_q <= '0;
         index_q <= IndexBits'(pack_i.k_blocks);
@@ -320,7 +321,8 @@ module esp_pack_walk #(
         end
       end
       StRest: begin
-        if (whole) left_q[side_q] <= left_q[side_q] - pack_i.kc;
+        if (whole) left_q[side_q] <= rest[11:0];
+        if (whole) full_q[side_q] <= 1'b1;
         rest_q[side_q] <= left_q[side_q];
       end
       StPick: init_q <= 1'b0;
@@ -337,7 +339,7 @@ module esp_pack_walk #(
       StBase: left_q[side_q] <= k;
       StIssue: begin
         at_q[side_q] <= AtChunk;
-        if (fire) left_q[side_q] <= left_q[side_q] - chunk;
+        if (fire) left_q[side_q] <= rest[11:0];
       end
       StRowEnd: begin
         lane_q[side_q] <= lane_q[side_q] + 1'b1;

@@ -232,8 +232,8 @@ Result<Estimate> estimate(const program::Program& program, const Memory& memory,
   for (std::size_t i = 0; i < list.size(); ++i) {
     const auto* was = std::get_if<isa::Conv>(&list[i]);
     const auto* is = std::get_if<isa::Conv>(&(*clipped)[i]);
-    strides[i] = is != nullptr && is->n_blocks != 0 && is->w_tapwise == 0 &&
-                 is->k_blocks != was->k_blocks;
+    strides[i] =
+        is != nullptr && is->n_blocks != 0 && is->w_tapwise == 0 && is->k_blocks != was->k_blocks;
   }
   return Model(program, memory, std::move(*clipped), std::move(lengths), std::move(strides)).run();
 }

@@ -179,8 +179,8 @@ class Generator {
     clip.shift = below(4);
     const isa::LayerRow& row = rows_.back();
     const std::array<std::int32_t, 4> shifts = {0, row.in_shift, row.operand_shift, row.out_shift};
-    t.offset -=
-        static_cast<std::uint32_t>(shifts[clip.shift]) * static_cast<std::uint32_t>(config_.bus_bytes);
+    t.offset -= static_cast<std::uint32_t>(shifts[clip.shift]) *
+                static_cast<std::uint32_t>(config_.bus_bytes);
   }
 
   void enlarge(Load& x) {
@@ -248,7 +248,7 @@ class Generator {
     clip.w_start = 1;
     if (x.gap == 0) x.n_blocks = clip.nb;
     x.k_blocks = clip.kc;
-    if (row.k_live - clip.k0 < clip.kc && x.w_tapwise == 0) x.w_n_stride = below(50);
+    if (row.k_live - clip.k0 < clip.kc && x.w_tapwise == 0) x.w_n_stride = between(1, 50);
     x.w_tap_stride = below(50);
     x.w_piece = between(1, 50);
     x.clip = clip;

@@ -18,8 +18,8 @@ struct RandomProgram {
   std::size_t code_offset = 0;
 };
 
-/// `jobs` tiles, each a chain of CONVs or a POOL. `masked`: instructions are larger, a layer table in
-/// region 4 clips them to what they should be, and others among them to nothing.
+/// `jobs` tiles, each a chain of CONVs or a POOL. `masked`: instructions are larger, a layer table
+/// in region 4 clips them to what they should be, and others among them to nothing.
 RandomProgram random_program(const isa::Config& config, std::uint64_t seed, int jobs,
                              bool masked = false);
 

@@ -72,9 +72,8 @@ class ClipTester {
       REQUIRE(bench_.cycle() < 40 * code.size() + 10'000);
       m.word_valid_i = at < code.size() && !draw_.chance(stall);
       for (std::size_t i = 0; i < kWordBytes; ++i) {
-        tests::set_port_byte(m.word_i, i,
-                             m.word_valid_i ? static_cast<std::int8_t>(code[at + i])
-                                            : draw_.byte());
+        tests::set_port_byte(
+            m.word_i, i, m.word_valid_i ? static_cast<std::int8_t>(code[at + i]) : draw_.byte());
       }
       m.ready_i = draw_.chance(stall) ? 0 : 0x7F;
       m.wconv_ready_i = !draw_.chance(stall);
@@ -135,11 +134,21 @@ class Program {
     std::vector<isa::Instruction> list{table_load()};
     for (int i = 0; i < count; ++i) {
       switch (draw_.range(0, 9)) {
-        case 0: list.push_back(draw_.chance(0.2) ? table_load() : load()); break;
-        case 1: case 2: list.push_back(load()); break;
-        case 3: list.push_back(store()); break;
-        case 4: list.push_back(pool()); break;
-        default: list.push_back(conv());
+        case 0:
+          list.push_back(draw_.chance(0.2) ? table_load() : load());
+          break;
+        case 1:
+        case 2:
+          list.push_back(load());
+          break;
+        case 3:
+          list.push_back(store());
+          break;
+        case 4:
+          list.push_back(pool());
+          break;
+        default:
+          list.push_back(conv());
       }
       set_common(list.back());
     }
@@ -275,8 +284,7 @@ void compare(const char* config_name) {
     isa::ClipState state;
     std::array<int, 3> kinds{};
     for (std::size_t i = 0; i < program.size(); ++i) {
-      const auto want =
-          isa::clip(program[i], tester.rows[isa::layer(program[i])], config, state);
+      const auto want = isa::clip(program[i], tester.rows[isa::layer(program[i])], config, state);
       const auto* conv = std::get_if<isa::Conv>(&want);
       ++kinds[std::holds_alternative<isa::Nop>(want) ? 1 : conv && conv->n_blocks == 0 ? 2 : 0];
       INFO("instruction " << i << ": " << isa::disassemble(program[i]));
@@ -313,7 +321,9 @@ TEST_CASE("clip rtl: the comparison sees a row that differs") {
   CHECK(differences(sent[1], isa::clip(x, row, config, state)) == 1);
 }
 
-TEST_CASE("clip rtl: an instruction takes a cycle more for its clip word, and one a tap for a cut stride") {
+TEST_CASE(
+    "clip rtl: an instruction takes a cycle more for its clip word, and one a tap for a cut "
+    "stride") {
   ClipTester<Vrtl_clip_16, 16> tester(2);
   tester.rows[0].k_live = 5;
   tester.rows[0].n_live = 9;

@@ -72,7 +72,7 @@ enum class Fault : std::uint8_t {
   kWatchdog = 9,  ///< no instruction retired and no beat moved for WATCHDOG cycles
   kConfiguration = 10,  ///< PROGRAM_HASH is not CONFIG_HASH
   kProgramEnd = 11,  ///< the program ran past PROGRAM_WORDS without an end instruction
-  kCapacity = 12,  ///< more accumulators, ring words, table entries or layer rows than the configuration has
+  kCapacity = 12,  ///< more accumulators, ring words, table entries, layer rows or bit maps than the configuration has
 };
 constexpr std::string_view name(Fault value) {
   switch (value) {
@@ -516,9 +516,9 @@ struct Pack {
   std::uint32_t dep2_count = 0;  ///< as dep0 (16 bits)
   std::uint32_t weights = 0;  ///< bytes; a multiple of the bus width (32 bits)
   std::uint32_t params = 0;  ///< bytes; a multiple of the bus width (32 bits)
-  std::uint32_t masks = 0;  ///< bytes in region 4: 8 for each k block, then 8 for each n block: bits 0 to L-1 live lanes, bit 32 the last block of a segment (32 bits)
+  std::uint32_t masks = 0;  ///< bytes in region 4, a multiple of 32: 8 for each k block, then 8 for each n block: bits 0 to L-1 live lanes, bit 32 the last block of a segment (32 bits)
   std::uint32_t taps = 1;  ///< taps (8 bits, from 1)
-  std::uint32_t k_blocks = 1;  ///< dense blocks of L input channels (12 bits, from 1)
+  std::uint32_t k_blocks = 1;  ///< dense blocks of L input channels; those of both sides are 512 at most (12 bits, from 1)
   std::uint32_t n_blocks = 1;  ///< dense blocks of L output channels (12 bits, from 1)
   std::uint32_t kc = 1;  ///< k blocks of a full chunk (12 bits, from 1)
   std::uint32_t nb = 1;  ///< n blocks of a full group (8 bits, from 1)
