@@ -16,7 +16,13 @@ using runtime::DeviceKind;
 namespace {
 
 /// Devices that pack.
-std::vector<DeviceKind> kinds() { return {DeviceKind::kIss}; }
+std::vector<DeviceKind> kinds() {
+#ifdef ESPALIER_WITH_RTL
+  return {DeviceKind::kIss, DeviceKind::kRtl};
+#else
+  return {DeviceKind::kIss};
+#endif
+}
 
 /// So many masks that the graph can have, of every kind.
 std::vector<ir::ChannelMask> some_masks(const ir::QuantGraph& graph, std::uint64_t seed,

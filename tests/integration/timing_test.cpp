@@ -7,6 +7,9 @@
 
 #include "catch.hpp"
 #include "compiler/compiler.hpp"
+#include "program/mask.hpp"
+#include "prune/prune.hpp"
+#include "prune/choose.hpp"
 #include "graphs.hpp"
 #include "runtime/device.hpp"
 #include "seed.hpp"
@@ -97,6 +100,35 @@ TEST_CASE("timing: the bound is below the estimate and above the products alone"
   CHECK(bound >= products);
   CHECK(bound < 1.02 * products);
   CHECK(static_cast<double>(estimate->cycles) > bound);
+}
+
+TEST_CASE("timing: programs with masks take the estimated cycles") {
+  compiler::Options options;
+  options.maskable = true;
+  for (const std::string& config : machines()) {
+    const isa::Config& machine = *isa::find_config(config);
+    const auto program = compiler::compile(tests::cifar_resnet(2), machine, options);
+    REQUIRE(program.ok());
+    const prune::Channels channels = prune::find_channels(program->graph);
+    for (const double keep : {0.8, 0.4}) {
+      const auto live = prune::by_tensor(
+          channels, prune::random_mask(channels, {keep, prune::Scope::kAll, 1}, 3));
+      const auto masked = program::apply_mask(*program, live);
+      REQUIRE(masked.ok());
+      runtime::DeviceOptions device;
+      device.masks.push_back(live);
+      auto devices = runtime::open(*program, runtime::DeviceKind::kRtl, device);
+      INFO((devices.ok() ? std::string() : devices.error().text()));
+      REQUIRE(devices.ok());
+      const auto runs = (*devices)[0]->run(tests::random_image(program->graph, 3));
+      REQUIRE(runs.ok());
+      const auto estimate = timing::estimate(*program, {60, 40}, masked->table);
+      REQUIRE(estimate.ok());
+      const auto cycles = static_cast<double>((*runs)[0].timing->cycles);
+      INFO(config << ", keep " << keep << ": " << estimate->cycles << " of " << cycles);
+      CHECK(std::abs(static_cast<double>(estimate->cycles) / cycles - 1) < 0.005);
+    }
+  }
 }
 
 TEST_CASE("timing: a program that would hang is named") {

@@ -223,7 +223,7 @@ struct Load {
   std::uint32_t dep2_engine = 0;  ///< as dep0 (3 bits)
   std::uint32_t dep2_count = 0;  ///< as dep0 (16 bits)
   std::uint32_t target = 0;  ///< 0 activation buffer, 1 pool table (both queue load_a); 2 weight ring, 3 parameter ring, 4 layer table, from its row 0 (queue load_w) (3 bits, to 4)
-  std::uint32_t region = 0;  ///< base register that `offset` is relative to (3 bits, to 4)
+  std::uint32_t region = 0;  ///< base register that `offset` is relative to; 4 for the queue load_w only (3 bits, to 4)
   std::uint32_t offset = 0;  ///< bytes; a multiple of the bus width (32 bits)
   std::uint32_t x_words = 1;  ///< words in a row (16 bits, from 1)
   std::uint32_t y_count = 1;  ///< rows (16 bits, from 1)
