@@ -118,6 +118,8 @@ Meter::Meter(const ir::QuantGraph& graph, const prune::Channels& channels, prune
 Meter::~Meter() = default;
 Meter::Meter(Meter&&) noexcept = default;
 
+std::size_t Meter::slots() const { return impl_->backward.slots(); }
+
 void Meter::add(std::span<const std::int8_t> inputs, std::span<const int> labels, Importance& state,
                 int threads, const std::function<void(std::size_t)>& done) const {
   const auto size =

@@ -46,6 +46,9 @@ class Meter {
   ~Meter();
   Meter(Meter&&) noexcept;
 
+  /// How many int8 gradients a pass writes.
+  [[nodiscard]] std::size_t slots() const;
+
   /// Takes images that lie one after the other, with a label each; -1: the best of the user's
   /// classes that the network sees. `done` is called after each round. The result does not depend
   /// on `threads` (0: every core). Rounds are counted from the first image of `state`.

@@ -1,0 +1,123 @@
+#include "learn/select.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <random>
+
+#include "prune/prune.hpp"
+
+namespace espalier::learn {
+namespace {
+
+std::size_t index(int id) { return static_cast<std::size_t>(id); }
+
+}  // namespace
+
+Ranking::Ranking(const prune::Channels& channels, prune::Scope scope,
+                 const std::vector<double>& scores, int align)
+    : channels_(&channels), align_(index(std::max(align, 1))) {
+  for (const prune::Group& group : channels.groups) {
+    if (!prune::in_scope(group, scope)) continue;
+    std::vector<int> best = group.classes;
+    std::ranges::stable_sort(best,
+                             [&](int a, int b) { return scores[index(a)] > scores[index(b)]; });
+    for (std::size_t i = align_; i < best.size(); ++i) order_.push_back(best[i]);
+    groups_.push_back(std::move(best));
+  }
+  std::ranges::stable_sort(order_,
+                           [&](int a, int b) { return scores[index(a)] < scores[index(b)]; });
+}
+
+prune::Mask Ranking::mask(std::size_t removed) const {
+  prune::Mask mask = prune::all_live(*channels_);
+  for (std::size_t i = 0; i < std::min(removed, order_.size()); ++i)
+    mask.live[index(order_[i])] = false;
+  for (const std::vector<int>& group : groups_) {
+    const auto live = static_cast<std::size_t>(
+        std::ranges::count_if(group, [&](int c) { return mask.live[index(c)]; }));
+    const std::size_t wanted = std::min((live + align_ - 1) / align_ * align_, group.size());
+    for (std::size_t i = 0; i < wanted; ++i) mask.live[index(group[i])] = true;
+  }
+  return mask;
+}
+
+std::vector<double> random_scores(std::size_t classes, std::uint64_t seed) {
+  std::mt19937_64 random(seed);
+  std::vector<double> scores(classes);
+  std::ranges::generate(scores, [&] { return static_cast<double>(random() >> 11U) * 0x1p-53; });
+  return scores;
+}
+
+double macs_share(const ir::QuantGraph& graph, const prune::Channels& channels,
+                  const prune::Mask& mask) {
+  const ir::ChannelMask tensors = prune::by_tensor(channels, mask);
+  std::int64_t live = 0, all = 0;
+  for (const ir::QuantNode& node : graph.nodes) {
+    live += prune::live_macs(graph, node, tensors);
+    all += ir::macs(graph, node);
+  }
+  return static_cast<double>(live) / static_cast<double>(all);
+}
+
+Result<Selected> meet(const Ranking& ranking, double limit, const Cost& cost,
+                      const std::string& what) {
+  const auto at = [&](std::size_t removed) -> Result<Selected> {
+    Selected found{ranking.mask(removed), removed, 0};
+    const auto value = cost(found.mask);
+    if (!value) return value.error();
+    found.cost = *value;
+    return found;
+  };
+  std::size_t low = 0, high = ranking.size();
+  auto best = at(high);
+  if (!best) return best;
+  if (best->cost > limit) {
+    return fail(
+        ErrorCode::kRange,
+        fmt::format("{} cannot go down to {:.4g}; with all that may go removed it is {:.4g}", what,
+                    limit, best->cost));
+  }
+  while (low < high) {
+    const std::size_t middle = (low + high) / 2;
+    auto found = at(middle);
+    if (!found) return found;
+    if (found->cost <= limit) {
+      high = middle;
+      best = std::move(found);
+    } else {
+      low = middle + 1;
+    }
+  }
+  return best;
+}
+
+Result<Selected> push(const Ranking& ranking, double limit, const Cost& cost, int steps,
+                      const std::string& what) {
+  std::size_t low = 0, high = ranking.size();
+  Selected best{ranking.mask(0), 0, 0};
+  const auto dense = cost(best.mask);
+  if (!dense) return dense.error();
+  best.cost = *dense;
+  if (best.cost > limit) {
+    return fail(ErrorCode::kRange,
+                fmt::format("{} cannot go down to {:.4g}; with every channel it is {:.4g}", what,
+                            limit, best.cost));
+  }
+  for (int step = 0; step < steps && low < high; ++step) {
+    const std::size_t middle = (low + high + 1) / 2;
+    Selected found{ranking.mask(middle), middle, 0};
+    const auto value = cost(found.mask);
+    if (!value) return value.error();
+    found.cost = *value;
+    if (found.cost <= limit) {
+      low = middle;
+      best = std::move(found);
+    } else {
+      high = middle - 1;
+    }
+  }
+  return best;
+}
+
+}  // namespace espalier::learn

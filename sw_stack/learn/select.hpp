@@ -1,0 +1,63 @@
+#pragma once
+// From scores to a mask within a budget.
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "prune/choose.hpp"
+#include "prune/mask.hpp"
+#include "support/result.hpp"
+
+namespace espalier::learn {
+
+/// Channels in scope in the order in which they go: least score first, over all groups. A group's
+/// best `align` channels never go.
+class Ranking {
+ public:
+  /// `scores`: by class of Channels. Live counts of a group are rounded up to multiples of `align`.
+  Ranking(const prune::Channels& channels, prune::Scope scope, const std::vector<double>& scores,
+          int align);
+
+  [[nodiscard]] std::size_t size() const { return order_.size(); }
+  /// The mask after the first `removed` channels went, groups rounded up with their best ones.
+  [[nodiscard]] prune::Mask mask(std::size_t removed) const;
+
+ private:
+  const prune::Channels* channels_;
+  std::size_t align_;
+  std::vector<int> order_;                ///< classes, least score first
+  std::vector<std::vector<int>> groups_;  ///< classes of each group in scope, best first
+};
+
+/// Scores of 0 to 1 by chance; the same seed gives the same.
+std::vector<double> random_scores(std::size_t classes, std::uint64_t seed);
+
+/// Share of the dense network's multiply-accumulates that a mask leaves.
+double macs_share(const ir::QuantGraph& graph, const prune::Channels& channels,
+                  const prune::Mask& mask);
+
+/// A mask that was found, and what it costs.
+struct Selected {
+  prune::Mask mask;
+  std::size_t removed = 0;
+  double cost = 0;
+};
+
+/// What a mask costs; smaller is better, and removing more does not make it larger (or, with
+/// `rising`, not smaller).
+using Cost = std::function<Result<double>(const prune::Mask&)>;
+
+/// The mask that keeps most with cost <= limit. Errors: kRange where even the smallest costs more;
+/// `what` names the cost.
+Result<Selected> meet(const Ranking& ranking, double limit, const Cost& cost,
+                      const std::string& what);
+
+/// The mask that removes most with cost <= limit, for costs that rise; found by bisection in
+/// `steps` steps, so cost may be slow and a little uneven. Errors: kRange where none does.
+Result<Selected> push(const Ranking& ranking, double limit, const Cost& cost, int steps,
+                      const std::string& what);
+
+}  // namespace espalier::learn

@@ -1,0 +1,288 @@
+// One user's model on small networks: rankings, budgets, corrections, scores.
+
+#include "learn/personal.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <filesystem>
+#include <fstream>
+#include <random>
+
+#include "catch.hpp"
+#include "golden/golden.hpp"
+#include "learn/importance.hpp"
+#include "learn/scores_file.hpp"
+#include "learn/select.hpp"
+#include "quantise/quantise.hpp"
+#include "scratch.hpp"
+
+namespace espalier::tests {
+namespace {
+
+constexpr ir::Shape kInput{3, 8, 8};
+
+std::size_t index(int id) { return static_cast<std::size_t>(id); }
+
+std::vector<float> random_values(std::mt19937& random, std::size_t count, float deviation) {
+  std::normal_distribution<float> normal(0, deviation);
+  std::vector<float> values(count);
+  std::ranges::generate(values, [&] { return normal(random); });
+  return values;
+}
+
+/// Two convolutions of eight channels and a last layer of five classes. Channels 4 to 7 of the
+/// first are sums of its channels 0 to 3, before a clamp that never acts.
+ir::FloatGraph network() {
+  std::mt19937 random(23);
+  ir::FloatGraph graph;
+  graph.name = "small";
+  graph.tensors = {{"image", kInput}, {"a", {8, 8, 8}},      {"b", {8, 8, 8}},
+                   {"bc", {8, 8, 8}}, {"pooled", {8, 1, 1}}, {"logits", {5, 1, 1}}};
+  graph.input = 0;
+  graph.output = 5;
+  const ir::Window three{3, 3, 1, 1, 1, 1, 1, 1, 1, 1};
+  ir::FloatConv first{three, 8, random_values(random, 8 * 27, 0.3F), std::vector<float>(8, 0.2F)};
+  for (std::size_t n = 4; n < 8; ++n) {
+    for (std::size_t k = 0; k < 27; ++k) {
+      first.weights[n * 27 + k] =
+          0.7F * first.weights[(n - 4) * 27 + k] - 0.4F * first.weights[(n - 3) % 4 * 27 + k];
+    }
+    first.bias[n] = 0.5F;
+  }
+  graph.nodes.push_back({"first", {0}, 1, first});
+  graph.nodes.push_back({"second",
+                         {1},
+                         2,
+                         ir::FloatConv{three, 8, random_values(random, 8 * 72, 0.2F),
+                                       random_values(random, 8, 0.2F)}});
+  graph.nodes.push_back({"relu", {2}, 3, ir::FloatClamp{0, INFINITY}});
+  graph.nodes.push_back(
+      {"pool", {3}, 4, ir::FloatPool{ir::PoolKind::kAverage, {8, 8, 8, 8, 0, 0, 0, 0, 1, 1}}});
+  graph.nodes.push_back(
+      {"last",
+       {4},
+       5,
+       ir::FloatConv{{}, 5, random_values(random, 40, 1.0F), std::vector<float>(5, 0.0F)}});
+  return graph;
+}
+
+struct Net {
+  ir::QuantGraph graph;
+  prune::Channels channels;
+  learn::Samples samples;
+  std::vector<int> classes{1, 2, 4};
+
+  explicit Net(std::size_t images = 40) {
+    std::mt19937 random(9);
+    std::vector<std::vector<float>> list;
+    for (std::size_t i = 0; i < 64; ++i) {
+      auto image = random_values(random, static_cast<std::size_t>(kInput.count()), 0.7F);
+      const auto level = random_values(random, 3, 1.0F);
+      for (std::size_t k = 0; k < image.size(); ++k) image[k] += level[k / 64];
+      list.push_back(std::move(image));
+    }
+    const quantise::Calibration calibration{
+        list.size(), [&](std::size_t i) -> Result<std::vector<float>> { return list[i]; }};
+    auto made = quantise::quantise(network(), calibration);
+    REQUIRE(made.ok());
+    graph = std::move(*made);
+    channels = prune::find_channels(graph);
+    const ir::Quant in = graph.tensors[index(graph.input)].quant;
+    for (std::size_t i = 0; i < images; ++i) {
+      for (const float v : list[i % list.size()]) {
+        samples.inputs.push_back(static_cast<std::int8_t>(
+            std::clamp(std::nearbyint(double{v} / in.scale) + in.zero, -128.0, 127.0)));
+      }
+      samples.labels.push_back(classes[i % 3]);
+    }
+  }
+
+  /// Without channels 4 to 7 of the first convolution.
+  [[nodiscard]] prune::Mask halved() const {
+    prune::Mask mask = prune::all_live(channels);
+    const auto& first = channels.of_tensor[index(graph.nodes[0].output)];
+    for (std::size_t c = 4; c < 8; ++c) mask.live[index(first[c])] = false;
+    return mask;
+  }
+
+  /// Root mean square difference of the user's logits to the generic ones. Units: of their spread.
+  [[nodiscard]] double error(const prune::Mask& mask, learn::Correction level) const {
+    const auto reference = learn::measure_reference(graph, samples.inputs, 2);
+    const auto personal =
+        learn::personalise(graph, channels, mask, reference, samples.inputs, classes, level, 2);
+    REQUIRE(personal.ok());
+    const auto outputs = golden::run_batch(*personal, samples.inputs);
+    const ir::Quant quant = personal->tensors[index(personal->output)].quant;
+    double square = 0, spread = 0;
+    for (std::size_t i = 0; i < samples.size(); ++i) {
+      for (std::size_t c = 0; c < classes.size(); ++c) {
+        const double wanted = reference.logits[i][index(classes[c])];
+        const double got = double{quant.scale} * (outputs[i * classes.size() + c] - quant.zero);
+        square += (got - wanted) * (got - wanted);
+        spread += wanted * wanted;
+      }
+    }
+    return std::sqrt(square / spread);
+  }
+};
+
+TEST_CASE("personal: removed channels that others can make up for cost nothing once folded") {
+  const Net net;
+  const double bare = net.error(net.halved(), learn::Correction::kNone);
+  const double folded = net.error(net.halved(), learn::Correction::kFold);
+  const double fitted = net.error(net.halved(), learn::Correction::kAll);
+  CAPTURE(bare, folded, fitted);
+  CHECK(bare > 0.2);
+  CHECK(folded < 0.15 * bare);
+  CHECK(fitted < 0.15 * bare);
+}
+
+TEST_CASE("personal: without a mask corrections change next to nothing") {
+  const Net net;
+  CHECK(net.error(prune::all_live(net.channels), learn::Correction::kNone) < 1e-6);
+  CHECK(net.error(prune::all_live(net.channels), learn::Correction::kAll) < 0.03);
+}
+
+TEST_CASE("personal: fitted sums have the generic model's mean and variance") {
+  const Net net;
+  prune::Mask mask = net.halved();
+  const auto& first = net.channels.of_tensor[index(net.graph.nodes[0].output)];
+  mask.live[index(first[1])] = false;  // which nothing makes up for
+  const auto reference = learn::measure_reference(net.graph, net.samples.inputs);
+  const auto worst = [&](learn::Correction level) {
+    const auto personal = learn::personalise(net.graph, net.channels, mask, reference,
+                                             net.samples.inputs, net.classes, level);
+    REQUIRE(personal.ok());
+    const auto now = learn::measure_reference(*personal, net.samples.inputs);
+    double most = 0;
+    for (std::size_t c = 0; c < 8; ++c) {
+      const double deviation = std::sqrt(reference.spread[1].variance[c]);
+      most =
+          std::max(most, std::abs(now.spread[1].mean[c] - reference.spread[1].mean[c]) / deviation);
+      most = std::max(most, std::abs(std::sqrt(now.spread[1].variance[c]) / deviation - 1));
+    }
+    return most;
+  };
+  CHECK(worst(learn::Correction::kNone) > 0.1);
+  CHECK(worst(learn::Correction::kAll) < 0.02);
+}
+
+TEST_CASE("personal: scores depend on neither the threads nor where a measurement was cut") {
+  const Net net;
+  const learn::Meter meter(net.graph, net.channels, prune::Scope::kInternal, net.classes);
+  learn::Importance one, three, parts;
+  meter.add(net.samples.inputs, net.samples.labels, one, 1);
+  meter.add(net.samples.inputs, net.samples.labels, three, 3);
+  const Scratch scratch;
+  const std::string file = scratch.path("scores");
+  const learn::ScoresOf of{7, "stream", "given", "internal", 1, net.classes};
+  const auto size = static_cast<std::size_t>(kInput.count());
+  meter.add(std::span(net.samples.inputs).first(21 * size), std::span(net.samples.labels).first(21),
+            parts);
+  REQUIRE(learn::save_scores(of, parts, file).ok());
+  auto loaded = learn::load_scores(of, net.channels.classes(), meter.slots(), file);
+  REQUIRE(loaded.ok());
+  meter.add(std::span(net.samples.inputs).subspan(21 * size),
+            std::span(net.samples.labels).subspan(21), *loaded);
+  CHECK(one.taylor == three.taylor);
+  CHECK(one.taylor == loaded->taylor);
+  CHECK(one.activation == loaded->activation);
+  CHECK(loaded->images == 40);
+  CHECK(std::ranges::count_if(one.taylor, [](double s) { return s > 0; }) > 10);
+}
+
+TEST_CASE("personal: a file of scores is refused where it belongs to something else") {
+  const Scratch scratch;
+  const std::string file = scratch.path("scores");
+  learn::Importance state;
+  state.images = 16;
+  state.taylor = state.activation = {1, 2};
+  state.scales.restore({1, 1}, {{1, 1}});
+  const learn::ScoresOf of{7, "stream", "given", "internal", 1, {1, 2}};
+  REQUIRE(learn::save_scores(of, state, file).ok());
+  CHECK(learn::load_scores(of, 2, 2, file).ok());
+  learn::ScoresOf other = of;
+  other.classes = {1, 3};
+  const auto refused = learn::load_scores(other, 2, 2, file);
+  REQUIRE(!refused.ok());
+  CHECK(refused.error().message == "is of another measurement: `classes` is [1,2], here [1,3]");
+  CHECK(learn::load_scores(of, 3, 2, file).error().message ==
+        "`taylor` must be a list of 3 numbers from 0");
+  CHECK(learn::load_scores(of, 2, 3, file).error().message ==
+        "`scales` must be a list of 3 numbers from 0");
+  std::ofstream(file) << "[1";
+  CHECK(learn::load_scores(of, 2, 2, file).error().message == "is no JSON object");
+  CHECK(learn::load_scores(of, 2, 2, scratch.path("none")).error().message == "cannot be opened");
+}
+
+TEST_CASE("personal: a ranking removes the least first and fills blocks with the best") {
+  const Net net(1);
+  std::vector<double> scores(net.channels.classes(), 0.0);
+  for (std::size_t c = 0; c < scores.size(); ++c) scores[c] = static_cast<double>(c * 7 % 29);
+  const learn::Ranking one(net.channels, prune::Scope::kInternal, scores, 1);
+  CHECK(one.size() == 14);  // two groups of eight keep one each
+  double last = -1;
+  for (std::size_t removed = 1; removed <= one.size(); ++removed) {
+    const auto before = one.mask(removed - 1).live, after = one.mask(removed).live;
+    for (std::size_t c = 0; c < before.size(); ++c) {
+      if (before[c] == after[c]) continue;
+      CHECK(scores[c] >= last);
+      last = scores[c];
+    }
+  }
+  const learn::Ranking blocks(net.channels, prune::Scope::kInternal, scores, 4);
+  for (std::size_t removed = 0; removed <= blocks.size(); ++removed) {
+    const prune::Mask mask = blocks.mask(removed);
+    for (const prune::Group& group : net.channels.groups) {
+      CHECK(std::ranges::count_if(group.classes, [&](int c) { return mask.live[index(c)]; }) % 4 ==
+            0);
+    }
+  }
+}
+
+TEST_CASE("personal: budgets are met as closely as channels allow, or refused") {
+  const Net net(1);
+  const auto scores = learn::random_scores(net.channels.classes(), 5);
+  const learn::Ranking ranking(net.channels, prune::Scope::kInternal, scores, 1);
+  const learn::Cost macs = [&](const prune::Mask& mask) -> Result<double> {
+    return learn::macs_share(net.graph, net.channels, mask);
+  };
+  CHECK(*macs(ranking.mask(0)) == 1.0);
+  const auto half = learn::meet(ranking, 0.5, macs, "the share of MACs");
+  REQUIRE(half.ok());
+  CHECK(half->cost <= 0.5);
+  CHECK(*macs(ranking.mask(half->removed - 1)) > 0.5);
+  const auto none = learn::meet(ranking, 0.001, macs, "the share of MACs");
+  REQUIRE(!none.ok());
+  CHECK(none.error().message.starts_with("the share of MACs cannot go down to 0.001; "));
+  const learn::Cost rising = [&](const prune::Mask& mask) -> Result<double> {
+    return 10 * (1 - *macs(mask));
+  };
+  const auto most = learn::push(ranking, 3, rising, 9, "the loss");
+  REQUIRE(most.ok());
+  CHECK(most->cost <= 3);
+  CHECK(*rising(ranking.mask(most->removed + 1)) > 3);
+  CHECK(!learn::push(ranking, -1, rising, 9, "the loss").ok());
+}
+
+TEST_CASE("personal: accuracy counts the best of the user's classes, whatever outputs there are") {
+  const Net net(30);
+  const auto reference = learn::measure_reference(net.graph, net.samples.inputs);
+  learn::Samples samples = net.samples;
+  const auto outputs = golden::run_batch(net.graph, samples.inputs);
+  for (std::size_t i = 0; i < samples.size(); ++i)
+    samples.labels[i] = learn::best_of(std::span(outputs).subspan(5 * i, 5), net.classes);
+  samples.labels[3] = samples.labels[3] == 1 ? 2 : 1;
+  const auto same =
+      learn::personalise(net.graph, net.channels, prune::all_live(net.channels), reference,
+                         samples.inputs, net.classes, learn::Correction::kNone);
+  REQUIRE(same.ok());
+  CHECK(same->tensors[index(same->output)].shape.c == 3);
+  CHECK_THAT(learn::accuracy(net.graph, samples, net.classes),
+             Catch::Matchers::WithinAbs(29.0 / 30, 1e-9));
+  CHECK_THAT(learn::accuracy(*same, samples, net.classes),
+             Catch::Matchers::WithinAbs(29.0 / 30, 1e-9));
+}
+
+}  // namespace
+}  // namespace espalier::tests
