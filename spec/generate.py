@@ -170,7 +170,7 @@ def sv_halfword_check():
         for field in fields:
             lo, hi = field["offset"], field["offset"] + field["width"] - 1
             first, last = lo // 16, hi // 16
-            if field["name"] == "reserved":
+            if field["name"] == "reserved" or field.get("prune"):  # no such decoder has masks
                 for half in range(first, last + 1):
                     add(half, f"({part(half, lo, hi)} == '0)")
             if field.get("min", 0) > 1 or ("max" in field and first != last):

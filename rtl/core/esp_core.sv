@@ -231,7 +231,7 @@ module esp_core #(
   // The weight sequencer runs ahead of the dependencies.
   esp_isa_pkg::conv_t inst_conv;
   assign inst_conv = inst;
-  esp_wconv_queue u_queue_wconv (
+  esp_wconv_queue #(.Prune(Prune)) u_queue_wconv (
     .clk_i, .rst_ni, .clear_i(clear),
     .in_valid_i(wconv_push), .in_ready_o(wconv_in_ready), .in_conv_i(inst_conv),
     .out_valid_o(wconv_valid), .out_ready_i(wconv_ready), .out_conv_o(wconv)

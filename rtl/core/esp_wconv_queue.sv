@@ -6,7 +6,8 @@
 `default_nettype none
 
 module esp_wconv_queue #(
-  parameter int unsigned Depth = 4
+  parameter int unsigned Depth = 4,
+  parameter bit          Prune = 1'b0    // w_sparse is kept
 ) (
   input  wire logic               clk_i,
   input  wire logic               rst_ni,
@@ -22,9 +23,10 @@ module esp_wconv_queue #(
 );
 
   localparam int unsigned CountBits = $clog2(Depth + 1);
-  localparam int unsigned KeptBits = 94;
+  localparam int unsigned KeptBits = Prune ? 95 : 94;
 
   typedef struct packed {
+    logic        w_sparse;
     logic [3:0]  kh;
     logic [3:0]  kw;
     logic [11:0] k_blocks;
@@ -35,13 +37,13 @@ module esp_wconv_queue #(
     logic [15:0] w_piece;
     logic        w_tapwise;
     logic        w_release;
-  } kept_t;  // KeptBits wide
+  } kept_t;  // KeptBits wide, w_sparse aside
 
   kept_t               kept, head;
   logic [KeptBits-1:0] head_bits;
   logic [CountBits:0]  unused_count;
 
-  assign head = head_bits;
+  assign head = 95'(head_bits);
 
   always_comb begin
     kept = '0;
@@ -56,12 +58,13 @@ module esp_wconv_queue #(
       kept.w_piece = in_conv_i.w_piece;
       kept.w_tapwise = in_conv_i.w_tapwise[0];
       kept.w_release = in_conv_i.w_release[0];
+      kept.w_sparse = in_conv_i.w_sparse[0];
     end
   end
 
   esp_fifo #(.Width(KeptBits), .Depth(Depth + 1)) u_fifo (
     .clk_i, .rst_ni, .clear_i,
-    .valid_i(in_valid_i), .ready_o(in_ready_o), .data_i(kept),
+    .valid_i(in_valid_i), .ready_o(in_ready_o), .data_i(kept[KeptBits-1:0]),
     .valid_o(out_valid_o), .ready_i(out_ready_i), .data_o(head_bits), .count_o(unused_count)
   );
 
@@ -77,11 +80,12 @@ module esp_wconv_queue #(
     out_conv_o.w_piece = head.w_piece;
     out_conv_o.w_tapwise = head.w_tapwise;
     out_conv_o.w_release = head.w_release;
+    out_conv_o.w_sparse = head.w_sparse;
   end
 
   // The other fields are the feeder's.
   logic unused;
-  assign unused = ^in_conv_i;
+  assign unused = ^in_conv_i ^ kept.w_sparse;
 
 endmodule
 

@@ -21,7 +21,7 @@ module esp_exec #(
   parameter int unsigned WeightWords = 1024,
   parameter int unsigned AccWords    = 128,
   parameter bit          Packed      = 1'b0,
-  parameter bit          Prune       = 1'b0,   // CONVs without n blocks may come
+  parameter bit          Prune       = 1'b0,   // CONVs without n blocks and sparse ones may come
   localparam int unsigned ActBits    = $clog2(ActWords),
   localparam int unsigned WgtBits    = $clog2(WeightWords),
   localparam int unsigned AccBits    = $clog2(AccWords),
@@ -71,6 +71,8 @@ module esp_exec #(
   output logic                    layer_valid_o
 );
 
+  logic               code_in_valid, code_in_ready, code_valid, code_ready;
+  logic [1:0]         code_in, code;
   logic               wgt_first, tile_ready, tile_take, weights_stuck;
   logic               array_en, array_swap, array_present;
   logic [7:0]         array_zx;
@@ -127,7 +129,8 @@ module esp_exec #(
 
   esp_wseq #(
     .Lanes      (Lanes),
-    .WeightWords(WeightWords)
+    .WeightWords(WeightWords),
+    .Prune      (Prune)
   ) u_wseq (
     .clk_i        (clk_i),
     .rst_ni       (rst_ni),
@@ -139,11 +142,32 @@ module esp_exec #(
     .wgt_raddr_o  (wgt_raddr_o),
     .wgt_loaded_i (wgt_loaded_i),
     .wgt_base_o   (wgt_base_o),
+    .wgt_header_i (header),
+    .code_valid_o (code_in_valid),
+    .code_ready_i (code_in_ready),
+    .code_o       (code_in),
     .wgt_first_o  (wgt_first),
     .tile_ready_o (tile_ready),
     .tile_take_i  (tile_take),
     .stuck_o      (weights_stuck)
   );
+
+  // Codes of tiles, from the sequencer to the passes.
+  logic [31:0] header;
+  assign header = 32'(wgt_rdata_i);
+
+  if (Prune) begin : gen_codes
+    logic [2:0] unused_codes;
+    esp_fifo #(.Width(2), .Depth(4)) u_codes (
+      .clk_i, .rst_ni, .clear_i,
+      .valid_i(code_in_valid), .ready_o(code_in_ready), .data_i(code_in),
+      .valid_o(code_valid), .ready_i(code_ready), .data_o(code), .count_o(unused_codes)
+    );
+  end else begin : gen_no_codes
+    assign {code_in_ready, code_valid, code} = '0;
+    logic unused_codes;
+    assign unused_codes = ^{code_in_valid, code_in, code_ready};
+  end
 
   esp_feeder #(
     .Lanes   (Lanes),
@@ -164,6 +188,9 @@ module esp_exec #(
     .act_raddr_o      (act_raddr_o),
     .tile_ready_i     (tile_ready),
     .tile_take_o      (tile_take),
+    .code_valid_i     (code_valid),
+    .code_ready_o     (code_ready),
+    .code_i           (code),
     .weights_stuck_i  (weights_stuck),
     .half_free_i      (~full_q),
     .half_full_o      (half_full),

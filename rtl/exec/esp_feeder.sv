@@ -10,7 +10,7 @@
 // half_free_i says which halves may be written, half_full_o hands one over.
 // A word past the accumulator half: fault_o for one cycle, then nothing until clear_i; the same where
 // weights_stuck_i says that the tile it waits for cannot come. A CONV without n blocks (Prune) is
-// handed on when nothing runs: no pass, no exchange of halves.
+// handed on when nothing runs: no pass, no exchange of halves. code_*: see esp_passes.
 // Implements docs/machine.md, section 3.
 
 `default_nettype none
@@ -43,6 +43,9 @@ module esp_feeder #(
   input  wire logic               tile_ready_i,
   output logic                    tile_take_o,
   input  wire logic               weights_stuck_i,
+  input  wire logic               code_valid_i,
+  output logic                    code_ready_o,
+  input  wire logic [1:0]         code_i,
 
   input  wire logic [1:0]         half_free_i,
   output logic                    half_full_o,
@@ -85,14 +88,16 @@ module esp_feeder #(
     StHalt     // after a fault
   } state_e;
 
-  logic                    pass_valid, pass_take, pass_first_n, pass_overwrite, pass_last, passes_busy;
+  logic                    pass_valid, pass_take, pass_acc_set, pass_overwrite, pass_last, passes_busy;
   logic                    pass_empty, empty_take, may_take;
   logic [AddrBits-1:0]     pass_addr;
   logic signed [17:0]      pass_iy, pass_ix;
+  logic [AccBits:0]        pass_acc;
   esp_isa_pkg::conv_t      pass_conv;
 
   esp_passes #(
     .ActWords(ActWords),
+    .AccWords(AccWords),
     .Prune   (Prune)
   ) u_passes (
     .clk_i           (clk_i),
@@ -101,12 +106,16 @@ module esp_feeder #(
     .conv_valid_i    (conv_valid_i),
     .conv_ready_o    (conv_ready_o),
     .conv_i          (conv_i),
+    .code_valid_i    (code_valid_i),
+    .code_ready_o    (code_ready_o),
+    .code_i          (code_i),
     .pass_valid_o    (pass_valid),
     .pass_take_i     (pass_take),
     .pass_addr_o     (pass_addr),
     .pass_iy_o       (pass_iy),
     .pass_ix_o       (pass_ix),
-    .pass_first_n_o  (pass_first_n),
+    .pass_acc_set_o  (pass_acc_set),
+    .pass_acc_o      (pass_acc),
     .pass_overwrite_o(pass_overwrite),
     .pass_last_o     (pass_last),
     .pass_empty_o    (pass_empty),
@@ -221,7 +230,7 @@ module esp_feeder #(
   always_ff @(posedge clk_i) begin
     if (state_q == StReady) slot_q <= SLOT_BITS'(Lanes - 1);
     else if (slot_q != '0) slot_q <= slot_q - 1'b1;
-    acc_q <= (pass_take && pass_first_n) ? '0 : acc_next;
+    acc_q <= (pass_take && pass_acc_set) ? pass_acc : acc_next;
     if (pass_take) begin
       cols_last_q <= pass_conv.cols - 1'b1;
       cols_left_q <= pass_conv.cols - 1'b1;

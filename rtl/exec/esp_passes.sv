@@ -5,7 +5,8 @@
 // each two bits of |iy0| (iy0 * row_pitch is summed by shifts); a next pass 1 cycle after the last was
 // taken. Handshake: valid / ready on the CONV, valid / take on the pass; pass fields and the CONV's
 // own (conv_o) hold while pass_valid_o. A CONV without n blocks (Prune) is offered as one pass that is
-// no pass (`pass_empty_o`). Reset and clear_i drop everything.
+// no pass (`pass_empty_o`). Of a sparse CONV (Prune) every pass has a code from the weight sequencer,
+// taken one a cycle: those that are skipped are not offered. Reset and clear_i drop everything.
 // Numbers: addresses modulo the activation buffer; rows and columns 18 bits signed, which holds
 // iy0 + (rows - 1) * stride_y + (kh - 1) * dil_y for all field values.
 // Implements docs/machine.md, section 3 (order and addresses).
@@ -15,8 +16,10 @@
 
 module esp_passes #(
   parameter int unsigned ActWords  = 2048,
+  parameter int unsigned AccWords  = 128,
   parameter bit          Prune     = 1'b0,
-  localparam int unsigned AddrBits = $clog2(ActWords)
+  localparam int unsigned AddrBits = $clog2(ActWords),
+  localparam int unsigned AccBits  = $clog2(AccWords)
 ) (
   input  wire logic               clk_i,
   input  wire logic               rst_ni,
@@ -26,12 +29,17 @@ module esp_passes #(
   output logic                    conv_ready_o,
   input  wire esp_isa_pkg::conv_t conv_i,
 
+  input  wire logic               code_valid_i,      // bit 0: runs, bit 1: overwrites
+  output logic                    code_ready_o,
+  input  wire logic [1:0]         code_i,
+
   output logic                    pass_valid_o,
   input  wire logic               pass_take_i,
   output logic [AddrBits-1:0]     pass_addr_o,       // of tap and k block for output pixel (0,0)
   output logic signed [17:0]      pass_iy_o,
   output logic signed [17:0]      pass_ix_o,
-  output logic                    pass_first_n_o,    // n block 0
+  output logic                    pass_acc_set_o,    // the accumulator word is pass_acc_o, not the next
+  output logic [AccBits:0]        pass_acc_o,
   output logic                    pass_overwrite_o,
   output logic                    pass_last_o,       // of the CONV
   output logic                    pass_empty_o,
@@ -58,7 +66,7 @@ module esp_passes #(
   logic                nb_end, kb_end, kx_end, ky_end, accept;
   logic [AddrBits-1:0] origin, origin_next, row_addr_next, tap_addr_next;
   logic signed [13:0]  rest_next;
-  logic                empty_q;
+  logic                empty_q, step;
 
   assign nb_end = nb_q == conv_q.n_blocks - 1'b1;
   assign kb_end = kb_q == conv_q.k_blocks - 1'b1;
@@ -69,21 +77,43 @@ module esp_passes #(
   assign accept = conv_valid_i && conv_ready_o;
   assign busy_o = state_q != StIdle;
   assign conv_o = conv_q;
-  assign pass_valid_o = state_q == StPass;
   assign pass_addr_o = kb_addr_q;
   assign pass_iy_o = iy_q;
   assign pass_ix_o = ix_q;
-  assign pass_first_n_o = nb_q == '0;
-  assign pass_overwrite_o = conv_q.first && ky_q == '0 && kx_q == '0 && kb_q == '0;
   assign pass_last_o = (nb_end && kb_end && kx_end && ky_end) || pass_empty_o;
   assign pass_empty_o = empty_q;
 
-  if (Prune) begin : gen_empty
+  logic first_pass;   // of its n block
+  assign first_pass = conv_q.first && ky_q == '0 && kx_q == '0 && kb_q == '0;
+
+  if (Prune) begin : gen_sparse
+    logic             sparse, at_code;
+    logic [AccBits:0] acc_q;   // of the n block, where sparse
+
     always_ff @(posedge clk_i) begin
       if (accept) empty_q <= conv_i.n_blocks == '0;
+      if (accept || (step && nb_end)) acc_q <= '0;
+      else if (step) acc_q <= acc_q + conv_q.w_tap_stride[AccBits:0];
     end
-  end else begin : gen_no_empty
+
+    assign sparse = conv_q.w_sparse[0];
+    assign at_code = state_q == StPass && sparse && code_valid_i;
+    assign code_ready_o = at_code && (!code_i[0] || pass_take_i);
+    assign step = pass_take_i || (at_code && !code_i[0]);
+    assign pass_valid_o = state_q == StPass && (!sparse || (code_valid_i && code_i[0]));
+    assign pass_overwrite_o = sparse ? code_i[1] : first_pass;
+    assign pass_acc_set_o = sparse || nb_q == '0;
+    assign pass_acc_o = sparse ? acc_q : '0;
+  end else begin : gen_dense
     assign empty_q = 1'b0;
+    assign code_ready_o = 1'b0;
+    assign step = pass_take_i;
+    assign pass_valid_o = state_q == StPass;
+    assign pass_overwrite_o = first_pass;
+    assign pass_acc_set_o = nb_q == '0;
+    assign pass_acc_o = '0;
+    logic unused_codes;
+    assign unused_codes = ^{code_valid_i, code_i};
   end
 
   // iy0 * row_pitch, two bits a cycle from the low end; a rest of -1 is a subtraction.
@@ -130,7 +160,7 @@ module esp_passes #(
       row_addr_q <= origin_next;
       tap_addr_q <= origin_next;
       kb_addr_q <= origin_next;
-    end else if (pass_take_i) begin
+    end else if (step) begin
       if (!nb_end) begin
         nb_q <= nb_q + 1'b1;
       end else begin

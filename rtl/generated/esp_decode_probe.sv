@@ -162,6 +162,7 @@ module esp_decode_probe (
           8'd51: value_o = 32'(x_conv.gap_last);
           8'd52: value_o = 32'(x_conv.gap_scale);
           8'd53: value_o = 32'(x_conv.gap_zy);
+          8'd54: value_o = 32'(x_conv.w_sparse);
           default: ;
         endcase
       end

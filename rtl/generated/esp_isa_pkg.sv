@@ -204,9 +204,10 @@ package esp_isa_pkg;
 
   localparam int unsigned CONV_WORDS = 5;
   localparam int unsigned CONV_BITS = 640;
-  localparam int unsigned CONV_USED = 534;  // bits below the spare ones
+  localparam int unsigned CONV_USED = 535;  // bits below the spare ones
   typedef struct packed {
-    logic [105:0] spare;
+    logic [104:0] spare;
+    logic [0:0] w_sparse;
     logic signed [7:0] gap_zy;
     logic [31:0] gap_scale;
     logic [0:0] gap_last;
@@ -268,7 +269,7 @@ package esp_isa_pkg;
 
   // Every field of a conv is within its range, spare bits are zero.
   function automatic logic conv_in_range(input logic [639:0] x);
-    conv_in_range = (x[639:534] == '0)
+    conv_in_range = (x[639:535] == '0)
       && (x[79:78] == '0)
       && (x[210:198] != '0)
       && (x[223:211] != '0)
@@ -471,7 +472,7 @@ package esp_isa_pkg;
       {6'd5, 6'd20}: halfword_check = {(carry || x[5:0] != '0), 1'b0};
       {6'd5, 6'd21}: halfword_check = {1'b1, (x[15:6] != '0)};
       {6'd5, 6'd22}: halfword_check = {(carry || x[5:0] != '0), 1'b0};
-      {6'd5, 6'd33}: halfword_check = {(x[15:6] == '0), 1'b0};
+      {6'd5, 6'd33}: halfword_check = {(x[6] == '0) && (x[15:7] == '0), 1'b0};
       {6'd5, 6'd34}: halfword_check = {(x[15:0] == '0), 1'b0};
       {6'd5, 6'd35}: halfword_check = {(x[15:0] == '0), 1'b0};
       {6'd5, 6'd36}: halfword_check = {(x[15:0] == '0), 1'b0};

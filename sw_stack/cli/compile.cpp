@@ -28,7 +28,8 @@ constexpr std::uint64_t kCompared = 16;  // images that --compare-float runs
 struct CompileOptions {
   std::string model, output, mask, config = "edge";
   CalibrationOptions calibration;
-  bool compare_float = false, prune_zeroed = false, maskable = false, json = false;
+  bool compare_float = false, prune_zeroed = false, maskable = false, dense_tiles = false,
+       json = false;
 };
 
 constexpr const char* kFooter =
@@ -74,14 +75,21 @@ class Compile {
     if (const Status status = prune_graph(); !status) return status.error();
     compiler::Options options;
     options.maskable = options_.maskable;
+    options.dense_tiles = options_.dense_tiles;
     auto program = compiler::compile(graph_, *config, options);
     if (!program) return placed(program.error());
     std::optional<std::int64_t> cycles;
+    std::uint64_t tiles = 0, skipped = 0;
     if (!config->compact) {  // which has no timing model
       const auto estimate = timing::estimate(*program);
       if (!estimate) return estimate.error();
       cycles = estimate->cycles;
+      for (const timing::LayerEstimate& layer : estimate->layers) {
+        tiles += layer.tiles;
+        skipped += layer.tiles - layer.tiles_run;
+      }
     }
+    skipped_share_ = tiles == 0 ? 0 : static_cast<double>(skipped) / static_cast<double>(tiles);
     if (const Status status = program::save(*program, options_.output); !status)
       return status.error();
     tell(*program, cycles);
@@ -192,6 +200,7 @@ class Compile {
                 {"instruction_bytes", program.instructions.size()},
                 {"activation_bytes", program.activation_bytes},
                 {"estimated_cycles", cycles ? Json(*cycles) : Json()},
+                {"tiles_skipped", skipped_share_},
                 {"host_ops", program.graph.host_ops}};
       if (comparison_ != nullptr) json["float"] = comparison_->report();
       print_json(json);
@@ -211,6 +220,10 @@ class Compile {
                  grouped(static_cast<std::uint64_t>(*cycles)),
                  100 * timing::utilisation(program, *cycles));
     }
+    if (skipped_share_ > 0) {
+      fmt::print("  {:.1f} % of the tiles of layers with zero weights are skipped\n",
+                 100 * skipped_share_);
+    }
     fmt::print("  {} of constants, {} of instructions, {} of activations\n",
                bytes_text(program.constants.size()), bytes_text(program.instructions.size()),
                bytes_text(program.activation_bytes));
@@ -228,6 +241,7 @@ class Compile {
   ir::QuantGraph graph_;
   std::uint64_t calibrated_ = 0;
   std::int64_t dense_macs_ = 0;  // before pruning; 0 without
+  double skipped_share_ = 0;     // of the tiles of sparse layers
   std::unique_ptr<FloatComparison> comparison_;
 };
 
@@ -273,6 +287,8 @@ void add_compile(CLI::App& app, Action& chosen) {
       ->excludes(prune);
   command->add_flag("--maskable", options->maskable,
                     "make a program that takes any channel mask: `run --mask` packs its weights");
+  command->add_flag("--dense-tiles", options->dense_tiles,
+                    "fetch and run weight tiles that are zero as well");
   command->add_flag("--compare-float", options->compare_float,
                     "run the float model beside on up to 16 of the images, and print the\n"
                     "signal-to-quantisation-noise ratio of every layer");

@@ -64,6 +64,14 @@ std::string shape_text(const ir::Shape& shape) {
 
 std::string cycles_text(std::int64_t cycles) { return grouped(static_cast<std::uint64_t>(cycles)); }
 
+std::uint64_t skipped(const timing::LayerEstimate& layer) { return layer.tiles - layer.tiles_run; }
+
+std::string skipped_text(const timing::LayerEstimate& layer) {
+  if (layer.tiles == 0) return "-";
+  return fmt::format("{:.1f} %",
+                     100 * static_cast<double>(skipped(layer)) / static_cast<double>(layer.tiles));
+}
+
 class Inspection {
  public:
   /// Without an estimate where the configuration has no timing model.
@@ -98,6 +106,8 @@ class Inspection {
            {"instructions", count.instructions},
            {"bytes_loaded", count.loaded},
            {"bytes_stored", count.stored},
+           {"tiles", estimate_ ? estimate_->layers[i].tiles : 0},
+           {"tiles_skipped", estimate_ ? skipped(estimate_->layers[i]) : 0},
            {"estimated_cycles", estimate_ ? Json(estimate_->layers[i].cycles) : Json()}});
     }
     json["memory"] = {
@@ -171,9 +181,11 @@ class Inspection {
   }
 
   void print_layers() const {
-    fmt::print("\nlayers (tile: rows x columns x output blocks x input blocks)\n");
+    fmt::print(
+        "\nlayers (tile: rows x columns x output blocks x input blocks; skipped: zero tiles of "
+        "weights)\n");
     Table table({"#", "layer", "operator", "MACs", "tile", "convs", "pools", "instructions",
-                 "loaded", "stored", "about cycles"});
+                 "loaded", "stored", "skipped", "about cycles"});
     LayerCount sum;
     for (std::size_t i = 0; i < counts_.size(); ++i) {
       const program::Layer& layer = program_.layers[i];
@@ -182,6 +194,7 @@ class Inspection {
                  grouped(runtime::macs(layer)), tile_text(layer.tile), std::to_string(count.convs),
                  std::to_string(count.pools), std::to_string(count.instructions),
                  bytes_text(count.loaded), bytes_text(count.stored),
+                 estimate_ ? skipped_text(estimate_->layers[i]) : "-",
                  estimate_ ? cycles_text(estimate_->layers[i].cycles) : "-"});
       sum.convs += count.convs;
       sum.pools += count.pools;
@@ -191,7 +204,7 @@ class Inspection {
     }
     table.add({"", "all", "", grouped(runtime::macs(program_)), "", std::to_string(sum.convs),
                std::to_string(sum.pools), std::to_string(sum.instructions), bytes_text(sum.loaded),
-               bytes_text(sum.stored), estimate_ ? cycles_text(estimate_->cycles) : "-"});
+               bytes_text(sum.stored), "", estimate_ ? cycles_text(estimate_->cycles) : "-"});
     table.print();
   }
 

@@ -56,6 +56,8 @@ Row total_of(const Profile& profile) {
   all.estimate.cycles = profile.estimate.cycles;
   for (const timing::LayerEstimate& layer : profile.estimate.layers) {
     for (std::size_t c = 0; c < timing::kCauses; ++c) all.estimate.by_cause[c] += layer.by_cause[c];
+    all.estimate.tiles += layer.tiles;
+    all.estimate.tiles_run += layer.tiles_run;
   }
   all.estimate.bytes_read = profile.estimate.bytes_read;
   all.estimate.bytes_written = profile.estimate.bytes_written;
@@ -77,6 +79,8 @@ void add_to(Json& json, const Row& row, int lanes) {
   Json& causes = json["estimate_by_cause"];
   for (std::size_t c = 0; c < timing::kCauses; ++c)
     causes[std::string(timing::kCauseNames[c])] = row.estimate.by_cause[c];
+  json["tiles"] = row.estimate.tiles;
+  json["tiles_skipped"] = row.estimate.tiles - row.estimate.tiles_run;
   json["estimated_bytes_read"] = row.estimate.bytes_read;
   json["estimated_bytes_written"] = row.estimate.bytes_written;
 }
@@ -145,6 +149,13 @@ void print_totals(const Profile& profile, const Row& all) {
                       ? grouped(comparison.values) + " values: all equal to golden"
                       : fmt::format("{} of {} values differ from golden",
                                     grouped(comparison.mismatches), grouped(comparison.values)));
+  }
+  if (all.estimate.tiles > 0) {
+    const std::uint64_t skipped = all.estimate.tiles - all.estimate.tiles_run;
+    line("tiles", fmt::format("{} of {} in layers with zero weights are skipped ({})",
+                              grouped(skipped), grouped(all.estimate.tiles),
+                              percent(static_cast<double>(skipped) /
+                                      static_cast<double>(all.estimate.tiles))));
   }
   line("bound", fmt::format("{} by the roofline; {:.4f} times that",
                             grouped(static_cast<std::uint64_t>(all.bound)),

@@ -37,7 +37,7 @@ class Compiler {
     merge_order(layers_, windows_, layout_.maskable, schedule_);
     const auto activations = allocate(schedule_, config_.lanes, layout_);
     if (!activations) return activations.error();
-    auto constants = make_constants(graph_, layers_, layout_, config_);
+    auto constants = make_constants(graph_, layers_, layout_, config_, options_);
     if (!constants) return constants.error();
     const Emitted emitted = emit(graph_, layers_, layout_, schedule_, *constants, config_);
 

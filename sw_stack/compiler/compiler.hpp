@@ -18,6 +18,9 @@ struct Options {
   /// this seed: any choice must give the same outputs, and tests say so.
   std::uint64_t vary = 0;
   bool maskable = false;  ///< a program that takes any mask (docs/pack.md)
+  /// Fetch and run weight tiles that are zero as well (docs/tiles.md). With an odd `vary` every
+  /// layer that fits is sparse, whatever its weights.
+  bool dense_tiles = false;
 };
 
 /// Compiles a graph for a configuration. The program's graph may have more nodes than the one

@@ -153,9 +153,25 @@ isa::Clip unit_clip(const Layer& layer, const Step& step) {
 }
 
 Result<Constants> make_constants(const ir::QuantGraph& graph, const std::vector<Layer>& layers,
-                                 const Layout& layout, const isa::Config& config) {
+                                 const Layout& layout, const isa::Config& config,
+                                 const Options& options) {
   Constants out;
   out.places.resize(layers.size());
+  const bool may_be_sparse = !options.dense_tiles && !layout.maskable && config.mask_layers > 0;
+  std::vector<std::optional<SparseWeights>> sparse(layers.size());
+  for (std::size_t l = 0; may_be_sparse && l < layers.size(); ++l) {
+    if (layers[l].is_pool()) continue;
+    const std::int64_t bytes = weight_bytes(layers[l], config.lanes, false);
+    if (bytes > kLimit) continue;  // named below
+    std::vector<std::uint8_t> dense(static_cast<std::size_t>(bytes), 0);
+    put_weights(graph, layout, layers[l], config.lanes, dense.data());
+    sparse[l] = sparse_weights(layers[l], dense, config, options.vary % 2 == 1);
+    if (sparse[l]) out.places[l].streams = sparse[l]->streams;
+  }
+  const auto weights_size = [&](std::size_t l) {
+    return sparse[l] ? static_cast<std::int64_t>(sparse[l]->bytes.size())
+                     : weight_bytes(layers[l], config.lanes, layout.maskable);
+  };
   std::int64_t size = 0;
   const auto take = [&](std::int64_t bytes) {
     const std::int64_t start = size;
@@ -174,16 +190,14 @@ Result<Constants> make_constants(const ir::QuantGraph& graph, const std::vector<
   for (std::size_t l = 0; l < layers.size(); ++l) {
     const Layer& layer = layers[l];
     const std::int64_t bytes =
-        layer.is_pool()
-            ? 1024
-            : weight_bytes(layer, config.lanes, layout.maskable) + rows_of(layer, config.lanes) * 8;
+        layer.is_pool() ? 1024 : weights_size(l) + rows_of(layer, config.lanes) * 8;
     if (size + bytes > kLimit) {
       return fail(ErrorCode::kCapacity,
                   fmt::format("weights take {} bytes; a region has {}", size + bytes, kLimit),
                   layer.name);
     }
     if (!layer.is_pool()) {
-      out.places[l].weights = take(weight_bytes(layer, config.lanes, layout.maskable));
+      out.places[l].weights = take(weights_size(l));
       out.places[l].params = take(rows_of(layer, config.lanes) * 8);
     } else if (layer.pool.use_table) {
       const int entries = layer.pool.y.kernel * layer.pool.x.kernel;
@@ -200,8 +214,12 @@ Result<Constants> make_constants(const ir::QuantGraph& graph, const std::vector<
   for (std::size_t l = 0; l < layers.size(); ++l) {
     const Layer& layer = layers[l];
     if (!layer.is_pool()) {
-      (layout.maskable ? put_units : put_weights)(graph, layout, layer, config.lanes,
-                                                  out.bytes.data() + out.places[l].weights);
+      std::uint8_t* weights = out.bytes.data() + out.places[l].weights;
+      if (sparse[l]) {
+        std::copy(sparse[l]->bytes.begin(), sparse[l]->bytes.end(), weights);
+      } else {
+        (layout.maskable ? put_units : put_weights)(graph, layout, layer, config.lanes, weights);
+      }
       put_params(graph, layout, layer, out.bytes.data() + out.places[l].params);
     } else if (layer.pool.use_table) {
       const float sx = at(graph.tensors, layer.nodes.input).quant.scale;

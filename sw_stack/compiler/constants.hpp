@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "compiler/steps.hpp"
+#include "compiler/tiles.hpp"
 #include "isa/instruction.hpp"
 
 namespace espalier::compiler {
@@ -13,6 +14,7 @@ namespace espalier::compiler {
 struct ConstantPlaces {
   std::uint32_t weights = 0, params = 0, table = 0;
   int table_words = 0;
+  std::vector<Stream> streams;  ///< by group and chunk, where the weights are sparse
 };
 
 /// The order of a layer's weights where masks may shorten it: unit by unit, a unit being a group
@@ -33,6 +35,7 @@ struct Constants {
 
 /// Errors: kCapacity where they do not fit into a region.
 Result<Constants> make_constants(const ir::QuantGraph& graph, const std::vector<Layer>& layers,
-                                 const Layout& layout, const isa::Config& config);
+                                 const Layout& layout, const isa::Config& config,
+                                 const Options& options);
 
 }  // namespace espalier::compiler

@@ -33,7 +33,14 @@ std::int64_t& WeightQueue::param_position(const Step& step) {
   return at(at(param_at_, step.layer), step.group);
 }
 
+const Stream* WeightQueue::stream(const Layer& layer, const Step& step) const {
+  const std::vector<Stream>& streams = at(constants_.places, step.layer).streams;
+  if (streams.empty()) return nullptr;
+  return &at(streams, step.group * static_cast<int>(layer.chunks.size()) + step.chunk);
+}
+
 std::int64_t WeightQueue::unit_words(const Layer& layer, const Step& step) const {
+  if (const Stream* unit = stream(layer, step)) return unit->words;
   const Chunk& chunk = at(layer.chunks, step.chunk);
   return std::int64_t{step.blocks.size()} * config_.lanes * chunk.taps() * chunk.kb.size();
 }
@@ -62,6 +69,14 @@ isa::Load WeightQueue::unit_load(const Layer& layer, const Step& step) const {
 
 isa::Load WeightQueue::weight_load(const Layer& layer, const Step& step) const {
   if (maskable_) return unit_load(layer, step);
+  if (const Stream* unit = stream(layer, step)) {
+    isa::Load load;
+    load.target = static_cast<std::uint32_t>(isa::LoadTarget::kWeights);
+    load.offset = at(constants_.places, step.layer).weights +
+                  unit->offset * static_cast<std::uint32_t>(config_.lanes);
+    load.x_words = unit->words;
+    return load;
+  }
   const ConvGeometry& g = layer.conv;
   const Chunk& chunk = at(layer.chunks, step.chunk);
   const int rows = step.blocks.size() * config_.lanes;
@@ -147,6 +162,13 @@ void WeightQueue::use(const Step& step, isa::Conv& conv) {
   conv.w_n_stride = static_cast<std::uint32_t>(plan.tapwise ? kc : chunk.taps() * kc);
   conv.w_tap_stride = static_cast<std::uint32_t>(plan.tapwise ? rows * kc : kc);
   conv.w_piece = static_cast<std::uint32_t>(plan.tapwise ? std::int64_t{rows} * kc : words);
+  if (stream(layer, step) != nullptr) {
+    conv.w_sparse = 1;
+    conv.w_tapwise = 0;
+    conv.w_n_stride = 1;
+    conv.w_tap_stride = conv.rows * conv.cols;
+    conv.w_piece = static_cast<std::uint32_t>(words);
+  }
   // What is loaded for every CONV anew lies at the base when its turn comes.
   if (plan.weights_stay)
     conv.w_offset = static_cast<std::uint32_t>(weight_position(step) - weights_.base);

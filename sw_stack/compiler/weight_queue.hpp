@@ -29,6 +29,8 @@ class WeightQueue {
     std::int64_t loaded = 0, base = 0, size = 0;
     [[nodiscard]] bool fits(std::int64_t words) const { return loaded - base + words <= size; }
   };
+  /// A sparse layer's stream of a unit, or nullptr.
+  [[nodiscard]] const Stream* stream(const Layer& layer, const Step& step) const;
   [[nodiscard]] std::int64_t unit_words(const Layer& layer, const Step& step) const;
   [[nodiscard]] isa::Load weight_load(const Layer& layer, const Step& step) const;
   /// The same from constants in the order of units.

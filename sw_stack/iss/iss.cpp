@@ -6,7 +6,6 @@
 
 namespace espalier::iss {
 
-using isa::Conv;
 using isa::End;
 using isa::Engine;
 using isa::Load;
@@ -230,100 +229,6 @@ bool Iss::step_load_w() {
     return true;
   }
   return moved;
-}
-
-void Iss::run_taps(const Conv& c, int from, int to) {
-  const std::size_t lanes = lanes_;
-  std::vector<std::int32_t> tile(lanes * lanes);  // [k][n]
-  std::vector<std::int32_t>& acc = acc_[half_];
-  for (int tap = from; tap < to; ++tap) {
-    const int ky = tap / static_cast<int>(c.kw), kx = tap % static_cast<int>(c.kw);
-    for (std::uint32_t kb = 0; kb < c.k_blocks; ++kb) {
-      for (std::uint32_t nb = 0; nb < c.n_blocks; ++nb) {
-        for (std::size_t n = 0; n < lanes; ++n) {
-          const std::uint64_t word =
-              exec_start_ / lanes + c.w_offset + (nb * lanes + n) * c.w_n_stride +
-              std::uint64_t{c.w_tap_stride} * static_cast<std::uint64_t>(tap) + kb;
-          const std::uint8_t* w = weights_.data.data() + word * lanes % weights_.data.size();
-          for (std::size_t k = 0; k < lanes; ++k)
-            tile[k * lanes + n] = static_cast<std::int8_t>(w[k]);
-        }
-        std::int32_t* out = acc.data() + std::size_t{nb} * c.rows * c.cols * lanes;
-        for (int oy = 0; oy < static_cast<int>(c.rows); ++oy) {
-          const int iy = c.iy0 + oy * static_cast<int>(c.stride_y) + ky * static_cast<int>(c.dil_y);
-          for (int ox = 0; ox < static_cast<int>(c.cols); ++ox, out += lanes) {
-            const int ix =
-                c.ix0 + ox * static_cast<int>(c.stride_x) + kx * static_cast<int>(c.dil_x);
-            if (iy < 0 || ix < 0 || iy >= static_cast<int>(c.in_rows) ||
-                ix >= static_cast<int>(c.in_cols))
-              continue;
-            const std::int8_t* x = act_word(c.act_base + std::uint64_t{kb} * c.plane +
-                                            static_cast<std::uint64_t>(iy) * c.row_pitch +
-                                            static_cast<std::uint64_t>(ix));
-            for (std::size_t k = 0; k < lanes; ++k) {
-              const std::int32_t value = x[k] - c.zx;
-              const std::int32_t* w = tile.data() + k * lanes;
-              for (std::size_t n = 0; n < lanes; ++n) out[n] += value * w[n];
-            }
-          }
-        }
-      }
-    }
-  }
-}
-
-bool Iss::step_exec() {
-  if (step_nop(Engine::kExec)) return true;
-  auto& q = queue(Engine::kExec);
-  if (q.empty() || std::holds_alternative<Nop>(program_[q.front()])) return false;
-  const Conv& c = as<Conv>(q.front());
-  if (c.n_blocks == 0) {  // no sums: post counts it
-    if (!ready(q.front())) return false;
-    post_.push_back({q.front(), half_});
-    q.pop_front();
-    retire(Engine::kExec);
-    return true;
-  }
-  if (!exec_started_) {
-    if (!ready(q.front()) || half_full_[half_]) return false;
-    if (config_.compact && !post_.empty()) return false;  // one CONV at a time
-    if (std::uint64_t{c.n_blocks} * c.rows * c.cols >
-        static_cast<std::uint64_t>(config_.acc_words)) {
-      fault(isa::Fault::kCapacity, q.front(), "accumulator half too small");
-      return false;
-    }
-    if ((c.y_step != (c.stride_y * c.row_pitch & 0xFFFFU)) ||
-        (c.tap_step != (c.dil_y * c.row_pitch & 0xFFFFU))) {
-      fault(isa::Fault::kIllegalField, q.front(),
-            "y_step or tap_step is not the stride times the row pitch");
-      return false;
-    }
-    exec_started_ = true;
-    exec_piece_ = 0;
-    exec_start_ = weights_.base;
-    if (c.first != 0) {
-      std::fill_n(acc_[half_].begin(), std::size_t{c.n_blocks} * c.rows * c.cols * lanes_, 0);
-    }
-  }
-  const int taps = static_cast<int>(c.kh * c.kw);
-  const int pieces = c.w_tapwise != 0 ? taps : 1;
-  bool moved = false;
-  for (; exec_piece_ < pieces; ++exec_piece_, moved = true) {
-    const std::uint64_t need =
-        c.w_offset + std::uint64_t{c.w_piece} * static_cast<std::uint64_t>(exec_piece_ + 1);
-    if (weights_.loaded - exec_start_ < need * lanes_) return moved;
-    run_taps(c, c.w_tapwise != 0 ? exec_piece_ : 0, c.w_tapwise != 0 ? exec_piece_ + 1 : taps);
-    if (c.w_release != 0) weights_.base += std::uint64_t{c.w_piece} * lanes_;
-  }
-  exec_started_ = false;
-  if (c.last != 0) {
-    post_.push_back({q.front(), half_});
-    half_full_[half_] = true;
-    half_ ^= 1U;
-  }
-  q.pop_front();
-  retire(Engine::kExec);
-  return true;
 }
 
 bool Iss::step_store() {

@@ -82,6 +82,11 @@ class Iss {
   [[nodiscard]] bool inside(const Transfer& transfer) const;
   [[nodiscard]] const std::int8_t* act_word(std::uint64_t word) const;
   void run_taps(const isa::Conv& conv, int from, int to);
+  /// A sparse CONV; false, and a fault, where its stream is not as long as w_piece says.
+  bool run_stream(const isa::Conv& conv, std::size_t index);
+  /// Adds the products of one tile, whose first word is `word` of the ring.
+  void run_tile(const isa::Conv& conv, int tap, std::uint32_t kb, std::uint32_t nb,
+                std::uint64_t word, std::uint64_t n_stride);
   [[nodiscard]] std::string waiting() const;
 
   isa::Config config_;
@@ -107,6 +112,7 @@ class Iss {
   int exec_piece_ = 0;             // pieces done of the exec head
   std::uint64_t exec_start_ = 0;   // ring base at its start
   bool exec_started_ = false;
+  std::vector<std::int32_t> tile_;  // weights of the tile under way
   std::deque<PostJob> post_;
   std::array<std::deque<std::vector<std::int8_t>>, 2> streams_;  // one entry a STORE, by source
   std::vector<std::int64_t> gap_sums_;

@@ -2,6 +2,7 @@
 #include <array>
 
 #include "program/program.hpp"
+#include "program/tiles.hpp"
 
 namespace espalier::program {
 namespace {
@@ -101,6 +102,16 @@ struct Checker {
     if (x.gap != 0 && (x.gap_first == 0 || x.gap_last == 0) && x.n_blocks != 1) {
       return "sums over several tiles take one n block, not " + std::to_string(x.n_blocks);
     }
+    if (x.w_sparse != 0) {
+      if (machine.mask_layers == 0) {
+        return "configuration " + std::string(machine.name) + " runs no sparse weights";
+      }
+      if (x.w_tapwise != 0 || x.clip) return "w_sparse with w_tapwise or a clip word";
+      if (x.w_n_stride != 1 || x.w_tap_stride != x.rows * x.cols) {
+        return "w_sparse with w_n_stride " + std::to_string(x.w_n_stride) + " and w_tap_stride " +
+               std::to_string(x.w_tap_stride) + "; they are 1 and rows x cols";
+      }
+    }
     if (std::max(x.act_base, x.add_base) >= static_cast<std::uint32_t>(machine.act_words)) {
       return "activation buffer has " + std::to_string(machine.act_words) + " words";
     }
@@ -181,7 +192,7 @@ Status verify(const Program& program) {
                          program.output_bytes, program.constants.size()}};
   std::size_t offset = 0, index = 0;
   std::uint64_t stores = 0;
-  bool ended = false;
+  bool ended = false, sparse = false;
   while (offset < program.instructions.size()) {
     const std::string place = "instruction " + std::to_string(index++);
     if (ended) return fail(ErrorCode::kMalformed, "instructions follow the end", place);
@@ -195,9 +206,19 @@ Status verify(const Program& program) {
       return fail(ErrorCode::kMalformed, trouble, place);
     }
     stores += std::holds_alternative<Store>(*instruction) ? 1 : 0;
+    const auto* conv = std::get_if<Conv>(&*instruction);
+    sparse = sparse || (conv != nullptr && conv->w_sparse != 0);
     ended = std::holds_alternative<End>(*instruction);
   }
   if (!ended) return fail(ErrorCode::kMalformed, "the program has no end", "instructions");
+  if (sparse && program.maskable) {
+    return fail(ErrorCode::kMalformed, "sparse weights in a program that takes masks",
+                "instructions");
+  }
+  if (sparse) {
+    const auto codes = tile_codes(decode_all(program), program.constants, *machine);
+    if (!codes) return codes.error();
+  }
   for (const Placement& placement : program.placements) {
     if (placement.tensor < 0 ||
         static_cast<std::size_t>(placement.tensor) >= program.graph.tensors.size() ||

@@ -25,6 +25,7 @@ bool Model::try_exec() {
     more = try_nop(Engine::kExec, queues_[index(Engine::kExec)]);
     more |= try_accept_weights();
     more |= try_accept_conv();
+    more |= try_sequence();
     more |= conv_busy_ && try_piece();
   }
   return moved;
@@ -38,6 +39,10 @@ bool Model::try_accept_weights() {
   weight_queue_.leave(time);
   weight_job_ = {instruction, time + 1, weight_base_};
   const Conv& conv = as<Conv>(instruction);
+  next_code_ = 0;
+  header_read_ = false;
+  code_time_ = time + 1;
+  stream_at_ = weight_base_ + conv.w_offset;
   if (conv.w_release != 0) {
     weight_base_ += std::int64_t{conv.w_piece} * (conv.w_tapwise != 0 ? conv.kh * conv.kw : 1);
   }
@@ -58,6 +63,7 @@ bool Model::try_accept_conv() {
   conv_busy_ = true;
   piece_ = 0;
   pieces_ = conv.w_tapwise != 0 ? static_cast<int>(conv.kh * conv.kw) : 1;
+  codes_left_ = codes_[conv_].size();
   pass_valid_ = time + 1 + origin_cycles(conv.iy0);
   showing_ = {};
   showing_.layer = conv.layer;
@@ -71,6 +77,7 @@ bool Model::try_accept_conv() {
 bool Model::try_piece() {
   const Conv& conv = as<Conv>(conv_);
   if (conv.n_blocks == 0) return pass_on_empty(conv);
+  if (conv.w_sparse != 0) return try_codes();
   if (!sequencing_ || weight_job_.instruction != conv_) return false;
   const Time pixels = static_cast<Time>(conv.rows) * conv.cols;
   const Time length = std::max(pixels, lanes_);
@@ -104,19 +111,24 @@ bool Model::try_piece() {
 
   sequencer_end_ = tile_start_ + lanes_ - 1;
   sequencing_ = false;
+  finish_conv(conv, last_go, last_taken);
+  return true;
+}
+
+/// The last pass of a CONV has begun.
+void Model::finish_conv(const Conv& conv, Time last_go, Time last_taken) {
+  const Time pixels = static_cast<Time>(conv.rows) * conv.cols;
   conv_busy_ = false;
   passes_idle_ = last_taken + 1;
   const Time last_fed = last_go + pixels - 1;
   board_.retire(Engine::kExec, last_fed + 2);
   showing_.end = shown_end_ = pass_end_ + 1;
   convs_shown_.push_back(showing_);
-  if (conv.last != 0) {
-    // The last sums have run through array and accumulators.
-    post_jobs_.push_back({conv_, half_, last_fed + lanes_ + lanes_ / 2 + 3});
-    half_free_[half_] = kNever;
-    half_ ^= 1U;
-  }
-  return true;
+  if (conv.last == 0) return;
+  // The last sums have run through array and accumulators.
+  post_jobs_.push_back({conv_, half_, last_fed + lanes_ + lanes_ / 2 + 3});
+  half_free_[half_] = kNever;
+  half_ ^= 1U;
 }
 
 /// A CONV without channels: handed to post without a pass, and without exchanging halves.

@@ -50,7 +50,6 @@ class Clock {
 void charge(const program::Program& program, std::span<const Shown> convs,
             std::span<const Shown> pools, Time cycles, Estimate& out) {
   out.cycles = cycles;
-  out.layers.assign(program.layers.size(), {});
   Clock clock(out);
   std::size_t pool = 0;
   // Pools show where no convolution does.
@@ -81,8 +80,13 @@ void charge(const program::Program& program, std::span<const Shown> convs,
   for (std::size_t l = 0; l < out.layers.size(); ++l) {
     auto& causes = out.layers[l].by_cause;
     auto& ragged = causes[static_cast<std::size_t>(Cause::kRagged)];
-    const auto useful = static_cast<std::int64_t>(std::llround(
-        static_cast<double>(std::max<std::int64_t>(program.layers[l].macs, 0)) / macs_a_cycle));
+    const LayerEstimate& layer = out.layers[l];
+    const double run =
+        layer.tiles == 0 ? 1
+                         : static_cast<double>(layer.tiles_run) / static_cast<double>(layer.tiles);
+    const auto useful = static_cast<std::int64_t>(
+        std::llround(run * static_cast<double>(std::max<std::int64_t>(program.layers[l].macs, 0)) /
+                     macs_a_cycle));
     causes[static_cast<std::size_t>(Cause::kCompute)] = std::min(ragged, useful);
     ragged -= causes[static_cast<std::size_t>(Cause::kCompute)];
   }

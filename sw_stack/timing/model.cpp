@@ -1,5 +1,7 @@
 #include "timing/model.hpp"
 
+#include <algorithm>
+
 #include "isa/clip.hpp"
 
 namespace espalier::timing {
@@ -19,7 +21,7 @@ constexpr Time kInterrupt = -2;  // from the last count that shows to the last c
 
 Model::Model(const program::Program& program, const Memory& memory,
              std::vector<isa::Instruction> list, std::vector<unsigned> lengths,
-             std::vector<bool> strides)
+             std::vector<bool> strides, std::vector<program::TileCodes> codes)
     : program_(program),
       memory_(memory),
       config_(program.machine()),
@@ -29,6 +31,7 @@ Model::Model(const program::Program& program, const Memory& memory,
       list_(std::move(list)),
       lengths_(std::move(lengths)),
       strides_(std::move(strides)),
+      codes_(std::move(codes)),
       program_words_(program.instructions.size() / kFetchBytes),
       decode_free_(kStart),
       queues_{Queue(1), Queue(16), Queue(16), Queue(4), Queue(1), Queue(4), Queue(16)},
@@ -187,6 +190,13 @@ Result<Estimate> Model::run() {
     if (grants <= now_) grant(now_);
   }
   Estimate out;
+  out.layers.resize(program_.layers.size());
+  for (std::size_t i = 0; i < list_.size(); ++i) {
+    LayerEstimate& layer = out.layers[isa::layer(list_[i])];
+    layer.tiles += codes_[i].size();
+    layer.tiles_run += static_cast<std::uint64_t>(
+        std::ranges::count_if(codes_[i], [](std::uint8_t code) { return code != 0; }));
+  }
   charge(program_, convs_shown_, pools_shown_, end_, out);
   const auto lanes = static_cast<std::uint64_t>(lanes_);
   const auto bus = static_cast<std::uint64_t>(config_.bus_bytes);  // fetch reads whole beats
@@ -235,7 +245,11 @@ Result<Estimate> estimate(const program::Program& program, const Memory& memory,
     strides[i] =
         is != nullptr && is->n_blocks != 0 && is->w_tapwise == 0 && is->k_blocks != was->k_blocks;
   }
-  return Model(program, memory, std::move(*clipped), std::move(lengths), std::move(strides)).run();
+  auto codes = program::tile_codes(*clipped, program.constants, program.machine());
+  if (!codes) return codes.error();
+  return Model(program, memory, std::move(*clipped), std::move(lengths), std::move(strides),
+               std::move(*codes))
+      .run();
 }
 
 }  // namespace espalier::timing

@@ -6,6 +6,7 @@
 #include <deque>
 #include <string>
 
+#include "program/tiles.hpp"
 #include "timing/parts.hpp"
 #include "timing/timing.hpp"
 
@@ -22,9 +23,11 @@ struct Shown {
 class Model {
  public:
   /// `list`: the program as the engines get it; `lengths`: the words of each instruction in memory;
-  /// `strides`: whether the clip stage has to find the stride of a CONV's weights.
+  /// `strides`: whether the clip stage has to find the stride of a CONV's weights; `codes`: of the
+  /// tiles of sparse CONVs.
   Model(const program::Program& program, const Memory& memory, std::vector<isa::Instruction> list,
-        std::vector<unsigned> lengths, std::vector<bool> strides);
+        std::vector<unsigned> lengths, std::vector<bool> strides,
+        std::vector<program::TileCodes> codes);
   Result<Estimate> run();
 
  private:
@@ -61,6 +64,9 @@ class Model {
   bool try_accept_conv();
   bool try_piece();
   bool pass_on_empty(const isa::Conv& conv);
+  void finish_conv(const isa::Conv& conv, Time last_go, Time last_taken);
+  bool try_sequence();  // sparse.cpp
+  bool try_codes();
 
   // ------------------------------------------------------------ post, pool, store
   bool try_post();
@@ -96,6 +102,7 @@ class Model {
   std::vector<isa::Instruction> list_;
   std::vector<unsigned> lengths_;
   std::vector<bool> strides_;
+  std::vector<program::TileCodes> codes_;
   Time now_ = 0, gate_ = 0;
 
   // Fetch and decode.
@@ -139,6 +146,20 @@ class Model {
   Time sequencer_end_ = 0;                                 // the last word of the last CONV's tiles
   unsigned half_ = 0;
   std::array<Time, 2> half_free_{};
+
+  // Sparse CONVs: codes that the sequencer has examined, and when the passes took them.
+  struct Pushed {
+    Time time;
+    bool runs;  ///< its tile is read from this cycle on
+  };
+  std::vector<Pushed> pushed_;
+  std::vector<Time> popped_;
+  std::size_t next_code_ = 0, codes_left_ = 0;  // of weight_job_; of conv_
+  std::uint64_t tiles_begun_ = 0, tiles_taken_ = 0;
+  std::int64_t stream_at_ = 0;  // the next word, as position in the ring
+  bool header_read_ = false;
+  Time code_time_ = 0;                    // when the sequencer can go on
+  Time taken_at_ = -1, taken_start_ = 0;  // the pass that waits for its half, -1: none
   Shown showing_;
   Time shown_end_ = 0;
   std::vector<Shown> convs_shown_, pools_shown_;
@@ -179,7 +200,8 @@ class Model {
   Time write_free_ = 0, send_free_ = 0;
 };
 
-/// Charges the cycles to layers as the trace port does (docs/machine.md).
+/// Charges the cycles to layers as the trace port does (docs/machine.md). `out` has the layers, and
+/// their tiles.
 void charge(const program::Program& program, std::span<const Shown> convs,
             std::span<const Shown> pools, Time cycles, Estimate& out);
 

@@ -40,6 +40,7 @@ struct LayerEstimate {
   std::int64_t cycles = 0;                          ///< as the trace port charges them
   std::array<std::int64_t, kCauses> by_cause{};     ///< sums to `cycles`
   std::uint64_t bytes_read = 0, bytes_written = 0;  ///< by its LOADs and STOREs
+  std::uint64_t tiles = 0, tiles_run = 0;           ///< of weights in sparse CONVs (docs/tiles.md)
 };
 
 struct Estimate {
@@ -55,7 +56,8 @@ Result<Estimate> estimate(const program::Program& program, const Memory& memory 
                           std::span<const std::uint8_t> table = {});
 
 /// What no machine with this array and this bus could beat: the larger of MACs / L^2 and the bytes
-/// of the larger direction / bus width, MACs unpadded and every tensor moved once. Pools: 0.
+/// of the larger direction / bus width, MACs unpadded and every tensor moved once; weights that are
+/// zero count as all others. Pools: 0.
 double bound(const program::Program& program, const program::Layer& layer);
 /// The sum over the layers.
 double bound(const program::Program& program);

@@ -107,6 +107,9 @@ TEST_CASE("fault: what a mask needs, on a machine without a layer table") {
   isa::Conv convolution = conv();
   convolution.clip.emplace();
   expect_fault({nop(), convolution, isa::End{}}, Fault::kIllegalLength, Engine::kNone, 1, false);
+  convolution.clip.reset();
+  convolution.w_sparse = 1;
+  expect_fault({nop(), convolution, isa::End{}}, Fault::kIllegalField, Engine::kNone, 1, false);
   load = {};
   load.target = 4;
   expect_fault({nop(), load, isa::End{}}, Fault::kIllegalField, Engine::kNone, 1, false);
@@ -181,6 +184,13 @@ TEST_CASE("fault: fields that contradict each other") {
   c.gap = 1;
   c.gap_first = 1;
   c.n_blocks = 2;
+  check(c);
+  c = conv();
+  c.w_sparse = c.w_tapwise = 1;
+  check(c);
+  c = conv();
+  c.w_sparse = 1;
+  c.clip.emplace();
   check(c);
   isa::Load load;
   load.offset = 2;

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "isa/tiles.hpp"
+
 namespace espalier::tests {
 
 ExecTester& ExecTester::extremes() {
@@ -38,13 +40,19 @@ isa::Conv ExecTester::shape() {
   c.w_n_stride = tapwise_ ? c.k_blocks : taps * c.k_blocks;
   c.w_tap_stride = tapwise_ ? channels * c.k_blocks : c.k_blocks;
   c.w_piece = tapwise_ ? c.w_tap_stride : taps * channels * c.k_blocks;
+  if (sparse_) {
+    c.w_sparse = 1;
+    c.w_tapwise = 0;
+    c.w_n_stride = 1;
+    c.w_tap_stride = c.rows * c.cols;
+  }
   return c;
 }
 
 ExecTester& ExecTester::conv() {
   isa::Conv c = shape();
   c.w_release = 1;
-  add_weights(weights_of(c));
+  put_weights(c);
   expect(c);
   base_ += static_cast<std::size_t>(weights_of(c));
   return *this;
@@ -53,8 +61,8 @@ ExecTester& ExecTester::conv() {
 ExecTester& ExecTester::resident() {
   isa::Conv c = shape();
   c.w_offset = static_cast<std::uint32_t>(resident_words_);
+  put_weights(c);
   resident_words_ += weights_of(c);
-  add_weights(weights_of(c));
   expect(c);
   resident_.push_back(c);
   return *this;
@@ -70,8 +78,10 @@ ExecTester& ExecTester::reuse() {
 ExecTester& ExecTester::give_back() {
   isa::Conv c = resident_.front();
   c.w_release = 1;
-  c.w_tapwise = 0;
-  c.w_piece = static_cast<std::uint32_t>(resident_words_);
+  if (c.w_sparse == 0) {
+    c.w_tapwise = 0;
+    c.w_piece = static_cast<std::uint32_t>(resident_words_);
+  }
   expect(c);
   base_ += static_cast<std::size_t>(resident_words_);
   resident_.clear();
@@ -79,43 +89,98 @@ ExecTester& ExecTester::give_back() {
   return *this;
 }
 
+void ExecTester::put_weights(isa::Conv& c) {
+  if (c.w_sparse != 0) {
+    add_stream(c);
+  } else {
+    add_weights(weights_of(c));
+  }
+}
+
+void ExecTester::add_stream(isa::Conv& c) {
+  const auto tiles = std::size_t{c.kh} * c.kw * c.k_blocks * c.n_blocks;
+  const auto lanes = static_cast<std::size_t>(sizes_.lanes);
+  if (c.first != 0) written_.assign(c.n_blocks, false);
+  written_.resize(c.n_blocks, false);
+  const std::size_t start = stream_.size();
+  std::size_t header = 0;
+  for (std::size_t tile = 0; tile < tiles; ++tile) {
+    if (tile % isa::kHeaderTiles == 0) {
+      header = stream_.size();
+      add_weights(1);
+      std::fill_n(stream_.begin() + static_cast<std::ptrdiff_t>(header), 4, std::int8_t{0});
+    }
+    const std::size_t block = tile % c.n_blocks;
+    const bool last = tile + 1 == tiles;
+    // Sums that no tile has written by then are overwritten by the last tile that can.
+    const bool due = c.last != 0 && !written_[block] && tile + c.n_blocks >= tiles;
+    if (!due && !last && chance(skip_chance_)) continue;
+    // The last tile runs whatever its code.
+    std::uint8_t code = written_[block] ? isa::kTileRuns : isa::kTileOverwrites;
+    if (last && written_[block] && chance(0.5)) code = isa::kTileSkips;
+    written_[block] = true;
+    auto& byte = stream_[header + tile % isa::kHeaderTiles / 4];
+    byte = static_cast<std::int8_t>(byte | code << (tile % 4 * 2));
+    add_weights(sizes_.lanes);
+  }
+  c.w_piece = static_cast<std::uint32_t>((stream_.size() - start) / lanes);
+}
+
+void ExecTester::add_tile(const isa::Conv& c, int tap, int kb, int nb, std::size_t word,
+                          std::size_t n_stride) {
+  const int lanes = sizes_.lanes, rows = static_cast<int>(c.rows), cols = static_cast<int>(c.cols);
+  const int ky = tap / static_cast<int>(c.kw), kx = tap % static_cast<int>(c.kw);
+  for (int pixel = 0; pixel < rows * cols; ++pixel) {
+    const int y =
+        c.iy0 + pixel / cols * static_cast<int>(c.stride_y) + ky * static_cast<int>(c.dil_y);
+    const int x =
+        c.ix0 + pixel % cols * static_cast<int>(c.stride_x) + kx * static_cast<int>(c.dil_x);
+    if (y < 0 || x < 0 || y >= static_cast<int>(c.in_rows) || x >= static_cast<int>(c.in_cols))
+      continue;
+    const int act = (static_cast<int>(c.act_base) + kb * static_cast<int>(c.plane) +
+                     y * static_cast<int>(c.row_pitch) + x) %
+                    sizes_.act_words;
+    for (int n = 0; n < lanes; ++n) {
+      std::int32_t& sum = acc_[static_cast<std::size_t>((nb * rows * cols + pixel) * lanes + n)];
+      const std::size_t weight = word + static_cast<std::size_t>(n) * n_stride;
+      for (int k = 0; k < lanes; ++k) {
+        sum += (activations_[static_cast<std::size_t>(act * lanes + k)] - c.zx) *
+               stream_[weight * static_cast<std::size_t>(lanes) + static_cast<std::size_t>(k)];
+      }
+    }
+  }
+}
+
 void ExecTester::expect(const isa::Conv& c) {
   jobs_.push_back(c);
   const int lanes = sizes_.lanes, taps = static_cast<int>(c.kh * c.kw);
   const int rows = static_cast<int>(c.rows), cols = static_cast<int>(c.cols),
-            blocks = static_cast<int>(c.n_blocks);
-  if (c.first != 0) std::fill_n(acc_.begin(), blocks * rows * cols * lanes, 0);
-  for (int nb = 0; nb < blocks; ++nb) {
-    for (int pixel = 0; pixel < rows * cols; ++pixel) {
-      for (int n = 0; n < lanes; ++n) {
-        std::int32_t& sum = acc_[static_cast<std::size_t>((nb * rows * cols + pixel) * lanes + n)];
-        for (int tap = 0; tap < taps; ++tap) {
-          const int ky = tap / static_cast<int>(c.kw), kx = tap % static_cast<int>(c.kw);
-          const int y =
-              c.iy0 + pixel / cols * static_cast<int>(c.stride_y) + ky * static_cast<int>(c.dil_y);
-          const int x =
-              c.ix0 + pixel % cols * static_cast<int>(c.stride_x) + kx * static_cast<int>(c.dil_x);
-          if (y < 0 || x < 0 || y >= static_cast<int>(c.in_rows) ||
-              x >= static_cast<int>(c.in_cols))
-            continue;
-          for (int kb = 0; kb < static_cast<int>(c.k_blocks); ++kb) {
-            const int act = (static_cast<int>(c.act_base) + kb * static_cast<int>(c.plane) +
-                             y * static_cast<int>(c.row_pitch) + x) %
-                            sizes_.act_words;
-            const std::size_t weight =
-                base_ + c.w_offset + static_cast<std::size_t>(nb * lanes + n) * c.w_n_stride +
-                static_cast<std::size_t>(tap) * c.w_tap_stride + static_cast<std::size_t>(kb);
-            for (int k = 0; k < lanes; ++k) {
-              sum +=
-                  (activations_[static_cast<std::size_t>(act * lanes + k)] - c.zx) *
-                  stream_[weight * static_cast<std::size_t>(lanes) + static_cast<std::size_t>(k)];
-            }
-          }
-        }
-      }
+            blocks = static_cast<int>(c.n_blocks), k_blocks = static_cast<int>(c.k_blocks);
+  const int sums = rows * cols * lanes, tiles = taps * k_blocks * blocks;
+  if (c.first != 0 && c.w_sparse == 0) std::fill_n(acc_.begin(), blocks * sums, 0);
+  std::size_t next = base_ + c.w_offset, header = 0;
+  int passes = 0;
+  for (int tile = 0; tile < tiles; ++tile) {
+    const int nb = tile % blocks, kb = tile / blocks % k_blocks, tap = tile / blocks / k_blocks;
+    if (c.w_sparse == 0) {
+      add_tile(c, tap, kb, nb,
+               base_ + c.w_offset + static_cast<std::size_t>(nb * lanes) * c.w_n_stride +
+                   static_cast<std::size_t>(tap) * c.w_tap_stride + static_cast<std::size_t>(kb),
+               c.w_n_stride);
+      ++passes;
+      continue;
     }
+    const auto at = static_cast<std::size_t>(tile) % isa::kHeaderTiles;
+    if (at == 0) header = next++;
+    const auto* word = reinterpret_cast<const std::uint8_t*>(stream_.data()) +
+                       header * static_cast<std::size_t>(lanes);
+    const std::uint8_t code = isa::resolve_code(isa::tile_code(word, at), tile + 1 == tiles);
+    if (code == 0) continue;
+    if ((code & 2U) != 0) std::fill_n(acc_.begin() + nb * sums, sums, 0);
+    add_tile(c, tap, kb, nb, next, 1);
+    next += static_cast<std::size_t>(lanes);
+    ++passes;
   }
-  const int passes = taps * static_cast<int>(c.k_blocks) * blocks;
   passes_ += passes;
   pixels_ += passes * rows * cols;
   ideal_cycles_ += passes * std::max(rows * cols, lanes);

@@ -82,6 +82,15 @@ class ExecTester {
     first_ = first, last_ = last;
     return *this;
   }
+  /// CONVs to come are sparse: a tile is skipped with this chance (docs/tiles.md).
+  ExecTester& sparse(double skip) {
+    sparse_ = true, skip_chance_ = skip;
+    return *this;
+  }
+  ExecTester& dense() {
+    sparse_ = false;
+    return *this;
+  }
   /// Every activation -128, zero point 127, every weight -128.
   ExecTester& extremes();
 
@@ -142,11 +151,18 @@ class ExecTester {
   bool chance(double p) { return p >= 1.0 || std::uniform_real_distribution<>(0, 1)(random_) < p; }
   isa::Conv shape();
   int weights_of(const isa::Conv& conv) const {
+    if (conv.w_sparse != 0) return static_cast<int>(conv.w_piece);
     return static_cast<int>(conv.kh * conv.kw * conv.k_blocks * conv.n_blocks) * sizes_.lanes;
   }
   void add_weights(int words) {
     for (int i = 0; i < words * sizes_.lanes; ++i) stream_.push_back(int8());
   }
+  void put_weights(isa::Conv& conv);
+  /// Draws the codes of a sparse CONV and its stream; its length goes into the CONV.
+  void add_stream(isa::Conv& conv);
+  /// Adds the products of one tile whose first word is `word` of the stream.
+  void add_tile(const isa::Conv& conv, int tap, int kb, int nb, std::size_t word,
+                std::size_t n_stride);
   void expect(const isa::Conv& conv);
 
   ExecSizes sizes_;
@@ -163,6 +179,9 @@ class ExecTester {
   int k_blocks_ = 1, n_blocks_ = 1, kh_ = 1, kw_ = 1, stride_y_ = 1, stride_x_ = 1, dil_y_ = 1,
       dil_x_ = 1;
   int iy0_ = 0, ix0_ = 0, in_rows_ = 8, in_cols_ = 8, slack_ = 0, rows_ = 4, cols_ = 4, zx_ = 0;
+  bool sparse_ = false;
+  double skip_chance_ = 0;
+  std::vector<bool> written_;  // n blocks whose sums a tile has overwritten
   bool tapwise_ = true, first_ = true, last_ = true;
   double load_chance_ = 1, post_chance_ = 1, offer_chance_ = 1;
 };

@@ -199,6 +199,69 @@ TEMPLATE_TEST_CASE(
   CHECK(report.cycles == test.ideal_cycles());
 }
 
+TEST_CASE("exec: sparse CONVs among dense ones, with any arrivals") {
+  for (int round = 0; round < espalier::tests::rounds(40); ++round) {
+    ExecTester test = tester<Nano>(500 + round);
+    constexpr double kSkips[] = {0.0, 0.3, 0.7, 0.95, 1.0};
+    const double skip = kSkips[round % 5];
+    for (int i = 0; i < 12; ++i) {
+      random_shape<Nano>(test, 3);
+      if (test.random(0, 3) != 0) {
+        test.sparse(skip);
+      } else {
+        test.dense();
+      }
+      switch (test.random(0, 4)) {
+        case 0:
+          test.resident().reuse().give_back();
+          break;
+        case 1:
+          test.chunk(true, false).conv().chunk(false, false).conv().chunk(false, true).conv();
+          test.chunk(true, true);
+          break;
+        default:
+          test.conv();
+      }
+    }
+    constexpr double kChances[] = {1.0, 4.0, 0.4, 0.1};
+    test.weights_arrive(kChances[test.random(0, 3)]).post_moves(kChances[test.random(0, 1) * 2]);
+    test.convs_come(kChances[test.random(0, 3)]);
+    CAPTURE(round);
+    check<Nano>(test, 1000000);
+  }
+}
+
+TEST_CASE("exec: tiles that are skipped cost nothing where passes are three times the lanes") {
+  const int lanes = kNano.lanes;
+  ExecTester test = tester<Nano>();
+  test.kernel(3, 3).channels(3, 2).tile(lanes, 3).input(8, 8).pad(1).sparse(0.5);
+  for (int i = 0; i < 20; ++i) test.conv();
+  test.weights_arrive(4);
+  const ExecReport report = run<Nano>(test);
+  CHECK(report.error == "");
+  CHECK(report.passes == test.passes());
+  CHECK(report.passes < 20 * 54 * 6 / 10);
+  CHECK(report.cycles < test.ideal_cycles() * 101 / 100);
+}
+
+TEST_CASE("exec: clearing in the midst of sparse CONVs leaves nothing behind") {
+  VerilatedContext context;
+  Vrtl_exec_nano model(&context);
+  for (int round = 0; round < 40; ++round) {
+    ExecTester cut = tester<Nano>(700 + round);
+    for (int i = 0; i < 6; ++i) cut.kernel(2, 2).channels(3, 2).pad(1).sparse(0.6).conv();
+    cut.post_moves(0.5);
+    const int limit = cut.random(1, 1500);
+    cut.run(model, limit, round != 0);
+    ExecTester whole = tester<Nano>(800 + round);
+    whole.kernel(3, 2).channels(1, 2).pad(1).conv().sparse(0.5).conv().dense().conv();
+    const ExecReport report = whole.run(model, 100000, true);
+    CAPTURE(round, limit);
+    CHECK(report.error == "");
+    CHECK(report.fed == whole.pixels());
+  }
+}
+
 TEMPLATE_TEST_CASE("exec: the tester notices a wrong sum", "", Nano, Tiny) {
   ExecTester test = tester<TestType>();
   test.conv().spoil();

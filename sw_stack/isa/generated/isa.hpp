@@ -336,7 +336,7 @@ struct Conv {
   std::uint32_t cols = 1;  ///< output columns of the tile; n_blocks x rows x cols fit an accumulator half (12 bits, from 1)
   std::uint32_t w_offset = 0;  ///< words from the weight ring's base to this instruction's weights; 0 if w_release (16 bits)
   std::uint32_t w_n_stride = 1;  ///< words from one output channel's weights to the next (16 bits, from 1)
-  std::uint32_t w_tap_stride = 0;  ///< words from one tap to the next (16 bits)
+  std::uint32_t w_tap_stride = 0;  ///< words from one tap to the next; w_sparse: accumulator words of an n block, rows x cols (16 bits)
   std::uint32_t w_piece = 1;  ///< words of a piece (16 bits, from 1)
   std::uint32_t w_tapwise = 0;  ///< a piece is one tap; otherwise all taps (1 bits)
   std::uint32_t w_release = 0;  ///< each piece is given back to the ring once read (1 bits)
@@ -359,6 +359,7 @@ struct Conv {
   std::uint32_t gap_last = 0;  ///< the sums are requantised and leave; with either of the two clear, n_blocks is 1 (1 bits)
   std::uint32_t gap_scale = 0;  ///< fp32 multiplier of the sum (32 bits)
   std::int32_t gap_zy = 0;  ///< zero point of the pooled output; clamped to int8 (8 bits)
+  std::uint32_t w_sparse = 0;  ///< the weights are a stream of headers and of those tiles that are not zero (docs/tiles.md); not with w_tapwise, not with a clip word (1 bits)
   std::optional<Clip> clip;  ///< where set, one word longer
   bool operator==(const Conv&) const = default;
 };
@@ -421,6 +422,7 @@ constexpr void for_each_field(T& x, Visit&& visit) {
   visit("gap_last", x.gap_last, 493U, 1U, false, std::int64_t{0}, std::int64_t{1});
   visit("gap_scale", x.gap_scale, 494U, 32U, false, std::int64_t{0}, std::int64_t{4294967295});
   visit("gap_zy", x.gap_zy, 526U, 8U, true, std::int64_t{-128}, std::int64_t{127});
+  visit("w_sparse", x.w_sparse, 534U, 1U, false, std::int64_t{0}, std::int64_t{1});
 }
 
 /// Max or average pooling of one tile: for block, output row, output column: the window's rows and columns.

@@ -1,0 +1,141 @@
+#include "compiler/tiles.hpp"
+
+#include <algorithm>
+
+#include "isa/tiles.hpp"
+
+namespace espalier::compiler {
+namespace {
+
+constexpr double kLeastShare = 0.03;  // of a layer's tiles that are zero
+
+/// Cuts one layer into tiles.
+class Cutter {
+ public:
+  Cutter(const Layer& layer, std::span<const std::uint8_t> dense, int lanes)
+      : layer_(layer), dense_(dense), lanes_(static_cast<std::size_t>(lanes)) {}
+
+  /// Codes of every chunk of a group whose n blocks are `blocks`.
+  [[nodiscard]] std::vector<std::vector<std::uint8_t>> codes(const Span& blocks) {
+    std::vector<std::vector<std::uint8_t>> out;
+    std::vector<bool> written(static_cast<std::size_t>(blocks.size()), false);
+    for (const Chunk& chunk : layer_.chunks) {
+      out.emplace_back();
+      const std::size_t tiles =
+          static_cast<std::size_t>(chunk.taps()) * chunk.kb.size() * blocks.size();
+      walk(chunk, blocks, [&](std::size_t first_row, std::size_t column) {
+        std::vector<std::uint8_t>& list = out.back();
+        const std::size_t block = list.size() % written.size();
+        const bool zero = is_zero(first_row, column);
+        zero_tiles_ += zero ? 1 : 0;
+        ++tiles_;
+        std::uint8_t code = isa::kTileSkips;
+        if (!zero || list.size() + 1 == tiles) {  // the last tile hands the sums on
+          code = written[block] ? isa::kTileRuns : isa::kTileOverwrites;
+          written[block] = true;
+        }
+        list.push_back(code);
+      });
+    }
+    // A block without any: its first tile clears the sums. The chunk's last tile has run already.
+    for (std::size_t block = 0; block < written.size(); ++block) {
+      if (!written[block]) out[0][block] = isa::kTileOverwrites;
+    }
+    return out;
+  }
+
+  /// Appends a chunk's headers and tiles.
+  void put(const Chunk& chunk, const Span& blocks, std::span<const std::uint8_t> codes,
+           std::vector<std::uint8_t>& out) const {
+    std::size_t tile = 0;
+    walk(chunk, blocks, [&](std::size_t first_row, std::size_t column) {
+      if (tile % isa::kHeaderTiles == 0) {
+        const std::size_t header = out.size();
+        out.resize(header + lanes_, 0);
+        for (std::size_t i = 0; i < isa::kHeaderTiles && tile + i < codes.size(); ++i) {
+          out[header + i / 4] |= static_cast<std::uint8_t>(codes[tile + i] << (i % 4 * 2));
+        }
+      }
+      if (codes[tile++] == isa::kTileSkips) return;
+      for (std::size_t n = 0; n < lanes_; ++n) {
+        const auto word = dense_.subspan((first_row + n) * row_bytes() + column, lanes_);
+        out.insert(out.end(), word.begin(), word.end());
+      }
+    });
+  }
+
+  [[nodiscard]] double zero_share() const {
+    return static_cast<double>(zero_tiles_) / static_cast<double>(tiles_);
+  }
+
+ private:
+  [[nodiscard]] std::size_t row_bytes() const {
+    return static_cast<std::size_t>(layer_.conv.taps()) * layer_.conv.kb * lanes_;
+  }
+  /// Calls with the first row of each tile and the byte in the row, in the machine's order.
+  template <typename F>
+  void walk(const Chunk& chunk, const Span& blocks, F&& f) const {
+    for (int ky = chunk.ky.low; ky < chunk.ky.high; ++ky) {
+      for (int kx = chunk.kx.low; kx < chunk.kx.high; ++kx) {
+        for (int kb = chunk.kb.low; kb < chunk.kb.high; ++kb) {
+          for (int nb = blocks.low; nb < blocks.high; ++nb) {
+            const int tap = ky * layer_.conv.x.kernel + kx;
+            f(static_cast<std::size_t>(nb) * lanes_,
+              static_cast<std::size_t>(tap * layer_.conv.kb + kb) * lanes_);
+          }
+        }
+      }
+    }
+  }
+  [[nodiscard]] bool is_zero(std::size_t first_row, std::size_t column) const {
+    for (std::size_t n = 0; n < lanes_; ++n) {
+      const auto word = dense_.subspan((first_row + n) * row_bytes() + column, lanes_);
+      if (std::any_of(word.begin(), word.end(), [](std::uint8_t b) { return b != 0; }))
+        return false;
+    }
+    return true;
+  }
+
+  const Layer& layer_;
+  std::span<const std::uint8_t> dense_;
+  std::size_t lanes_, tiles_ = 0, zero_tiles_ = 0;
+};
+
+/// The most words that the ring holds at once for this layer.
+std::int64_t kept_words(const Layer& layer, const std::vector<Stream>& streams) {
+  const std::size_t chunks = layer.chunks.size();
+  std::int64_t all = 0, group = 0, unit = 0, sum = 0;
+  for (std::size_t s = 0; s < streams.size(); ++s) {
+    if (s % chunks == 0) sum = 0;
+    sum += streams[s].words;
+    all += streams[s].words;
+    group = std::max(group, sum);
+    unit = std::max<std::int64_t>(unit, streams[s].words);
+  }
+  if (!layer.conv_plan.weights_stay) return unit;
+  return layer.conv_plan.by_group ? group : all;
+}
+
+}  // namespace
+
+std::optional<SparseWeights> sparse_weights(const Layer& layer, std::span<const std::uint8_t> dense,
+                                            const isa::Config& config, bool always) {
+  Cutter cutter(layer, dense, config.lanes);
+  SparseWeights out;
+  for (int low = 0; low < layer.conv.nb; low += layer.conv_plan.nb) {
+    const Span blocks{low, std::min(low + layer.conv_plan.nb, layer.conv.nb)};
+    const auto codes = cutter.codes(blocks);
+    for (std::size_t c = 0; c < codes.size(); ++c) {
+      const std::size_t start = out.bytes.size();
+      cutter.put(layer.chunks[c], blocks, codes[c], out.bytes);
+      const auto lanes = static_cast<std::size_t>(config.lanes);
+      out.streams.push_back({static_cast<std::uint32_t>(start / lanes),
+                             static_cast<std::uint32_t>((out.bytes.size() - start) / lanes)});
+    }
+  }
+  if (!always && cutter.zero_share() < kLeastShare) return std::nullopt;
+  if (kept_words(layer, out.streams) > config.weight_words) return std::nullopt;
+  return out;
+}
+
+}  // namespace espalier::compiler
