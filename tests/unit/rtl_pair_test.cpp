@@ -1,4 +1,5 @@
-// The pair of processing elements, and that of ECP5, whose multipliers have a register of their own.
+// The pair of processing elements, and that of ECP5, whose multipliers have a register of their
+// own.
 
 #include <array>
 #include <cstdint>
@@ -113,9 +114,7 @@ int differences_to_plain() {
 
 }  // namespace
 
-TEST_CASE("pair: every product") {
-  CHECK(wrong_products<Vrtl_pair_plain>() == 0);
-}
+TEST_CASE("pair: every product") { CHECK(wrong_products<Vrtl_pair_plain>() == 0); }
 
 TEST_CASE("pair: every product with the multipliers of ECP5") {
   CHECK(wrong_products<Vrtl_pair_ecp5>() == 0);
