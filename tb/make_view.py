@@ -115,7 +115,7 @@ def view():
     v.bit("u_fetch.req_valid_o", "u_fetch.req_ready_i")
     v.vector("u_fetch.req_address_o", 32)
     v.bit("u_fetch.word_valid_o", "u_fetch.word_ready_i")
-    v.state("u_decode.state_q", 3, "decode")
+    v.state("u_decode.state_q", 4, "decode")
     v.vector("decode_address", 32)
     v.instruction("inst", 640)
     v.vector("dispatch", 7, BINARY)
@@ -129,7 +129,7 @@ def view():
         v.bit(f"{queue}_busy", f"u_{queue}.wait_room_o", f"u_{queue}.req_valid_o", f"u_{queue}.req_ready_i")
         v.vector(f"u_{queue}.req_address_o", 32)
         v.vector(f"u_{queue}.req_beats_o", 5, DECIMAL)
-        v.vector(f"u_{queue}.word_valid_o", 2, BINARY)
+        v.vector(f"u_{queue}.word_valid_o", 3, BINARY)
         v.vector(f"word_{queue[-1]}_address", 16)
         v.vector(f"word_{queue[-1]}", 128)
         if queue == "load_w":
