@@ -71,6 +71,7 @@ int bound_by_products(const ir::QuantGraph& graph, const std::string& config) {
   INFO(config << ": " << fast.cycles << " of " << slow.cycles << ", estimated " << by_model.cycles);
   CHECK(error(by_model.cycles, fast.cycles) < 0.002);
   int count = 0;
+  std::uint64_t took = 0, took_dense = 0;
   for (std::size_t l = 0; l < sparse.layers.size(); ++l) {
     const timing::LayerEstimate& layer = by_model.layers[l];
     if (layer.tiles == 0) continue;
@@ -88,9 +89,13 @@ int bound_by_products(const ir::QuantGraph& graph, const std::string& config) {
     const double still = static_cast<double>(now[0] + now[1]) / static_cast<double>(layer.cycles);
     if (work < 0.97 || still < 0.9) continue;
     ++count;
-    CHECK(share < 0.55);
+    took += fast.cycles_by_layer[l];
+    took_dense += slow.cycles_by_layer[l];
+    CHECK(share < left + 0.03);
     CHECK(error(layer.cycles, fast.cycles_by_layer[l]) < 0.02);
   }
+  // A layer of few taps and k blocks may keep more than half: the last tile of a CONV always runs.
+  CHECK(static_cast<double>(took) < 0.55 * static_cast<double>(took_dense));
   return count;
 }
 
