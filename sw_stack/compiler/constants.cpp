@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "compiler/cost.hpp"
+#include "program/mask.hpp"
 
 namespace espalier::compiler {
 namespace {
@@ -18,11 +19,7 @@ std::int64_t align(std::int64_t bytes) { return (bytes + kAlign - 1) / kAlign * 
 /// Rows of the weight image: the output's blocks.
 std::int64_t rows_of(const Layer& layer, int lanes) { return std::int64_t{layer.conv.nb} * lanes; }
 
-std::int64_t weight_bytes(const Layer& layer, int lanes, bool maskable) {
-  if (maskable) {
-    return ceil_div(layer.conv.nb, layer.conv_plan.nb) * unit_order(layer, lanes).group_words *
-           lanes;
-  }
+std::int64_t weight_bytes(const Layer& layer, int lanes) {
   return rows_of(layer, lanes) * layer.conv.taps() * layer.conv.kb * lanes;
 }
 
@@ -32,13 +29,15 @@ const Channels& made(const ir::QuantGraph& graph, const Layout& layout, const La
   return at(layout.spots, tensor).channels;
 }
 
+/// Weights in the order [n][tap][k], or where `by_tap` [tap][n][k].
 void put_weights(const ir::QuantGraph& graph, const Layout& layout, const Layer& layer, int lanes,
-                 std::uint8_t* out) {
+                 bool by_tap, std::uint8_t* out) {
   const auto& conv = std::get<ir::QuantConv>(at(graph.nodes, layer.nodes.conv).op);
   const Channels& channels = made(graph, layout, layer.nodes);
   const int depth = at(graph.tensors, layer.nodes.input).shape.c;
   const std::int64_t k_lanes = std::int64_t{layer.conv.kb} * lanes;
-  const std::int64_t row = layer.conv.taps() * k_lanes;
+  const std::int64_t row = by_tap ? k_lanes : layer.conv.taps() * k_lanes;
+  const std::int64_t tap = by_tap ? rows_of(layer, lanes) * k_lanes : k_lanes;
   // Offsets of one output channel's weights, in their order in the graph.
   std::vector<std::int64_t> offsets;
   offsets.reserve(static_cast<std::size_t>(conv.window.kh) * conv.window.kw * depth);
@@ -46,8 +45,7 @@ void put_weights(const ir::QuantGraph& graph, const Layout& layout, const Layer&
     for (int kx = 0; kx < conv.window.kw; ++kx) {
       for (int c = 0; c < depth; ++c) {
         const KPlace p = place_weight(graph, layout, layer.nodes, layer.conv, lanes, c, ky, kx);
-        offsets.push_back((std::int64_t{p.tap_y} * layer.conv.x.kernel + p.tap_x) * k_lanes +
-                          p.lane);
+        offsets.push_back((std::int64_t{p.tap_y} * layer.conv.x.kernel + p.tap_x) * tap + p.lane);
       }
     }
   }
@@ -55,45 +53,6 @@ void put_weights(const ir::QuantGraph& graph, const Layout& layout, const Layer&
   for (int n = 0; n < conv.out_channels; ++n) {
     std::uint8_t* target = out + at(channels.lane, n) * row;
     for (const std::int64_t offset : offsets) target[offset] = static_cast<std::uint8_t>(*weight++);
-  }
-}
-
-/// The same in the order of units.
-void put_units(const ir::QuantGraph& graph, const Layout& layout, const Layer& layer, int lanes,
-               std::uint8_t* out) {
-  const auto& conv = std::get<ir::QuantConv>(at(graph.nodes, layer.nodes.conv).op);
-  const Channels& channels = made(graph, layout, layer.nodes);
-  const ConvPlan& plan = layer.conv_plan;
-  const UnitOrder order = unit_order(layer, lanes);
-  const int depth = at(graph.tensors, layer.nodes.input).shape.c;
-  const std::int64_t group_rows = std::int64_t{plan.nb} * lanes;
-  // Words from the unit group's start to a weight, and words from one row of it to the next.
-  struct Place {
-    std::int64_t word, row_words;
-    int lane;
-  };
-  std::vector<Place> places;
-  for (int ky = 0; ky < conv.window.kh; ++ky) {
-    for (int kx = 0; kx < conv.window.kw; ++kx) {
-      for (int c = 0; c < depth; ++c) {
-        const KPlace p = place_weight(graph, layout, layer.nodes, layer.conv, lanes, c, ky, kx);
-        const std::int64_t tap = std::int64_t{p.tap_y} * layer.conv.x.kernel + p.tap_x;
-        const int block = p.lane / lanes, chunk = block / plan.kc;
-        const std::int64_t width = std::min(plan.kc, layer.conv.kb - chunk * plan.kc);
-        const std::int64_t word = chunk * order.chunk_words + block % plan.kc +
-                                  tap * (plan.tapwise ? order.tap_words : width);
-        places.push_back({word, plan.tapwise ? width : width * layer.conv.taps(), p.lane % lanes});
-      }
-    }
-  }
-  const std::int8_t* weight = conv.weights.data();
-  for (int n = 0; n < conv.out_channels; ++n) {
-    const std::int64_t row = at(channels.lane, n);
-    const std::int64_t group = row / group_rows * order.group_words;
-    for (const Place& p : places) {
-      out[(group + p.word + row % group_rows * p.row_words) * lanes + p.lane] =
-          static_cast<std::uint8_t>(*weight++);
-    }
   }
 }
 
@@ -109,38 +68,30 @@ void put_params(const ir::QuantGraph& graph, const Layout& layout, const Layer& 
 }
 
 /// A row of the layer table that leaves everything.
-isa::LayerRow dense_row(const Layer& layer, int lanes) {
+isa::LayerRow dense_row(const Layer& layer, const ConstantPlaces& places, int lanes) {
   isa::LayerRow row;
   row.dense = 1;
   if (layer.is_pool()) {
     row.n_live = static_cast<std::uint32_t>(layer.pool.blocks);
-    return row;
+  } else {
+    program::set_counts(mask_weights(layer, places), layer.conv.kb, layer.conv.nb, lanes, row);
   }
-  const ConvGeometry& g = layer.conv;
-  const ConvPlan& plan = layer.conv_plan;
-  const auto piece = [&](int nb, int kc) {
-    return static_cast<std::uint32_t>(std::int64_t{nb} * lanes * kc *
-                                      (plan.tapwise ? 1 : g.taps()));
-  };
-  row.k_live = static_cast<std::uint32_t>(g.kb);
-  row.n_live = static_cast<std::uint32_t>(g.nb);
-  row.piece = piece(plan.nb, plan.kc);
-  row.piece_k = piece(plan.nb, g.kb % plan.kc);
-  row.piece_n = piece(g.nb % plan.nb, plan.kc);
-  row.piece_nk = piece(g.nb % plan.nb, g.kb % plan.kc);
   return row;
 }
 
 }  // namespace
 
-UnitOrder unit_order(const Layer& layer, int lanes) {
-  const ConvPlan& plan = layer.conv_plan;
-  UnitOrder order;
-  const std::int64_t tap = std::int64_t{plan.nb} * lanes * plan.kc;
-  order.chunk_words = tap * layer.conv.taps();
-  order.group_words = order.chunk_words * ceil_div(layer.conv.kb, plan.kc);
-  order.tap_words = plan.tapwise ? tap : 0;
-  return order;
+program::Maskable::Weights mask_weights(const Layer& layer, const ConstantPlaces& places) {
+  program::Maskable::Weights w;
+  w.weights = places.weights;
+  w.params = places.params;
+  w.taps = layer.conv.taps();
+  w.k_blocks = layer.conv.kb;
+  w.n_blocks = layer.conv.nb;
+  w.kc = layer.conv_plan.kc;
+  w.nb = layer.conv_plan.nb;
+  w.tapwise = layer.conv_plan.tapwise;
+  return w;
 }
 
 isa::Clip unit_clip(const Layer& layer, const Step& step) {
@@ -161,16 +112,16 @@ Result<Constants> make_constants(const ir::QuantGraph& graph, const std::vector<
   std::vector<std::optional<SparseWeights>> sparse(layers.size());
   for (std::size_t l = 0; may_be_sparse && l < layers.size(); ++l) {
     if (layers[l].is_pool()) continue;
-    const std::int64_t bytes = weight_bytes(layers[l], config.lanes, false);
+    const std::int64_t bytes = weight_bytes(layers[l], config.lanes);
     if (bytes > kLimit) continue;  // named below
     std::vector<std::uint8_t> dense(static_cast<std::size_t>(bytes), 0);
-    put_weights(graph, layout, layers[l], config.lanes, dense.data());
+    put_weights(graph, layout, layers[l], config.lanes, false, dense.data());
     sparse[l] = sparse_weights(layers[l], dense, config, options.vary % 2 == 1);
     if (sparse[l]) out.places[l].streams = sparse[l]->streams;
   }
   const auto weights_size = [&](std::size_t l) {
     return sparse[l] ? static_cast<std::int64_t>(sparse[l]->bytes.size())
-                     : weight_bytes(layers[l], config.lanes, layout.maskable);
+                     : weight_bytes(layers[l], config.lanes);
   };
   std::int64_t size = 0;
   const auto take = [&](std::int64_t bytes) {
@@ -208,7 +159,9 @@ Result<Constants> make_constants(const ir::QuantGraph& graph, const std::vector<
   out.bytes.assign(static_cast<std::size_t>(size), 0);
   if (layout.maskable) {
     std::vector<std::uint8_t> table;
-    for (const Layer& layer : layers) isa::encode(dense_row(layer, config.lanes), table);
+    for (std::size_t l = 0; l < layers.size(); ++l) {
+      isa::encode(dense_row(layers[l], out.places[l], config.lanes), table);
+    }
     std::copy(table.begin(), table.end(), out.bytes.begin());
   }
   for (std::size_t l = 0; l < layers.size(); ++l) {
@@ -218,7 +171,8 @@ Result<Constants> make_constants(const ir::QuantGraph& graph, const std::vector<
       if (sparse[l]) {
         std::copy(sparse[l]->bytes.begin(), sparse[l]->bytes.end(), weights);
       } else {
-        (layout.maskable ? put_units : put_weights)(graph, layout, layer, config.lanes, weights);
+        const bool by_tap = layout.maskable && layer.conv_plan.tapwise;
+        put_weights(graph, layout, layer, config.lanes, by_tap, weights);
       }
       put_params(graph, layout, layer, out.bytes.data() + out.places[l].params);
     } else if (layer.pool.use_table) {

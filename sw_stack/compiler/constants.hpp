@@ -7,6 +7,7 @@
 #include "compiler/steps.hpp"
 #include "compiler/tiles.hpp"
 #include "isa/instruction.hpp"
+#include "program/program.hpp"
 
 namespace espalier::compiler {
 
@@ -17,15 +18,10 @@ struct ConstantPlaces {
   std::vector<Stream> streams;  ///< by group and chunk, where the weights are sparse
 };
 
-/// The order of a layer's weights where masks may shorten it: unit by unit, a unit being a group
-/// and a K chunk, each at a multiple of a full one's size (docs/pack.md, section 2). Units: words.
-struct UnitOrder {
-  std::int64_t group_words = 0, chunk_words = 0;
-  std::int64_t tap_words = 0;  ///< where tapwise; 0: a row's taps lie together
-};
-UnitOrder unit_order(const Layer& layer, int lanes);
+/// Where a convolution's weights lie where masks may shorten it, without its bit maps.
+program::Maskable::Weights mask_weights(const Layer& layer, const ConstantPlaces& places);
 
-/// Place and size of a step's unit in the clip word; `bound` and the rest are the caller's.
+/// Place and size of a step's unit in the clip word.
 isa::Clip unit_clip(const Layer& layer, const Step& step);
 
 struct Constants {

@@ -27,15 +27,14 @@ void set_transfer(Instruction& out, const Root& root, std::int64_t first_word, c
   out.z_stride = u(t.z == 1 ? 0 : t.z_stride * lanes);
 }
 
-/// The clip word of a transfer of activations.
-isa::Clip transfer_clip(const Transfer& t, isa::ClipBound bound, isa::ClipShift shift, int k0,
-                        int n0) {
+/// The clip word of a transfer of activations that serves n blocks from `n0` on.
+isa::Clip transfer_clip(const Transfer& t, isa::ClipShift shift, int n0) {
   isa::Clip clip;
-  clip.dim = static_cast<std::uint32_t>(t.blocks);
-  clip.bound = static_cast<std::uint32_t>(bound);
+  clip.cut = t.blocks ? 1 : 0;
+  clip.need_n = 1;
   clip.shift = static_cast<std::uint32_t>(shift);
-  clip.k0 = u(k0);
   clip.n0 = u(n0);
+  clip.nb = t.blocks ? u(t.z) : 1;
   return clip;
 }
 
@@ -159,6 +158,8 @@ isa::Pool pool_fields(const ir::QuantGraph& graph, const Layer& layer, const Ste
   if (maskable) {
     pool.clip.emplace();
     pool.clip->n0 = u(step.blocks.low);
+    pool.clip->nb = pool.blocks;
+    pool.clip->need_n = 1;
   }
   pool.scale = g.use_table ? 0 : std::bit_cast<std::uint32_t>(scale);
   return pool;
@@ -181,8 +182,7 @@ isa::Store store_fields(const Layer& layer, const Layout& layout, const Step& st
                                                             step.blocks.size(), image);
   set_transfer(store, root, first, t, lanes);
   if (layout.maskable) {
-    store.clip =
-        transfer_clip(t, isa::ClipBound::kOutput, isa::ClipShift::kOut, 0, step.blocks.low);
+    store.clip = transfer_clip(t, isa::ClipShift::kOut, step.blocks.low);
   }
   return store;
 }
@@ -201,10 +201,14 @@ isa::Load load_fields(const Layout& layout, const ConstantPlaces& places, const 
   set_transfer(load, at(layout.roots, piece.root), piece.first_word, piece.transfer, lanes);
   if (layout.maskable) {
     const bool operand = piece.kind == PieceKind::kOperand;
-    const bool tile = piece.kind == PieceKind::kTile;
-    load.clip =
-        transfer_clip(piece.transfer, tile ? isa::ClipBound::kInput : isa::ClipBound::kOutput,
-                      operand ? isa::ClipShift::kOperand : isa::ClipShift::kIn, piece.k0, piece.n0);
+    load.clip = transfer_clip(piece.transfer,
+                              operand ? isa::ClipShift::kOperand : isa::ClipShift::kIn, piece.n0);
+    if (piece.kind == PieceKind::kTile && piece.transfer.blocks) {
+      load.clip->by_k = load.clip->need_k = 1;
+      load.clip->k0 = u(piece.k0);
+      load.clip->kc = u(piece.transfer.z);
+      load.clip->nb = 1;  // a nop where the first of its group is not live
+    }
   }
   return load;
 }

@@ -250,12 +250,12 @@ Transfer merge(int x, int y, std::int64_t y_stride, int z, std::int64_t z_stride
   } else if (z == 1) {
     z_stride = 0;
   }
-  return {x, y, z, y_stride, z_stride, isa::ClipDim::kNone};
+  return {x, y, z, y_stride, z_stride, false};
 }
 
 Transfer merge_rows(int x, int y, std::int64_t y_stride, int z, std::int64_t z_stride) {
-  if (y == 1 || y_stride == x) return {x * y, z, 1, z_stride, 0, isa::ClipDim::kY};
-  return {x, y, z, y_stride, z_stride, isa::ClipDim::kZ};
+  if (y == 1 || y_stride == x) return {x * y, 1, z, 0, z_stride, true};
+  return {x, y, z, y_stride, z_stride, true};
 }
 
 }  // namespace espalier::compiler

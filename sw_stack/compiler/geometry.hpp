@@ -86,7 +86,7 @@ program::InputLayout input_layout(const ir::QuantGraph& graph, const LayerNodes*
 struct Transfer {
   int x = 1, y = 1, z = 1;
   std::int64_t y_stride = 0, z_stride = 0;
-  isa::ClipDim blocks = isa::ClipDim::kNone;  ///< which count z became, of merge_rows
+  bool blocks = false;  ///< z counts blocks: of merge_rows
 };
 Transfer merge(int x, int y, std::int64_t y_stride, int z, std::int64_t z_stride);
 /// The same, but z (blocks) stays a dimension of its own.

@@ -14,8 +14,7 @@ constexpr int kMaxSlots = 64;
 constexpr int kStepWords = 10;  // instruction words of a step: CONV, STORE, LOADs
 constexpr int kOperandSlots = 12;
 constexpr int kStepDecode = 25;  // cycles that an empty step takes
-const double kMaskWeight =
-    std::getenv("MW") ? std::atof(std::getenv("MW")) : 0.05;  // of the cost with fewer blocks
+constexpr double kMaskWeight = 0.05;  // of the cost with fewer blocks
 
 /// Sums over a layer's tiles along one axis.
 struct AxisTiles {
@@ -123,7 +122,8 @@ class Search {
     const int groups = ceil_div(g_.nb, plan.nb);
     const int k_chunks = ceil_div(g_.kb, plan.kc);
     const int n_chunks = k_chunks * tap_chunks_;
-    if (maskable_ && tap_chunks_ > 1 && !plan.tapwise) return;  // docs/pack.md, section 7
+    // docs/pack.md, section 7
+    if (maskable_ && (plan.tapwise ? plan.weights_stay : tap_chunks_ > 1)) return;
     if (plan.hold && groups == 1) return;  // with one group there is nothing to hold
     // Activation buffer.
     plan.budget = budget_;
@@ -273,9 +273,8 @@ class Search {
   /// Cycles to load one word of weights.
   [[nodiscard]] double weight_cycles(const ConvPlan& plan) const {
     std::int64_t run = plan.kc;
-    if (maskable_) {  // units lie as they are loaded
-      run *= std::int64_t{config_.lanes} * plan.nb;
-      if (!plan.tapwise) run *= plan.tap_rows * plan.tap_cols;
+    if (maskable_) {  // an n block is a run of its own
+      if (plan.kc == g_.kb) run *= std::int64_t{config_.lanes} * (plan.tapwise ? 1 : g_.taps());
     } else if (!plan.tapwise && plan.kc == g_.kb) {
       run *= plan.tap_rows * plan.tap_cols;
       if (run == std::int64_t{g_.kb} * g_.taps()) run *= config_.lanes * plan.nb;

@@ -45,30 +45,43 @@ std::int64_t WeightQueue::unit_words(const Layer& layer, const Step& step) const
   return std::int64_t{step.blocks.size()} * config_.lanes * chunk.taps() * chunk.kb.size();
 }
 
-isa::Load WeightQueue::unit_load(const Layer& layer, const Step& step) const {
+int WeightQueue::weight_loads(const Layer& layer, const Step& step) const {
+  return maskable_ && layer.conv_plan.tapwise ? at(layer.chunks, step.chunk).taps() : 1;
+}
+
+isa::Load WeightQueue::unit_load(const Layer& layer, const Step& step, int tap) const {
   const Chunk& chunk = at(layer.chunks, step.chunk);
-  const ConvPlan& plan = layer.conv_plan;
-  const UnitOrder order = unit_order(layer, config_.lanes);
-  const std::int64_t first_tap = std::int64_t{chunk.ky.low} * layer.conv.x.kernel + chunk.kx.low;
-  const std::int64_t first = step.group * order.group_words +
-                             chunk.kb.low / plan.kc * order.chunk_words +
-                             first_tap * order.tap_words;
-  const std::int64_t piece = std::int64_t{step.blocks.size()} * config_.lanes * chunk.kb.size();
+  const auto w = mask_weights(layer, at(constants_.places, step.layer));
+  const int lanes = config_.lanes;
+  const std::int64_t block = w.block_words(lanes, w.k_blocks);
   isa::Load load;
   load.target = static_cast<std::uint32_t>(isa::LoadTarget::kWeights);
-  load.offset =
-      at(constants_.places, step.layer).weights + static_cast<std::uint32_t>(first * config_.lanes);
-  load.x_words = static_cast<std::uint32_t>(plan.tapwise ? piece : piece * chunk.taps());
-  load.y_count = static_cast<std::uint32_t>(plan.tapwise ? chunk.taps() : 1);
-  load.y_stride =
-      static_cast<std::uint32_t>(load.y_count > 1 ? order.tap_words * config_.lanes : 0);
+  std::int64_t first = step.blocks.low * block + chunk.kb.low;
+  if (w.tapwise) {
+    const int ky = chunk.ky.low + tap / chunk.kx.size(), kx = chunk.kx.low + tap % chunk.kx.size();
+    first += (std::int64_t{ky} * layer.conv.x.kernel + kx) * w.n_blocks * block;
+  }
+  load.offset = w.weights + static_cast<std::uint32_t>(first * lanes);
+  load.z_count = static_cast<std::uint32_t>(step.blocks.size());
+  load.z_stride = load.z_count > 1 ? static_cast<std::uint32_t>(block * lanes) : 0;
   load.clip = unit_clip(layer, step);
-  load.clip->bound = static_cast<std::uint32_t>(isa::ClipBound::kWeights);
+  load.clip->kc = static_cast<std::uint32_t>(chunk.kb.size());
+  load.clip->nb = load.z_count;
+  load.clip->cut = load.clip->need_k = load.clip->need_n = load.clip->image = 1;
+  if (chunk.kb.size() == w.k_blocks) {
+    load.clip->words = 1;
+    load.x_words = static_cast<std::uint32_t>(block);
+  } else {
+    load.clip->rows = 1;
+    load.x_words = static_cast<std::uint32_t>(chunk.kb.size());
+    load.y_count = static_cast<std::uint32_t>(lanes * w.part_taps());
+    load.y_stride = static_cast<std::uint32_t>(w.k_blocks * lanes);
+  }
   return load;
 }
 
 isa::Load WeightQueue::weight_load(const Layer& layer, const Step& step) const {
-  if (maskable_) return unit_load(layer, step);
+  if (maskable_) return unit_load(layer, step, weight_load_);
   if (const Stream* unit = stream(layer, step)) {
     isa::Load load;
     load.target = static_cast<std::uint32_t>(isa::LoadTarget::kWeights);
@@ -104,29 +117,36 @@ isa::Load WeightQueue::param_load(const Step& step) const {
   load.target = static_cast<std::uint32_t>(isa::LoadTarget::kParameters);
   load.offset = at(constants_.places, step.layer).params +
                 static_cast<std::uint32_t>(step.blocks.low * config_.lanes * kParamWords);
-  load.x_words = static_cast<std::uint32_t>(step.blocks.size() * kParamWords);
   if (maskable_) {
-    load.clip = unit_clip(at(layers_, step.layer), step);
-    load.clip->bound = static_cast<std::uint32_t>(isa::ClipBound::kParameters);
+    load.x_words = kParamWords;
+    load.z_count = static_cast<std::uint32_t>(step.blocks.size());
+    load.z_stride =
+        load.z_count > 1 ? static_cast<std::uint32_t>(kParamWords * config_.lanes) : 0;
+    load.clip.emplace();
+    load.clip->n0 = static_cast<std::uint32_t>(step.blocks.low);
+    load.clip->nb = load.z_count;
+    load.clip->cut = load.clip->need_n = load.clip->image = 1;
+  } else {
+    load.x_words = static_cast<std::uint32_t>(step.blocks.size() * kParamWords);
   }
   return load;
 }
 
 std::optional<isa::Load> WeightQueue::next(int limit) {
   for (; step_ <= limit && step_ < static_cast<int>(schedule_.order.size());
-       ++step_, weights_done_ = false) {
+       ++step_, weight_load_ = 0) {
     const Need& ref = at(schedule_.order, step_);
     const Layer& layer = at(layers_, ref.layer);
     if (layer.is_pool()) continue;
     const Step& step = at(at(schedule_.by_layer, ref.layer), ref.step);
-    if (step.load_weights && !weights_done_) {
-      const std::int64_t words = unit_words(layer, step);
+    if (const int loads = weight_loads(layer, step); step.load_weights && weight_load_ < loads) {
+      const std::int64_t words = unit_words(layer, step) / loads;
       if (!weights_.fits(words)) return std::nullopt;
-      weight_position(step) = weights_.loaded;
+      if (weight_load_ == 0) weight_position(step) = weights_.loaded;
       weights_.loaded += words;
-      weights_done_ = true;
-      out_.push_back(step_);
       isa::Load load = weight_load(layer, step);
+      ++weight_load_;
+      out_.push_back(step_);
       load.layer = static_cast<std::uint32_t>(ref.layer);
       return load;
     }
@@ -138,7 +158,7 @@ std::optional<isa::Load> WeightQueue::next(int limit) {
       isa::Load load = param_load(step);
       load.layer = static_cast<std::uint32_t>(ref.layer);
       ++step_;
-      weights_done_ = false;
+      weight_load_ = 0;
       return load;
     }
   }

@@ -32,9 +32,11 @@ class WeightQueue {
   /// A sparse layer's stream of a unit, or nullptr.
   [[nodiscard]] const Stream* stream(const Layer& layer, const Step& step) const;
   [[nodiscard]] std::int64_t unit_words(const Layer& layer, const Step& step) const;
+  /// LOADs of a unit: where a mask may shorten it, a tap each if its weights are tapwise.
+  [[nodiscard]] int weight_loads(const Layer& layer, const Step& step) const;
   [[nodiscard]] isa::Load weight_load(const Layer& layer, const Step& step) const;
-  /// The same from constants in the order of units.
-  [[nodiscard]] isa::Load unit_load(const Layer& layer, const Step& step) const;
+  /// The same where a mask may shorten it; `tap`: of the unit's, where tapwise.
+  [[nodiscard]] isa::Load unit_load(const Layer& layer, const Step& step, int tap) const;
   [[nodiscard]] isa::Load param_load(const Step& step) const;
   std::int64_t& weight_position(const Step& step);
   std::int64_t& param_position(const Step& step);
@@ -45,8 +47,8 @@ class WeightQueue {
   const Constants& constants_;
   bool maskable_;
   Ring weights_, params_;
-  int step_ = 0;               // next step whose loads are to come
-  bool weights_done_ = false;  // its weights are out, its parameters not
+  int step_ = 0;         // next step whose loads are to come
+  int weight_load_ = 0;  // those of its weights that are out
   std::vector<int> out_;       // steps of the loads handed out
   std::vector<std::vector<std::int64_t>> weight_at_, param_at_;  // by layer, by unit
 };

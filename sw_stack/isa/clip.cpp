@@ -29,41 +29,29 @@ class Clipper {
         n_(clipped(row.n_live, word.n0, word.nb)) {}
 
   Instruction operator()(const Load& x) const {
+    if (idle()) return nop(x);
     Load out = x;
-    out.clip.reset();
-    switch (static_cast<ClipBound>(word_.bound)) {
-      case ClipBound::kWeights:
-        if (n_ == 0 || k_ == 0) return nop(x);
-        out.x_words = piece();
-        choose_image(out);
-        return out;
-      case ClipBound::kParameters:
-        if (n_ == 0) return nop(x);
-        out.x_words = 8 * n_;
-        choose_image(out);
-        return out;
-      case ClipBound::kInput:
-        if (row_.n_live <= word_.n0 || !cut(out, row_.k_live, word_.k0)) return nop(x);
-        return out;
-      case ClipBound::kOutput:
-        break;
+    cut(out);
+    if (word_.rows != 0) {
+      out.x_words = k_;
+      out.y_stride = row_.k_live * static_cast<std::uint32_t>(config_.lanes);
     }
-    if (!cut(out, row_.n_live, word_.n0)) return nop(x);
+    if (word_.image != 0 && row_.dense == 0) out.region = static_cast<std::uint32_t>(Region::kMask);
     return out;
   }
 
   Instruction operator()(const Store& x) const {
+    if (idle()) return nop(x);
     Store out = x;
-    out.clip.reset();
-    if (!cut(out, row_.n_live, word_.n0)) return nop(x);
+    cut(out);
     return out;
   }
 
   Instruction operator()(const Pool& x) const {
+    if (idle()) return nop(x);
     Pool out = x;
     out.clip.reset();
-    out.blocks = clipped(row_.n_live, word_.n0, x.blocks);
-    if (out.blocks == 0) return nop(x);
+    out.blocks = n_;
     return out;
   }
 
@@ -73,17 +61,17 @@ class Clipper {
     out.clip.reset();
     if (n_ == 0) {
       if (x.last == 0) return nop(x);
-      out.n_blocks = out.w_piece = out.w_n_stride = out.w_tap_stride = out.w_offset = 0;
+      out.n_blocks = 0;
       return out;
     }
     if (k_ == 0) return nop(x);
     out.n_blocks = n_;
     out.k_blocks = k_;
     out.w_piece = piece();
-    out.w_n_stride = x.w_tapwise != 0 ? k_ : k_ * x.kh * x.kw;
+    if (k_ != word_.kc) out.w_n_stride = row_.n_stride;
     out.w_tap_stride = x.w_tapwise != 0 ? out.w_piece : k_;
-    out.w_offset = x.w_release != 0 ? 0 : state_.w_pos;
-    state_.w_pos += x.w_tapwise != 0 ? out.w_piece * x.kh * x.kw : out.w_piece;
+    if (x.w_release == 0) out.w_offset = state_.w_pos;
+    state_.w_pos = (state_.w_pos + out.w_piece) & 0xFFFFU;
     out.last = word_.last_taps != 0 && word_.k0 + word_.kc >= row_.k_live ? 1 : 0;
     return out;
   }
@@ -99,23 +87,23 @@ class Clipper {
     return k_ == word_.kc ? row_.piece_n : row_.piece_nk;
   }
 
-  void choose_image(Load& load) const {
-    if (row_.dense == 0) load.region = static_cast<std::uint32_t>(Region::kMask);
+  /// Nothing of what it needs is live.
+  [[nodiscard]] bool idle() const {
+    return (word_.need_k != 0 && k_ == 0) || (word_.need_n != 0 && n_ == 0);
   }
 
-  /// Shortens a transfer to the blocks that are live; false where none is.
+  /// Shortens a transfer to the blocks that are live, and moves it.
   template <typename Transfer>
-  bool cut(Transfer& t, std::uint32_t live, std::uint32_t from) const {
-    const auto dim = static_cast<ClipDim>(word_.dim);
-    if (dim == ClipDim::kY) t.y_count = clipped(live, from, t.y_count);
-    if (dim == ClipDim::kZ) t.z_count = clipped(live, from, t.z_count);
+  void cut(Transfer& t) const {
+    t.clip.reset();
+    if (word_.cut != 0) t.z_count = word_.by_k != 0 ? k_ : n_;
+    if (word_.words != 0) t.x_words = row_.block_words;
     const auto shift = static_cast<ClipShift>(word_.shift);
     const std::int32_t words = shift == ClipShift::kIn        ? row_.in_shift
                                : shift == ClipShift::kOperand ? row_.operand_shift
                                : shift == ClipShift::kOut     ? row_.out_shift
                                                               : 0;
     t.offset += static_cast<std::uint32_t>(words) * static_cast<std::uint32_t>(config_.bus_bytes);
-    return t.y_count != 0 && t.z_count != 0;
   }
 
   const Clip& word_;

@@ -11,7 +11,7 @@ namespace espalier::isa {
 
 /// What the clip stage keeps from one instruction to the next.
 struct ClipState {
-  std::uint32_t w_pos = 0;  ///< words of the tile's weights so far, of those that stay
+  std::uint32_t w_pos = 0;  ///< words of the tile's weights so far, modulo 2^16
 };
 
 /// The instruction that the engines get. One without a clip word is not changed; one without work

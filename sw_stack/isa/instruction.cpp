@@ -45,13 +45,18 @@ void put_fields(const T& record, std::span<std::uint8_t> bytes) {
 template <typename T>
 Result<Instruction> decode_as(std::span<const std::uint8_t> bytes, std::size_t place) {
   T instruction;
-  std::string trouble = get_fields(bytes.first(T::kWords * kWordBytes), kHeaderBits, instruction);
+  // Without the clip word, which stands behind the first.
+  std::vector<std::uint8_t> plain(bytes.begin(), bytes.end());
+  if (bytes.size() > T::kWords * kWordBytes) {
+    plain.erase(plain.begin() + kWordBytes, plain.begin() + 2 * kWordBytes);
+  }
+  std::string trouble = get_fields<T>(plain, kHeaderBits, instruction);
   if (get_bits(bytes, kHeaderBits - 2, 2, false) != 0) trouble = "reserved bits are set";
   if constexpr (Clippable<T>) {
     if (bytes.size() > T::kWords * kWordBytes) {
       instruction.clip.emplace();
       const std::string clip =
-          get_fields(bytes.subspan(T::kWords * kWordBytes), 0, *instruction.clip);
+          get_fields(bytes.subspan(kWordBytes, kWordBytes), 0, *instruction.clip);
       if (trouble.empty() && !clip.empty()) trouble = "clip word: " + clip;
     }
   }
@@ -79,7 +84,6 @@ Engine queue_of(const Instruction& instruction) {
     Engine operator()(const Store&) const { return Engine::kStore; }
     Engine operator()(const Conv&) const { return Engine::kExec; }
     Engine operator()(const Pool&) const { return Engine::kPool; }
-    Engine operator()(const Pack&) const { return Engine::kLoadW; }
   };
   return std::visit(Visitor{}, instruction);
 }
@@ -132,13 +136,16 @@ void encode(const Instruction& instruction, std::vector<std::uint8_t>& out) {
     using T = std::remove_cvref_t<decltype(x)>;
     const std::size_t start = out.size();
     const unsigned length = words(instruction);
-    out.resize(start + length * kWordBytes, 0);
-    const std::span<std::uint8_t> bytes(out.data() + start, length * kWordBytes);
+    out.resize(start + T::kWords * kWordBytes, 0);
+    const std::span<std::uint8_t> bytes(out.data() + start, T::kWords * kWordBytes);
     put_bits(bytes, 0, 6, static_cast<std::uint64_t>(T::kOpcode));
     put_bits(bytes, 6, 3, length);
     put_fields(x, bytes);
     if (const Clip* clip = clip_of(instruction)) {
-      put_fields(*clip, bytes.subspan(T::kWords * kWordBytes));
+      std::array<std::uint8_t, kWordBytes> word{};
+      put_fields(*clip, word);
+      out.insert(out.begin() + static_cast<std::ptrdiff_t>(start + kWordBytes), word.begin(),
+                 word.end());
     }
   });
 }
@@ -187,8 +194,6 @@ Result<Instruction> decode(std::span<const std::uint8_t> bytes, std::size_t& off
       return finish.operator()<Conv>();
     case Opcode::kPool:
       return finish.operator()<Pool>();
-    case Opcode::kPack:
-      return finish.operator()<Pack>();
   }
   return fail(ErrorCode::kMalformed, "unknown opcode " + std::to_string(code), place);
 }

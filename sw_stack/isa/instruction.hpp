@@ -11,7 +11,7 @@
 
 namespace espalier::isa {
 
-using Instruction = std::variant<Nop, End, Load, Store, Conv, Pool, Pack>;
+using Instruction = std::variant<Nop, End, Load, Store, Conv, Pool>;
 
 /// Instructions that may have the clip word.
 template <typename T>
@@ -25,7 +25,8 @@ enum class LoadTarget : std::uint32_t {
   kPoolTable = 1,
   kWeights = 2,
   kParameters = 3,
-  kLayerTable = 4
+  kLayerTable = 4,
+  kSqueezer = 5
 };
 /// What a STORE takes its words from.
 enum class StoreSource : std::uint32_t { kPost = 0, kPool = 1 };
@@ -37,9 +38,7 @@ enum class Region : std::uint32_t {
   kOutput = 3,
   kMask = 4
 };
-/// Which count of a clipped transfer is blocks, what bounds it, and what is added to its offset.
-enum class ClipDim : std::uint32_t { kNone = 0, kY = 1, kZ = 2 };
-enum class ClipBound : std::uint32_t { kInput = 0, kOutput = 1, kWeights = 2, kParameters = 3 };
+/// What of a layer's row is added to the offset of a clipped transfer.
 enum class ClipShift : std::uint32_t { kNone = 0, kIn = 1, kOperand = 2, kOut = 3 };
 
 /// The queue that an instruction goes through (kNone for end).
@@ -59,7 +58,7 @@ const Clip* clip_of(const Instruction& instruction);
 /// 128-bit words of its encoding.
 unsigned words(const Instruction& instruction);
 
-/// Appends the instruction's little-endian words. Fields must be in range (a broken invariant
+/// Appends the instruction's little-endian words; the clip word is the second. Fields must be in range (a broken invariant
 /// otherwise).
 void encode(const Instruction& instruction, std::vector<std::uint8_t>& out);
 

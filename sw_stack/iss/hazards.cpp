@@ -116,7 +116,6 @@ class Checker {
 
   void access(std::size_t, const Nop&, const Clock&) {}
   void access(std::size_t, const isa::End&, const Clock&) {}
-  void access(std::size_t, const isa::Pack&, const Clock&) {}  // runs alone
 
   void access(std::size_t i, const Load& x, const Clock& clock) {
     const Engine engine = isa::queue_of(program_[i]);
@@ -128,7 +127,26 @@ class Checker {
         touch_act(i, engine, count, clock, x.sram_address + w, true);
     } else if (static_cast<LoadTarget>(x.target) == LoadTarget::kPoolTable) {
       touch(i, engine, count, clock, pool_table_, true, "pool table");
+    } else if (static_cast<LoadTarget>(x.target) == LoadTarget::kLayerTable) {
+      touch(i, engine, count, clock, layer_table_, true, "layer table and bit maps");
+      table_loads_ = count;
+    } else if (static_cast<LoadTarget>(x.target) == LoadTarget::kSqueezer) {
+      squeeze(i, x, clock);
     }
+  }
+
+  /// The squeezer reads the bit maps until the STORE that takes its words has retired. LOADs of one
+  /// queue overlap, so it has to wait for them.
+  void squeeze(std::size_t i, const Load& x, const Clock& clock) {
+    bool waits = table_loads_ == 0;
+    for (const isa::Dependency& d : isa::dependencies(x)) {
+      if (d.engine != Engine::kLoadW) continue;
+      const auto behind = static_cast<std::uint16_t>(d.count - table_loads_);
+      waits = waits || behind < 0x8000U;
+    }
+    if (!waits) conflict(i, Engine::kLoadW, table_loads_, "bit maps");
+    streams_[static_cast<std::size_t>(StoreSource::kPool)].push_back(clock);
+    squeezing_ = true;
   }
 
   void access(std::size_t i, const Store& x, Clock& clock) {
@@ -141,6 +159,9 @@ class Checker {
     join(clock, queue.front());
     queue.erase(queue.begin());
     touch_memory(i, Engine::kStore, index_[6].size(), clock, x, true);
+    if (squeezing_) {
+      touch(i, Engine::kStore, index_[6].size(), clock, layer_table_, false, "bit maps");
+    }
   }
 
   void access(std::size_t i, const Conv& x, Clock& clock) {
@@ -190,7 +211,9 @@ class Checker {
   isa::Config config_;
   std::span<const isa::Instruction> program_;
   std::vector<Word> act_;
-  Word pool_table_;
+  Word pool_table_, layer_table_;
+  std::uint64_t table_loads_ = 0;  // load_w's count with the last LOAD of the layer table
+  bool squeezing_ = false;         // the program packs: its STOREs take the squeezer's words
   std::unordered_map<std::uint64_t, Word> memory_;
   std::array<std::vector<Clock>, kEngines> done_;  // clock after each instruction, by engine
   std::array<std::vector<std::size_t>, kEngines> index_;

@@ -10,7 +10,7 @@
 
 namespace espalier::iss {
 
-/// The program as the engines get it: clipped (isa/clip.hpp) where it takes masks.
+/// The program as the engines get it: clipped (isa/clip.hpp) where it takes masks, or packs.
 /// Errors: kDevice, naming both instructions, the place and which dependency is missing.
 Status check_hazards(const isa::Config& config, std::span<const isa::Instruction> program);
 

@@ -2,7 +2,8 @@
 
 #include <algorithm>
 
-#include "iss/pack.hpp"
+#include "isa/maps.hpp"
+#include "iss/squeeze.hpp"
 
 namespace espalier::iss {
 
@@ -102,7 +103,7 @@ bool Iss::step_fetch() {
   if (config_.pool_lanes == 0 && !check_no_pool(fetched_)) return false;
   if (engine == Engine::kNone) {
     const bool idle =
-        post_.empty() && streams_[0].empty() && streams_[1].empty() &&
+        post_.empty() && squeezed_.empty() && streams_[0].empty() && streams_[1].empty() &&
         std::all_of(queues_.begin(), queues_.end(), [](const auto& q) { return q.empty(); });
     ended_ = idle;
     return idle;
@@ -139,17 +140,52 @@ bool Iss::clip_next() {
 bool Iss::load_table(const Load& load, std::size_t index) {
   const auto& region = (*regions_)[load.region];
   const std::uint64_t words = std::uint64_t{load.x_words} * load.y_count * load.z_count;
-  if (words * lanes_ > static_cast<std::uint64_t>(config_.mask_layers) * isa::kRowBytes) {
+  const std::uint64_t room = config_.mask_layers == 0 ? 0 : isa::table_words(config_);
+  if (load.sram_address + words > room) {
     fault(isa::Fault::kCapacity, index,
-          "the layer table has " + std::to_string(config_.mask_layers) + " rows");
+          "the layer table and its bit maps have " + std::to_string(room) + " words");
     return false;
   }
-  layer_table_.clear();
+  layer_table_.resize(std::max(layer_table_.size(), (load.sram_address + words) * lanes_));
   for (std::uint64_t word = 0; word < words; ++word) {
-    const std::uint8_t* from = region.data() + address(load, word);
-    layer_table_.insert(layer_table_.end(), from, from + lanes_);
+    std::copy_n(region.data() + address(load, word), lanes_,
+                layer_table_.data() + (load.sram_address + word) * lanes_);
   }
   --tables_due_;
+  queue(Engine::kLoadW).pop_front();
+  retire(Engine::kLoadW);
+  return true;
+}
+
+bool Iss::load_squeezer(const Load& load, std::size_t index) {
+  const auto refuse = [&](const Diagnostic& error) {
+    fault(isa::Fault::kIllegalField, index, error.message);
+    return false;
+  };
+  const auto maps = [&](std::uint32_t word) {
+    const std::size_t from = std::min(word * lanes_, layer_table_.size());
+    const std::size_t most = isa::kMaps * isa::kMapBytes;
+    const auto rest = std::span<const std::uint8_t>(layer_table_).subspan(from);
+    return read_maps(rest.first(std::min(rest.size(), most)), lanes_);
+  };
+  const auto n = maps(isa::n_maps_word(config_));
+  if (!n) return refuse(n.error());
+  std::vector<std::uint8_t> bytes;
+  const std::uint64_t words = std::uint64_t{load.x_words} * load.y_count * load.z_count;
+  for (std::uint64_t word = 0; word < words; ++word) {
+    const std::uint8_t* from = (*regions_)[load.region].data() + address(load, word);
+    bytes.insert(bytes.end(), from, from + lanes_);
+  }
+  Result<std::vector<std::uint8_t>> out = std::vector<std::uint8_t>();
+  if ((load.sram_address & isa::kSqueezeParams) != 0) {
+    out = squeeze_params(bytes, *n);
+  } else {
+    const auto k = maps(isa::k_maps_word(config_));
+    if (!k) return refuse(k.error());
+    out = squeeze_weights(bytes, *k, *n, load.sram_address & 0xFFU);
+  }
+  if (!out) return refuse(out.error());
+  squeezed_.insert(squeezed_.end(), out->begin(), out->end());
   queue(Engine::kLoadW).pop_front();
   retire(Engine::kLoadW);
   return true;
@@ -195,16 +231,6 @@ bool Iss::step_load_w() {
   auto& q = queue(Engine::kLoadW);
   if (q.empty() || !ready(q.front()) || std::holds_alternative<Nop>(program_[q.front()]))
     return false;
-  if (const auto* instruction = std::get_if<isa::Pack>(&program_[q.front()])) {
-    const Status packed = pack(*instruction, config_, (*regions_)[0], (*regions_)[4]);
-    if (!packed) {
-      if (status_.ok()) status_ = packed;
-      return false;
-    }
-    q.pop_front();
-    retire(Engine::kLoadW);
-    return true;
-  }
   const Load& load = as<Load>(q.front());
   if (!inside(load)) {
     fault(isa::Fault::kReadWindow, q.front(), "outside its region");
@@ -212,6 +238,9 @@ bool Iss::step_load_w() {
   }
   if (static_cast<LoadTarget>(load.target) == LoadTarget::kLayerTable) {
     return load_table(load, q.front());
+  }
+  if (static_cast<LoadTarget>(load.target) == LoadTarget::kSqueezer) {
+    return load_squeezer(load, q.front());
   }
   Ring& ring = static_cast<LoadTarget>(load.target) == LoadTarget::kWeights ? weights_ : params_;
   const auto& region = (*regions_)[load.region];
@@ -238,8 +267,17 @@ bool Iss::step_store() {
     return false;
   const Store& store = as<Store>(q.front());
   auto& stream = streams_[store.source];
-  if (stream.empty()) return false;
   const std::uint64_t words = std::uint64_t{store.x_words} * store.y_count * store.z_count;
+  if (stream.empty()) {
+    // The squeezer's words have no ends: a STORE takes as many as it stores.
+    if (static_cast<StoreSource>(store.source) != StoreSource::kPool ||
+        squeezed_.size() < words * lanes_)
+      return false;
+    stream.emplace_back(squeezed_.begin(),
+                        squeezed_.begin() + static_cast<std::ptrdiff_t>(words * lanes_));
+    squeezed_.erase(squeezed_.begin(),
+                    squeezed_.begin() + static_cast<std::ptrdiff_t>(words * lanes_));
+  }
   if (words * lanes_ != stream.front().size()) {
     fault(isa::Fault::kIllegalField, q.front(),
           "stores " + std::to_string(words) + " words of " +
@@ -270,6 +308,9 @@ bool Iss::store_ready(StoreSource source) const {
 
 std::string Iss::waiting() const {
   std::string text = "nothing can move";
+  if (!squeezed_.empty()) {
+    text += "; the squeezer has " + std::to_string(squeezed_.size() / lanes_) + " words left";
+  }
   for (std::size_t engine = 1; engine < queues_.size(); ++engine) {
     if (queues_[engine].empty()) continue;
     const std::size_t index = queues_[engine].front();

@@ -67,6 +67,7 @@ class Iss {
   /// Shortens the instruction to be fetched; false while the layer table is still to be loaded.
   bool clip_next();
   bool load_table(const isa::Load& load, std::size_t index);
+  bool load_squeezer(const isa::Load& load, std::size_t index);
   bool step_load_a();
   bool step_load_w();
   bool step_exec();
@@ -99,7 +100,7 @@ class Iss {
   std::vector<std::int8_t> act_;
   Ring weights_, params_;
   std::array<std::uint32_t, 128> pool_table_{};
-  std::vector<std::uint8_t> layer_table_;  // rows loaded so far
+  std::vector<std::uint8_t> layer_table_;  // its RAM, rows and bit maps, as far as it is loaded
   unsigned tables_due_ = 0;                // LOADs of it that are fetched and not done
   isa::ClipState clip_state_;
   std::array<std::vector<std::int32_t>, 2> acc_;
@@ -115,6 +116,7 @@ class Iss {
   std::vector<std::int32_t> tile_;  // weights of the tile under way
   std::deque<PostJob> post_;
   std::array<std::deque<std::vector<std::int8_t>>, 2> streams_;  // one entry a STORE, by source
+  std::deque<std::uint8_t> squeezed_;                            // words for STOREs of pool's stream
   std::vector<std::int64_t> gap_sums_;
   bool ended_ = false;
   Status status_;

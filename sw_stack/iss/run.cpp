@@ -1,6 +1,7 @@
 #include "iss/run.hpp"
 
 #include <algorithm>
+#include <utility>
 
 namespace espalier::iss {
 
@@ -20,10 +21,14 @@ Regions make_regions(const program::Program& program, std::span<const std::int8_
 Status pack(const program::Program& program, const program::Masked& masked, Regions& regions,
             const Options& options) {
   constexpr std::uint8_t kUnwritten = 0xA5;  // whoever reads what PACK does not write sees it
+  // Its part of region 4 is region 1 as well: STOREs write there.
   regions[4] = program::mask_region(masked, kUnwritten);
+  std::vector<std::uint8_t> activations = std::exchange(regions[1], regions[4]);
   const auto list = program::decode_list(masked.packs);
   ESP_CHECK(list.ok());
-  return Iss(program.machine(), options).run(*list, regions);
+  Status status = Iss(program.machine(), options).run(*list, regions);
+  regions[4] = std::exchange(regions[1], std::move(activations));
+  return status;
 }
 
 Result<Outputs> run(const program::Program& program, std::span<const std::int8_t> image,

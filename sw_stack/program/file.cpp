@@ -10,7 +10,7 @@ namespace espalier::program {
 namespace {
 
 constexpr char kMagic[8] = {'E', 'S', 'P', 'A', 'L', 'I', 'E', 'R'};
-constexpr std::uint32_t kFormatVersion = 3;
+constexpr std::uint32_t kFormatVersion = 4;
 constexpr std::size_t kFingerprintBytes = 8;
 
 void put_ints(ByteWriter& out, const std::vector<int>& values) {
@@ -24,8 +24,20 @@ std::vector<int> get_ints(ByteReader& in) {
   return values;
 }
 
-std::vector<std::uint8_t> to_vector(std::span<const std::uint8_t> bytes) {
-  return {bytes.begin(), bytes.end()};
+void put_weights(ByteWriter& out, const Maskable::Weights& w) {
+  for (const std::uint32_t value : {w.weights, w.params, w.maps}) out.put(value);
+  for (const int value : {w.taps, w.k_blocks, w.n_blocks, w.kc, w.nb})
+    out.put(static_cast<std::int32_t>(value));
+  out.put(static_cast<std::uint8_t>(w.tapwise));
+}
+
+Maskable::Weights get_weights(ByteReader& in) {
+  Maskable::Weights w;
+  for (std::uint32_t* value : {&w.weights, &w.params, &w.maps}) *value = in.get<std::uint32_t>();
+  for (int* value : {&w.taps, &w.k_blocks, &w.n_blocks, &w.kc, &w.nb})
+    *value = in.get<std::int32_t>();
+  w.tapwise = in.get<std::uint8_t>() != 0;
+  return w;
 }
 
 void put_maskable(ByteWriter& out, const Maskable& m) {
@@ -40,8 +52,9 @@ void put_maskable(ByteWriter& out, const Maskable& m) {
     for (const int value : {layer.input, layer.operand, layer.output})
       out.put(static_cast<std::int32_t>(value));
     out.put(static_cast<std::uint8_t>(layer.whole_input));
+    out.put(static_cast<std::uint8_t>(layer.weights.has_value()));
+    if (layer.weights) put_weights(out, *layer.weights);
   }
-  out.put_bytes(m.packs);
 }
 
 Maskable get_maskable(ByteReader& in) {
@@ -51,13 +64,13 @@ Maskable get_maskable(ByteReader& in) {
     for (int* value : {&spot.tensor, &spot.root, &spot.block}) *value = in.get<std::int32_t>();
     spot.segments = get_ints(in);
   }
-  m.layers.resize(in.get_count(13));
+  m.layers.resize(in.get_count(14));
   for (Maskable::Layer& layer : m.layers) {
     for (int* value : {&layer.input, &layer.operand, &layer.output})
       *value = in.get<std::int32_t>();
     layer.whole_input = in.get<std::uint8_t>() != 0;
+    if (in.get<std::uint8_t>() != 0) layer.weights = get_weights(in);
   }
-  m.packs = to_vector(in.get_bytes());
   return m;
 }
 

@@ -2,26 +2,16 @@
 
 #include <algorithm>
 
+#include "isa/maps.hpp"
+#include "program/pack.hpp"
+
 namespace espalier::program {
 namespace {
 
-constexpr std::size_t kMapBytes = 8;        // of a block
-constexpr std::size_t kSegmentEndByte = 4;  // bit 32
+using isa::kMapBytes;
 
 std::size_t index(int id) { return static_cast<std::size_t>(id); }
 int ceil_div(int a, int b) { return (a + b - 1) / b; }
-
-/// The PACKs of a program by layer.
-std::vector<std::optional<isa::Pack>> packs_of(const Program& program) {
-  std::vector<std::optional<isa::Pack>> list(program.layers.size());
-  const auto instructions = decode_list(program.maskable->packs);
-  ESP_CHECK(instructions.ok());
-  for (const isa::Instruction& instruction : *instructions) {
-    const auto& pack = std::get<isa::Pack>(instruction);
-    list[pack.layer] = pack;
-  }
-  return list;
-}
 
 class Masker {
  public:
@@ -30,7 +20,6 @@ class Masker {
         graph_(program.graph),
         maskable_(*program.maskable),
         lanes_(program.machine().lanes),
-        packs_(packs_of(program)),
         spot_(graph_.tensors.size(), nullptr) {
     ESP_CHECK(live.size() == graph_.tensors.size());
     out_.live = live;
@@ -45,12 +34,11 @@ class Masker {
     }
     out_.maps_offset = static_cast<std::uint32_t>(program_.constants.size());
     out_.maps.assign(mask_region_bytes(program_) - program_.constants.size(), 0);
+    packed_.assign(maskable_.layers.size(), false);
     for (std::size_t l = 0; l < maskable_.layers.size(); ++l) {
       if (const Status status = layer(l); !status) return status.error();
     }
-    isa::End end;
-    end.layer = static_cast<std::uint32_t>(program_.layers.size() - 1);
-    isa::encode(end, out_.packs);
+    out_.packs = pack_program(program_, packed_);
     return std::move(out_);
   }
 
@@ -124,17 +112,17 @@ class Masker {
     row.out_shift = shift(x.output);
     const bool runs = out_.stored[index(x.output)];
     row.n_live = static_cast<std::uint32_t>(runs ? live_blocks(x.output) : 0);
-    if (packs_[l]) {
+    if (x.weights) {
       if (const Status status = conv(l, runs, row); !status) return status;
     }
     isa::encode(row, out_.table);
     return {};
   }
 
-  /// The rest of a convolution's row, and its PACK where the mask leaves out something of it.
+  /// The rest of a convolution's row, and its bit maps where the mask leaves out something of it.
   Status conv(std::size_t l, bool runs, isa::LayerRow& row) {
     const Maskable::Layer& x = maskable_.layers[l];
-    const isa::Pack& pack = *packs_[l];
+    const Maskable::Weights& w = *x.weights;
     const std::string& name = graph_.tensors[index(x.input)].name;
     const bool less_input = !all(live(x.input));
     if (runs && !any(live(x.input))) {
@@ -148,42 +136,40 @@ class Masker {
                       "' as channels: a mask must keep them, or be compiled in (--prune)",
                   "conv '" + program_.layers[l].name + "'");
     }
-    row.k_live = x.whole_input ? pack.k_blocks : static_cast<std::uint32_t>(live_blocks(x.input));
-    const auto piece = [&](std::uint32_t nb, std::uint32_t kc) {
-      return nb * static_cast<std::uint32_t>(lanes_) * kc * (pack.tapwise != 0 ? 1 : pack.taps);
-    };
-    row.piece = piece(pack.nb, pack.kc);
-    row.piece_k = piece(pack.nb, row.k_live % pack.kc);
-    row.piece_n = piece(row.n_live % pack.nb, pack.kc);
-    row.piece_nk = piece(row.n_live % pack.nb, row.k_live % pack.kc);
+    const int k_live = x.whole_input ? w.k_blocks : live_blocks(x.input);
+    set_counts(w, k_live, static_cast<int>(row.n_live), lanes_, row);
     if (!runs || (!less_input && all(live(x.output)))) return {};
     row.dense = 0;
-    isa::encode(pack, out_.packs);
-    std::uint8_t* maps = out_.maps.data() + (pack.masks - out_.maps_offset);
+    packed_[l] = true;
+    std::uint8_t* k_maps = out_.maps.data() + (w.maps - out_.maps_offset);
     if (x.whole_input) {
-      for (std::uint32_t block = 0; block < pack.k_blocks; ++block) {
-        for (int lane = 0; lane < lanes_; ++lane) set(maps + block * kMapBytes, lane);
+      for (int block = 0; block < w.k_blocks; ++block) {
+        for (int lane = 0; lane < lanes_; ++lane) set(k_maps + index(block) * kMapBytes, static_cast<unsigned>(lane));
       }
-      maps[(pack.k_blocks - 1) * kMapBytes + kSegmentEndByte] = 1;
+      set(k_maps + index(w.k_blocks - 1) * kMapBytes, isa::kSegmentEnd);
     } else {
-      put_map(x.input, maps);
+      put_map(x.input, k_maps);
     }
-    put_map(x.output, maps + pack.k_blocks * kMapBytes);
+    set(k_maps + index(w.k_blocks - 1) * kMapBytes, isa::kListEnd);
+    std::uint8_t* n_maps = out_.maps.data() + (w.n_maps() - out_.maps_offset);
+    put_map(x.output, n_maps);
+    set(n_maps + index(w.n_blocks - 1) * kMapBytes, isa::kListEnd);
     return {};
   }
 
-  static void set(std::uint8_t* map, int lane) {
-    map[lane / 8] = static_cast<std::uint8_t>(map[lane / 8] | 1U << (lane % 8));
+  static void set(std::uint8_t* map, unsigned bit) {
+    map[bit / 8] = static_cast<std::uint8_t>(map[bit / 8] | 1U << (bit % 8));
   }
 
   void put_map(int tensor, std::uint8_t* map) const {
     auto channel = live(tensor).begin();
     for (const int channels : spot_[index(tensor)]->segments) {
       for (int c = 0; c < channels; ++c, ++channel) {
-        if (*channel) set(map + index(c / lanes_) * kMapBytes, c % lanes_);
+        if (*channel)
+          set(map + index(c / lanes_) * kMapBytes, static_cast<unsigned>(c % lanes_));
       }
       map += index(ceil_div(channels, lanes_)) * kMapBytes;
-      map[kSegmentEndByte - kMapBytes] = 1;
+      set(map - kMapBytes, isa::kSegmentEnd);
     }
   }
 
@@ -191,8 +177,8 @@ class Masker {
   const ir::QuantGraph& graph_;
   const Maskable& maskable_;
   int lanes_;
-  std::vector<std::optional<isa::Pack>> packs_;
   std::vector<const Maskable::Spot*> spot_;  // by tensor
+  std::vector<bool> packed_;                  // by layer
   Masked out_;
 };
 
@@ -201,7 +187,27 @@ class Masker {
 std::size_t Masked::pack_count() const {
   const auto list = decode_list(packs);
   ESP_CHECK(list.ok());
-  return list->size() - 1;
+  return static_cast<std::size_t>(std::ranges::count_if(*list, [](const isa::Instruction& x) {
+    const auto* load = std::get_if<isa::Load>(&x);
+    return load != nullptr &&
+           static_cast<isa::LoadTarget>(load->target) == isa::LoadTarget::kSqueezer &&
+           squeezes_params(*load);
+  }));
+}
+
+void set_counts(const Maskable::Weights& w, int k_live, int n_live, int lanes,
+                isa::LayerRow& row) {
+  const auto piece = [&](int nb, int kc) {
+    return static_cast<std::uint32_t>(w.block_words(lanes, kc) * nb);
+  };
+  row.k_live = static_cast<std::uint32_t>(k_live);
+  row.n_live = static_cast<std::uint32_t>(n_live);
+  row.piece = piece(w.nb, w.kc);
+  row.piece_k = piece(w.nb, k_live % w.kc);
+  row.piece_n = piece(n_live % w.nb, w.kc);
+  row.piece_nk = piece(n_live % w.nb, k_live % w.kc);
+  row.n_stride = static_cast<std::uint32_t>(k_live % w.kc * w.part_taps());
+  row.block_words = static_cast<std::uint32_t>(w.block_words(lanes, k_live));
 }
 
 Result<Masked> apply_mask(const Program& program, const ir::ChannelMask& live) {
@@ -252,11 +258,10 @@ std::vector<std::int8_t> unpack(const Program& program, const Masked& masked,
 
 std::size_t mask_region_bytes(const Program& program) {
   std::size_t end = program.constants.size();
-  for (const auto& pack : packs_of(program)) {
-    if (!pack) continue;
-    end = std::max(end, pack->masks + (std::size_t{pack->k_blocks} + pack->n_blocks) * kMapBytes);
+  for (const Maskable::Layer& layer : program.maskable->layers) {
+    if (layer.weights) end = std::max<std::size_t>(end, layer.weights->maps_end());
   }
-  return (end + 31) / 32 * 32;  // PACK reads bit maps in whole words
+  return end;
 }
 
 }  // namespace espalier::program

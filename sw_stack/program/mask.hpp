@@ -12,7 +12,7 @@ struct Masked {
   std::vector<std::uint8_t> table;  ///< rows of all layers, at byte 0
   std::vector<std::uint8_t> maps;   ///< bit maps of all layers, behind the constants' size
   std::uint32_t maps_offset = 0;
-  std::vector<std::uint8_t> packs;  ///< a PACK for each layer that the mask touches, and end
+  std::vector<std::uint8_t> packs;  ///< the program that packs, encoded (program/pack.hpp)
   ir::ChannelMask live;             ///< by tensor
   std::vector<bool> stored;         ///< by tensor: live, and read on the way to the output
   std::vector<std::int64_t> moved;  ///< by tensor: bytes from its dense place to its packed one
@@ -27,6 +27,10 @@ struct Masked {
 /// needs has no live input channel; kUnsupported where the mask shortens a tensor that a layer
 /// reads whole.
 Result<Masked> apply_mask(const Program& program, const ir::ChannelMask& live);
+
+/// Sets those fields of a convolution's row that follow from how many blocks are live.
+void set_counts(const Maskable::Weights& weights, int k_live, int n_live, int lanes,
+                isa::LayerRow& row);
 
 /// Region 4 before its PACK program ran: the packed weights hold `fill`.
 std::vector<std::uint8_t> mask_region(const Masked& masked, std::uint8_t fill);

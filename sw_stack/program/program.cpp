@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "isa/maps.hpp"
+
 namespace espalier::program {
 
 const isa::Config& Program::machine() const {
@@ -43,6 +45,21 @@ std::vector<isa::Instruction> decode_all(const Program& program) {
   ESP_CHECK(list.ok());
   return std::move(list).value();
 }
+
+namespace {
+
+/// Bit maps start at multiples of this.
+constexpr std::uint32_t kMapAlign = 32;
+
+std::uint32_t maps_after(std::uint32_t start, int blocks) {
+  const auto bytes = static_cast<std::uint32_t>(static_cast<std::size_t>(blocks) * isa::kMapBytes);
+  return start + (bytes + kMapAlign - 1) / kMapAlign * kMapAlign;
+}
+
+}  // namespace
+
+std::uint32_t Maskable::Weights::n_maps() const { return maps_after(maps, k_blocks); }
+std::uint32_t Maskable::Weights::maps_end() const { return maps_after(n_maps(), n_blocks); }
 
 std::vector<std::uint8_t> pack_input(const Program& program, std::span<const std::int8_t> image) {
   const InputLayout& layout = program.input;

@@ -59,15 +59,37 @@ struct Maskable {
     std::vector<int> segments;  ///< channels of each
     bool operator==(const Spot&) const = default;
   };
+  /// A layer's weights in region 0: parts of taps (one a tap where tapwise, otherwise all in one),
+  /// in each n block by n block the rows [lane][tap of the part][k block], a word each.
+  struct Weights {
+    std::uint32_t weights = 0, params = 0;  ///< bytes of region 0
+    std::uint32_t maps = 0;                 ///< of the bit maps of k blocks; bytes of region 4
+    int taps = 1, k_blocks = 1, n_blocks = 1;
+    int kc = 1, nb = 1;  ///< blocks of a chunk and of a group
+    bool tapwise = false;
+    [[nodiscard]] int parts() const { return tapwise ? taps : 1; }
+    [[nodiscard]] int part_taps() const { return tapwise ? 1 : taps; }
+    /// Words of an n block of a part where so many k blocks are live.
+    [[nodiscard]] std::int64_t block_words(int lanes, int k_live) const {
+      return std::int64_t{lanes} * part_taps() * k_live;
+    }
+    [[nodiscard]] std::int64_t part_bytes(int lanes) const {
+      return block_words(lanes, k_blocks) * n_blocks * lanes;
+    }
+    /// The bit maps of n blocks, and what follows them. Units: bytes of region 4.
+    [[nodiscard]] std::uint32_t n_maps() const;
+    [[nodiscard]] std::uint32_t maps_end() const;
+    bool operator==(const Weights&) const = default;
+  };
   /// Tensors that a layer reads and stores; -1: none.
   struct Layer {
     int input = -1, operand = -1, output = -1;
     bool whole_input = false;  ///< its k blocks are no blocks of channels: the input keeps them all
+    std::optional<Weights> weights;  ///< of convolutions
     bool operator==(const Layer&) const = default;
   };
-  std::vector<Spot> spots;          ///< in the order of tensors
-  std::vector<Layer> layers;        ///< as program.layers
-  std::vector<std::uint8_t> packs;  ///< a PACK for each layer with weights, encoded, without end
+  std::vector<Spot> spots;    ///< in the order of tensors
+  std::vector<Layer> layers;  ///< as program.layers
   bool operator==(const Maskable&) const = default;
 };
 

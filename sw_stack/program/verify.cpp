@@ -47,17 +47,28 @@ struct Checker {
     return x.engine == static_cast<std::uint32_t>(isa::Engine::kPost) ? "post has no queue" : "";
   }
   std::string operator()(const End&) const { return {}; }
-  std::string operator()(const isa::Pack&) const {
-    return "stands among the instructions of an image";
+  /// Empty, or what is wrong with the blocks of a clipped transfer: cut, it is never longer.
+  template <typename Transfer>
+  std::string clip(const Transfer& t) const {
+    if (!t.clip || t.clip->cut == 0) return {};
+    const std::uint32_t blocks = t.clip->by_k != 0 ? t.clip->kc : t.clip->nb;
+    if (t.z_count == blocks) return {};
+    return "z_count is " + std::to_string(t.z_count) + "; its clip word has " +
+           std::to_string(blocks) + " blocks";
   }
+
   std::string operator()(const Load& x) const {
     const bool table = x.target == static_cast<std::uint32_t>(isa::LoadTarget::kLayerTable);
     if (table != (x.region == static_cast<std::uint32_t>(isa::Region::kMask))) {
       return table ? "takes the layer table from region " + std::to_string(x.region)
                    : std::string("reads region 4; only the layer table is there");
     }
-    if (table && x.x_words * std::uint64_t{x.y_count} * x.z_count * machine.lanes >
-                     machine.mask_layers * isa::kRowBytes) {
+    if (x.target == static_cast<std::uint32_t>(isa::LoadTarget::kSqueezer)) {
+      return "squeezes weights among the instructions of an image";
+    }
+    if (table &&
+        (x.sram_address + x.x_words * std::uint64_t{x.y_count} * x.z_count) * machine.lanes >
+            machine.mask_layers * isa::kRowBytes) {
       return "layer table has " + std::to_string(machine.mask_layers) + " rows";
     }
     const std::uint64_t words = std::uint64_t{x.x_words} * x.y_count * x.z_count;
@@ -74,6 +85,7 @@ struct Checker {
          x.sram_address >= static_cast<std::uint32_t>(machine.act_words))) {
       return "activation buffer has " + std::to_string(machine.act_words) + " words";
     }
+    if (std::string trouble = clip(x); !trouble.empty()) return trouble;
     return transfer(x);
   }
   std::string operator()(const Store& x) const {
@@ -85,9 +97,13 @@ struct Checker {
         machine.pool_lanes == 0) {
       return no_pool();
     }
+    if (std::string trouble = clip(x); !trouble.empty()) return trouble;
     return transfer(x);
   }
   std::string operator()(const Conv& x) const {
+    if (x.clip && (x.n_blocks > x.clip->nb || x.k_blocks > x.clip->kc)) {
+      return "has more blocks than its clip word";
+    }
     const std::uint64_t words = std::uint64_t{x.n_blocks} * x.rows * x.cols;
     if (words > static_cast<std::uint64_t>(machine.acc_words)) {
       return "needs " + std::to_string(words) + " accumulator words; a half has " +
@@ -119,6 +135,7 @@ struct Checker {
   }
   std::string operator()(const Pool& x) const {
     if (machine.pool_lanes == 0) return no_pool();
+    if (x.clip && x.blocks != x.clip->nb) return "has other blocks than its clip word";
     if (x.act_base >= static_cast<std::uint32_t>(machine.act_words)) {
       return "activation buffer has " + std::to_string(machine.act_words) + " words";
     }

@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include "isa/maps.hpp"
 #include "program/program.hpp"
 
 namespace espalier::program {
@@ -88,37 +89,48 @@ struct Checker {
     return {};
   }
 
-  Status check_packs() const {
-    const auto list = decode_list(maskable.packs);
-    if (!list) return list.error();
-    std::int64_t before = -1;
-    std::vector<bool> packed(program.layers.size(), false);
-    for (const isa::Instruction& instruction : *list) {
-      const auto* pack = std::get_if<isa::Pack>(&instruction);
-      const std::string place = "masks: pack of layer " + std::to_string(isa::layer(instruction));
-      if (pack == nullptr) return bad("is no PACK", place);
-      if (pack->layer <= before || pack->layer >= maskable.layers.size())
-        return bad("names a layer that is not there, or out of order", place);
-      before = pack->layer;
-      packed[pack->layer] = true;
-      const Maskable::Layer& x = maskable.layers[pack->layer];
-      if (pack->n_blocks != static_cast<std::uint32_t>(blocks(*spot(x.output))) ||
-          (!x.whole_input && pack->k_blocks != static_cast<std::uint32_t>(blocks(*spot(x.input)))))
-        return bad("has other blocks than its tensors", place);
-      const std::uint64_t masks_end =
-          pack->masks + 8 * (std::uint64_t{pack->k_blocks} + pack->n_blocks);
-      if (pack->masks % 32 != 0 || pack->masks < program.constants.size() ||
-          masks_end > kRegionLimit)
-        return bad("has its bit maps at byte " + std::to_string(pack->masks), place);
-    }
-    for (std::size_t l = 0; l < packed.size(); ++l) {
+  /// Empty, or what is wrong with where a layer's weights lie.
+  [[nodiscard]] std::string trouble(const Maskable::Layer& x) const {
+    const Maskable::Weights& w = *x.weights;
+    const isa::Config& machine = program.machine();
+    const auto most = static_cast<int>(isa::kMaps);
+    if (w.taps < 1 || w.taps > 255 || w.k_blocks < 1 || w.k_blocks > most || w.n_blocks < 1 ||
+        w.n_blocks > most)
+      return "have " + std::to_string(w.taps) + " taps, " + std::to_string(w.k_blocks) + " and " +
+             std::to_string(w.n_blocks) + " blocks";
+    if (w.n_blocks != blocks(*spot(x.output)) ||
+        (!x.whole_input && w.k_blocks != blocks(*spot(x.input))))
+      return "have other blocks than its tensors";
+    if (w.kc < 1 || w.nb < 1 || w.kc > w.k_blocks || w.nb > w.n_blocks ||
+        w.block_words(lanes, w.kc) * w.nb > machine.weight_words)
+      return "have groups of " + std::to_string(w.nb) + " blocks and chunks of " +
+             std::to_string(w.kc);
+    if (w.block_words(lanes, w.k_blocks) > 0xFFFF)
+      return "have n blocks of " + std::to_string(w.block_words(lanes, w.k_blocks)) + " words";
+    const auto bus = static_cast<std::uint32_t>(machine.bus_bytes);
+    const std::int64_t end = w.weights + w.part_bytes(lanes) * w.parts();
+    const std::int64_t params_end = w.params + std::int64_t{w.n_blocks} * lanes * 8;
+    if (w.weights % bus != 0 || w.params % bus != 0 ||
+        std::max(end, params_end) > static_cast<std::int64_t>(program.constants.size()))
+      return "lie at bytes " + std::to_string(w.weights) + " and " + std::to_string(w.params);
+    if (w.maps % 32 != 0 || w.maps < program.constants.size() || w.maps > kRegionLimit)
+      return "have their bit maps at byte " + std::to_string(w.maps);
+    return {};
+  }
+
+  Status check_weights() const {
+    for (std::size_t l = 0; l < maskable.layers.size(); ++l) {
+      const std::string place = "masks: layer " + program.layers[l].name;
+      const Maskable::Layer& x = maskable.layers[l];
       const bool weights = std::ranges::any_of(program.layers[l].nodes, [this](int n) {
         return std::holds_alternative<ir::QuantConv>(
             program.graph.nodes[static_cast<std::size_t>(n)].op);
       });
-      if (weights != packed[l])
-        return bad("has weights and no PACK, or the other way round",
-                   "masks: layer " + program.layers[l].name);
+      if (weights != x.weights.has_value())
+        return bad("has weights and does not say where, or the other way round", place);
+      if (!weights) continue;
+      if (std::string text = trouble(x); !text.empty())
+        return bad("its weights " + std::move(text), place);
     }
     return {};
   }
@@ -131,7 +143,7 @@ Status verify_maskable(const Program& program) {
                   std::vector<const Maskable::Spot*>(program.graph.tensors.size(), nullptr)};
   if (const Status status = checker.check_spots(); !status) return status;
   if (const Status status = checker.check_layers(); !status) return status;
-  return checker.check_packs();
+  return checker.check_weights();
 }
 
 }  // namespace espalier::program

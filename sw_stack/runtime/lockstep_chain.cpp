@@ -32,7 +32,6 @@ class Tracer {
 
   List add(std::size_t, const isa::Nop&) { return {}; }
   List add(std::size_t, const isa::End&) { return {}; }
-  List add(std::size_t, const isa::Pack&) { return {}; }
   List add(std::size_t i, const Load& x) {
     const std::int64_t count = std::int64_t{x.x_words} * x.y_count * x.z_count;
     switch (static_cast<LoadTarget>(x.target)) {
@@ -53,6 +52,7 @@ class Tracer {
         params_[params_loaded_] = i;
         break;
       case LoadTarget::kLayerTable:
+      case LoadTarget::kSqueezer:  // none in an image's program
         break;
     }
     return {};

@@ -13,7 +13,6 @@ namespace {
 constexpr std::size_t kFetchDepth = 64;    // words ahead of the decoder
 constexpr std::uint64_t kFetchBytes = 16;  // a word
 constexpr std::uint64_t kLine = 4096;
-constexpr Time kReadRow = 3;     // from a table that is there to an instruction that leaves
 constexpr Time kStart = 2;       // from start to the first request and the decoder's first word
 constexpr Time kInterrupt = -2;  // from the last count that shows to the last cycle counted
 
@@ -21,7 +20,7 @@ constexpr Time kInterrupt = -2;  // from the last count that shows to the last c
 
 Model::Model(const program::Program& program, const Memory& memory,
              std::vector<isa::Instruction> list, std::vector<unsigned> lengths,
-             std::vector<bool> strides, std::vector<program::TileCodes> codes)
+             std::vector<program::TileCodes> codes)
     : program_(program),
       memory_(memory),
       config_(program.machine()),
@@ -30,7 +29,6 @@ Model::Model(const program::Program& program, const Memory& memory,
       word_beats_(config_.lanes / config_.bus_bytes),
       list_(std::move(list)),
       lengths_(std::move(lengths)),
-      strides_(std::move(strides)),
       codes_(std::move(codes)),
       program_words_(program.instructions.size() / kFetchBytes),
       decode_free_(kStart),
@@ -105,8 +103,14 @@ bool Model::try_decode() {
   while (!ended_ && decoded_ < list_.size()) {
     const isa::Instruction& instruction = list_[decoded_];
     const std::size_t words = lengths_[decoded_];
+    // The clip stage waits for its table; a nop has lost its clip word as well.
+    Time begin = decode_free_;
+    if (words != isa::words(instruction)) {
+      begin = std::max(begin, board_.shows(Engine::kLoadW, table_loads_));
+      if (!known(begin)) return moved;
+    }
     while (decode_taken_ < words && taken_.size() < arrived_.size()) {
-      const Time after = decode_taken_ == 0 ? decode_free_ : taken_.back() + 1;
+      const Time after = decode_taken_ == 0 ? begin : taken_.back() + 1;
       taken_.push_back(std::max(after, arrived_[taken_.size()]));
       ++decode_taken_;
       moved = true;
@@ -125,22 +129,12 @@ bool Model::try_decode() {
       return true;
     }
     const auto* conv = std::get_if<isa::Conv>(&instruction);
-    // The clip stage waits for its table; a nop has lost its clip word as well.
-    if (words != isa::words(instruction)) {
-      const Time table = board_.shows(Engine::kLoadW, table_loads_);
-      dispatch = std::max(dispatch, table + kReadRow);
-      if (engine == Engine::kExec) dispatch = std::max(dispatch, unit_added_ + 2);
-      if (strides_[decoded_]) dispatch += static_cast<Time>(conv->kh) * conv->kw;
-    }
     dispatch = std::max(dispatch, queues_[index(engine)].room());
     if (conv != nullptr && conv->n_blocks != 0) {
       dispatch = std::max(dispatch, weight_queue_.room());
     }
     if (!known(dispatch)) return moved;
     push(engine, decoded_, dispatch);
-    if (conv != nullptr && conv->n_blocks != 0 && words != isa::words(instruction)) {
-      unit_added_ = dispatch + (conv->w_tapwise != 0 ? static_cast<Time>(conv->kh) * conv->kw : 1);
-    }
     const auto* load = std::get_if<isa::Load>(&instruction);
     if (load != nullptr &&
         static_cast<isa::LoadTarget>(load->target) == isa::LoadTarget::kLayerTable) {
@@ -238,18 +232,9 @@ Result<Estimate> estimate(const program::Program& program, const Memory& memory,
   for (const isa::Instruction& instruction : list) lengths.push_back(isa::words(instruction));
   auto clipped = isa::clip_all(list, table.empty() ? program.constants : table, program.machine());
   if (!clipped) return clipped.error();
-  std::vector<bool> strides(list.size(), false);
-  for (std::size_t i = 0; i < list.size(); ++i) {
-    const auto* was = std::get_if<isa::Conv>(&list[i]);
-    const auto* is = std::get_if<isa::Conv>(&(*clipped)[i]);
-    strides[i] =
-        is != nullptr && is->n_blocks != 0 && is->w_tapwise == 0 && is->k_blocks != was->k_blocks;
-  }
   auto codes = program::tile_codes(*clipped, program.constants, program.machine());
   if (!codes) return codes.error();
-  return Model(program, memory, std::move(*clipped), std::move(lengths), std::move(strides),
-               std::move(*codes))
-      .run();
+  return Model(program, memory, std::move(*clipped), std::move(lengths), std::move(*codes)).run();
 }
 
 }  // namespace espalier::timing

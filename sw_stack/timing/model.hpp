@@ -23,11 +23,9 @@ struct Shown {
 class Model {
  public:
   /// `list`: the program as the engines get it; `lengths`: the words of each instruction in memory;
-  /// `strides`: whether the clip stage has to find the stride of a CONV's weights; `codes`: of the
-  /// tiles of sparse CONVs.
+  /// `codes`: of the tiles of sparse CONVs.
   Model(const program::Program& program, const Memory& memory, std::vector<isa::Instruction> list,
-        std::vector<unsigned> lengths, std::vector<bool> strides,
-        std::vector<program::TileCodes> codes);
+        std::vector<unsigned> lengths, std::vector<program::TileCodes> codes);
   Result<Estimate> run();
 
  private:
@@ -101,7 +99,6 @@ class Model {
   std::int64_t word_beats_;
   std::vector<isa::Instruction> list_;
   std::vector<unsigned> lengths_;
-  std::vector<bool> strides_;
   std::vector<program::TileCodes> codes_;
   Time now_ = 0, gate_ = 0;
 
@@ -111,7 +108,6 @@ class Model {
   std::size_t decode_taken_ = 0;  // words of the instruction in the decoder
   Time fetch_visible_ = 1, decode_free_ = 1;
   std::array<std::uint64_t, kEngines> dispatched_{};
-  Time unit_added_ = 0;            // the clip stage has added up a CONV's unit
   std::uint64_t table_loads_ = 0;  // load_w's count with the last LOAD of the layer table
   std::array<Queue, kEngines> queues_;
   Queue weight_queue_;

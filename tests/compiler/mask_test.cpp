@@ -10,6 +10,7 @@
 #include "golden/golden.hpp"
 #include "graphs.hpp"
 #include "isa/clip.hpp"
+#include "isa/maps.hpp"
 #include "iss/hazards.hpp"
 #include "iss/run.hpp"
 #include "mask_kinds.hpp"
@@ -45,6 +46,16 @@ std::string difference(const program::Program& program, const iss::Outputs& outp
   return outputs.output == expected[index(program.graph.output)] ? "" : "the output differs";
 }
 
+/// Empty, or what is wrong with the order of a mask's PACK program.
+std::string check_packs(const program::Program& program, const program::Masked& masked) {
+  const auto list = program::decode_list(masked.packs);
+  if (!list) return "packs: " + list.error().text();
+  const auto clipped = isa::clip_all(*list, masked.table, program.machine());
+  if (!clipped) return "clip of packs: " + clipped.error().text();
+  const Status s = iss::check_hazards(program.machine(), *clipped);
+  return s ? "" : "hazard of packs: " + s.error().text();
+}
+
 /// Runs a program without a mask, or with one. Empty, or what is wrong.
 std::string check(const program::Program& program, const ir::ChannelMask& live,
                   std::uint64_t seed) {
@@ -54,6 +65,7 @@ std::string check(const program::Program& program, const ir::ChannelMask& live,
     auto made = program::apply_mask(program, live);
     if (!made) return "mask: " + made.error().text();
     masked = std::move(*made);
+    if (std::string trouble = check_packs(program, *masked); !trouble.empty()) return trouble;
   }
   const std::vector<isa::Instruction> list = program::decode_all(program);
   const auto clipped = isa::clip_all(list, masked ? masked->table : program.constants, machine);
@@ -188,16 +200,14 @@ std::vector<std::size_t> packed_lanes(const program::Program& program,
 }
 
 /// Byte of a weight in a packed image of `width` k blocks.
-std::size_t place(const isa::Pack& pack, std::size_t lanes, std::size_t width, std::size_t row,
-                  std::size_t tap, std::size_t lane) {
-  const std::size_t rows = pack.nb * lanes, block = lane / lanes;
-  const std::size_t chunk = block / pack.kc;
-  const std::size_t blocks = std::min<std::size_t>(pack.kc, width - chunk * pack.kc);
-  const std::size_t unit =
-      pack.weights + row / rows * pack.group_stride + chunk * pack.chunk_stride;
-  const std::size_t word =
-      pack.tapwise != 0 ? row % rows * blocks : (row % rows * pack.taps + tap) * blocks;
-  return unit + tap * pack.tap_stride + (word + block % pack.kc) * lanes + lane % lanes;
+std::size_t place(const program::Maskable::Weights& w, std::size_t lanes, std::size_t width,
+                  std::size_t row, std::size_t tap, std::size_t lane) {
+  // Parts and n blocks lie where dense ones do.
+  const std::size_t taps = index(w.part_taps());
+  const std::size_t block = lanes * taps * index(w.k_blocks);
+  std::size_t word = row / lanes * block + row % lanes * taps * width + lane / lanes;
+  word += w.tapwise ? tap * index(w.n_blocks) * block : tap * width;
+  return w.weights + word * lanes + lane % lanes;
 }
 
 }  // namespace
@@ -220,14 +230,17 @@ TEST_CASE("mask: PACK writes the weights and parameters of the hard-pruned graph
     iss::Regions regions;
     regions[0] = program->constants;
     REQUIRE(iss::pack(*program, *masked, regions).ok());
-    const auto packs = program::decode_list(masked->packs);
-    REQUIRE(packs.ok());
-    for (const isa::Instruction& instruction : *packs) {
-      const auto* pack = std::get_if<isa::Pack>(&instruction);
-      if (pack == nullptr) continue;
-      const auto& layer = program->maskable->layers[pack->layer];
+    REQUIRE(check_packs(*program, *masked) == "");
+    std::size_t packs = 0;
+    for (std::size_t l = 0; l < program->layers.size(); ++l) {
+      const auto& layer = program->maskable->layers[l];
+      const auto counts = isa::decode_row(masked->table, l);
+      REQUIRE(counts.ok());
+      if (counts->dense != 0) continue;
+      ++packs;
       if (layer.whole_input) continue;
-      const auto& names = program->layers[pack->layer].nodes;
+      const program::Maskable::Weights& w = *layer.weights;
+      const auto& names = program->layers[l].nodes;
       const ir::QuantNode* dense = nullptr;
       for (const int n : names) {
         const ir::QuantNode& node = program->graph.nodes[index(n)];
@@ -244,21 +257,22 @@ TEST_CASE("mask: PACK writes the weights and parameters of the hard-pruned graph
       const std::vector<std::uint8_t>& packed = regions[4];
       const std::int8_t* weight = conv.weights.data();
       for (const std::size_t row : rows) {
-        for (std::size_t tap = 0; tap < pack->taps; ++tap) {
+        for (std::size_t tap = 0; tap < index(w.taps); ++tap) {
           for (const std::size_t lane : columns) {
-            const std::uint8_t byte = packed[place(*pack, lanes, width, row, tap, lane)];
+            const std::uint8_t byte = packed[place(w, lanes, width, row, tap, lane)];
             REQUIRE(static_cast<std::int8_t>(byte) == *weight++);
             ++compared;
           }
         }
       }
       for (std::size_t n = 0; n < rows.size(); ++n) {
-        const auto at = packed.begin() + static_cast<std::ptrdiff_t>(pack->params + rows[n] * 8);
+        const auto at = packed.begin() + static_cast<std::ptrdiff_t>(w.params + rows[n] * 8);
         std::int32_t bias = 0;
         for (std::ptrdiff_t b = 3; b >= 0; --b) bias = bias << 8 | at[b];
         REQUIRE(bias == conv.bias[n]);
       }
     }
+    REQUIRE(masked->pack_count() == packs);
   }
   CHECK(compared > 10000);
 }
@@ -278,8 +292,9 @@ TEST_CASE("mask: a wrong bit in a map shows") {
   REQUIRE(good.ok());
   REQUIRE(difference(*program, *good, expected, &*masked) == "");
   // Another channel of the first map that is live and not the only one goes for one that is not.
-  const auto byte = std::ranges::find_if(
-      masked->maps, [](std::uint8_t b) { return b != 0 && b != 0xFF && (b & (b - 1)) != 0; });
+  auto byte = masked->maps.begin();  // of the eight lanes of a block
+  const auto between = [](std::uint8_t b) { return b != 0xFF && (b & (b - 1)) != 0; };
+  while (byte != masked->maps.end() && !between(*byte)) byte += isa::kMapBytes;
   REQUIRE(byte != masked->maps.end());
   const auto low = static_cast<std::uint8_t>(*byte & -*byte);
   const auto dead = static_cast<std::uint8_t>(~*byte & (*byte + 1));
@@ -316,10 +331,10 @@ TEST_CASE("mask: what programs and masks cannot do is refused by name") {
 
   // Too many pixels for taps: the fully connected layer reads them as channels.
   GraphBuilder wide(4);
-  const int in = wide.input(2, 20, 20);
+  const int in = wide.input(2, 16, 16);
   const int inner = wide.conv(in, 4, 1);
   ir::Window whole;
-  whole.kh = whole.kw = 20;
+  whole.kh = whole.kw = 16;
   const auto flat = compile(wide.finish(wide.conv(inner, 3, whole)), config("nano"));
   REQUIRE(flat.ok());
   CHECK(check(*flat, {}, 1) == "");
@@ -337,8 +352,17 @@ TEST_CASE("mask: what programs and masks cannot do is refused by name") {
       compile(blocks.finish(blocks.conv(blocks.input(1200, 2, 2), 1200, 1)), config("nano"));
   REQUIRE_FALSE(many.ok());
   CHECK(many.error().text() ==
-        "n0: 300 blocks of input and 300 of output channels; a program that takes masks has 512 "
-        "in all");
+        "n0: 300 blocks of input and 300 of output channels; a program that takes masks has 256 "
+        "of each");
+  GraphBuilder long_rows(7);
+  ir::Window big;
+  big.kh = big.kw = 15;
+  const auto heavy =
+      compile(long_rows.finish(long_rows.conv(long_rows.input(300, 15, 15), 4, big)), config("nano"));
+  REQUIRE_FALSE(heavy.ok());
+  CHECK(heavy.error().text() ==
+        "n0: 67500 words of weights for a block of output channels; a program that takes masks "
+        "has 65535");
 
   GraphBuilder large(5);
   ir::Window taps;
@@ -377,10 +401,23 @@ TEST_CASE("mask: program files with masks survive, and contradictions are refuse
   CHECK(complaint([](Maskable& m) { m.layers.pop_back(); }).find("masks: layers: has ") == 0);
   CHECK(complaint([](Maskable& m) { m.layers[0].operand = 9999; }) ==
         "masks: layers: names a tensor that is not stored");
-  CHECK(complaint([](Maskable& m) { m.packs.resize(16); }).find("ends") != std::string::npos);
-  CHECK(complaint([](Maskable& m) {
-          m.packs.resize(m.packs.size() - 48);
-        }).find("has weights and no PACK") != std::string::npos);
+  const auto weights = [&](const auto& change) {
+    return complaint([&](Maskable& m) { change(m.layers[0].weights); });
+  };
+  using Weights = std::optional<Maskable::Weights>;
+  const std::string place = "masks: layer n0: ";
+  CHECK(weights([](Weights& w) { w.reset(); }) ==
+        place + "has weights and does not say where, or the other way round");
+  CHECK(weights([](Weights& w) { w->taps = 256; }) ==
+        place + "its weights have 256 taps, 1 and 4 blocks");
+  CHECK(weights([](Weights& w) { ++w->n_blocks; }) ==
+        place + "its weights have other blocks than its tensors");
+  CHECK(weights([](Weights& w) { w->nb = 0; }).find("have groups of 0 blocks") !=
+        std::string::npos);
+  CHECK(weights([](Weights& w) { w->params = 0x7FFFFFF0; }).find("its weights lie at bytes ") !=
+        std::string::npos);
+  CHECK(weights([](Weights& w) { w->maps += 8; }).find("have their bit maps at byte ") !=
+        std::string::npos);
 }
 
 TEST_CASE("mask: the networks give golden's tensors with masks of all scopes") {
