@@ -24,8 +24,6 @@ module esp_decode_probe (
   assign x_conv = inst_i[639:0];
   esp_isa_pkg::pool_t x_pool;
   assign x_pool = inst_i[383:0];
-  esp_isa_pkg::pack_t x_pack;
-  assign x_pack = inst_i[383:0];
   esp_isa_pkg::clip_t x_clip;
   assign x_clip = inst_i[255:128];
   esp_isa_pkg::row_t x_row;
@@ -73,13 +71,13 @@ module esp_decode_probe (
           8'd5: value_o = 32'(x_load.dep2_engine);
           8'd6: value_o = 32'(x_load.dep2_count);
           8'd7: value_o = 32'(x_load.target);
-          8'd8: value_o = 32'(x_load.region);
-          8'd9: value_o = 32'(x_load.offset);
-          8'd10: value_o = 32'(x_load.x_words);
-          8'd11: value_o = 32'(x_load.y_count);
-          8'd12: value_o = 32'(x_load.z_count);
+          8'd8: value_o = 32'(x_load.y_count);
+          8'd9: value_o = 32'(x_load.z_stride);
+          8'd10: value_o = 32'(x_load.offset);
+          8'd11: value_o = 32'(x_load.z_count);
+          8'd12: value_o = 32'(x_load.x_words);
           8'd13: value_o = 32'(x_load.y_stride);
-          8'd14: value_o = 32'(x_load.z_stride);
+          8'd14: value_o = 32'(x_load.region);
           8'd15: value_o = 32'(x_load.sram_address);
           default: ;
         endcase
@@ -96,12 +94,12 @@ module esp_decode_probe (
           8'd6: value_o = 32'(x_store.dep2_count);
           8'd7: value_o = 32'(x_store.source);
           8'd8: value_o = 32'(x_store.region);
-          8'd9: value_o = 32'(x_store.offset);
-          8'd10: value_o = 32'(x_store.x_words);
-          8'd11: value_o = 32'(x_store.y_count);
+          8'd9: value_o = 32'(x_store.y_count);
+          8'd10: value_o = 32'(x_store.z_stride);
+          8'd11: value_o = 32'(x_store.offset);
           8'd12: value_o = 32'(x_store.z_count);
-          8'd13: value_o = 32'(x_store.y_stride);
-          8'd14: value_o = 32'(x_store.z_stride);
+          8'd13: value_o = 32'(x_store.x_words);
+          8'd14: value_o = 32'(x_store.y_stride);
           default: ;
         endcase
       end
@@ -116,33 +114,33 @@ module esp_decode_probe (
           8'd5: value_o = 32'(x_conv.dep2_engine);
           8'd6: value_o = 32'(x_conv.dep2_count);
           8'd7: value_o = 32'(x_conv.first);
-          8'd8: value_o = 32'(x_conv.last);
-          8'd9: value_o = 32'(x_conv.zx);
-          8'd10: value_o = 32'(x_conv.act_base);
-          8'd11: value_o = 32'(x_conv.plane);
-          8'd12: value_o = 32'(x_conv.y_step);
-          8'd13: value_o = 32'(x_conv.tap_step);
-          8'd14: value_o = 32'(x_conv.row_pitch);
-          8'd15: value_o = 32'(x_conv.iy0);
-          8'd16: value_o = 32'(x_conv.ix0);
-          8'd17: value_o = 32'(x_conv.in_rows);
-          8'd18: value_o = 32'(x_conv.in_cols);
-          8'd19: value_o = 32'(x_conv.stride_y);
-          8'd20: value_o = 32'(x_conv.stride_x);
-          8'd21: value_o = 32'(x_conv.dil_y);
-          8'd22: value_o = 32'(x_conv.dil_x);
-          8'd23: value_o = 32'(x_conv.kh);
-          8'd24: value_o = 32'(x_conv.kw);
-          8'd25: value_o = 32'(x_conv.k_blocks);
-          8'd26: value_o = 32'(x_conv.n_blocks);
-          8'd27: value_o = 32'(x_conv.rows);
-          8'd28: value_o = 32'(x_conv.cols);
-          8'd29: value_o = 32'(x_conv.w_offset);
-          8'd30: value_o = 32'(x_conv.w_n_stride);
-          8'd31: value_o = 32'(x_conv.w_tap_stride);
-          8'd32: value_o = 32'(x_conv.w_piece);
-          8'd33: value_o = 32'(x_conv.w_tapwise);
-          8'd34: value_o = 32'(x_conv.w_release);
+          8'd8: value_o = 32'(x_conv.kh);
+          8'd9: value_o = 32'(x_conv.kw);
+          8'd10: value_o = 32'(x_conv.zx);
+          8'd11: value_o = 32'(x_conv.act_base);
+          8'd12: value_o = 32'(x_conv.plane);
+          8'd13: value_o = 32'(x_conv.w_tapwise);
+          8'd14: value_o = 32'(x_conv.w_release);
+          8'd15: value_o = 32'(x_conv.y_step);
+          8'd16: value_o = 32'(x_conv.tap_step);
+          8'd17: value_o = 32'(x_conv.n_blocks);
+          8'd18: value_o = 32'(x_conv.stride_y);
+          8'd19: value_o = 32'(x_conv.stride_x);
+          8'd20: value_o = 32'(x_conv.w_piece);
+          8'd21: value_o = 32'(x_conv.k_blocks);
+          8'd22: value_o = 32'(x_conv.w_n_stride);
+          8'd23: value_o = 32'(x_conv.w_tap_stride);
+          8'd24: value_o = 32'(x_conv.w_offset);
+          8'd25: value_o = 32'(x_conv.last);
+          8'd26: value_o = 32'(x_conv.row_pitch);
+          8'd27: value_o = 32'(x_conv.iy0);
+          8'd28: value_o = 32'(x_conv.ix0);
+          8'd29: value_o = 32'(x_conv.in_rows);
+          8'd30: value_o = 32'(x_conv.in_cols);
+          8'd31: value_o = 32'(x_conv.dil_y);
+          8'd32: value_o = 32'(x_conv.dil_x);
+          8'd33: value_o = 32'(x_conv.rows);
+          8'd34: value_o = 32'(x_conv.cols);
           8'd35: value_o = 32'(x_conv.p_offset);
           8'd36: value_o = 32'(x_conv.p_release);
           8'd37: value_o = 32'(x_conv.zy);
@@ -183,17 +181,17 @@ module esp_decode_probe (
           8'd11: value_o = 32'(x_pool.hi);
           8'd12: value_o = 32'(x_pool.act_base);
           8'd13: value_o = 32'(x_pool.plane);
-          8'd14: value_o = 32'(x_pool.y_step);
-          8'd15: value_o = 32'(x_pool.row_pitch);
-          8'd16: value_o = 32'(x_pool.iy0);
-          8'd17: value_o = 32'(x_pool.ix0);
-          8'd18: value_o = 32'(x_pool.in_rows);
-          8'd19: value_o = 32'(x_pool.in_cols);
-          8'd20: value_o = 32'(x_pool.stride_y);
-          8'd21: value_o = 32'(x_pool.stride_x);
-          8'd22: value_o = 32'(x_pool.kh);
-          8'd23: value_o = 32'(x_pool.kw);
-          8'd24: value_o = 32'(x_pool.blocks);
+          8'd14: value_o = 32'(x_pool.iy0);
+          8'd15: value_o = 32'(x_pool.stride_y);
+          8'd16: value_o = 32'(x_pool.blocks);
+          8'd17: value_o = 32'(x_pool.y_step);
+          8'd18: value_o = 32'(x_pool.row_pitch);
+          8'd19: value_o = 32'(x_pool.ix0);
+          8'd20: value_o = 32'(x_pool.in_rows);
+          8'd21: value_o = 32'(x_pool.in_cols);
+          8'd22: value_o = 32'(x_pool.stride_x);
+          8'd23: value_o = 32'(x_pool.kh);
+          8'd24: value_o = 32'(x_pool.kw);
           8'd25: value_o = 32'(x_pool.rows);
           8'd26: value_o = 32'(x_pool.cols);
           8'd27: value_o = 32'(x_pool.use_table);
@@ -205,43 +203,23 @@ module esp_decode_probe (
           default: ;
         endcase
       end
-      6'd7: begin
-        in_range_o = esp_isa_pkg::pack_in_range(inst_i[383:0]);
-        case (field_i)
-          8'd0: value_o = 32'(x_pack.layer);
-          8'd1: value_o = 32'(x_pack.dep0_engine);
-          8'd2: value_o = 32'(x_pack.dep0_count);
-          8'd3: value_o = 32'(x_pack.dep1_engine);
-          8'd4: value_o = 32'(x_pack.dep1_count);
-          8'd5: value_o = 32'(x_pack.dep2_engine);
-          8'd6: value_o = 32'(x_pack.dep2_count);
-          8'd7: value_o = 32'(x_pack.weights);
-          8'd8: value_o = 32'(x_pack.params);
-          8'd9: value_o = 32'(x_pack.masks);
-          8'd10: value_o = 32'(x_pack.taps);
-          8'd11: value_o = 32'(x_pack.k_blocks);
-          8'd12: value_o = 32'(x_pack.n_blocks);
-          8'd13: value_o = 32'(x_pack.kc);
-          8'd14: value_o = 32'(x_pack.nb);
-          8'd15: value_o = 32'(x_pack.tapwise);
-          8'd16: value_o = 32'(x_pack.tap_stride);
-          8'd17: value_o = 32'(x_pack.chunk_stride);
-          8'd18: value_o = 32'(x_pack.group_stride);
-          default: ;
-        endcase
-      end
       6'd62: begin
         in_range_o = esp_isa_pkg::clip_in_range(inst_i[255:128]);
         case (field_i)
-          8'd0: value_o = 32'(x_clip.dim);
-          8'd1: value_o = 32'(x_clip.k0);
-          8'd2: value_o = 32'(x_clip.n0);
-          8'd3: value_o = 32'(x_clip.kc);
-          8'd4: value_o = 32'(x_clip.nb);
-          8'd5: value_o = 32'(x_clip.bound);
-          8'd6: value_o = 32'(x_clip.shift);
-          8'd7: value_o = 32'(x_clip.last_taps);
-          8'd8: value_o = 32'(x_clip.w_start);
+          8'd0: value_o = 32'(x_clip.k0);
+          8'd1: value_o = 32'(x_clip.n0);
+          8'd2: value_o = 32'(x_clip.kc);
+          8'd3: value_o = 32'(x_clip.nb);
+          8'd4: value_o = 32'(x_clip.cut);
+          8'd5: value_o = 32'(x_clip.by_k);
+          8'd6: value_o = 32'(x_clip.need_k);
+          8'd7: value_o = 32'(x_clip.need_n);
+          8'd8: value_o = 32'(x_clip.shift);
+          8'd9: value_o = 32'(x_clip.image);
+          8'd10: value_o = 32'(x_clip.words);
+          8'd11: value_o = 32'(x_clip.rows);
+          8'd12: value_o = 32'(x_clip.last_taps);
+          8'd13: value_o = 32'(x_clip.w_start);
           default: ;
         endcase
       end
@@ -251,13 +229,15 @@ module esp_decode_probe (
           8'd0: value_o = 32'(x_row.k_live);
           8'd1: value_o = 32'(x_row.n_live);
           8'd2: value_o = 32'(x_row.dense);
-          8'd3: value_o = 32'(x_row.out_shift);
-          8'd4: value_o = 32'(x_row.piece);
-          8'd5: value_o = 32'(x_row.piece_k);
-          8'd6: value_o = 32'(x_row.piece_n);
-          8'd7: value_o = 32'(x_row.piece_nk);
-          8'd8: value_o = 32'(x_row.in_shift);
-          8'd9: value_o = 32'(x_row.operand_shift);
+          8'd3: value_o = 32'(x_row.n_stride);
+          8'd4: value_o = 32'(x_row.out_shift);
+          8'd5: value_o = 32'(x_row.piece);
+          8'd6: value_o = 32'(x_row.piece_k);
+          8'd7: value_o = 32'(x_row.piece_n);
+          8'd8: value_o = 32'(x_row.piece_nk);
+          8'd9: value_o = 32'(x_row.in_shift);
+          8'd10: value_o = 32'(x_row.operand_shift);
+          8'd11: value_o = 32'(x_row.block_words);
           default: ;
         endcase
       end

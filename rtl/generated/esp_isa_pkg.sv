@@ -3,7 +3,7 @@
 
 package esp_isa_pkg;
 
-  localparam int unsigned ISA_VERSION = 2;
+  localparam int unsigned ISA_VERSION = 3;
   localparam int unsigned WORD_BITS = 128;
   localparam int unsigned MAX_WORDS = 6;
   localparam int unsigned COUNT_BITS = 16;
@@ -14,8 +14,7 @@ package esp_isa_pkg;
     OpLoad = 6'd3,
     OpStore = 6'd4,
     OpConv = 6'd5,
-    OpPool = 6'd6,
-    OpPack = 6'd7
+    OpPool = 6'd6
   } opcode_e;
 
   typedef enum logic [2:0] {
@@ -137,13 +136,13 @@ package esp_isa_pkg;
   typedef struct packed {
     logic [9:0] spare;
     logic [15:0] sram_address;
-    logic [31:0] z_stride;
-    logic [31:0] y_stride;
-    logic [15:0] z_count;
-    logic [15:0] y_count;
-    logic [15:0] x_words;
-    logic [31:0] offset;
     logic [2:0] region;
+    logic [31:0] y_stride;
+    logic [15:0] x_words;
+    logic [15:0] z_count;
+    logic [31:0] offset;
+    logic [31:0] z_stride;
+    logic [15:0] y_count;
     logic [2:0] target;
     logic [1:0] reserved;
     logic [15:0] dep2_count;
@@ -161,11 +160,11 @@ package esp_isa_pkg;
   function automatic logic load_in_range(input logic [255:0] x);
     load_in_range = (x[255:246] == '0)
       && (x[79:78] == '0)
-      && (x[82:80] <= 3'd4)
-      && (x[85:83] <= 3'd4)
-      && (x[133:118] != '0)
-      && (x[149:134] != '0)
-      && (x[165:150] != '0);
+      && (x[82:80] <= 3'd5)
+      && (x[98:83] != '0)
+      && (x[178:163] != '0)
+      && (x[194:179] != '0)
+      && (x[229:227] <= 3'd4);
   endfunction
 
   localparam int unsigned STORE_WORDS = 2;
@@ -173,12 +172,12 @@ package esp_isa_pkg;
   localparam int unsigned STORE_USED = 227;  // bits below the spare ones
   typedef struct packed {
     logic [28:0] spare;
-    logic [31:0] z_stride;
     logic [31:0] y_stride;
-    logic [15:0] z_count;
-    logic [15:0] y_count;
     logic [15:0] x_words;
+    logic [15:0] z_count;
     logic [31:0] offset;
+    logic [31:0] z_stride;
+    logic [15:0] y_count;
     logic [1:0] region;
     logic [0:0] source;
     logic [1:0] reserved;
@@ -197,9 +196,9 @@ package esp_isa_pkg;
   function automatic logic store_in_range(input logic [255:0] x);
     store_in_range = (x[255:227] == '0)
       && (x[79:78] == '0)
-      && (x[130:115] != '0)
-      && (x[146:131] != '0)
-      && (x[162:147] != '0);
+      && (x[98:83] != '0)
+      && (x[178:163] != '0)
+      && (x[194:179] != '0);
   endfunction
 
   localparam int unsigned CONV_WORDS = 5;
@@ -227,33 +226,33 @@ package esp_isa_pkg;
     logic signed [7:0] zy;
     logic [0:0] p_release;
     logic [7:0] p_offset;
-    logic [0:0] w_release;
-    logic [0:0] w_tapwise;
-    logic [15:0] w_piece;
-    logic [15:0] w_tap_stride;
-    logic [15:0] w_n_stride;
-    logic [15:0] w_offset;
     logic [11:0] cols;
     logic [11:0] rows;
-    logic [7:0] n_blocks;
-    logic [11:0] k_blocks;
-    logic [3:0] kw;
-    logic [3:0] kh;
     logic [4:0] dil_x;
     logic [4:0] dil_y;
-    logic [3:0] stride_x;
-    logic [3:0] stride_y;
     logic [12:0] in_cols;
     logic [12:0] in_rows;
     logic signed [13:0] ix0;
     logic signed [13:0] iy0;
     logic [15:0] row_pitch;
+    logic [0:0] last;
+    logic [15:0] w_offset;
+    logic [15:0] w_tap_stride;
+    logic [15:0] w_n_stride;
+    logic [11:0] k_blocks;
+    logic [15:0] w_piece;
+    logic [3:0] stride_x;
+    logic [3:0] stride_y;
+    logic [7:0] n_blocks;
     logic [15:0] tap_step;
     logic [15:0] y_step;
+    logic [0:0] w_release;
+    logic [0:0] w_tapwise;
     logic [15:0] plane;
     logic [15:0] act_base;
     logic signed [7:0] zx;
-    logic [0:0] last;
+    logic [3:0] kw;
+    logic [3:0] kh;
     logic [0:0] first;
     logic [1:0] reserved;
     logic [15:0] dep2_count;
@@ -271,22 +270,22 @@ package esp_isa_pkg;
   function automatic logic conv_in_range(input logic [639:0] x);
     conv_in_range = (x[639:535] == '0)
       && (x[79:78] == '0)
-      && (x[210:198] != '0)
-      && (x[223:211] != '0)
-      && (x[227:224] != '0)
-      && (x[231:228] != '0)
-      && (x[236:232] != '0)
-      && (x[241:237] != '0)
-      && (x[245:242] != '0)
-      && (x[245:242] <= 4'd11)
-      && (x[249:246] != '0)
-      && (x[249:246] <= 4'd11)
-      && (x[261:250] != '0)
-      && (x[269:262] != '0)
-      && (x[281:270] != '0)
-      && (x[293:282] != '0)
-      && (x[325:310] != '0)
-      && (x[357:342] != '0);
+      && (x[84:81] != '0)
+      && (x[84:81] <= 4'd11)
+      && (x[88:85] != '0)
+      && (x[88:85] <= 4'd11)
+      && (x[170:163] != '0)
+      && (x[174:171] != '0)
+      && (x[178:175] != '0)
+      && (x[194:179] != '0)
+      && (x[206:195] != '0)
+      && (x[222:207] != '0)
+      && (x[312:300] != '0)
+      && (x[325:313] != '0)
+      && (x[330:326] != '0)
+      && (x[335:331] != '0)
+      && (x[347:336] != '0)
+      && (x[359:348] != '0);
   endfunction
 
   localparam int unsigned POOL_WORDS = 3;
@@ -302,17 +301,17 @@ package esp_isa_pkg;
     logic [0:0] use_table;
     logic [11:0] cols;
     logic [11:0] rows;
-    logic [11:0] blocks;
     logic [7:0] kw;
     logic [7:0] kh;
     logic [3:0] stride_x;
-    logic [3:0] stride_y;
     logic [12:0] in_cols;
     logic [12:0] in_rows;
     logic signed [13:0] ix0;
-    logic signed [13:0] iy0;
     logic [15:0] row_pitch;
     logic [15:0] y_step;
+    logic [11:0] blocks;
+    logic [3:0] stride_y;
+    logic signed [13:0] iy0;
     logic [15:0] plane;
     logic [15:0] act_base;
     logic signed [7:0] hi;
@@ -336,82 +335,48 @@ package esp_isa_pkg;
   function automatic logic pool_in_range(input logic [383:0] x);
     pool_in_range = (x[383:380] == '0)
       && (x[79:78] == '0)
-      && (x[217:205] != '0)
-      && (x[230:218] != '0)
-      && (x[234:231] != '0)
-      && (x[238:235] != '0)
-      && (x[246:239] != '0)
-      && (x[254:247] != '0)
-      && (x[266:255] != '0)
+      && (x[162:159] != '0)
+      && (x[174:163] != '0)
+      && (x[233:221] != '0)
+      && (x[246:234] != '0)
+      && (x[250:247] != '0)
+      && (x[258:251] != '0)
+      && (x[266:259] != '0)
       && (x[278:267] != '0)
       && (x[290:279] != '0);
   endfunction
 
-  localparam int unsigned PACK_WORDS = 3;
-  localparam int unsigned PACK_BITS = 384;
-  localparam int unsigned PACK_USED = 325;  // bits below the spare ones
-  typedef struct packed {
-    logic [58:0] spare;
-    logic [31:0] group_stride;
-    logic [31:0] chunk_stride;
-    logic [31:0] tap_stride;
-    logic [0:0] tapwise;
-    logic [7:0] nb;
-    logic [11:0] kc;
-    logic [11:0] n_blocks;
-    logic [11:0] k_blocks;
-    logic [7:0] taps;
-    logic [31:0] masks;
-    logic [31:0] params;
-    logic [31:0] weights;
-    logic [1:0] reserved;
-    logic [15:0] dep2_count;
-    logic [2:0] dep2_engine;
-    logic [15:0] dep1_count;
-    logic [2:0] dep1_engine;
-    logic [15:0] dep0_count;
-    logic [2:0] dep0_engine;
-    logic [11:0] layer;
-    logic [2:0] length;
-    logic [5:0] opcode;
-  } pack_t;
-
-  // Every field of a pack is within its range, spare bits are zero.
-  function automatic logic pack_in_range(input logic [383:0] x);
-    pack_in_range = (x[383:325] == '0)
-      && (x[79:78] == '0)
-      && (x[183:176] != '0)
-      && (x[195:184] != '0)
-      && (x[207:196] != '0)
-      && (x[219:208] != '0)
-      && (x[227:220] != '0);
-  endfunction
-
-  // The last word of an instruction that is one word longer: the clip stage shortens it by its layer's row of the layer table.
+  // The second word of an instruction that is one word longer: the clip stage shortens it by its layer's row of the layer table.
   localparam int unsigned CLIP_BITS = 128;
   typedef struct packed {
-    logic [75:0] spare52;
+    logic [68:0] spare59;
     logic [0:0] w_start;
     logic [0:0] last_taps;
+    logic [0:0] rows;
+    logic [0:0] words;
+    logic [0:0] image;
     logic [1:0] shift;
-    logic [1:0] bound;
-    logic [7:0] nb;
+    logic [0:0] need_n;
+    logic [0:0] need_k;
+    logic [0:0] by_k;
+    logic [0:0] cut;
+    logic [11:0] nb;
     logic [11:0] kc;
     logic [11:0] n0;
     logic [11:0] k0;
-    logic [1:0] dim;
   } clip_t;
 
   // Every field of a clip is within its range, spare bits are zero.
   function automatic logic clip_in_range(input logic [127:0] x);
-    clip_in_range = (x[1:0] <= 2'd2)
-      && (x[127:52] == '0);
+    clip_in_range = (x[127:59] == '0);
   endfunction
 
   // What a mask leaves of one layer.
   localparam int unsigned ROW_BITS = 256;
   typedef struct packed {
-    logic [71:0] spare184;
+    logic [47:0] spare208;
+    logic [15:0] block_words;
+    logic [7:0] spare184;
     logic signed [27:0] operand_shift;
     logic signed [27:0] in_shift;
     logic [7:0] spare120;
@@ -419,8 +384,8 @@ package esp_isa_pkg;
     logic [13:0] piece_n;
     logic [13:0] piece_k;
     logic [13:0] piece;
-    logic [10:0] spare53;
     logic signed [27:0] out_shift;
+    logic [10:0] n_stride;
     logic [0:0] dense;
     logic [11:0] n_live;
     logic [11:0] k_live;
@@ -428,9 +393,9 @@ package esp_isa_pkg;
 
   // Every field of a row is within its range, spare bits are zero.
   function automatic logic row_in_range(input logic [255:0] x);
-    row_in_range = (x[63:53] == '0)
-      && (x[127:120] == '0)
-      && (x[255:184] == '0);
+    row_in_range = (x[127:120] == '0)
+      && (x[191:184] == '0)
+      && (x[255:208] == '0);
   endfunction
 
   // {ok, carry} of halfword `index` of an instruction; `carry` is that of the halfword before.
@@ -447,31 +412,32 @@ package esp_isa_pkg;
       {6'd2, 6'd6}: halfword_check = {(x[15:0] == '0), 1'b0};
       {6'd2, 6'd7}: halfword_check = {(x[15:0] == '0), 1'b0};
       {6'd3, 6'd4}: halfword_check = {(x[15:14] == '0), 1'b0};
-      {6'd3, 6'd5}: halfword_check = {(x[2:0] <= 3'd4) && (x[5:3] <= 3'd4), 1'b0};
-      {6'd3, 6'd7}: halfword_check = {1'b1, (x[15:6] != '0)};
-      {6'd3, 6'd8}: halfword_check = {(carry || x[5:0] != '0), (x[15:6] != '0)};
-      {6'd3, 6'd9}: halfword_check = {(carry || x[5:0] != '0), (x[15:6] != '0)};
-      {6'd3, 6'd10}: halfword_check = {(carry || x[5:0] != '0), 1'b0};
+      {6'd3, 6'd5}: halfword_check = {(x[2:0] <= 3'd5), (x[15:3] != '0)};
+      {6'd3, 6'd6}: halfword_check = {(carry || x[2:0] != '0), 1'b0};
+      {6'd3, 6'd10}: halfword_check = {1'b1, (x[15:3] != '0)};
+      {6'd3, 6'd11}: halfword_check = {(carry || x[2:0] != '0), (x[15:3] != '0)};
+      {6'd3, 6'd12}: halfword_check = {(carry || x[2:0] != '0), 1'b0};
+      {6'd3, 6'd14}: halfword_check = {(x[5:3] <= 3'd4), 1'b0};
       {6'd3, 6'd15}: halfword_check = {(x[15:6] == '0), 1'b0};
       {6'd4, 6'd4}: halfword_check = {(x[15:14] == '0), 1'b0};
-      {6'd4, 6'd7}: halfword_check = {1'b1, (x[15:3] != '0)};
-      {6'd4, 6'd8}: halfword_check = {(carry || x[2:0] != '0), (x[15:3] != '0)};
-      {6'd4, 6'd9}: halfword_check = {(carry || x[2:0] != '0), (x[15:3] != '0)};
-      {6'd4, 6'd10}: halfword_check = {(carry || x[2:0] != '0), 1'b0};
+      {6'd4, 6'd5}: halfword_check = {1'b1, (x[15:3] != '0)};
+      {6'd4, 6'd6}: halfword_check = {(carry || x[2:0] != '0), 1'b0};
+      {6'd4, 6'd10}: halfword_check = {1'b1, (x[15:3] != '0)};
+      {6'd4, 6'd11}: halfword_check = {(carry || x[2:0] != '0), (x[15:3] != '0)};
+      {6'd4, 6'd12}: halfword_check = {(carry || x[2:0] != '0), 1'b0};
       {6'd4, 6'd14}: halfword_check = {(x[15:3] == '0), 1'b0};
       {6'd4, 6'd15}: halfword_check = {(x[15:0] == '0), 1'b0};
       {6'd5, 6'd4}: halfword_check = {(x[15:14] == '0), 1'b0};
-      {6'd5, 6'd12}: halfword_check = {1'b1, (x[15:6] != '0)};
-      {6'd5, 6'd13}: halfword_check = {(carry || x[2:0] != '0) && (x[15:3] != '0), 1'b0};
-      {6'd5, 6'd14}: halfword_check = {(x[3:0] != '0) && (x[7:4] != '0) && (x[12:8] != '0), (x[15:13] != '0)};
-      {6'd5, 6'd15}: halfword_check = {(carry || x[1:0] != '0) && (x[5:2] != '0) && (x[5:2] <= 4'd11) && (x[9:6] != '0) && (x[9:6] <= 4'd11), (x[15:10] != '0)};
-      {6'd5, 6'd16}: halfword_check = {(carry || x[5:0] != '0) && (x[13:6] != '0), (x[15:14] != '0)};
-      {6'd5, 6'd17}: halfword_check = {(carry || x[9:0] != '0), (x[15:10] != '0)};
-      {6'd5, 6'd18}: halfword_check = {(carry || x[5:0] != '0), 1'b0};
-      {6'd5, 6'd19}: halfword_check = {1'b1, (x[15:6] != '0)};
-      {6'd5, 6'd20}: halfword_check = {(carry || x[5:0] != '0), 1'b0};
-      {6'd5, 6'd21}: halfword_check = {1'b1, (x[15:6] != '0)};
-      {6'd5, 6'd22}: halfword_check = {(carry || x[5:0] != '0), 1'b0};
+      {6'd5, 6'd5}: halfword_check = {(x[4:1] != '0) && (x[4:1] <= 4'd11) && (x[8:5] != '0) && (x[8:5] <= 4'd11), 1'b0};
+      {6'd5, 6'd10}: halfword_check = {(x[10:3] != '0) && (x[14:11] != '0), (x[15] != '0)};
+      {6'd5, 6'd11}: halfword_check = {(carry || x[2:0] != '0), (x[15:3] != '0)};
+      {6'd5, 6'd12}: halfword_check = {(carry || x[2:0] != '0) && (x[14:3] != '0), (x[15] != '0)};
+      {6'd5, 6'd13}: halfword_check = {(carry || x[14:0] != '0), 1'b0};
+      {6'd5, 6'd18}: halfword_check = {1'b1, (x[15:12] != '0)};
+      {6'd5, 6'd19}: halfword_check = {(carry || x[8:0] != '0), (x[15:9] != '0)};
+      {6'd5, 6'd20}: halfword_check = {(carry || x[5:0] != '0) && (x[10:6] != '0) && (x[15:11] != '0), 1'b0};
+      {6'd5, 6'd21}: halfword_check = {(x[11:0] != '0), (x[15:12] != '0)};
+      {6'd5, 6'd22}: halfword_check = {(carry || x[7:0] != '0), 1'b0};
       {6'd5, 6'd33}: halfword_check = {(x[6] == '0) && (x[15:7] == '0), 1'b0};
       {6'd5, 6'd34}: halfword_check = {(x[15:0] == '0), 1'b0};
       {6'd5, 6'd35}: halfword_check = {(x[15:0] == '0), 1'b0};
@@ -480,23 +446,15 @@ package esp_isa_pkg;
       {6'd5, 6'd38}: halfword_check = {(x[15:0] == '0), 1'b0};
       {6'd5, 6'd39}: halfword_check = {(x[15:0] == '0), 1'b0};
       {6'd6, 6'd4}: halfword_check = {(x[15:14] == '0), 1'b0};
-      {6'd6, 6'd12}: halfword_check = {1'b1, (x[15:13] != '0)};
-      {6'd6, 6'd13}: halfword_check = {(carry || x[9:0] != '0), (x[15:10] != '0)};
-      {6'd6, 6'd14}: halfword_check = {(carry || x[6:0] != '0) && (x[10:7] != '0) && (x[14:11] != '0), (x[15] != '0)};
-      {6'd6, 6'd15}: halfword_check = {(carry || x[6:0] != '0) && (x[14:7] != '0), (x[15] != '0)};
-      {6'd6, 6'd16}: halfword_check = {(carry || x[10:0] != '0), (x[15:11] != '0)};
+      {6'd6, 6'd9}: halfword_check = {1'b1, (x[15] != '0)};
+      {6'd6, 6'd10}: halfword_check = {(carry || x[2:0] != '0) && (x[14:3] != '0), 1'b0};
+      {6'd6, 6'd13}: halfword_check = {1'b1, (x[15:13] != '0)};
+      {6'd6, 6'd14}: halfword_check = {(carry || x[9:0] != '0), (x[15:10] != '0)};
+      {6'd6, 6'd15}: halfword_check = {(carry || x[6:0] != '0) && (x[10:7] != '0), (x[15:11] != '0)};
+      {6'd6, 6'd16}: halfword_check = {(carry || x[2:0] != '0) && (x[10:3] != '0), (x[15:11] != '0)};
       {6'd6, 6'd17}: halfword_check = {(carry || x[6:0] != '0), (x[15:7] != '0)};
       {6'd6, 6'd18}: halfword_check = {(carry || x[2:0] != '0), 1'b0};
       {6'd6, 6'd23}: halfword_check = {(x[15:12] == '0), 1'b0};
-      {6'd7, 6'd4}: halfword_check = {(x[15:14] == '0), 1'b0};
-      {6'd7, 6'd11}: halfword_check = {(x[7:0] != '0), (x[15:8] != '0)};
-      {6'd7, 6'd12}: halfword_check = {(carry || x[3:0] != '0) && (x[15:4] != '0), 1'b0};
-      {6'd7, 6'd13}: halfword_check = {(x[11:0] != '0), (x[15:12] != '0)};
-      {6'd7, 6'd14}: halfword_check = {(carry || x[3:0] != '0), 1'b0};
-      {6'd7, 6'd20}: halfword_check = {(x[15:5] == '0), 1'b0};
-      {6'd7, 6'd21}: halfword_check = {(x[15:0] == '0), 1'b0};
-      {6'd7, 6'd22}: halfword_check = {(x[15:0] == '0), 1'b0};
-      {6'd7, 6'd23}: halfword_check = {(x[15:0] == '0), 1'b0};
       default: ;
     endcase
   endfunction

@@ -71,7 +71,7 @@ module esp_top_edge #(
     .PoolLanes(4),
     .MaskLayers(Prune ? 128 : 0),
     .Packed(Packed),
-    .ConfigHash(32'h0D227746)
+    .ConfigHash(32'hDD0D99CB)
   ) u_core (
     .clk_i(clk_i),
     .rst_ni(rst_ni),

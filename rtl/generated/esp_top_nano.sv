@@ -71,7 +71,7 @@ module esp_top_nano #(
     .PoolLanes(4),
     .MaskLayers(Prune ? 64 : 0),
     .Packed(Packed),
-    .ConfigHash(32'hB2D0EF35)
+    .ConfigHash(32'hA91378A0)
   ) u_core (
     .clk_i(clk_i),
     .rst_ni(rst_ni),

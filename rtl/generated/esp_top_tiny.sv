@@ -71,7 +71,7 @@ module esp_top_tiny #(
     .PoolLanes(4),
     .MaskLayers(Prune ? 64 : 0),
     .Packed(Packed),
-    .ConfigHash(32'h0549CC77)
+    .ConfigHash(32'h030ED8BE)
   ) u_core (
     .clk_i(clk_i),
     .rst_ni(rst_ni),

@@ -71,7 +71,7 @@ module esp_top_wide #(
     .PoolLanes(4),
     .MaskLayers(Prune ? 128 : 0),
     .Packed(Packed),
-    .ConfigHash(32'h2687612B)
+    .ConfigHash(32'h73A03FD8)
   ) u_core (
     .clk_i(clk_i),
     .rst_ni(rst_ni),

@@ -71,7 +71,7 @@ module esp_top_zynq #(
     .PoolLanes(2),
     .MaskLayers(Prune ? 128 : 0),
     .Packed(Packed),
-    .ConfigHash(32'h0F1D6409)
+    .ConfigHash(32'hA7AE00C6)
   ) u_core (
     .clk_i(clk_i),
     .rst_ni(rst_ni),

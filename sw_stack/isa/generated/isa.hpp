@@ -11,7 +11,7 @@
 
 namespace espalier::isa {
 
-inline constexpr std::uint32_t kIsaVersion = 2;
+inline constexpr std::uint32_t kIsaVersion = 3;
 inline constexpr unsigned kMaxWords = 6;
 inline constexpr unsigned kCountBits = 16;
 
@@ -22,7 +22,6 @@ enum class Opcode : std::uint8_t {
   kStore = 4,  ///< Strided 3-D transfer to memory of the words that post or pool deliver, in their order.
   kConv = 5,  ///< One pixel tile times one output group times one K chunk: for tap row, tap column, k block, n block: a pass over the tile's pixels. With `last`, post follows.
   kPool = 6,  ///< Max or average pooling of one tile: for block, output row, output column: the window's rows and columns.
-  kPack = 7,  ///< Packs the weights and parameters of one layer by its masks, from region 0 to the same offsets of region 4. Stands in a program of its own (docs/pack.md).
 };
 constexpr std::string_view name(Opcode value) {
   switch (value) {
@@ -32,7 +31,6 @@ constexpr std::string_view name(Opcode value) {
     case Opcode::kStore: return "store";
     case Opcode::kConv: return "conv";
     case Opcode::kPool: return "pool";
-    case Opcode::kPack: return "pack";
   }
   return "unknown";
 }
@@ -40,7 +38,7 @@ constexpr std::string_view name(Opcode value) {
 enum class Engine : std::uint8_t {
   kNone = 0,  ///< no dependency
   kLoadA = 1,  ///< memory to activation buffer or pool table; counts LOADs of its queue, retired when their last word is written
-  kLoadW = 2,  ///< memory to weight ring, parameter ring or layer table; retired when their last word is written; PACKs too
+  kLoadW = 2,  ///< memory to weight ring, parameter ring or layer table; retired when their last word is written, or squeezed
   kExec = 3,  ///< convolution: retires when the feeder has read its last activation
   kPost = 4,  ///< has no queue of its own: counts CONVs with `last` set, retired when their last output left post
   kPool = 5,  ///< pooling: retires when its last output left the engine
@@ -93,16 +91,21 @@ constexpr std::string_view name(Fault value) {
   return "unknown";
 }
 
-/// The last word of an instruction that is one word longer: the clip stage shortens it by its layer's row of the layer table.
+/// The second word of an instruction that is one word longer: the clip stage shortens it by its layer's row of the layer table.
 struct Clip {
   static constexpr unsigned kWords = 1;
-  std::uint32_t dim = 0;  ///< LOAD, STORE: which count is blocks: 0 none, 1 y, 2 z (2 bits, to 2)
   std::uint32_t k0 = 0;  ///< first k block: of the chunk (CONV, weights), of the piece (activations) (12 bits)
-  std::uint32_t n0 = 0;  ///< first n block of the group; POOL, its LOADs, STORE: first block (12 bits)
-  std::uint32_t kc = 0;  ///< CONV, weights: k blocks of a full chunk (12 bits)
-  std::uint32_t nb = 0;  ///< CONV, weights, parameters: n blocks of a full group (8 bits)
-  std::uint32_t bound = 0;  ///< LOAD: clipped 0 by k_live, 1 by n_live, 2 as weights, 3 as parameters (2 bits)
+  std::uint32_t n0 = 0;  ///< first n block: of the group, or of the piece (12 bits)
+  std::uint32_t kc = 0;  ///< k blocks from there without a mask (12 bits)
+  std::uint32_t nb = 0;  ///< n blocks from there without a mask (12 bits)
+  std::uint32_t cut = 0;  ///< LOAD, STORE: z_count is blocks, and is cut (1 bits)
+  std::uint32_t by_k = 0;  ///< LOAD: to the live ones of the k blocks; otherwise of the n blocks (1 bits)
+  std::uint32_t need_k = 0;  ///< a nop where no k block is live (1 bits)
+  std::uint32_t need_n = 0;  ///< a nop where no n block is live (1 bits)
   std::uint32_t shift = 0;  ///< of the layer's row, added to the offset: 0 none, 1 in, 2 operand, 3 out (2 bits)
+  std::uint32_t image = 0;  ///< LOAD: from region 4 unless the row is `dense` (1 bits)
+  std::uint32_t words = 0;  ///< LOAD, STORE: x_words is the row's block_words (1 bits)
+  std::uint32_t rows = 0;  ///< LOAD: x_words is the live k blocks of the chunk, y_stride all live k blocks (1 bits)
   std::uint32_t last_taps = 0;  ///< CONV: the last tap chunk of its K chunk (1 bits)
   std::uint32_t w_start = 0;  ///< CONV: the first unit of a tile that reads weights which stay (1 bits)
   bool operator==(const Clip&) const = default;
@@ -112,15 +115,20 @@ struct Clip {
 template <typename T, typename Visit>
   requires std::same_as<std::remove_const_t<T>, Clip>
 constexpr void for_each_field(T& x, Visit&& visit) {
-  visit("dim", x.dim, 0U, 2U, false, std::int64_t{0}, std::int64_t{2});
-  visit("k0", x.k0, 2U, 12U, false, std::int64_t{0}, std::int64_t{4095});
-  visit("n0", x.n0, 14U, 12U, false, std::int64_t{0}, std::int64_t{4095});
-  visit("kc", x.kc, 26U, 12U, false, std::int64_t{0}, std::int64_t{4095});
-  visit("nb", x.nb, 38U, 8U, false, std::int64_t{0}, std::int64_t{255});
-  visit("bound", x.bound, 46U, 2U, false, std::int64_t{0}, std::int64_t{3});
-  visit("shift", x.shift, 48U, 2U, false, std::int64_t{0}, std::int64_t{3});
-  visit("last_taps", x.last_taps, 50U, 1U, false, std::int64_t{0}, std::int64_t{1});
-  visit("w_start", x.w_start, 51U, 1U, false, std::int64_t{0}, std::int64_t{1});
+  visit("k0", x.k0, 0U, 12U, false, std::int64_t{0}, std::int64_t{4095});
+  visit("n0", x.n0, 12U, 12U, false, std::int64_t{0}, std::int64_t{4095});
+  visit("kc", x.kc, 24U, 12U, false, std::int64_t{0}, std::int64_t{4095});
+  visit("nb", x.nb, 36U, 12U, false, std::int64_t{0}, std::int64_t{4095});
+  visit("cut", x.cut, 48U, 1U, false, std::int64_t{0}, std::int64_t{1});
+  visit("by_k", x.by_k, 49U, 1U, false, std::int64_t{0}, std::int64_t{1});
+  visit("need_k", x.need_k, 50U, 1U, false, std::int64_t{0}, std::int64_t{1});
+  visit("need_n", x.need_n, 51U, 1U, false, std::int64_t{0}, std::int64_t{1});
+  visit("shift", x.shift, 52U, 2U, false, std::int64_t{0}, std::int64_t{3});
+  visit("image", x.image, 54U, 1U, false, std::int64_t{0}, std::int64_t{1});
+  visit("words", x.words, 55U, 1U, false, std::int64_t{0}, std::int64_t{1});
+  visit("rows", x.rows, 56U, 1U, false, std::int64_t{0}, std::int64_t{1});
+  visit("last_taps", x.last_taps, 57U, 1U, false, std::int64_t{0}, std::int64_t{1});
+  visit("w_start", x.w_start, 58U, 1U, false, std::int64_t{0}, std::int64_t{1});
 }
 
 /// What a mask leaves of one layer.
@@ -129,6 +137,7 @@ struct LayerRow {
   std::uint32_t k_live = 0;  ///< k blocks that exist (12 bits)
   std::uint32_t n_live = 0;  ///< n blocks that exist (pools: blocks) (12 bits)
   std::uint32_t dense = 0;  ///< weights and parameters are those of region 0; otherwise of region 4 (1 bits)
+  std::uint32_t n_stride = 0;  ///< w_n_stride of the partial chunk: its k blocks x the taps of a piece (11 bits)
   std::int32_t out_shift = 0;  ///< bus words to add to the offsets of STOREs (28 bits)
   std::uint32_t piece = 0;  ///< words of a ring piece: full group, full chunk (14 bits)
   std::uint32_t piece_k = 0;  ///< full group, the partial chunk (14 bits)
@@ -136,6 +145,7 @@ struct LayerRow {
   std::uint32_t piece_nk = 0;  ///< the partial group, the partial chunk (14 bits)
   std::int32_t in_shift = 0;  ///< bus words to add to the offsets of activation LOADs (28 bits)
   std::int32_t operand_shift = 0;  ///< bus words to add to the offsets of operand LOADs (28 bits)
+  std::uint32_t block_words = 0;  ///< words of an n block of packed weights: L x the taps of a piece x k_live (16 bits)
   bool operator==(const LayerRow&) const = default;
 };
 
@@ -146,13 +156,15 @@ constexpr void for_each_field(T& x, Visit&& visit) {
   visit("k_live", x.k_live, 0U, 12U, false, std::int64_t{0}, std::int64_t{4095});
   visit("n_live", x.n_live, 12U, 12U, false, std::int64_t{0}, std::int64_t{4095});
   visit("dense", x.dense, 24U, 1U, false, std::int64_t{0}, std::int64_t{1});
-  visit("out_shift", x.out_shift, 25U, 28U, true, std::int64_t{-134217728}, std::int64_t{134217727});
+  visit("n_stride", x.n_stride, 25U, 11U, false, std::int64_t{0}, std::int64_t{2047});
+  visit("out_shift", x.out_shift, 36U, 28U, true, std::int64_t{-134217728}, std::int64_t{134217727});
   visit("piece", x.piece, 64U, 14U, false, std::int64_t{0}, std::int64_t{16383});
   visit("piece_k", x.piece_k, 78U, 14U, false, std::int64_t{0}, std::int64_t{16383});
   visit("piece_n", x.piece_n, 92U, 14U, false, std::int64_t{0}, std::int64_t{16383});
   visit("piece_nk", x.piece_nk, 106U, 14U, false, std::int64_t{0}, std::int64_t{16383});
   visit("in_shift", x.in_shift, 128U, 28U, true, std::int64_t{-134217728}, std::int64_t{134217727});
   visit("operand_shift", x.operand_shift, 156U, 28U, true, std::int64_t{-134217728}, std::int64_t{134217727});
+  visit("block_words", x.block_words, 192U, 16U, false, std::int64_t{0}, std::int64_t{65535});
 }
 
 /// Waits in one engine's queue for its dependencies, then retires there: carries a dependency too many.
@@ -222,15 +234,15 @@ struct Load {
   std::uint32_t dep1_count = 0;  ///< as dep0 (16 bits)
   std::uint32_t dep2_engine = 0;  ///< as dep0 (3 bits)
   std::uint32_t dep2_count = 0;  ///< as dep0 (16 bits)
-  std::uint32_t target = 0;  ///< 0 activation buffer, 1 pool table (both queue load_a); 2 weight ring, 3 parameter ring, 4 layer table, from its row 0 (queue load_w) (3 bits, to 4)
-  std::uint32_t region = 0;  ///< base register that `offset` is relative to; 4 for the queue load_w only (3 bits, to 4)
-  std::uint32_t offset = 0;  ///< bytes; a multiple of the bus width (32 bits)
-  std::uint32_t x_words = 1;  ///< words in a row (16 bits, from 1)
+  std::uint32_t target = 0;  ///< 0 activation buffer, 1 pool table (both queue load_a); 2 weight ring, 3 parameter ring, 4 layer table and bit maps, 5 squeezer (queue load_w) (3 bits, to 5)
   std::uint32_t y_count = 1;  ///< rows (16 bits, from 1)
-  std::uint32_t z_count = 1;  ///< planes (16 bits, from 1)
-  std::uint32_t y_stride = 0;  ///< bytes from row to row; a multiple of the bus width (32 bits)
   std::uint32_t z_stride = 0;  ///< bytes from plane to plane; a multiple of the bus width (32 bits)
-  std::uint32_t sram_address = 0;  ///< first word in the activation buffer (wraps at its end) or first entry of the pool table; ignored by the rings and the layer table (16 bits)
+  std::uint32_t offset = 0;  ///< bytes; a multiple of the bus width (32 bits)
+  std::uint32_t z_count = 1;  ///< planes (16 bits, from 1)
+  std::uint32_t x_words = 1;  ///< words in a row (16 bits, from 1)
+  std::uint32_t y_stride = 0;  ///< bytes from row to row; a multiple of the bus width (32 bits)
+  std::uint32_t region = 0;  ///< base register that `offset` is relative to; 4 for the queue load_w only (3 bits, to 4)
+  std::uint32_t sram_address = 0;  ///< first word in the activation buffer (wraps at its end) or in the RAM of the layer table, or first entry of the pool table; ignored by the rings; squeezer: taps of a row (bits 7 to 0), or parameters (bit 15) (16 bits)
   std::optional<Clip> clip;  ///< where set, one word longer
   bool operator==(const Load&) const = default;
 };
@@ -246,14 +258,14 @@ constexpr void for_each_field(T& x, Visit&& visit) {
   visit("dep1_count", x.dep1_count, 43U, 16U, false, std::int64_t{0}, std::int64_t{65535});
   visit("dep2_engine", x.dep2_engine, 59U, 3U, false, std::int64_t{0}, std::int64_t{7});
   visit("dep2_count", x.dep2_count, 62U, 16U, false, std::int64_t{0}, std::int64_t{65535});
-  visit("target", x.target, 80U, 3U, false, std::int64_t{0}, std::int64_t{4});
-  visit("region", x.region, 83U, 3U, false, std::int64_t{0}, std::int64_t{4});
-  visit("offset", x.offset, 86U, 32U, false, std::int64_t{0}, std::int64_t{4294967295});
-  visit("x_words", x.x_words, 118U, 16U, false, std::int64_t{1}, std::int64_t{65535});
-  visit("y_count", x.y_count, 134U, 16U, false, std::int64_t{1}, std::int64_t{65535});
-  visit("z_count", x.z_count, 150U, 16U, false, std::int64_t{1}, std::int64_t{65535});
-  visit("y_stride", x.y_stride, 166U, 32U, false, std::int64_t{0}, std::int64_t{4294967295});
-  visit("z_stride", x.z_stride, 198U, 32U, false, std::int64_t{0}, std::int64_t{4294967295});
+  visit("target", x.target, 80U, 3U, false, std::int64_t{0}, std::int64_t{5});
+  visit("y_count", x.y_count, 83U, 16U, false, std::int64_t{1}, std::int64_t{65535});
+  visit("z_stride", x.z_stride, 99U, 32U, false, std::int64_t{0}, std::int64_t{4294967295});
+  visit("offset", x.offset, 131U, 32U, false, std::int64_t{0}, std::int64_t{4294967295});
+  visit("z_count", x.z_count, 163U, 16U, false, std::int64_t{1}, std::int64_t{65535});
+  visit("x_words", x.x_words, 179U, 16U, false, std::int64_t{1}, std::int64_t{65535});
+  visit("y_stride", x.y_stride, 195U, 32U, false, std::int64_t{0}, std::int64_t{4294967295});
+  visit("region", x.region, 227U, 3U, false, std::int64_t{0}, std::int64_t{4});
   visit("sram_address", x.sram_address, 230U, 16U, false, std::int64_t{0}, std::int64_t{65535});
 }
 
@@ -270,12 +282,12 @@ struct Store {
   std::uint32_t dep2_count = 0;  ///< as dep0 (16 bits)
   std::uint32_t source = 0;  ///< 0 post, 1 pool (1 bits)
   std::uint32_t region = 0;  ///< base register that `offset` is relative to (2 bits)
-  std::uint32_t offset = 0;  ///< bytes; a multiple of the bus width (32 bits)
-  std::uint32_t x_words = 1;  ///< words in a row (16 bits, from 1)
   std::uint32_t y_count = 1;  ///< rows (16 bits, from 1)
-  std::uint32_t z_count = 1;  ///< planes (16 bits, from 1)
-  std::uint32_t y_stride = 0;  ///< bytes from row to row; a multiple of the bus width (32 bits)
   std::uint32_t z_stride = 0;  ///< bytes from plane to plane; a multiple of the bus width (32 bits)
+  std::uint32_t offset = 0;  ///< bytes; a multiple of the bus width (32 bits)
+  std::uint32_t z_count = 1;  ///< planes (16 bits, from 1)
+  std::uint32_t x_words = 1;  ///< words in a row (16 bits, from 1)
+  std::uint32_t y_stride = 0;  ///< bytes from row to row; a multiple of the bus width (32 bits)
   std::optional<Clip> clip;  ///< where set, one word longer
   bool operator==(const Store&) const = default;
 };
@@ -293,12 +305,12 @@ constexpr void for_each_field(T& x, Visit&& visit) {
   visit("dep2_count", x.dep2_count, 62U, 16U, false, std::int64_t{0}, std::int64_t{65535});
   visit("source", x.source, 80U, 1U, false, std::int64_t{0}, std::int64_t{1});
   visit("region", x.region, 81U, 2U, false, std::int64_t{0}, std::int64_t{3});
-  visit("offset", x.offset, 83U, 32U, false, std::int64_t{0}, std::int64_t{4294967295});
-  visit("x_words", x.x_words, 115U, 16U, false, std::int64_t{1}, std::int64_t{65535});
-  visit("y_count", x.y_count, 131U, 16U, false, std::int64_t{1}, std::int64_t{65535});
-  visit("z_count", x.z_count, 147U, 16U, false, std::int64_t{1}, std::int64_t{65535});
-  visit("y_stride", x.y_stride, 163U, 32U, false, std::int64_t{0}, std::int64_t{4294967295});
-  visit("z_stride", x.z_stride, 195U, 32U, false, std::int64_t{0}, std::int64_t{4294967295});
+  visit("y_count", x.y_count, 83U, 16U, false, std::int64_t{1}, std::int64_t{65535});
+  visit("z_stride", x.z_stride, 99U, 32U, false, std::int64_t{0}, std::int64_t{4294967295});
+  visit("offset", x.offset, 131U, 32U, false, std::int64_t{0}, std::int64_t{4294967295});
+  visit("z_count", x.z_count, 163U, 16U, false, std::int64_t{1}, std::int64_t{65535});
+  visit("x_words", x.x_words, 179U, 16U, false, std::int64_t{1}, std::int64_t{65535});
+  visit("y_stride", x.y_stride, 195U, 32U, false, std::int64_t{0}, std::int64_t{4294967295});
 }
 
 /// One pixel tile times one output group times one K chunk: for tap row, tap column, k block, n block: a pass over the tile's pixels. With `last`, post follows.
@@ -313,33 +325,33 @@ struct Conv {
   std::uint32_t dep2_engine = 0;  ///< as dep0 (3 bits)
   std::uint32_t dep2_count = 0;  ///< as dep0 (16 bits)
   std::uint32_t first = 0;  ///< the first pass of every n block overwrites the accumulators (1 bits)
-  std::uint32_t last = 0;  ///< post processes the accumulators afterwards, and the halves are exchanged (1 bits)
+  std::uint32_t kh = 1;  ///< tap rows (4 bits, from 1, to 11)
+  std::uint32_t kw = 1;  ///< tap columns (4 bits, from 1, to 11)
   std::int32_t zx = 0;  ///< zero point of the input (8 bits)
   std::uint32_t act_base = 0;  ///< activation buffer word of the tile's pixel (0,0), k block 0; addresses wrap at the buffer's end (16 bits)
   std::uint32_t plane = 0;  ///< words from one k block to the next (16 bits)
+  std::uint32_t w_tapwise = 0;  ///< a piece is one tap; otherwise all taps (1 bits)
+  std::uint32_t w_release = 0;  ///< each piece is given back to the ring once read (1 bits)
   std::uint32_t y_step = 0;  ///< words from one output row's input to the next: stride_y x row pitch (16 bits)
   std::uint32_t tap_step = 0;  ///< words from one tap row to the next: dil_y x row pitch (16 bits)
+  std::uint32_t n_blocks = 1;  ///< blocks of L output channels (8 bits, from 1)
+  std::uint32_t stride_y = 1;  ///< rows (4 bits, from 1)
+  std::uint32_t stride_x = 1;  ///< columns (4 bits, from 1)
+  std::uint32_t w_piece = 1;  ///< words of a piece (16 bits, from 1)
+  std::uint32_t k_blocks = 1;  ///< blocks of L input channels (12 bits, from 1)
+  std::uint32_t w_n_stride = 1;  ///< words from one output channel's weights to the next (16 bits, from 1)
+  std::uint32_t w_tap_stride = 0;  ///< words from one tap to the next; w_sparse: accumulator words of an n block, rows x cols (16 bits)
+  std::uint32_t w_offset = 0;  ///< words from the weight ring's base to this instruction's weights; 0 if w_release (16 bits)
+  std::uint32_t last = 0;  ///< post processes the accumulators afterwards, and the halves are exchanged (1 bits)
   std::uint32_t row_pitch = 0;  ///< words from one row of the tile in the buffer to the next (16 bits)
   std::int32_t iy0 = 0;  ///< buffer row that tap row 0 of output row 0 reads; negative in the padding (14 bits)
   std::int32_t ix0 = 0;  ///< buffer column that tap column 0 of output column 0 reads; negative in the padding (14 bits)
   std::uint32_t in_rows = 1;  ///< rows of the tile in the buffer; others are padding, which contributes zero (13 bits, from 1)
   std::uint32_t in_cols = 1;  ///< columns of the tile in the buffer (13 bits, from 1)
-  std::uint32_t stride_y = 1;  ///< rows (4 bits, from 1)
-  std::uint32_t stride_x = 1;  ///< columns (4 bits, from 1)
   std::uint32_t dil_y = 1;  ///< rows (5 bits, from 1)
   std::uint32_t dil_x = 1;  ///< columns (5 bits, from 1)
-  std::uint32_t kh = 1;  ///< tap rows (4 bits, from 1, to 11)
-  std::uint32_t kw = 1;  ///< tap columns (4 bits, from 1, to 11)
-  std::uint32_t k_blocks = 1;  ///< blocks of L input channels (12 bits, from 1)
-  std::uint32_t n_blocks = 1;  ///< blocks of L output channels (8 bits, from 1)
   std::uint32_t rows = 1;  ///< output rows of the tile (12 bits, from 1)
   std::uint32_t cols = 1;  ///< output columns of the tile; n_blocks x rows x cols fit an accumulator half (12 bits, from 1)
-  std::uint32_t w_offset = 0;  ///< words from the weight ring's base to this instruction's weights; 0 if w_release (16 bits)
-  std::uint32_t w_n_stride = 1;  ///< words from one output channel's weights to the next (16 bits, from 1)
-  std::uint32_t w_tap_stride = 0;  ///< words from one tap to the next; w_sparse: accumulator words of an n block, rows x cols (16 bits)
-  std::uint32_t w_piece = 1;  ///< words of a piece (16 bits, from 1)
-  std::uint32_t w_tapwise = 0;  ///< a piece is one tap; otherwise all taps (1 bits)
-  std::uint32_t w_release = 0;  ///< each piece is given back to the ring once read (1 bits)
   std::uint32_t p_offset = 0;  ///< blocks of L channels from the parameter ring's base; 0 if p_release (8 bits)
   std::uint32_t p_release = 0;  ///< post gives the group's n_blocks blocks of parameters back when done (1 bits)
   std::int32_t zy = 0;  ///< zero point of the convolution's output (8 bits)
@@ -376,33 +388,33 @@ constexpr void for_each_field(T& x, Visit&& visit) {
   visit("dep2_engine", x.dep2_engine, 59U, 3U, false, std::int64_t{0}, std::int64_t{7});
   visit("dep2_count", x.dep2_count, 62U, 16U, false, std::int64_t{0}, std::int64_t{65535});
   visit("first", x.first, 80U, 1U, false, std::int64_t{0}, std::int64_t{1});
-  visit("last", x.last, 81U, 1U, false, std::int64_t{0}, std::int64_t{1});
-  visit("zx", x.zx, 82U, 8U, true, std::int64_t{-128}, std::int64_t{127});
-  visit("act_base", x.act_base, 90U, 16U, false, std::int64_t{0}, std::int64_t{65535});
-  visit("plane", x.plane, 106U, 16U, false, std::int64_t{0}, std::int64_t{65535});
-  visit("y_step", x.y_step, 122U, 16U, false, std::int64_t{0}, std::int64_t{65535});
-  visit("tap_step", x.tap_step, 138U, 16U, false, std::int64_t{0}, std::int64_t{65535});
-  visit("row_pitch", x.row_pitch, 154U, 16U, false, std::int64_t{0}, std::int64_t{65535});
-  visit("iy0", x.iy0, 170U, 14U, true, std::int64_t{-8192}, std::int64_t{8191});
-  visit("ix0", x.ix0, 184U, 14U, true, std::int64_t{-8192}, std::int64_t{8191});
-  visit("in_rows", x.in_rows, 198U, 13U, false, std::int64_t{1}, std::int64_t{8191});
-  visit("in_cols", x.in_cols, 211U, 13U, false, std::int64_t{1}, std::int64_t{8191});
-  visit("stride_y", x.stride_y, 224U, 4U, false, std::int64_t{1}, std::int64_t{15});
-  visit("stride_x", x.stride_x, 228U, 4U, false, std::int64_t{1}, std::int64_t{15});
-  visit("dil_y", x.dil_y, 232U, 5U, false, std::int64_t{1}, std::int64_t{31});
-  visit("dil_x", x.dil_x, 237U, 5U, false, std::int64_t{1}, std::int64_t{31});
-  visit("kh", x.kh, 242U, 4U, false, std::int64_t{1}, std::int64_t{11});
-  visit("kw", x.kw, 246U, 4U, false, std::int64_t{1}, std::int64_t{11});
-  visit("k_blocks", x.k_blocks, 250U, 12U, false, std::int64_t{1}, std::int64_t{4095});
-  visit("n_blocks", x.n_blocks, 262U, 8U, false, std::int64_t{1}, std::int64_t{255});
-  visit("rows", x.rows, 270U, 12U, false, std::int64_t{1}, std::int64_t{4095});
-  visit("cols", x.cols, 282U, 12U, false, std::int64_t{1}, std::int64_t{4095});
-  visit("w_offset", x.w_offset, 294U, 16U, false, std::int64_t{0}, std::int64_t{65535});
-  visit("w_n_stride", x.w_n_stride, 310U, 16U, false, std::int64_t{1}, std::int64_t{65535});
-  visit("w_tap_stride", x.w_tap_stride, 326U, 16U, false, std::int64_t{0}, std::int64_t{65535});
-  visit("w_piece", x.w_piece, 342U, 16U, false, std::int64_t{1}, std::int64_t{65535});
-  visit("w_tapwise", x.w_tapwise, 358U, 1U, false, std::int64_t{0}, std::int64_t{1});
-  visit("w_release", x.w_release, 359U, 1U, false, std::int64_t{0}, std::int64_t{1});
+  visit("kh", x.kh, 81U, 4U, false, std::int64_t{1}, std::int64_t{11});
+  visit("kw", x.kw, 85U, 4U, false, std::int64_t{1}, std::int64_t{11});
+  visit("zx", x.zx, 89U, 8U, true, std::int64_t{-128}, std::int64_t{127});
+  visit("act_base", x.act_base, 97U, 16U, false, std::int64_t{0}, std::int64_t{65535});
+  visit("plane", x.plane, 113U, 16U, false, std::int64_t{0}, std::int64_t{65535});
+  visit("w_tapwise", x.w_tapwise, 129U, 1U, false, std::int64_t{0}, std::int64_t{1});
+  visit("w_release", x.w_release, 130U, 1U, false, std::int64_t{0}, std::int64_t{1});
+  visit("y_step", x.y_step, 131U, 16U, false, std::int64_t{0}, std::int64_t{65535});
+  visit("tap_step", x.tap_step, 147U, 16U, false, std::int64_t{0}, std::int64_t{65535});
+  visit("n_blocks", x.n_blocks, 163U, 8U, false, std::int64_t{1}, std::int64_t{255});
+  visit("stride_y", x.stride_y, 171U, 4U, false, std::int64_t{1}, std::int64_t{15});
+  visit("stride_x", x.stride_x, 175U, 4U, false, std::int64_t{1}, std::int64_t{15});
+  visit("w_piece", x.w_piece, 179U, 16U, false, std::int64_t{1}, std::int64_t{65535});
+  visit("k_blocks", x.k_blocks, 195U, 12U, false, std::int64_t{1}, std::int64_t{4095});
+  visit("w_n_stride", x.w_n_stride, 207U, 16U, false, std::int64_t{1}, std::int64_t{65535});
+  visit("w_tap_stride", x.w_tap_stride, 223U, 16U, false, std::int64_t{0}, std::int64_t{65535});
+  visit("w_offset", x.w_offset, 239U, 16U, false, std::int64_t{0}, std::int64_t{65535});
+  visit("last", x.last, 255U, 1U, false, std::int64_t{0}, std::int64_t{1});
+  visit("row_pitch", x.row_pitch, 256U, 16U, false, std::int64_t{0}, std::int64_t{65535});
+  visit("iy0", x.iy0, 272U, 14U, true, std::int64_t{-8192}, std::int64_t{8191});
+  visit("ix0", x.ix0, 286U, 14U, true, std::int64_t{-8192}, std::int64_t{8191});
+  visit("in_rows", x.in_rows, 300U, 13U, false, std::int64_t{1}, std::int64_t{8191});
+  visit("in_cols", x.in_cols, 313U, 13U, false, std::int64_t{1}, std::int64_t{8191});
+  visit("dil_y", x.dil_y, 326U, 5U, false, std::int64_t{1}, std::int64_t{31});
+  visit("dil_x", x.dil_x, 331U, 5U, false, std::int64_t{1}, std::int64_t{31});
+  visit("rows", x.rows, 336U, 12U, false, std::int64_t{1}, std::int64_t{4095});
+  visit("cols", x.cols, 348U, 12U, false, std::int64_t{1}, std::int64_t{4095});
   visit("p_offset", x.p_offset, 360U, 8U, false, std::int64_t{0}, std::int64_t{255});
   visit("p_release", x.p_release, 368U, 1U, false, std::int64_t{0}, std::int64_t{1});
   visit("zy", x.zy, 369U, 8U, true, std::int64_t{-128}, std::int64_t{127});
@@ -443,17 +455,17 @@ struct Pool {
   std::int32_t hi = 0;  ///< upper clamp (8 bits)
   std::uint32_t act_base = 0;  ///< activation buffer word of the tile's pixel (0,0), block 0; addresses wrap (16 bits)
   std::uint32_t plane = 0;  ///< words from one block to the next (16 bits)
+  std::int32_t iy0 = 0;  ///< buffer row of the first window's first row (14 bits)
+  std::uint32_t stride_y = 1;  ///< rows (4 bits, from 1)
+  std::uint32_t blocks = 1;  ///< blocks of L channels (12 bits, from 1)
   std::uint32_t y_step = 0;  ///< stride_y x row pitch, words (16 bits)
   std::uint32_t row_pitch = 0;  ///< words from one row of the tile in the buffer to the next (16 bits)
-  std::int32_t iy0 = 0;  ///< buffer row of the first window's first row (14 bits)
   std::int32_t ix0 = 0;  ///< buffer column of the first window's first column (14 bits)
   std::uint32_t in_rows = 1;  ///< rows of the tile in the buffer; others are padding (13 bits, from 1)
   std::uint32_t in_cols = 1;  ///< columns of the tile in the buffer (13 bits, from 1)
-  std::uint32_t stride_y = 1;  ///< rows (4 bits, from 1)
   std::uint32_t stride_x = 1;  ///< columns (4 bits, from 1)
   std::uint32_t kh = 1;  ///< window rows (8 bits, from 1)
   std::uint32_t kw = 1;  ///< window columns (8 bits, from 1)
-  std::uint32_t blocks = 1;  ///< blocks of L channels (12 bits, from 1)
   std::uint32_t rows = 1;  ///< output rows of the tile (12 bits, from 1)
   std::uint32_t cols = 1;  ///< output columns of the tile (12 bits, from 1)
   std::uint32_t use_table = 0;  ///< average: the multiplier is pool_table[(counted rows - 1) x kw + counted columns - 1]; otherwise `scale` (1 bits)
@@ -484,17 +496,17 @@ constexpr void for_each_field(T& x, Visit&& visit) {
   visit("hi", x.hi, 105U, 8U, true, std::int64_t{-128}, std::int64_t{127});
   visit("act_base", x.act_base, 113U, 16U, false, std::int64_t{0}, std::int64_t{65535});
   visit("plane", x.plane, 129U, 16U, false, std::int64_t{0}, std::int64_t{65535});
-  visit("y_step", x.y_step, 145U, 16U, false, std::int64_t{0}, std::int64_t{65535});
-  visit("row_pitch", x.row_pitch, 161U, 16U, false, std::int64_t{0}, std::int64_t{65535});
-  visit("iy0", x.iy0, 177U, 14U, true, std::int64_t{-8192}, std::int64_t{8191});
-  visit("ix0", x.ix0, 191U, 14U, true, std::int64_t{-8192}, std::int64_t{8191});
-  visit("in_rows", x.in_rows, 205U, 13U, false, std::int64_t{1}, std::int64_t{8191});
-  visit("in_cols", x.in_cols, 218U, 13U, false, std::int64_t{1}, std::int64_t{8191});
-  visit("stride_y", x.stride_y, 231U, 4U, false, std::int64_t{1}, std::int64_t{15});
-  visit("stride_x", x.stride_x, 235U, 4U, false, std::int64_t{1}, std::int64_t{15});
-  visit("kh", x.kh, 239U, 8U, false, std::int64_t{1}, std::int64_t{255});
-  visit("kw", x.kw, 247U, 8U, false, std::int64_t{1}, std::int64_t{255});
-  visit("blocks", x.blocks, 255U, 12U, false, std::int64_t{1}, std::int64_t{4095});
+  visit("iy0", x.iy0, 145U, 14U, true, std::int64_t{-8192}, std::int64_t{8191});
+  visit("stride_y", x.stride_y, 159U, 4U, false, std::int64_t{1}, std::int64_t{15});
+  visit("blocks", x.blocks, 163U, 12U, false, std::int64_t{1}, std::int64_t{4095});
+  visit("y_step", x.y_step, 175U, 16U, false, std::int64_t{0}, std::int64_t{65535});
+  visit("row_pitch", x.row_pitch, 191U, 16U, false, std::int64_t{0}, std::int64_t{65535});
+  visit("ix0", x.ix0, 207U, 14U, true, std::int64_t{-8192}, std::int64_t{8191});
+  visit("in_rows", x.in_rows, 221U, 13U, false, std::int64_t{1}, std::int64_t{8191});
+  visit("in_cols", x.in_cols, 234U, 13U, false, std::int64_t{1}, std::int64_t{8191});
+  visit("stride_x", x.stride_x, 247U, 4U, false, std::int64_t{1}, std::int64_t{15});
+  visit("kh", x.kh, 251U, 8U, false, std::int64_t{1}, std::int64_t{255});
+  visit("kw", x.kw, 259U, 8U, false, std::int64_t{1}, std::int64_t{255});
   visit("rows", x.rows, 267U, 12U, false, std::int64_t{1}, std::int64_t{4095});
   visit("cols", x.cols, 279U, 12U, false, std::int64_t{1}, std::int64_t{4095});
   visit("use_table", x.use_table, 291U, 1U, false, std::int64_t{0}, std::int64_t{1});
@@ -503,57 +515,6 @@ constexpr void for_each_field(T& x, Visit&& visit) {
   visit("cx_lo", x.cx_lo, 320U, 14U, true, std::int64_t{-8192}, std::int64_t{8191});
   visit("cx_hi", x.cx_hi, 334U, 14U, true, std::int64_t{-8192}, std::int64_t{8191});
   visit("scale", x.scale, 348U, 32U, false, std::int64_t{0}, std::int64_t{4294967295});
-}
-
-/// Packs the weights and parameters of one layer by its masks, from region 0 to the same offsets of region 4. Stands in a program of its own (docs/pack.md).
-struct Pack {
-  static constexpr Opcode kOpcode = Opcode::kPack;
-  static constexpr unsigned kWords = 3;
-  std::uint32_t layer = 0;  ///< layer that it serves: for attribution of cycles, and the row of the layer table (12 bits)
-  std::uint32_t dep0_engine = 0;  ///< engine to wait for; 0: none (3 bits)
-  std::uint32_t dep0_count = 0;  ///< its retired count must have reached this (16 bits)
-  std::uint32_t dep1_engine = 0;  ///< as dep0 (3 bits)
-  std::uint32_t dep1_count = 0;  ///< as dep0 (16 bits)
-  std::uint32_t dep2_engine = 0;  ///< as dep0 (3 bits)
-  std::uint32_t dep2_count = 0;  ///< as dep0 (16 bits)
-  std::uint32_t weights = 0;  ///< bytes; a multiple of the bus width (32 bits)
-  std::uint32_t params = 0;  ///< bytes; a multiple of the bus width (32 bits)
-  std::uint32_t masks = 0;  ///< bytes in region 4, a multiple of 32: 8 for each k block, then 8 for each n block: bits 0 to L-1 live lanes, bit 32 the last block of a segment (32 bits)
-  std::uint32_t taps = 1;  ///< taps (8 bits, from 1)
-  std::uint32_t k_blocks = 1;  ///< dense blocks of L input channels; those of both sides are 512 at most (12 bits, from 1)
-  std::uint32_t n_blocks = 1;  ///< dense blocks of L output channels (12 bits, from 1)
-  std::uint32_t kc = 1;  ///< k blocks of a full chunk (12 bits, from 1)
-  std::uint32_t nb = 1;  ///< n blocks of a full group (8 bits, from 1)
-  std::uint32_t tapwise = 0;  ///< a unit is [tap][row][k block]; otherwise [row][tap][k block] (1 bits)
-  std::uint32_t tap_stride = 0;  ///< bytes from tap to tap of a unit where tapwise: nb x L x kc words; otherwise 0 (32 bits)
-  std::uint32_t chunk_stride = 0;  ///< bytes from unit to unit of a group: nb x L x taps x kc words (32 bits)
-  std::uint32_t group_stride = 0;  ///< bytes from group to group (32 bits)
-  bool operator==(const Pack&) const = default;
-};
-
-/// Calls visit(field name, reference, bit offset, width, signed, min, max) for every field.
-template <typename T, typename Visit>
-  requires std::same_as<std::remove_const_t<T>, Pack>
-constexpr void for_each_field(T& x, Visit&& visit) {
-  visit("layer", x.layer, 9U, 12U, false, std::int64_t{0}, std::int64_t{4095});
-  visit("dep0_engine", x.dep0_engine, 21U, 3U, false, std::int64_t{0}, std::int64_t{7});
-  visit("dep0_count", x.dep0_count, 24U, 16U, false, std::int64_t{0}, std::int64_t{65535});
-  visit("dep1_engine", x.dep1_engine, 40U, 3U, false, std::int64_t{0}, std::int64_t{7});
-  visit("dep1_count", x.dep1_count, 43U, 16U, false, std::int64_t{0}, std::int64_t{65535});
-  visit("dep2_engine", x.dep2_engine, 59U, 3U, false, std::int64_t{0}, std::int64_t{7});
-  visit("dep2_count", x.dep2_count, 62U, 16U, false, std::int64_t{0}, std::int64_t{65535});
-  visit("weights", x.weights, 80U, 32U, false, std::int64_t{0}, std::int64_t{4294967295});
-  visit("params", x.params, 112U, 32U, false, std::int64_t{0}, std::int64_t{4294967295});
-  visit("masks", x.masks, 144U, 32U, false, std::int64_t{0}, std::int64_t{4294967295});
-  visit("taps", x.taps, 176U, 8U, false, std::int64_t{1}, std::int64_t{255});
-  visit("k_blocks", x.k_blocks, 184U, 12U, false, std::int64_t{1}, std::int64_t{4095});
-  visit("n_blocks", x.n_blocks, 196U, 12U, false, std::int64_t{1}, std::int64_t{4095});
-  visit("kc", x.kc, 208U, 12U, false, std::int64_t{1}, std::int64_t{4095});
-  visit("nb", x.nb, 220U, 8U, false, std::int64_t{1}, std::int64_t{255});
-  visit("tapwise", x.tapwise, 228U, 1U, false, std::int64_t{0}, std::int64_t{1});
-  visit("tap_stride", x.tap_stride, 229U, 32U, false, std::int64_t{0}, std::int64_t{4294967295});
-  visit("chunk_stride", x.chunk_stride, 261U, 32U, false, std::int64_t{0}, std::int64_t{4294967295});
-  visit("group_stride", x.group_stride, 293U, 32U, false, std::int64_t{0}, std::int64_t{4294967295});
 }
 
 /// Hardware counters, in the order of their registers.
