@@ -42,15 +42,6 @@ module esp_clip #(
   localparam int unsigned LaneBits = $clog2(Lanes);
   localparam int unsigned WordBits = $clog2(esp_isa_pkg::ROW_BITS / Width);   // words of a row
 
-  // Bits of the fields in their word: those of a transfer, and of a CONV.
-  localparam int unsigned Tapwise = 1, Release = 2;
-  localparam int unsigned Offset = 3;                       // 32 bits
-  localparam int unsigned Blocks = 35;                      // z_count, 12 of 16 bits; n_blocks, 8; blocks, 12
-  localparam int unsigned Words = 51;                       // x_words; w_piece
-  localparam int unsigned Stride = 67;                      // y_stride; k_blocks, 12 bits
-  localparam int unsigned NStride = 79, TapStride = 95, WOffset = 111, Last = 127;
-  localparam int unsigned Region = 101;                     // its bit 2, of a LOAD
-
   // ---------------------------------------------------------------- the row
   typedef struct packed {
     logic signed [27:0] out_shift;
@@ -130,32 +121,36 @@ module esp_clip #(
     endcase
   end
 
-  assign empty_o = clipped_i && conv_i && n_none && word_i[Last];
+  assign empty_o = clipped_i && conv_i && n_none && conv.last[0];
   assign nop_o = clipped_i && !empty_o
               && ((clip_q.need_k[0] && k_none) || (clip_q.need_n[0] && n_none));
   assign go = clipped_i && !nop_o && !empty_o;
 
+  // The word as that of a transfer (a POOL's blocks stand where z_count does) and as that of a CONV.
+  esp_isa_pkg::load_t load, transfer;
+  esp_isa_pkg::conv_t conv, clipped;
+  assign load = {word_i, 128'b0};
+  assign conv = {384'b0, word_i, 128'b0};
+
   always_comb begin
-    word_o = word_i;
-    if (clipped_i) word_o[Offset +: 32] = word_i[Offset +: 32] + (32'(shift) << ByteBits);
+    transfer = load;
+    clipped = conv;
     if (go) begin
-      if (conv_i) begin
-        word_o[Blocks +: 8] = n[7:0];
-        word_o[Words +: 16] = 16'(piece);
-        word_o[Stride +: 12] = k;
-        if (!k_whole || k_more[11:0] == clip_q.kc) word_o[Last] = clip_q.last_taps[0];
-        else word_o[Last] = 1'b0;
-        if (!k_whole) word_o[NStride +: 11] = counts_q.n_stride;
-        word_o[TapStride +: 16] = word_i[Tapwise] ? 16'(piece) : 16'(k);
-        if (!word_i[Release]) word_o[WOffset +: 16] = clip_q.w_start[0] ? '0 : pos_q;
-      end else begin
-        if (clip_q.cut[0] || pool_i) word_o[Blocks +: 12] = clip_q.by_k[0] ? k : n;
-        if (clip_q.words[0]) word_o[Words +: 16] = block_words;
-        else if (clip_q.rows[0]) word_o[Words +: 16] = 16'(k);
-        if (clip_q.rows[0]) word_o[Stride +: 12 + LaneBits] = {counts_q.k_live, {LaneBits{1'b0}}};
-        if (clip_q.image[0] && !counts_q.dense) word_o[Region] = 1'b1;
-      end
+      if (clip_q.cut[0] || pool_i) transfer.z_count[11:0] = clip_q.by_k[0] ? k : n;
+      if (clip_q.words[0]) transfer.x_words = block_words;
+      else if (clip_q.rows[0]) transfer.x_words = 16'(k);
+      if (clip_q.rows[0]) transfer.y_stride[11+LaneBits:0] = {counts_q.k_live, {LaneBits{1'b0}}};
+      if (clip_q.image[0] && !counts_q.dense) transfer.region[2] = 1'b1;
+      clipped.n_blocks = n[7:0];
+      clipped.k_blocks = k;
+      clipped.w_piece = 16'(piece);
+      clipped.w_tap_stride = conv.w_tapwise[0] ? 16'(piece) : 16'(k);
+      if (!k_whole) clipped.w_n_stride[10:0] = counts_q.n_stride;
+      if (!conv.w_release[0]) clipped.w_offset = clip_q.w_start[0] ? '0 : pos_q;
+      clipped.last = clip_q.last_taps & {!k_whole || k_more[11:0] == clip_q.kc};
     end
+    if (clipped_i) transfer.offset = load.offset + (32'(shift) << ByteBits);
+    word_o = conv_i ? clipped[255:128] : transfer[255:128];
   end
 
   // Where the next unit of weights that stay begins.
@@ -164,7 +159,7 @@ module esp_clip #(
   end
 
   logic unused_clip;
-  assign unused_clip = ^{clip_q, rdata_i};
+  assign unused_clip = ^{clip_q, rdata_i, coming, load, conv, transfer, clipped};
 
 endmodule
 
