@@ -155,7 +155,10 @@ module esp_clip #(
 
   // Where the next unit of weights that stay begins.
   always_ff @(posedge clk_i) begin
-    if (fields_i && go && conv_i) pos_q <= (clip_q.w_start[0] ? '0 : pos_q) + 16'(piece);
+    if (fields_i && conv_i) begin
+      if (go) pos_q <= (clip_q.w_start[0] ? '0 : pos_q) + 16'(piece);
+      else if (clipped_i && clip_q.w_start[0]) pos_q <= '0;
+    end
   end
 
   logic unused_clip;

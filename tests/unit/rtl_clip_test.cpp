@@ -38,7 +38,7 @@ class ClipTester {
       row.n_live = draw_.word() % 40;
       row.dense = draw_.word() % 2;
       row.n_stride = draw_.word() % 2048;
-      row.block_words = draw_.word() % 65536;
+      row.block_words = 1 + draw_.word() % 65535;
       for (auto* piece : {&row.piece, &row.piece_k, &row.piece_n, &row.piece_nk}) {
         *piece = 1 + draw_.word() % 40;
       }
@@ -81,6 +81,7 @@ class ClipTester {
       m.wconv_ready_i = !draw_.chance(stall);
       m.table_done_i = !loading.empty() && loading.front() <= bench_.cycle();
       bench_.settle();
+      INFO(isa::disassemble(program[sent.size()]) << " cause " << int{m.fault_cause_o});
       REQUIRE_FALSE(m.fault_o);
       const bool taken = m.word_valid_i && m.word_ready_o;
       if ((m.push_o & m.ready_i) != 0) {
@@ -195,6 +196,7 @@ class Program {
     // What counts blocks has some left, or is a nop.
     if (x.clip->cut != 0) (x.clip->by_k != 0 ? x.clip->need_k : x.clip->need_n) = 1;
     x.clip->words = below(4) == 0 ? 1 : 0;
+    if (x.clip->words != 0) x.clip->shift = 0;  // one of the two is read
   }
   isa::Load load() {
     isa::Load x;
@@ -204,7 +206,10 @@ class Program {
     if (x.clip) {
       x.clip->image = x.target < 2 ? 0 : below(2);
       x.clip->rows = x.clip->words != 0 ? 0 : below(2);
-      if (x.clip->rows != 0) x.clip->need_k = 1;
+      if (x.clip->rows != 0) {
+        x.clip->need_k = 1;
+        x.y_stride %= 4096 * bus_;  // of no more than 4095 k blocks; bus_ is L at most
+      }
     }
     return x;
   }
@@ -221,6 +226,7 @@ class Program {
     x.scale = draw_.word();
     if (draw_.chance(0.9)) {
       x.clip = clip();
+      x.clip->by_k = x.clip->shift = 0;
       x.clip->need_n = 1;
     }
     return x;
@@ -237,11 +243,12 @@ class Program {
     x.w_tapwise = below(2);
     x.w_release = below(2);
     x.w_piece = 1 + below(500);
-    x.w_n_stride = x.k_blocks * (x.w_tapwise != 0 ? 1 : x.kh * x.kw);
+    x.w_n_stride = 1 + below(2047);
     x.w_tap_stride = x.w_tapwise != 0 ? x.w_piece : x.k_blocks;
     if (draw_.chance(0.1)) return x;
     x.clip = clip();
     x.clip->need_k = x.clip->need_n = 1;
+    x.clip->shift = 0;
     // Weights that stay follow each other from a tile's first unit on.
     x.clip->w_start = x.w_release == 0 && (released_ || draw_.chance(0.1)) ? 1 : 0;
     released_ = x.w_release != 0;
@@ -350,7 +357,8 @@ TEST_CASE("clip rtl: an instruction takes a cycle more for its clip word") {
   conv.w_n_stride = 24;
   const auto cycles = [&](const std::vector<isa::Instruction>& list) {
     std::vector<isa::Instruction> program{table_load(), conv};
-    std::get<isa::Conv>(program[1]).clip.emplace();  // waits for the table
+    auto& clip = std::get<isa::Conv>(program[1]).clip.emplace();  // waits for the table
+    clip.kc = clip.nb = 1;
     program.insert(program.end(), list.begin(), list.end());
     const auto sent = tester.run(program);
     return sent.back().cycle - sent[sent.size() - 1 - list.size()].cycle;
