@@ -290,8 +290,8 @@ module esp_core #(
     load_w_next = load_w;
     if (!Prune) load_w_next.sram_address = '0;
   end
-  assign base_w = (Prune && load_w_next.region[2]) ? base[159:128]
-                                                   : base[32*load_w_next.region[1:0] +: 32];
+  // This queue's region is 0 or 4.
+  assign base_w = (Prune && load_w_next.region[2]) ? base[159:128] : base[31:0];
 
   esp_load #(
     .Lanes(Lanes), .BusBytes(BusBytes), .TableStep(Lanes / 4), .TableEntries(128)

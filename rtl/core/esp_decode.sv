@@ -191,6 +191,7 @@ module esp_decode #(
           fields_ok = esp_isa_pkg::load_in_range(inst_q[255:0])
                    && (MaskLayers != 0 || !load.target[2])
                    && (!load.region[2] || (MaskLayers != 0 && load.target[2:1] != '0))
+                   && (load.region[1:0] == '0 || load.target[2:1] == '0)
                    && load.offset[ByteBits-1:0] == '0 && load.y_stride[ByteBits-1:0] == '0
                    && load.z_stride[ByteBits-1:0] == '0;
         esp_isa_pkg::OpStore:
