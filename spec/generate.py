@@ -284,7 +284,7 @@ def sv_top(config):
               ("BusBytes", c["bus_bytes"]), ("PostLanes", c["post_lanes"]),
               ("PoolLanes", c["pool_lanes"])]
     out.append(",\n".join([f"    .{n}({v})" for n, v in params]
-                          + [f"    .MaskLayers(Prune ? {c['mask_layers']} : 0)",
+                          + [f"    .MaskLayers(Prune ? {c['mask_layers']} : 0), .PackLanes({c['pack_lanes']})",
                              "    .Packed(Packed)", f"    .ConfigHash(32'h{config_hash(c):08X})"]))
     out.append("  ) u_core (")
     out.append(",\n".join(f"    .{n}({n})" for _, n, _ in ports))

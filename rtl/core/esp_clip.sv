@@ -1,14 +1,12 @@
 // The clip stage: shortens an instruction that has a clip word by its layer's row of the table.
 //
-// It works beside esp_decode, on the instruction that is being gathered. `start_i` with the first
-// word; the row is read in the next two cycles (once no table is being loaded), and `ready_o` says
-// that it is at hand. From then on, and once the whole instruction stands in inst_i and clip_i, the
-// results are valid until `apply_i`: fields (what they are by opcode says docs/pack.md, section 4),
-// or nop_o, or empty_o. The stride between rows of weights is K where tapwise; where scale_o asks
-// for it, K x kh x kw follows by additions, one a cycle: `stride_valid_o` in the last of kh x kw
-// cycles after apply_i. `sent_i`: a CONV with work leaves; the words of its unit are then added to
-// the place of the next unit, one tap a cycle, and the next CONV's row is not ready before.
-// Reset and clear_i drop everything. Numbers are unsigned; words and offsets wrap as their fields.
+// It stands between fetch and esp_decode's register, on the words as they come. `first_i`: word_i is
+// the first of an instruction with a clip word, whose row is read. `clip_i`: word_i is its clip word.
+// `fields_i`: word_i is the word behind it, in which every field that a mask may change stands at the
+// same bits whatever the opcode; word_o is what it becomes, and nop_o or empty_o say that nothing is
+// left (of a CONV that ends a tile: a CONV without channels). Each comes a cycle after the one before,
+// or later; nothing else reads the table from first_i to fields_i. Without `clipped_i` word_o is
+// word_i. Numbers are unsigned; offsets wrap.
 // Implements docs/pack.md, section 4.
 
 `default_nettype none
@@ -21,235 +19,150 @@ module esp_clip #(
   localparam int unsigned Width = (Lanes < 8) ? 64 : 8 * Lanes
 ) (
   input  wire logic                clk_i,
-  input  wire logic                rst_ni,
-  input  wire logic                clear_i,
 
-  input  wire logic                start_i,
-  input  wire logic                due_i,       // a table is being loaded
-  input  wire logic [639:0]        inst_i,
-  input  wire esp_isa_pkg::clip_t  clip_i,
-  input  wire logic                apply_i,
-  input  wire logic                sent_i,
+  input  wire logic [127:0]        word_i,
+  input  wire logic                first_i,
+  input  wire logic                clip_i,
+  input  wire logic                fields_i,
+  input  wire logic                clipped_i,
+  input  wire logic                conv_i,      // the opcode, from the second word on
+  input  wire logic                pool_i,
+  input  wire logic [11:0]         layer_i,
 
   output logic                     ren_o,
   output logic      [AddrBits-1:0] raddr_o,
   input  wire logic [Width-1:0]    rdata_i,
 
-  output logic                     ready_o,
+  output logic      [127:0]        word_o,
   output logic                     nop_o,
-  output logic                     empty_o,
-  output logic      [31:0]         offset_o,    // of a transfer
-  output logic      [15:0]         count_o,     // its blocks; those of a POOL
-  output logic      [15:0]         x_words_o,   // of weights and parameters
-  output logic                     masked_o,    // they come from region 4
-  output logic      [11:0]         k_blocks_o,
-  output logic      [7:0]          n_blocks_o,
-  output logic                     last_o,
-  output logic      [15:0]         piece_o,
-  output logic      [15:0]         w_offset_o,
-  output logic                     scale_o,
-  output logic                     stride_valid_o,
-  output logic      [15:0]         stride_o
+  output logic                     empty_o
 );
 
   localparam int unsigned ByteBits = $clog2(BusBytes);
-  localparam int unsigned RowWords = esp_isa_pkg::ROW_BITS / Width;
-  localparam int unsigned WordBits = $clog2(RowWords);
+  localparam int unsigned LaneBits = $clog2(Lanes);
+  localparam int unsigned WordBits = $clog2(esp_isa_pkg::ROW_BITS / Width);   // words of a row
 
   // ---------------------------------------------------------------- the row
-  typedef enum logic [1:0] {
-    StIdle,
-    StCounts,   // reads the counts
-    StSecond,   // they are here; reads pieces or shifts
-    StReady
-  } state_e;
-
   typedef struct packed {
     logic signed [27:0] out_shift;
+    logic        [10:0] n_stride;
     logic               dense;
-    logic [11:0]        n_live;
-    logic [11:0]        k_live;
+    logic        [11:0] n_live;
+    logic        [11:0] k_live;
   } counts_t;
 
-  state_e              state_q;
-  counts_t             counts_q;
-  logic [55:0]         pieces, shifts;
-  logic [WordBits:0]   second;         // word of the row that is read second
-  logic                add_q;          // additions under way
-  esp_isa_pkg::load_t  load;
-  esp_isa_pkg::store_t store;
-  esp_isa_pkg::conv_t  conv;
-  esp_isa_pkg::pool_t  pool;
-  logic                is_load, is_conv, is_pool, units;
+  esp_isa_pkg::clip_t clip_q, coming;
+  counts_t            counts_q;
+  logic [55:0]        pieces, shifts;
+  logic [15:0]        block_words;
+  logic [1:0]         second;     // quarter of the row that is read second
 
-  assign load = inst_i[esp_isa_pkg::LOAD_BITS-1:0];
-  assign store = inst_i[esp_isa_pkg::STORE_BITS-1:0];
-  assign conv = inst_i;
-  assign pool = inst_i[esp_isa_pkg::POOL_BITS-1:0];
-  assign is_load = load.opcode == esp_isa_pkg::OpLoad;
-  assign is_conv = load.opcode == esp_isa_pkg::OpConv;
-  assign is_pool = load.opcode == esp_isa_pkg::OpPool;
-  assign units = is_conv || (is_load && load.target[1]);   // counts weights, not transfers
+  assign coming = word_i;
+  assign second = conv_i ? 2'd1 : coming.words[0] ? 2'd3 : 2'd2;
+  assign ren_o = first_i || clip_i;
 
   if (Width == 64) begin : gen_narrow
-    assign second = units ? (WordBits+1)'(1) : (WordBits+1)'(2);
     assign pieces = rdata_i[55:0];
     assign shifts = rdata_i[55:0];
+    assign block_words = rdata_i[15:0];
   end else if (Width == 128) begin : gen_half
-    assign second = units ? '0 : (WordBits+1)'(1);
     assign pieces = rdata_i[119:64];
     assign shifts = rdata_i[55:0];
+    assign block_words = rdata_i[79:64];
   end else begin : gen_whole
-    assign second = '0;
     assign pieces = rdata_i[119:64];
     assign shifts = rdata_i[183:128];
+    assign block_words = rdata_i[207:192];
   end
 
-  assign ren_o = (state_q == StCounts && !due_i) || state_q == StSecond;
   if (WordBits == 0) begin : gen_row
-    assign raddr_o = AddrBits'(load.layer);
+    assign raddr_o = AddrBits'(first_i ? word_i[20:9] : layer_i);
     logic unused;
-    assign unused = second[0];
+    assign unused = ^second;
   end else begin : gen_words
-    assign raddr_o = AddrBits'({load.layer, (state_q == StCounts) ? WordBits'(0)
-                                                                  : second[WordBits-1:0]});
+    assign raddr_o = first_i ? AddrBits'({word_i[20:9], {WordBits{1'b0}}})
+                             : AddrBits'({layer_i, second[1 -: WordBits]});
     logic unused;
-    assign unused = second[WordBits];
-  end
-
-  always_ff @(posedge clk_i or negedge rst_ni) begin
-    if (!rst_ni) state_q <= StIdle;
-    else if (clear_i) state_q <= StIdle;
-    else begin
-      unique case (state_q)
-        StIdle: if (start_i) state_q <= StCounts;
-        StCounts: if (!due_i) state_q <= StSecond;
-        StSecond: state_q <= StReady;
-        default: if (apply_i) state_q <= StIdle;
-      endcase
-    end
+    assign unused = ^second;
   end
 
   always_ff @(posedge clk_i) begin
-    if (state_q == StSecond) counts_q <= rdata_i[52:0];
+    if (clip_i) begin
+      clip_q <= word_i;
+      counts_q <= rdata_i[63:0];
+    end
   end
 
   // ---------------------------------------------------------------- what is left
-  assign ready_o = state_q == StReady && !(is_conv && add_q);
-
-  logic [15:0]        count, k_full, n_full, k, n;
   logic [12:0]        k_more, n_more;      // negative where nothing is left
-  logic               k_whole, n_whole, k_none, n_none, cuts;
+  logic               k_whole, n_whole, k_none, n_none, go;
+  logic [11:0]        k, n;
   logic signed [27:0] shift;
   logic [13:0]        piece;
   logic [15:0]        pos_q;
 
-  always_comb begin
-    count = '0;
-    k_full = '0;
-    n_full = '0;
-    k_more = '0;
-    n_more = '0;
-    shift = '0;
-    cuts = 1'b0;
-    offset_o = '0;
-    if (state_q == StReady) begin
-      cuts = clip_i.dim != 2'd0;
-      if (is_pool) count = 16'(pool.blocks);
-      else if (is_load) count = clip_i.dim[0] ? load.y_count : load.z_count;
-      else count = clip_i.dim[0] ? store.y_count : store.z_count;
-      k_full = units ? 16'(clip_i.kc) : count;
-      n_full = units ? 16'(clip_i.nb) : count;
-      k_more = 13'(counts_q.k_live) - 13'(clip_i.k0);
-      n_more = 13'(counts_q.n_live) - 13'(clip_i.n0);
-      case (clip_i.shift)
-        2'd1: shift = shifts[27:0];
-        2'd2: shift = shifts[55:28];
-        2'd3: shift = counts_q.out_shift;
-        default: ;
-      endcase
-      offset_o = (is_load ? load.offset : store.offset) + (32'(shift) << ByteBits);
-    end
-  end
-
-  assign k_whole = !k_more[12] && {4'd0, k_more[11:0]} >= k_full;
-  assign n_whole = !n_more[12] && {4'd0, n_more[11:0]} >= n_full;
-  assign k = k_whole ? k_full : {4'd0, k_more[11:0]};
-  assign n = n_whole ? n_full : {4'd0, n_more[11:0]};
+  assign k_more = 13'(counts_q.k_live) - 13'(clip_q.k0);
+  assign n_more = 13'(counts_q.n_live) - 13'(clip_q.n0);
+  assign k_none = k_more[12] || k_more[11:0] == '0;
+  assign n_none = n_more[12] || n_more[11:0] == '0;
+  assign k_whole = k_more[11:0] >= clip_q.kc;   // where there is something
+  assign n_whole = n_more[11:0] >= clip_q.nb;
+  assign k = k_whole ? clip_q.kc : k_more[11:0];
+  assign n = n_whole ? clip_q.nb : n_more[11:0];
   assign piece = n_whole ? (k_whole ? pieces[13:0] : pieces[27:14])
                          : (k_whole ? pieces[41:28] : pieces[55:42]);
-  assign k_none = k_more[12] || k == '0;
-  assign n_none = n_more[12] || n == '0;
 
-  assign empty_o = is_conv && n_none && conv.last[0];
   always_comb begin
-    if (is_conv) nop_o = (n_none && !conv.last[0]) || (!n_none && k_none);
-    else if (is_pool) nop_o = n_none;
-    else if (!is_load) nop_o = cuts && n_none;
-    else begin
-      case (clip_i.bound)
-        2'd0: nop_o = n_none || (cuts && k_none);
-        2'd1: nop_o = cuts && n_none;
-        2'd2: nop_o = n_none || k_none;
-        default: nop_o = n_none;
-      endcase
+    case (clip_q.shift)
+      2'd1: shift = shifts[27:0];
+      2'd2: shift = shifts[55:28];
+      2'd3: shift = counts_q.out_shift;
+      default: shift = '0;
+    endcase
+  end
+
+  assign empty_o = clipped_i && conv_i && n_none && conv.last[0];
+  assign nop_o = clipped_i && !empty_o
+              && ((clip_q.need_k[0] && k_none) || (clip_q.need_n[0] && n_none));
+  assign go = clipped_i && !nop_o && !empty_o;
+
+  // The word as that of a transfer (a POOL's blocks stand where z_count does) and as that of a CONV.
+  esp_isa_pkg::load_t load, transfer;
+  esp_isa_pkg::conv_t conv, clipped;
+  assign load = {word_i, 128'b0};
+  assign conv = {384'b0, word_i, 128'b0};
+
+  always_comb begin
+    transfer = load;
+    clipped = conv;
+    if (go) begin
+      if (clip_q.cut[0] || pool_i) transfer.z_count[11:0] = clip_q.by_k[0] ? k : n;
+      if (clip_q.words[0]) transfer.x_words = block_words;
+      else if (clip_q.rows[0]) transfer.x_words = 16'(k);
+      if (clip_q.rows[0]) transfer.y_stride[11+LaneBits:0] = {counts_q.k_live, {LaneBits{1'b0}}};
+      if (clip_q.image[0] && !counts_q.dense) transfer.region[2] = 1'b1;
+      clipped.n_blocks = n[7:0];
+      clipped.k_blocks = k;
+      clipped.w_piece = 16'(piece);
+      clipped.w_tap_stride = conv.w_tapwise[0] ? 16'(piece) : 16'(k);
+      if (!k_whole) clipped.w_n_stride[10:0] = counts_q.n_stride;
+      if (!conv.w_release[0]) clipped.w_offset = clip_q.w_start[0] ? '0 : pos_q;
+      clipped.last = clip_q.last_taps & {!k_whole || k_more[11:0] == clip_q.kc};
     end
+    if (clipped_i) transfer.offset = load.offset + (32'(shift) << ByteBits);
+    word_o = conv_i ? clipped[255:128] : transfer[255:128];
   end
 
-  assign count_o = (is_load && !clip_i.bound[0]) ? k : n;
-  assign x_words_o = clip_i.bound[0] ? 16'(n << 3) : 16'(piece);
-  assign masked_o = !counts_q.dense;
-  assign k_blocks_o = k[11:0];
-  assign n_blocks_o = n_none ? '0 : n[7:0];
-  assign last_o = clip_i.last_taps[0] && (!k_whole || k_more[11:0] == clip_i.kc);
-  assign piece_o = 16'(piece);
-  assign w_offset_o = clip_i.w_start[0] ? '0 : pos_q;
-  assign scale_o = is_conv && !nop_o && !empty_o && !conv.w_tapwise[0] && k[11:0] != conv.k_blocks;
-
-  // ---------------------------------------------------------------- additions
-  logic        to_pos_q, row_end, add_end;
-  logic [3:0]  kw_q, cols_q, rows_q;
-  logic [15:0] operand_q, stride_q, sum;
-  logic        scale, unit;
-
-  assign scale = apply_i && scale_o;
-  assign unit = sent_i && is_conv;
-  assign row_end = cols_q == 4'd1;
-  assign add_end = row_end && rows_q == 4'd1;
-  assign sum = (to_pos_q ? pos_q : stride_q) + operand_q;
-  assign stride_o = sum;
-  assign stride_valid_o = add_q && add_end && !to_pos_q;
-
-  always_ff @(posedge clk_i or negedge rst_ni) begin
-    if (!rst_ni) add_q <= 1'b0;
-    else if (clear_i) add_q <= 1'b0;
-    else if (scale || unit) add_q <= 1'b1;
-    else if (add_end) add_q <= 1'b0;
-  end
-
+  // Where the next unit of weights that stay begins.
   always_ff @(posedge clk_i) begin
-    if (scale || unit) begin
-      to_pos_q <= unit;
-      operand_q <= unit ? conv.w_piece : k;
-      kw_q <= conv.kw;
-      cols_q <= (unit && !conv.w_tapwise[0]) ? 4'd1 : conv.kw;
-      rows_q <= (unit && !conv.w_tapwise[0]) ? 4'd1 : conv.kh;
-    end else if (add_q) begin
-      cols_q <= row_end ? kw_q : cols_q - 4'd1;
-      if (row_end) rows_q <= rows_q - 4'd1;
+    if (fields_i && conv_i) begin
+      if (go) pos_q <= (clip_q.w_start[0] ? '0 : pos_q) + 16'(piece);
+      else if (clipped_i && clip_q.w_start[0]) pos_q <= '0;
     end
-    if (scale) stride_q <= '0;
-    else if (add_q && !to_pos_q) stride_q <= sum;
-    if (apply_i && is_conv && clip_i.w_start[0]) pos_q <= '0;
-    else if (add_q && to_pos_q) pos_q <= sum;
   end
 
-  // Views of the instruction that use a few fields each.
-  logic unused;
-  assign unused = ^{load, store, conv, pool, clip_i, rdata_i, k[15:12], n[15:8]};
-
-  `ESP_ASSERT(row_is_there, !apply_i || ready_o)
-  `ESP_ASSERT(one_sum_at_a_time, !((scale || unit) && add_q && !add_end))
+  logic unused_clip;
+  assign unused_clip = ^{clip_q, rdata_i, coming, load, conv, transfer, clipped};
 
 endmodule
 

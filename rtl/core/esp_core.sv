@@ -15,6 +15,7 @@ module esp_core #(
   parameter int unsigned PostLanes = 4,
   parameter int unsigned PoolLanes = 4,
   parameter int unsigned MaskLayers = 0,   // rows of the layer table; 0: nothing of docs/pack.md
+  parameter int unsigned PackLanes = 4,    // of the squeezer
   parameter bit          Packed = 1'b0,
   parameter logic [31:0] ConfigHash = '0
 ) (
@@ -80,7 +81,8 @@ module esp_core #(
   localparam int unsigned TableWidth = (Lanes < 8) ? 64 : 8 * Lanes;
   localparam int unsigned TableWords = MaskLayers * esp_isa_pkg::ROW_BITS / TableWidth;
   localparam int unsigned MapBlocks = 512;     // bit maps behind the layer table
-  localparam int unsigned TableBits = $clog2(TableWords + MapBlocks * 64 / TableWidth);
+  localparam int unsigned TableDepth = TableWords + MapBlocks * 64 / TableWidth;
+  localparam int unsigned TableBits = $clog2(TableDepth);
   localparam int unsigned ParRowBits = $clog2(ParamBlocks * Lanes / PostLanes);
 
   // ---------------------------------------------------------------- control
@@ -154,7 +156,7 @@ module esp_core #(
   logic                  table_ren, table_done;
   logic [TableBits-1:0]  table_raddr;
   logic [TableWidth-1:0] table_rdata;
-  logic                  pack_start, pack_busy, pack_done;
+  logic                  table_busy;
 
   esp_fetch #(.BusBytes(BusBytes)) u_fetch (
     .clk_i, .rst_ni, .clear_i(clear), .halt_i(halt), .start_i(start),
@@ -169,7 +171,7 @@ module esp_core #(
 
   esp_decode #(
     .Lanes(Lanes), .BusBytes(BusBytes), .WeightWords(WeightWords), .ParamBlocks(ParamBlocks),
-    .MaskLayers(MaskLayers), .MapBlocks(MapBlocks), .TableBits(TableBits)
+    .MaskLayers(MaskLayers), .TableBits(TableBits)
   ) u_decode (
     .clk_i, .rst_ni, .clear_i(clear), .halt_i(halt), .start_i(start),
     .program_address_i(program_address),
@@ -177,7 +179,7 @@ module esp_core #(
     .push_o(push), .ready_i(ready), .wconv_push_o(wconv_push), .wconv_ready_i(wconv_in_ready),
     .inst_o(inst), .address_o(decode_address), .dispatch_o(dispatch),
     .table_ren_o(table_ren), .table_raddr_o(table_raddr), .table_rdata_i(table_rdata),
-    .table_done_i(table_done), .pack_start_o(pack_start), .pack_done_i(pack_done),
+    .table_busy_o(table_busy), .table_done_i(table_done),
     .idle_i(idle), .done_o(done), .fault_o(decode_fault), .fault_cause_o(decode_cause)
   );
 
@@ -262,7 +264,6 @@ module esp_core #(
   logic [15:0]        word_a_address, word_w_address;
   logic [8*Lanes-1:0] word_a, word_w;
   logic [6:0]         engine_retire;
-  logic               load_w_retire, table_loaded;
   logic               unused_done, load_a_fault, load_w_fault, load_a_busy, load_w_busy, room_a, room_w;
   logic [3:0]         load_a_cause, load_w_cause;
   logic [31:0]        load_a_fault_address, load_w_fault_address;
@@ -272,38 +273,32 @@ module esp_core #(
   assign word_a_ready[0] = 1'b1;
   assign word_a_ready[2] = 1'b1;
 
-  // What the load engine of weights gets: from its queue, where rings and the layer table ignore the
-  // address, or from PACK, for which the queue is empty.
+  logic                   pack_beat, pack_beat_ready, pack_beat_last, unused_beat;
+  logic [15:0]            pack_beat_start, unused_start;
+  logic                   unused_last;
+  logic                   pack_valid, pack_ready, pack_pad, pack_zero, pack_empty_next, pack_full;
+  logic [8*PackLanes-1:0] pack_data;
+  logic [PackLanes-1:0]   pack_mask;
+  logic                   store_busy;
+  logic [1:0]             stream_valid, stream_ready;
+  logic [16*Lanes-1:0]    stream_data;
+  logic [31:0]            base_w;
+
+  // Rings ignore the address.
   esp_isa_pkg::load_t load_w_next;
-  logic               pack_load, pack_load_ready, pack_maps, pack_store, pack_store_ready;
-  logic               pack_beat, pack_beat_ready, unused_beat;
-  logic               store_busy;
-  logic [1:0]          stream_valid, stream_ready;
-  logic [16*Lanes-1:0] stream_data;
-  logic                pool_word_valid, pack_word_valid;   // they share a stream
-  logic [8*Lanes-1:0]  pool_word, pack_word;
-  logic [31:0]        pack_offset, base_w;
-  logic [15:0]        pack_words;
   always_comb begin
     load_w_next = load_w;
-    load_w_next.sram_address = '0;
-    if (pack_busy) begin
-      load_w_next.target = pack_maps ? 3'd4 : 3'd5;
-      load_w_next.region = pack_maps ? 3'd4 : 3'd0;
-      load_w_next.offset = pack_offset;
-      load_w_next.x_words = pack_words;
-      load_w_next.sram_address = 16'(TableWords * TableWidth / (8 * Lanes));
-    end
+    if (!Prune) load_w_next.sram_address = '0;
   end
-  assign base_w = (Prune && load_w_next.region[2]) ? base[159:128]
-                                                   : base[32*load_w_next.region[1:0] +: 32];
+  // This queue's region is 0 or 4.
+  assign base_w = (Prune && load_w_next.region[2]) ? base[159:128] : base[31:0];
 
   esp_load #(
     .Lanes(Lanes), .BusBytes(BusBytes), .TableStep(Lanes / 4), .TableEntries(128)
   ) u_load_a (
     .clk_i, .rst_ni, .clear_i(clear), .halt_i(halt),
     .load_valid_i(load_a_valid), .load_ready_o(load_a_ready), .load_i(load_a),
-    .load_address_i(load_a_address), .single_i(1'b0),
+    .load_address_i(load_a_address),
     .region_base_i(base[32*load_a.region[1:0] +: 32]),
     .window_low_i(read_low), .window_high_i(read_high), .base0_i(1'b0), .base1_i(1'b0),
     .req_valid_o(req_valid[1]), .req_ready_i(req_ready[1]), .req_address_o(req_address[63:32]),
@@ -312,6 +307,7 @@ module esp_core #(
     .r_tag_i(r_tag), .r_error_i(r_error),
     .word_valid_o(word_a_valid), .word_ready_i(word_a_ready), .word_address_o(word_a_address),
     .word_data_o(word_a), .beat_valid_o(unused_beat), .beat_ready_i(1'b1),
+    .beat_start_o(unused_start), .beat_last_o(unused_last),
     .retire_o(engine_retire[1]), .table_done_o(unused_done),
     .fault_o(load_a_fault), .fault_cause_o(load_a_cause), .fault_address_o(load_a_fault_address),
     .busy_o(load_a_busy), .wait_room_o(room_a)
@@ -319,11 +315,11 @@ module esp_core #(
 
   esp_load #(
     .Lanes(Lanes), .BusBytes(BusBytes), .Sink0Words(WeightWords), .Sink1Words(8 * ParamBlocks),
-    .LayerWords(MaskLayers * esp_isa_pkg::ROW_BITS / (8 * Lanes))
+    .LayerWords(Prune ? TableDepth * TableWidth / (8 * Lanes) : 0)
   ) u_load_w (
     .clk_i, .rst_ni, .clear_i(clear), .halt_i(halt),
-    .load_valid_i(load_w_valid || pack_load), .load_ready_o(load_w_ready), .load_i(load_w_next),
-    .load_address_i(load_w_address), .single_i(pack_busy), .region_base_i(base_w),
+    .load_valid_i(load_w_valid), .load_ready_o(load_w_ready), .load_i(load_w_next),
+    .load_address_i(load_w_address), .region_base_i(base_w),
     .window_low_i(read_low), .window_high_i(read_high), .base0_i(wgt_base),
     .base1_i({par_base, 3'd0}),
     .req_valid_o(req_valid[2]), .req_ready_i(req_ready[2]), .req_address_o(req_address[95:64]),
@@ -332,7 +328,8 @@ module esp_core #(
     .r_tag_i(r_tag), .r_error_i(r_error),
     .word_valid_o(word_w_valid), .word_ready_i(3'b111), .word_address_o(word_w_address),
     .word_data_o(word_w), .beat_valid_o(pack_beat), .beat_ready_i(pack_beat_ready),
-    .retire_o(load_w_retire), .table_done_o(table_loaded),
+    .beat_start_o(pack_beat_start), .beat_last_o(pack_beat_last),
+    .retire_o(engine_retire[2]), .table_done_o(table_done),
     .fault_o(load_w_fault), .fault_cause_o(load_w_cause), .fault_address_o(load_w_fault_address),
     .busy_o(load_w_busy), .wait_room_o(room_w)
   );
@@ -371,47 +368,38 @@ module esp_core #(
     .ren_i(par_ren), .raddr_i(par_raddr), .rdata_o(par_rdata)
   );
 
-  // The bit maps' LOAD, and what PACK takes in all, retire as one.
-  assign engine_retire[2] = (load_w_retire && !pack_busy) || pack_done;
-  assign table_done = table_loaded && !pack_busy;
-
   if (Prune) begin : gen_masks
     localparam int unsigned AddressBits = TableBits + $clog2(TableWidth / (8 * Lanes));
-    logic                 map_ren;
+    logic                 map_ren, unused_busy;
     logic [TableBits-1:0] map_raddr;
 
-    esp_layer_table #(.Lanes(Lanes), .Words(TableWords + MapBlocks * 64 / TableWidth)) u_layer_table (
+    esp_layer_table #(.Lanes(Lanes), .Words(TableDepth)) u_layer_table (
       .clk_i,
       .word_valid_i(word_w_valid[2]), .word_addr_i(word_w_address[AddressBits-1:0]),
       .word_data_i(word_w),
-      .ren_i(table_ren || map_ren), .raddr_i(pack_busy ? map_raddr : table_raddr),
+      .ren_i(table_ren || map_ren), .raddr_i(table_ren ? table_raddr : map_raddr),
       .rdata_o(table_rdata)
     );
 
-    esp_pack #(
-      .Lanes(Lanes), .BusBytes(BusBytes), .Blocks(MapBlocks), .AddrBits(TableBits),
+    esp_pack_feed #(
+      .Lanes(Lanes), .BusBytes(BusBytes), .PackLanes(PackLanes), .AddrBits(TableBits),
       .Base(TableWords)
-    ) u_pack (
+    ) u_pack_feed (
       .clk_i, .rst_ni, .clear_i(clear),
-      .start_i(pack_start), .pack_i(inst[esp_isa_pkg::PACK_BITS-1:0]),
-      .busy_o(pack_busy), .done_o(pack_done),
-      .load_valid_o(pack_load), .load_ready_i(pack_load_ready), .load_maps_o(pack_maps),
-      .maps_done_i(table_loaded),
-      .store_valid_o(pack_store), .store_ready_i(pack_store_ready), .store_busy_i(store_busy),
-      .offset_o(pack_offset), .words_o(pack_words),
-      .ren_o(map_ren), .raddr_o(map_raddr), .rdata_i(table_rdata),
       .beat_valid_i(pack_beat), .beat_ready_o(pack_beat_ready), .beat_data_i(r_data),
-      .word_valid_o(pack_word_valid), .word_ready_i(stream_ready[1]), .word_data_o(pack_word)
+      .beat_start_i(pack_beat_start), .beat_last_i(pack_beat_last),
+      .ren_o(map_ren), .raddr_o(map_raddr), .table_busy_i(table_busy), .rdata_i(table_rdata),
+      .busy_o(unused_busy), .valid_o(pack_valid), .ready_i(pack_ready), .data_o(pack_data),
+      .mask_o(pack_mask), .pad_o(pack_pad), .zero_o(pack_zero),
+      .empty_next_i(pack_empty_next), .full_i(pack_full)
     );
   end else begin : gen_no_masks
     logic unused_masks;
     assign table_rdata = '0;
-    assign {pack_busy, pack_done, pack_load, pack_maps, pack_store} = '0;
-    assign {pack_offset, pack_words, pack_beat_ready, pack_word_valid, pack_word} = '0;
-    assign unused_masks = ^{table_ren, table_raddr, word_w_valid[2], pack_start, pack_load_ready,
-                            pack_store_ready, pack_beat, table_loaded};
+    assign {pack_beat_ready, pack_valid, pack_data, pack_mask, pack_pad, pack_zero} = '0;
+    assign unused_masks = ^{table_ren, table_raddr, table_busy, word_w_valid[2], pack_beat,
+                            pack_beat_start, pack_beat_last, pack_ready, pack_empty_next, pack_full};
   end
-  assign pack_load_ready = load_w_ready;
 
   esp_pool_table #(.Lanes(Lanes)) u_pool_table (
     .clk_i, .rst_ni, .clear_i(clear),
@@ -428,9 +416,6 @@ module esp_core #(
   esp_isa_pkg::conv_t  post_conv;
   logic [11:0]         exec_layer, pool_layer;
   logic                exec_layer_valid, pool_layer_valid;
-
-  assign stream_valid[1] = pool_word_valid || pack_word_valid;
-  assign stream_data[16*Lanes-1:8*Lanes] = pack_busy ? pack_word : pool_word;
 
   esp_exec #(
     .Lanes(Lanes), .ActWords(ActWords), .WeightWords(WeightWords), .AccWords(AccWords),
@@ -476,14 +461,19 @@ module esp_core #(
   );
 
   esp_pool #(
-    .Lanes(Lanes), .ActWords(ActWords), .PoolLanes(PoolLanes)
+    .Lanes(Lanes), .ActWords(ActWords), .PoolLanes(PoolLanes), .Prune(Prune),
+    .PackLanes(PackLanes)
   ) u_pool (
     .clk_i, .rst_ni, .clear_i(clear),
     .pool_valid_i(pool_valid), .pool_ready_o(pool_ready), .pool_i(pool),
     .req_valid_o(preq_valid), .req_ready_i(preq_ready), .req_addr_o(preq_addr),
     .req_rvalid_i(preq_rvalid), .req_rdata_i(b_rdata),
     .tab_ren_o(tab_ren), .tab_raddr_o(tab_raddr), .tab_rdata_i(tab_rdata),
-    .out_valid_o(pool_word_valid), .out_ready_i(stream_ready[1]), .out_data_o(pool_word),
+    .out_valid_o(stream_valid[1]), .out_ready_i(stream_ready[1]),
+    .out_data_o(stream_data[16*Lanes-1:8*Lanes]),
+    .pack_valid_i(pack_valid), .pack_ready_o(pack_ready), .pack_data_i(pack_data),
+    .pack_mask_i(pack_mask), .pack_pad_i(pack_pad), .pack_zero_i(pack_zero),
+    .pack_empty_next_o(pack_empty_next), .pack_full_o(pack_full),
     .retire_o(engine_retire[5]), .fault_o(pool_fault),
     .ev_busy_o(events[esp_isa_pkg::CNT_POOL_BUSY]),
     .ev_wait_o(events[esp_isa_pkg::CNT_POOL_WAIT]),
@@ -491,29 +481,19 @@ module esp_core #(
   );
 
   // ---------------------------------------------------------------- stores
-  logic        store_fault, store_retire;
+  logic        store_fault;
   logic [3:0]  store_cause;
   logic [31:0] store_fault_address, store_base;
 
-  esp_isa_pkg::store_t store_next;
-  always_comb begin
-    store_next = store;
-    if (pack_busy) begin
-      store_next.source = 1'b1;
-      store_next.offset = pack_offset;
-      store_next.x_words = pack_words;
-    end
-  end
-  assign store_base = pack_busy ? base[159:128] : base[32*store.region +: 32];
-  assign pack_store_ready = store_ready;
+  assign store_base = base[32*store.region +: 32];
 
   esp_store #(.Lanes(Lanes), .BusBytes(BusBytes)) u_store (
     .clk_i, .rst_ni, .clear_i(clear), .halt_i(halt),
-    .store_valid_i(store_valid || pack_store), .store_ready_o(store_ready), .store_i(store_next),
-    .store_address_i(store_address), .single_i(pack_busy), .region_base_i(store_base),
+    .store_valid_i(store_valid), .store_ready_o(store_ready), .store_i(store),
+    .store_address_i(store_address), .region_base_i(store_base),
     .window_low_i(write_low), .window_high_i(write_high),
     .word_valid_i(stream_valid), .word_ready_o(stream_ready), .word_data_i(stream_data),
-    .retire_o(store_retire),
+    .retire_o(engine_retire[6]),
     .fault_o(store_fault), .fault_cause_o(store_cause), .fault_address_o(store_fault_address),
     .busy_o(store_busy), .quiet_o(store_quiet), .beat_o(write_beat),
     .m_axi_awaddr_o, .m_axi_awlen_o, .m_axi_awsize_o, .m_axi_awburst_o, .m_axi_awvalid_o,
@@ -523,10 +503,8 @@ module esp_core #(
 
   // ---------------------------------------------------------------- retirement, faults
   assign engine_retire[0] = 1'b0;
-  assign engine_retire[6] = store_retire && !pack_busy;
   assign retire = engine_retire | nop_retire;
 
-  // A fault of PACK is that of the instruction which decode holds.
   // A fault of exec belongs to the oldest CONV that it has not retired (it takes the next one ahead;
   // a cycle later, since the one before may retire just then), a fault of pool to the last POOL taken.
   logic [31:0] exec_address, run_pool_address_q;
@@ -558,7 +536,7 @@ module esp_core #(
     if (store_fault) begin
       fault_cause = store_cause;
       fault_engine = esp_isa_pkg::EngStore;
-      if (!pack_busy) fault_address = store_fault_address;
+      fault_address = store_fault_address;
     end else if (pool_fault) begin
       fault_engine = esp_isa_pkg::EngPool;
       fault_address = run_pool_address_q;
@@ -568,7 +546,7 @@ module esp_core #(
     end else if (load_w_fault) begin
       fault_cause = load_w_cause;
       fault_engine = esp_isa_pkg::EngLoadW;
-      if (!pack_busy) fault_address = load_w_fault_address;
+      fault_address = load_w_fault_address;
     end else if (load_a_fault) begin
       fault_cause = load_a_cause;
       fault_engine = esp_isa_pkg::EngLoadA;
@@ -611,7 +589,7 @@ module esp_core #(
 
   // Rings ignore addresses; heads of the queues serve the trace where they do.
   logic unused;
-  assign unused = ^{unused_done, unused_beat, word_a_valid[2], base[159:128], word_a_address, word_w_address, room_a, head, waits, push, unused_track,
+  assign unused = ^{unused_done, unused_beat, unused_start, unused_last, word_a_valid[2], base[159:128], word_a_address, word_w_address, room_a, head, waits, push, unused_track,
                     exec_tracks};
 
 endmodule

@@ -69,7 +69,7 @@ module esp_top_edge #(
     .BusBytes(16),
     .PostLanes(8),
     .PoolLanes(4),
-    .MaskLayers(Prune ? 128 : 0),
+    .MaskLayers(Prune ? 128 : 0), .PackLanes(16),
     .Packed(Packed),
     .ConfigHash(32'hDD0D99CB)
   ) u_core (

@@ -69,7 +69,7 @@ module esp_top_nano #(
     .BusBytes(4),
     .PostLanes(4),
     .PoolLanes(4),
-    .MaskLayers(Prune ? 64 : 0),
+    .MaskLayers(Prune ? 64 : 0), .PackLanes(4),
     .Packed(Packed),
     .ConfigHash(32'hA91378A0)
   ) u_core (

@@ -69,7 +69,7 @@ module esp_top_tiny #(
     .BusBytes(8),
     .PostLanes(8),
     .PoolLanes(4),
-    .MaskLayers(Prune ? 64 : 0),
+    .MaskLayers(Prune ? 64 : 0), .PackLanes(8),
     .Packed(Packed),
     .ConfigHash(32'h030ED8BE)
   ) u_core (

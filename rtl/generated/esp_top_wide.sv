@@ -69,7 +69,7 @@ module esp_top_wide #(
     .BusBytes(32),
     .PostLanes(16),
     .PoolLanes(4),
-    .MaskLayers(Prune ? 128 : 0),
+    .MaskLayers(Prune ? 128 : 0), .PackLanes(32),
     .Packed(Packed),
     .ConfigHash(32'h73A03FD8)
   ) u_core (

@@ -69,7 +69,7 @@ module esp_top_zynq #(
     .BusBytes(8),
     .PostLanes(8),
     .PoolLanes(2),
-    .MaskLayers(Prune ? 128 : 0),
+    .MaskLayers(Prune ? 128 : 0), .PackLanes(8),
     .Packed(Packed),
     .ConfigHash(32'hA7AE00C6)
   ) u_core (

@@ -1,7 +1,7 @@
 // Walks a strided 3-D transfer and cuts it into bursts: at most 16 beats, none across 4 KiB.
 //
 // One burst a cycle; one idle cycle between two transfers. Addresses wrap at 4 GiB.
-// `single_i`: one row, whatever the counts say. Planes, rows and words as in docs/machine.md, section 5 (esp_load, esp_store).
+// Planes, rows and words as in docs/machine.md, section 5 (esp_load, esp_store).
 
 `default_nettype none
 `include "esp_assert.svh"
@@ -23,7 +23,6 @@ module esp_bursts #(
   input  wire logic [15:0] z_count_i,
   input  wire logic [31:0] y_stride_i,
   input  wire logic [31:0] z_stride_i,
-  input  wire logic        single_i,
 
   output logic             out_valid_o,
   input  wire logic        out_ready_i,
@@ -44,7 +43,7 @@ module esp_bursts #(
   } turn_e;  // what the next address is that of
 
   turn_e       turn;
-  logic        active_q, single_q;
+  logic        active_q;
   logic [31:0] addr_q, row_q, plane_q, y_stride_q, z_stride_q;
   logic [16:0] left_q, x_beats_q;
   logic [15:0] y_left_q, y_count_q, z_left_q;
@@ -66,8 +65,8 @@ module esp_bursts #(
 
   assign step = active_q && (!out_valid_q || out_ready_i);
   assign row_end = left_q == 17'(beats);
-  assign last_row = y_left_q == 16'd1 || single_q;
-  assign last_plane = z_left_q == 16'd1 || single_q;
+  assign last_row = y_left_q == 16'd1;
+  assign last_plane = z_left_q == 16'd1;
   assign next = from + (* in_order *) by;
 
   always_comb begin
@@ -118,7 +117,6 @@ module esp_bursts #(
       y_left_q <= y_count_i;
       y_count_q <= y_count_i;
       z_left_q <= z_count_i;
-      single_q <= single_i;
     end else if (step) begin
       if (!row_end) begin
         left_q <= left_q - 17'(beats);

@@ -1,10 +1,10 @@
 // Executes LOADs of one queue: bursts are asked for ahead, beats packed into words and written.
 //
-// The target selects a sink: 0 or 1, or where LayerWords > 0 the layer table, 2. A sink that is a ring
+// The target selects a sink: 0 or 1, or where LayerWords > 0 the RAM of the layer table, 2. A sink that is a ring
 // (SinkWords > 0) gets a burst only when there is room for it: words asked for, less the base that
 // the reader has given back. Otherwise words go to consecutive addresses from `sram_address_i`,
-// TableStep apart for sink 1. Beats for PACK (targets 5, sink 3) leave as they come, and do not
-// retire their LOAD.
+// TableStep apart for sink 1. Beats for PACK (target 5, sink 3) leave as they come, with the LOAD's
+// sram_address.
 // One burst and one beat a cycle; up to 8 LOADs whose data are still to come. A word is written one
 // cycle after its last beat; `retire_o` pulses with the last word's write. Low lanes come first.
 // Faults: a burst outside the window (the burst is not asked for), an error response, a table entry
@@ -33,7 +33,6 @@ module esp_load #(
   output logic                       load_ready_o,
   input  wire esp_isa_pkg::load_t    load_i,
   input  wire logic [31:0]           load_address_i,   // where the instruction lies
-  input  wire logic                  single_i,         // one row, whatever its counts
   input  wire logic [31:0]           region_base_i,
   input  wire logic [31:0]           window_low_i,
   input  wire logic [31:0]           window_high_i,
@@ -60,6 +59,8 @@ module esp_load #(
 
   output logic                       beat_valid_o,     // for PACK; the data are r_data_i
   input  wire logic                  beat_ready_i,
+  output logic      [15:0]           beat_start_o,
+  output logic                       beat_last_o,
 
   output logic                       retire_o,
   output logic                       table_done_o,     // and it was a LOAD of the layer table
@@ -109,7 +110,6 @@ module esp_load #(
     .z_count_i(load_i.z_count),
     .y_stride_i(load_i.y_stride),
     .z_stride_i(load_i.z_stride),
-    .single_i,
     .out_valid_o(burst_valid),
     .out_ready_i(burst_ready),
     .out_address_o(burst_addr),
@@ -200,6 +200,8 @@ module esp_load #(
   assign streams = LayerWords > 0 && data_target == 2'd3;
   assign beat_valid_o = r_valid_i && streams && !word_valid_q && !halt_i;
   assign r_ready_o = streams ? (beat_ready_i && !word_valid_q) : (!word_valid_q || out_ready);
+  assign beat_start_o = data_start;
+  assign beat_last_o = r_last_i && r_tag_i;
   assign beat = r_valid_i && r_ready_o;
   assign address = first_q ? data_start : next_q;
 
@@ -224,8 +226,7 @@ module esp_load #(
   if (TableEntries > 0) begin : gen_table
     assign past_table = data_target[0] && 32'(address) + TableStep > TableEntries;
   end else if (LayerWords > 0) begin : gen_layers
-    // Bit maps lie behind the table.
-    assign past_table = data_target == 2'd2 && !first_q && 32'(address) == LayerWords;
+    assign past_table = data_target == 2'd2 && 32'(address) >= LayerWords;
   end else begin : gen_no_table
     assign past_table = 1'b0;
   end
@@ -271,8 +272,8 @@ module esp_load #(
   assign word_valid_o[2] = word_valid_q && word_sink_q[1] && !halt_i;
   assign word_address_o = word_addr_q;
   assign word_data_o = word_q;
-  assign retire_o = word_taken && word_last_q && !halt_i;
-  assign table_done_o = retire_o && word_sink_q[1];
+  assign retire_o = ((word_taken && word_last_q) || (streams && done)) && !halt_i;
+  assign table_done_o = word_taken && word_last_q && word_sink_q[1] && !halt_i;
   assign busy_o = count_q != '0 || word_valid_q;
 
   // Faults.

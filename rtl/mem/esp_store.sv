@@ -23,7 +23,6 @@ module esp_store #(
   output logic                       store_ready_o,
   input  wire esp_isa_pkg::store_t   store_i,
   input  wire logic [31:0]           store_address_i,  // where the instruction lies
-  input  wire logic                  single_i,         // one row, whatever its counts
   input  wire logic [31:0]           region_base_i,
   input  wire logic [31:0]           window_low_i,
   input  wire logic [31:0]           window_high_i,
@@ -87,7 +86,6 @@ module esp_store #(
     .z_count_i(store_i.z_count),
     .y_stride_i(store_i.y_stride),
     .z_stride_i(store_i.z_stride),
-    .single_i,
     .out_valid_o(burst_valid),
     .out_ready_i(send),
     .out_address_o(burst_addr),

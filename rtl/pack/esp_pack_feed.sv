@@ -1,10 +1,13 @@
-// Feeds the squeezer: takes the beats of a layer's rows in order, with the bits of their lanes.
+// Feeds the squeezer: takes the beats of a LOAD of weights or parameters, with the bits of their lanes.
 //
-// Rows come as tokens: of a live one every word is squeezed (`taps` times all k blocks), a fill is as
-// many words of zeros as are left of a row; the parameters are squeezed by the map of the n blocks,
+// A LOAD's first beat comes with what it is (`beat_start_i`: taps of a row, or bit 15: parameters), its
+// last one with beat_last_i. Weights: rows of `taps` times all k blocks; those of live output channels
+// are squeezed by the maps of the k blocks, the others dropped. Behind the rows of a segment of output
+// channels come rows of zeros, up to a whole block. Parameters are squeezed by the maps of the n blocks,
 // 8 bytes a lane. At a segment's end the word under way (of parameters: the block) is padded.
-// A beat a cycle; a cycle more for each beat of padding. A token is taken when its row begins.
-// Maps are read from esp_pack_mask: `read_o` is granted unless `read_busy_i`.
+// A step of PackLanes bytes a cycle; a cycle more for each step of padding, two for each row.
+// The bit maps are read from the layer table's RAM, 64 bits each, from word Base on: those of k blocks,
+// then, from map 256, of n blocks; `table_busy_i`: not now, and what was read is lost.
 // Reset and clear_i drop everything. Implements docs/pack.md, section 5.
 
 `default_nettype none
@@ -12,113 +15,155 @@
 module esp_pack_feed #(
   parameter int unsigned Lanes = 16,
   parameter int unsigned BusBytes = 16,
-  parameter int unsigned IndexBits = 9,
-  localparam int unsigned BeatBits = $clog2(8 * Lanes / BusBytes),   // beats of a block of parameters
-  localparam int unsigned WordBits = $clog2(Lanes / BusBytes),
-  localparam int unsigned FillBits = $clog2(BusBytes)
+  parameter int unsigned PackLanes = 16,
+  parameter int unsigned AddrBits = 10,        // of the RAM, in words of Width
+  parameter int unsigned Base = 0,
+  localparam int unsigned Width = (Lanes < 8) ? 64 : 8 * Lanes
 ) (
-  input  wire logic                  clk_i,
-  input  wire logic                  rst_ni,
-  input  wire logic                  clear_i,
+  input  wire logic                   clk_i,
+  input  wire logic                   rst_ni,
+  input  wire logic                   clear_i,
 
-  input  wire logic [7:0]            taps_i,
-  input  wire logic [11:0]           k_blocks_i,
-  input  wire logic [11:0]           n_blocks_i,
-  input  wire logic [11:0]           k_live_i,
+  input  wire logic                   beat_valid_i,
+  output logic                        beat_ready_o,
+  input  wire logic [8*BusBytes-1:0]  beat_data_i,
+  input  wire logic [15:0]            beat_start_i,
+  input  wire logic                   beat_last_i,
 
-  input  wire logic                  token_valid_i,
-  output logic                       token_ready_o,
-  input  wire logic [1:0]            token_i,       // 0 live row, 1 fill, 2 parameters
-  output logic                       idle_o,
+  output logic                        ren_o,
+  output logic      [AddrBits-1:0]    raddr_o,
+  input  wire logic                   table_busy_i,
+  input  wire logic [Width-1:0]       rdata_i,
 
-  output logic                       read_o,
-  input  wire logic                  read_busy_i,
-  output logic      [IndexBits-1:0]  index_o,
-  input  wire logic [Lanes-1:0]      map_i,
-  input  wire logic                  end_i,
-
-  input  wire logic                  beat_valid_i,
-  output logic                       beat_ready_o,
-
-  output logic                       valid_o,
-  input  wire logic                  ready_i,
-  output logic      [BusBytes-1:0]   mask_o,
-  output logic                       pad_o,
-  input  wire logic [FillBits-1:0]   fill_next_i,
-  input  wire logic                  full_i
+  output logic                        busy_o,
+  output logic                        valid_o,
+  input  wire logic                   ready_i,
+  output logic      [8*PackLanes-1:0] data_o,
+  output logic      [PackLanes-1:0]   mask_o,
+  output logic                        pad_o,
+  output logic                        zero_o,
+  input  wire logic                   empty_next_i,  // nothing waits after this step
+  input  wire logic                   full_i         // it fills PackLanes bytes
 );
 
-  typedef enum logic [1:0] {
+  localparam int unsigned LaneBits = $clog2(Lanes);
+  localparam int unsigned StepBits = $clog2(8 * Lanes / PackLanes);   // steps of a block of parameters
+  localparam int unsigned WordBits = $clog2(Lanes / PackLanes);       // of a word
+  localparam int unsigned SubBits = $clog2(BusBytes / PackLanes);     // of a beat
+  localparam int unsigned PartBits = $clog2(Width / 64);
+
+  typedef enum logic [2:0] {
     StIdle,
+    StMap,     // reads the map of the row's n block
+    StLook,    // it is here
     StRow,
-    StPad,
-    StFill
+    StPad
   } state_e;
 
   state_e               state_q, state_d;
-  logic                 params_q, have_q;
-  logic [IndexBits-1:0] index_q;       // of the map that is read next
-  logic [11:0]          left_q;        // blocks of the tap, this one included; words of a fill
-  logic [7:0]           taps_q;
-  logic [BeatBits-1:0]  beat_q, out_q; // within the block, in and out
-  logic [BeatBits-1:0]  last_beat, out_next;
-  logic                 step, block_end, tap_end, row_end, segment_end, aligned_next, padded;
-  logic                 take, turn;    // a token is taken; the row ends
-  logic [11:0]          blocks;
-  logic                 again;
-  logic                 first, fetch;  // the next map is the pass's first; it is wanted
+  logic                 params_q, have_q, ended_q;
+  logic                 dead_q, fill_q;      // of the row: dropped; of zeros
+  logic                 segment_q;           // a segment of rows ends with this block
+  logic                 row_over_q;          // padding ends the row
+  logic [7:0]           block_q, block_next; // whose map is at hand
+  logic [7:0]           n_block_q;
+  logic [7:0]           taps_q, tap_q;       // of a row; left of it
+  logic [LaneBits-1:0]  lane_q, filled_q;    // the row's; rows of the segment past whole blocks
+  logic [StepBits-1:0]  step_q, out_q;       // within the block, in and out
+  logic [StepBits-1:0]  last_step, out_next;
+  logic                 step, block_end, tap_end, row_end, aligned_next, padded, turn, granted;
+  logic                 lane_last, fills, ended;
+  logic [LaneBits-1:0]  filled_next;
 
-  assign blocks = params_q ? n_blocks_i : k_blocks_i;
-  assign last_beat = params_q ? '1 : BeatBits'((1 << WordBits) - 1);
-  assign out_next = out_q + BeatBits'(full_i);
-  assign aligned_next = fill_next_i == '0 && (out_next & last_beat) == '0;
+  // ---------------------------------------------------------------- the map at hand
+  logic [8:0]       index;
+  logic [63:0]      map;
+  logic             map_end, map_last, lane_live;
+  logic [LaneBits-1:0] lane;
 
-  // The mask of the beat at hand; of parameters a byte's lane is its index / 8.
-  logic [BeatBits-1:0] beat;
-  assign beat = beat_q & BeatBits'((1 << WordBits) - 1);
+  assign index = (state_q == StMap) ? {1'b1, n_block_q}
+                                    : {params_q, block_end ? block_next : block_q};
+  assign raddr_o = AddrBits'(Base) + AddrBits'((AddrBits+9)'(index) >> PartBits);
+  assign ren_o = granted;
+  if (PartBits == 0) begin : gen_word
+    assign map = rdata_i[63:0];
+  end else begin : gen_part
+    logic [PartBits-1:0] part_q;
+    always_ff @(posedge clk_i) begin
+      if (ren_o) part_q <= index[PartBits-1:0];
+    end
+    assign map = rdata_i[32'(part_q)*64 +: 64];
+  end
+  assign map_last = map[33];
+  assign map_end = map[32] || map_last;
+  assign block_next = map_last ? '0 : block_q + 8'd1;
+  assign lane = params_q ? LaneBits'((32'(step_q) * PackLanes) / 8) : lane_q;
+  assign lane_live = map[32'(lane)];
+
+  // ---------------------------------------------------------------- the step
+  assign last_step = params_q ? '1 : StepBits'((1 << WordBits) - 1);
+  assign out_next = out_q + StepBits'(full_i);
+  assign aligned_next = empty_next_i && (out_next & last_step) == '0;
+
+  // Of parameters a byte's lane is its index / 8.
   always_comb begin
     mask_o = '0;
-    if (state_q == StRow) begin
-      for (int j = 0; j < BusBytes; j++) begin
-        if (params_q) mask_o[j] = map_i[(32'(beat_q) * BusBytes + 32'(j)) / 8];
-        else mask_o[j] = map_i[32'(beat) * BusBytes + 32'(j)];
+    if (state_q == StRow && !dead_q) begin
+      for (int j = 0; j < PackLanes; j++) begin
+        if (!params_q) mask_o[j] = map[(32'(step_q) % (Lanes / PackLanes)) * PackLanes + 32'(j)];
+        else if (PackLanes <= 8) mask_o[j] = lane_live;
+        else mask_o[j] = map[(32'(step_q) * PackLanes + 32'(j)) / 8 % Lanes];
       end
     end
   end
 
-  assign valid_o = (state_q == StRow) ? (beat_valid_i && have_q) : state_q != StIdle;
-  assign pad_o = state_q != StRow;
-  assign beat_ready_o = state_q == StRow && have_q && ready_i;
+  if (SubBits == 0) begin : gen_beat
+    assign data_o = beat_data_i;
+    assign beat_ready_o = state_q == StRow && have_q && !fill_q && ready_i;
+  end else begin : gen_sub
+    assign data_o = beat_data_i[32'(step_q[SubBits-1:0])*8*PackLanes +: 8*PackLanes];
+    assign beat_ready_o = state_q == StRow && have_q && !fill_q && ready_i
+                       && step_q[SubBits-1:0] == '1;
+  end
+
+  assign busy_o = state_q != StIdle;
+  assign valid_o = (state_q == StRow && have_q && (fill_q || beat_valid_i)) || state_q == StPad;
+  assign pad_o = state_q == StPad;
+  assign zero_o = state_q == StPad || fill_q;
   assign step = valid_o && ready_i;
 
-  assign block_end = state_q == StRow && step && beat_q == last_beat;
-  assign segment_end = end_i || left_q == 12'd1;
-  assign tap_end = (state_q == StFill) ? (step && beat_q == last_beat && left_q == 12'd1)
-                                       : (block_end && left_q == 12'd1);
-  assign row_end = tap_end && taps_q == 8'd1;
+  // ---------------------------------------------------------------- order
+  assign block_end = state_q == StRow && step && step_q == last_step;
+  assign tap_end = block_end && map_last;
+  assign row_end = tap_end && tap_q == 8'd1;
   assign padded = state_q == StPad && step && aligned_next;
   // The row is over once its last segment is padded.
-  assign turn = (row_end && (state_q == StFill || aligned_next))
-             || (padded && taps_q == '0);
-  assign token_ready_o = state_q == StIdle || turn;
-  assign take = token_valid_i && token_ready_o;
-  assign idle_o = state_q == StIdle;
+  assign turn = (row_end && (dead_q || aligned_next)) || (padded && row_over_q);
+  assign ended = ended_q || (beat_valid_i && beat_ready_o && beat_last_i);
+  assign lane_last = lane_q == '1;
+  assign filled_next = filled_q + LaneBits'(!dead_q);
+  assign fills = lane_last && segment_q && filled_next != '0;   // (more) rows of zeros
 
   always_comb begin
     state_d = state_q;
-    if (take) state_d = (token_i == 2'd1) ? StFill : StRow;
-    else if (turn) state_d = StIdle;
-    else if (block_end && segment_end && !aligned_next) state_d = StPad;
-    else if (padded) state_d = StRow;
+    unique case (state_q)
+      StIdle: if (beat_valid_i) state_d = beat_start_i[15] ? StRow : StMap;
+      StMap: if (granted) state_d = StLook;
+      StLook: state_d = StRow;
+      default: begin
+        if (turn) begin
+          if (params_q) state_d = StIdle;
+          else if (fills) state_d = StRow;
+          else state_d = (lane_last && ended) ? StIdle : StMap;
+        end else if (block_end && map_end && !dead_q && !aligned_next) state_d = StPad;
+        else if (padded) state_d = StRow;
+      end
+    endcase
   end
 
-  // The next block's map is read while the last beat of this one leaves.
-  assign first = tap_end;
-  assign fetch = (state_q == StRow && !have_q) || block_end;
-  assign read_o = fetch && !read_busy_i;
-  // A live row behind a live row: its first map is the one that is read now.
-  assign again = take && token_i == 2'd0 && read_o && block_end && !params_q;
-  assign index_o = first ? (params_q ? IndexBits'(k_blocks_i) : '0) : index_q;
+  assign granted = !table_busy_i
+                && (state_q == StMap || state_q == StLook || block_end
+                    || (state_q == StRow && !have_q));
 
   always_ff @(posedge clk_i or negedge rst_ni) begin
     if (!rst_ni) begin
@@ -131,32 +176,49 @@ module esp_pack_feed #(
       out_q <= '0;
     end else begin
       state_q <= state_d;
-      if (take) have_q <= again;
-      else if (read_o) have_q <= 1'b1;
-      else if (block_end || read_busy_i) have_q <= 1'b0;
-      if (take && token_i == 2'd2) out_q <= '0;   // blocks of parameters count from here
+      if (state_q == StIdle) have_q <= 1'b0;
+      else if (state_q == StLook || block_end || !have_q) have_q <= granted && state_q != StMap;
+      else if (table_busy_i) have_q <= 1'b0;
+      if (state_q == StIdle) out_q <= '0;
       else if (step) out_q <= out_next;
     end
   end
 
   always_ff @(posedge clk_i) begin
-    if (step && state_q != StPad) beat_q <= (beat_q == last_beat) ? '0 : beat_q + 1'b1;
-    if (take) begin
-      params_q <= token_i == 2'd2;
-      beat_q <= '0;
-      taps_q <= (token_i == 2'd2) ? 8'd1 : taps_i;
-      left_q <= (token_i == 2'd0) ? k_blocks_i : (token_i == 2'd1) ? k_live_i : n_blocks_i;
-      index_q <= (token_i == 2'd2) ? IndexBits'(k_blocks_i) : IndexBits'(again);
+    if (state_q == StIdle) begin
+      params_q <= beat_start_i[15];
+      taps_q <= beat_start_i[15] ? 8'd1 : beat_start_i[7:0];
+      tap_q <= beat_start_i[15] ? 8'd1 : beat_start_i[7:0];
+      block_q <= '0;
+      n_block_q <= '0;
+      lane_q <= '0;
+      filled_q <= '0;
+      step_q <= '0;
+      ended_q <= 1'b0;
+      dead_q <= 1'b0;
+      fill_q <= 1'b0;
     end else begin
-      if (block_end || (state_q == StFill && step && beat_q == last_beat)) begin
-        left_q <= (left_q != 12'd1) ? left_q - 12'd1 : (state_q == StFill) ? k_live_i : blocks;
-        if (left_q == 12'd1) taps_q <= taps_q - 8'd1;
+      if (step && state_q == StRow) step_q <= (step_q == last_step) ? '0 : step_q + 1'b1;
+      if (block_end) block_q <= block_next;
+      if (tap_end) tap_q <= row_end ? taps_q : tap_q - 8'd1;
+      if (block_end) row_over_q <= row_end;
+      ended_q <= ended;
+      if (state_q == StLook) begin
+        dead_q <= !lane_live;
+        segment_q <= map_end;
       end
-      if (read_o) index_q <= index_o + 1'b1;
-      else if (block_end && first) index_q <= index_o;
-      else if (have_q && read_busy_i && !block_end) index_q <= index_q - 1'b1;
+      if (turn) begin
+        filled_q <= filled_next;
+        fill_q <= fills;
+        if (fills) dead_q <= 1'b0;
+        else lane_q <= lane_q + 1'b1;
+        if (lane_last && !fills) n_block_q <= n_block_q + 8'd1;
+      end
     end
   end
+
+  logic unused;
+  assign unused = ^{beat_start_i, map};
 
 endmodule
 

@@ -10,6 +10,8 @@
 // last word of the one before has been read, and takes some 6 cycles to its first read.
 // Handshakes: valid / ready, valid stays. Port B answers one cycle after a request is taken.
 // Retires when the last word has left. fault_o: a table entry past 127; silent until clear_i then.
+// With Prune the words are gathered by a squeezer, which serves PACK as well (pack_*, steps of
+// PackLanes bytes; the two take turns by the program's order), and its words leave by the same stream.
 // Reset and clear_i empty it. Numbers: esp_pool_lane, esp_requant.
 // docs/machine.md, sections 4 and 5.
 `default_nettype none
@@ -18,7 +20,9 @@
 module esp_pool #(
     parameter int unsigned Lanes     = 16,
     parameter int unsigned ActWords  = 8192,
-    parameter int unsigned PoolLanes = 4
+    parameter int unsigned PoolLanes = 4,
+    parameter bit          Prune     = 1'b0,
+    parameter int unsigned PackLanes = 4
 ) (
     input  wire logic                               clk_i,
     input  wire logic                               rst_ni,
@@ -41,6 +45,15 @@ module esp_pool #(
     output      logic                               out_valid_o,
     input  wire logic                               out_ready_i,
     output      logic        [         8*Lanes-1:0] out_data_o,
+    // steps of PACK
+    input  wire logic                               pack_valid_i,
+    output      logic                               pack_ready_o,
+    input  wire logic        [     8*PackLanes-1:0] pack_data_i,
+    input  wire logic        [       PackLanes-1:0] pack_mask_i,
+    input  wire logic                               pack_pad_i,
+    input  wire logic                               pack_zero_i,
+    output      logic                               pack_empty_next_o,
+    output      logic                               pack_full_o,
     // retired instructions, faults, counter events, trace
     output      logic                               retire_o,
     output      logic                               fault_o,
@@ -95,7 +108,9 @@ module esp_pool #(
   logic [PlaceBits-1:0] places_q;
   logic place, requantiser_free, allowed, release_place;
   logic fifo_valid, fifo_room, fifo_last;
+  logic fifo_packed;  // a word of PACK's, which has no place
   logic [8*Lanes-1:0] word;
+  logic word_valid;
 
   assign pool_ready_o     = !busy_q;
   assign accept           = pool_valid_i && pool_ready_o;
@@ -132,8 +147,8 @@ module esp_pool #(
       busy_q <= accept || (busy_q && !(finish && word_last_q));
       word_q <= step;
       left_q <= left_next;
-      if (release_place && !(step && window_end)) places_q <= places_q + 1'b1;
-      else if (!release_place && step && window_end) places_q <= places_q - 1'b1;
+      if (release_place && !fifo_packed && !(step && window_end)) places_q <= places_q + 1'b1;
+      else if (!(release_place && !fifo_packed) && step && window_end) places_q <= places_q - 1'b1;
     end
   end
 
@@ -208,24 +223,72 @@ module esp_pool #(
   end
 
   // Gather the slices of a word.
-  if (Slices > 1) begin : gen_gather
-    logic [8*(Lanes-PoolLanes)-1:0] low_q;
-    always_ff @(posedge clk_i) begin
-      if (requant_valid) begin
-        low_q <= (8 * (Lanes - PoolLanes))'({y, low_q} >> (8 * PoolLanes));
+  if (Prune) begin : gen_squeeze
+    logic                   squeezer_ready, beat_valid, beat_ready;
+    logic [8*PackLanes-1:0] beat;
+
+    assign pack_ready_o = squeezer_ready && !requant_valid;
+    assign pack_full_o = beat_valid;
+
+    esp_squeeze #(.Lanes(PackLanes)) u_squeeze (
+      .clk_i, .rst_ni, .clear_i,
+      .valid_i(requant_valid || pack_valid_i), .ready_o(squeezer_ready),
+      .data_i(requant_valid ? (8*PackLanes)'(y) : pack_data_i),
+      .mask_i(requant_valid ? PackLanes'((1 << PoolLanes) - 1) : pack_mask_i),
+      .pad_i(pack_pad_i && !requant_valid), .zero_i(pack_zero_i && !requant_valid),
+      .empty_next_o(pack_empty_next_o),
+      .valid_o(beat_valid), .ready_i(beat_ready), .data_o(beat)
+    );
+
+    // Beats to words, low lanes first.
+    if (PackLanes == Lanes) begin : gen_beat
+      assign word_valid = beat_valid;
+      assign beat_ready = fifo_room;
+      assign word = beat;
+    end else begin : gen_parts
+      localparam int unsigned PartBits = $clog2(Lanes / PackLanes);
+      logic [PartBits-1:0]            part_q;
+      logic [8*(Lanes-PackLanes)-1:0] low_q;
+      assign word_valid = beat_valid && part_q == '1;
+      assign beat_ready = part_q != '1 || fifo_room;
+      assign word = {beat, low_q};
+      always_ff @(posedge clk_i or negedge rst_ni) begin
+        if (!rst_ni) part_q <= '0;
+        else if (clear_i) part_q <= '0;
+        else if (beat_valid && beat_ready) part_q <= part_q + 1'b1;
+      end
+      always_ff @(posedge clk_i) begin
+        if (beat_valid && beat_ready) begin
+          low_q <= (8*(Lanes-PackLanes))'({beat, low_q} >> (8*PackLanes));
+        end
       end
     end
-    assign word = {y, low_q};
-  end else begin : gen_whole
-    assign word = y;
+  end else begin : gen_shift
+    assign word_valid = requant_valid && slast_q[LATENCY-1];
+    assign {pack_ready_o, pack_empty_next_o, pack_full_o} = '0;
+    if (Slices > 1) begin : gen_gather
+      logic [8*(Lanes-PoolLanes)-1:0] low_q;
+      always_ff @(posedge clk_i) begin
+        if (requant_valid) begin
+          low_q <= (8 * (Lanes - PoolLanes))'({y, low_q} >> (8 * PoolLanes));
+        end
+      end
+      assign word = {y, low_q};
+    end else begin : gen_whole
+      assign word = y;
+    end
+    logic unused_pack;
+    assign unused_pack = ^{pack_valid_i, pack_data_i, pack_mask_i, pack_pad_i, pack_zero_i};
   end
+
+  assign fifo_packed = Prune && places_q == PlaceBits'(DepthWords);
 
   logic [$clog2(DepthWords):0] unused_count;
 
   esp_fifo #(.Width(8 * Lanes + 1), .Depth(DepthWords)) u_out (
       .clk_i, .rst_ni, .clear_i,
-      .valid_i(requant_valid && slast_q[LATENCY-1]), .ready_o(fifo_room),
-      .data_i({rlast_q[LATENCY-1], word}),
+      .valid_i(word_valid), .ready_o(fifo_room),
+      .data_i({rlast_q[LATENCY-1] && requant_valid, word}),
       .valid_o(fifo_valid), .ready_i(out_ready_i), .data_o({fifo_last, out_data_o}),
       .count_o(unused_count)
   );
@@ -235,11 +298,12 @@ module esp_pool #(
   assign retire_o      = release_place && fifo_last;
 
   logic unused_room;
-  assign unused_room = fifo_room ^ req_rvalid_i ^ (^addr);
+  assign unused_room = fifo_room ^ req_rvalid_i ^ (^addr) ^ slast_q[LATENCY-1];
 
   `ESP_ASSERT(answered, !word_q || word_empty_q || req_rvalid_i)
   `ESP_ASSERT(requantiser_free_in_time, !finish || left_q <= LeftBits'(1))
   `ESP_ASSERT(output_has_room, !(requant_valid && slast_q[LATENCY-1]) || fifo_room)
+  `ESP_ASSERT(word_is_whole, !requant_valid || word_valid == slast_q[LATENCY-1])
   `ESP_ASSERT_STABLE(request_stable, clear_i, req_valid_o, req_ready_i, req_addr_o)
 
 endmodule

@@ -52,7 +52,7 @@ class Packer {
   void maps(std::uint32_t offset, int blocks, std::uint32_t address) {
     isa::Load load;
     load.target = u(static_cast<int>(isa::LoadTarget::kLayerTable));
-    load.region = u(static_cast<int>(isa::Region::kActivations));
+    load.region = u(static_cast<int>(isa::Region::kMask));
     load.offset = offset;
     load.x_words = words(static_cast<std::size_t>(blocks) * isa::kMapBytes);
     load.sram_address = address;
