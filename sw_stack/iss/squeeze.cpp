@@ -28,11 +28,8 @@ Result<Maps> read_maps(std::span<const std::uint8_t> bytes, std::size_t lanes) {
     const auto bit = [&](std::size_t i) { return ((bytes[i / 8] >> (i % 8)) & 1U) != 0; };
     auto& live = maps.live.emplace_back(lanes);
     for (std::size_t lane = 0; lane < lanes; ++lane) live[lane] = bit(lane);
-    maps.ends.push_back(bit(isa::kSegmentEnd));
-    if (!bit(isa::kListEnd)) continue;
-    if (maps.ends.back()) return maps;
-    return fail(ErrorCode::kDevice, "the last of " + std::to_string(maps.ends.size()) +
-                                        " bit maps ends no segment");
+    maps.ends.push_back(bit(isa::kSegmentEnd) || bit(isa::kListEnd));
+    if (bit(isa::kListEnd)) return maps;
   }
   return fail(ErrorCode::kDevice,
               "none of " + std::to_string(maps.ends.size()) + " bit maps is the last");

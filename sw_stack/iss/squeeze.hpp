@@ -17,8 +17,8 @@ struct Maps {
   std::vector<bool> ends;               ///< by block
 };
 
-/// Reads maps up to the one that is marked as the last, which must end a segment. Errors: kDevice,
-/// for a list without one in `bytes`, or one that ends inside a segment.
+/// Reads maps up to the one that is marked as the last, which ends a segment as well. Errors:
+/// kDevice for a list without one in `bytes`.
 Result<Maps> read_maps(std::span<const std::uint8_t> bytes, std::size_t lanes);
 
 /// Weights in the order [n block][lane][tap][k block], a word of one byte a lane each: live rows

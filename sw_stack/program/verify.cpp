@@ -63,6 +63,10 @@ struct Checker {
       return table ? "takes the layer table from region " + std::to_string(x.region)
                    : std::string("reads region 4; only the layer table is there");
     }
+    if (!table && isa::queue_of(x) == isa::Engine::kLoadW &&
+        x.region != static_cast<std::uint32_t>(isa::Region::kConstants)) {
+      return "loads weights from region " + std::to_string(x.region);
+    }
     if (x.target == static_cast<std::uint32_t>(isa::LoadTarget::kSqueezer)) {
       return "squeezes weights among the instructions of an image";
     }
