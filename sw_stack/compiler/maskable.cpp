@@ -9,7 +9,6 @@
 namespace espalier::compiler {
 namespace {
 
-constexpr std::int64_t kMaxBlockWords = 65535;
 constexpr std::int64_t kLimit = 0x7FFF0000;
 
 /// Channels of each segment of a tensor.
@@ -20,26 +19,6 @@ std::vector<int> segments(const Channels& channels, int lanes) {
     ++at(list, static_cast<int>(after - channels.starts.begin()) - 1);
   }
   return list;
-}
-
-/// What rows of the layer table and their maps have room for.
-Status check_size(const program::Maskable::Weights& w, const std::string& name, int lanes) {
-  constexpr int kMost = isa::kMaps;
-  if (std::max(w.k_blocks, w.n_blocks) > kMost) {
-    return fail(ErrorCode::kUnsupported,
-                fmt::format("{} blocks of input and {} of output channels; a program that takes "
-                            "masks has {} of each",
-                            w.k_blocks, w.n_blocks, kMost),
-                name);
-  }
-  if (const std::int64_t words = w.block_words(lanes, w.k_blocks); words > kMaxBlockWords) {
-    return fail(ErrorCode::kUnsupported,
-                fmt::format("{} words of weights for a block of output channels; a program that "
-                            "takes masks has {}",
-                            words, kMaxBlockWords),
-                name);
-  }
-  return {};
 }
 
 }  // namespace
@@ -64,7 +43,13 @@ Result<program::Maskable> describe_masks(const ir::QuantGraph& graph,
     if (layer.is_pool()) continue;
     described.whole_input = layer.conv.flat || layer.conv.relay.active();
     auto weights = mask_weights(layer, constants.places[l]);
-    if (const Status s = check_size(weights, layer.name, config.lanes); !s) return s.error();
+    if (std::max(weights.k_blocks, weights.n_blocks) > static_cast<int>(isa::kMaps)) {
+      return fail(ErrorCode::kUnsupported,
+                  fmt::format("{} blocks of input and {} of output channels; a program that takes "
+                              "masks has {} of each",
+                              weights.k_blocks, weights.n_blocks, isa::kMaps),
+                  layer.name);
+    }
     weights.maps = static_cast<std::uint32_t>(maps);
     maps = weights.maps_end();
     if (maps > kLimit) {

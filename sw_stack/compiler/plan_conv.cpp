@@ -11,6 +11,7 @@ namespace {
 constexpr int kMaxKernel = 11, kMaxBlocks = 255, kMaxKBlocks = 4095, kMaxTile = 4095;
 constexpr int kMaxSpan = 4096;  // input rows or columns of a tile: window positions take 14 bits
 constexpr int kMaxSlots = 64;
+constexpr std::int64_t kMaxRun = 65535;  // words of a LOAD's row
 constexpr int kStepWords = 10;  // instruction words of a step: CONV, STORE, LOADs
 constexpr int kOperandSlots = 12;
 constexpr int kStepDecode = 25;  // cycles that an empty step takes
@@ -122,8 +123,10 @@ class Search {
     const int groups = ceil_div(g_.nb, plan.nb);
     const int k_chunks = ceil_div(g_.kb, plan.kc);
     const int n_chunks = k_chunks * tap_chunks_;
-    // docs/pack.md, section 7
-    if (maskable_ && (plan.tapwise ? plan.weights_stay : tap_chunks_ > 1)) return;
+    if (maskable_) {  // docs/pack.md, section 7
+      const std::int64_t block_words = std::int64_t{L} * g_.taps() * g_.kb;
+      if (plan.tapwise ? plan.weights_stay : tap_chunks_ > 1 || block_words > kMaxRun) return;
+    }
     if (plan.hold && groups == 1) return;  // with one group there is nothing to hold
     // Activation buffer.
     plan.budget = budget_;

@@ -91,10 +91,10 @@ Status Host::pack(std::size_t mask) {
   if (Status status = bus_.to_machine(code.offset, round_up(code.bytes.size())); !status)
     return status;
   set_code(code, mask_offset_[mask], mask_offset_[mask] + round_up(size_[4]));
-  // STOREs reach regions 0 to 3 only, so this program has the mask's at 1 as well.
-  set(reg::kBase1, base(isa::Region::kMask));
+  // STOREs write into the mask's part of region 4 as region 1.
+  set(reg::kBase0 + 4, base(isa::Region::kMask));
   const auto run = run_code(code);
-  set(reg::kBase1, base(isa::Region::kActivations));
+  set(reg::kBase0 + 4, base(isa::Region::kActivations));
   if (!run) return run.error();
   packings_.push_back({masks_[mask].pack_count(), run->outcome.counter(isa::Counter::kCycles),
                        traffic(run->outcome)});

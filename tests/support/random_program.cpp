@@ -185,30 +185,34 @@ class Generator {
 
   void enlarge(Load& x) {
     const auto target = static_cast<LoadTarget>(x.target);
-    const bool piece = target == LoadTarget::kWeights;
-    if (target == LoadTarget::kPoolTable || (piece && x.y_count != 1) || !next_row()) return;
+    if (target == LoadTarget::kPoolTable || !next_row()) return;
     x.layer = static_cast<std::uint32_t>(rows_.size() - 1);
     isa::LayerRow& row = rows_.back();
     isa::Clip clip;
-    if (piece || target == LoadTarget::kParameters) {
-      clip.bound = x.target;
-      std::uint32_t live = piece ? between(1, 5) : x.x_words / 8;
-      put(live, clip.n0, clip.nb, row.n_live);
-      put(between(1, 5), clip.k0, clip.kc, row.k_live);
+    clip.cut = below(4) != 0 ? 1 : 0;
+    clip.by_k = below(2);
+    clip.need_k = clip.need_n = 1;
+    const std::uint32_t k = clip.cut != 0 && clip.by_k != 0 ? x.z_count : between(1, 5);
+    const std::uint32_t n = clip.cut != 0 && clip.by_k == 0 ? x.z_count : between(1, 5);
+    put(k, clip.k0, clip.kc, row.k_live);
+    put(n, clip.n0, clip.nb, row.n_live);
+    if (clip.cut != 0) x.z_count = clip.by_k != 0 ? clip.kc : clip.nb;
+    if (isa::queue_of(x) == Engine::kLoadW) {
+      clip.image = 1;
       row.dense = 1;
-      if (piece) set_piece(row, clip, x.x_words);
-      x.x_words = between(1, 99);
-    } else {
-      clip.bound = below(2);
-      clip.dim = below(3);
-      std::uint32_t none = 0;
-      std::uint32_t& count = clip.dim == 1 ? x.y_count : clip.dim == 2 ? x.z_count : none;
-      const std::uint32_t live = clip.dim == 0 ? below(3) : count;
-      put(live, clip.bound == 0 ? clip.k0 : clip.n0, count,
-          clip.bound == 0 ? row.k_live : row.n_live);
-      if (clip.bound == 0) row.n_live = 1 + (clip.n0 = below(20));
-      shift_away(x, clip);
     }
+    if (below(3) == 0) {
+      clip.words = 1;
+      row.block_words = x.x_words;
+      x.x_words = between(1, 99);
+    } else if (const std::uint32_t bytes = row.k_live * lanes_;
+               x.x_words == row.k_live - clip.k0 && x.x_words <= clip.kc &&
+               (x.y_count == 1 || x.y_stride == bytes)) {
+      clip.rows = 1;
+      x.x_words = between(1, 99);
+      x.y_stride = lanes_ * below(99);
+    }
+    shift_away(x, clip);
     x.clip = clip;
   }
 
@@ -216,9 +220,9 @@ class Generator {
     if (!next_row()) return;
     x.layer = static_cast<std::uint32_t>(rows_.size() - 1);
     isa::Clip clip;
-    clip.dim = between(1, 2);
-    std::uint32_t& count = clip.dim == 1 ? x.y_count : x.z_count;
-    put(count, clip.n0, count, rows_.back().n_live);
+    clip.cut = clip.need_n = 1;
+    put(x.z_count, clip.n0, clip.nb, rows_.back().n_live);
+    x.z_count = clip.nb;
     shift_away(x, clip);
     x.clip = clip;
   }
@@ -227,7 +231,9 @@ class Generator {
     if (!next_row()) return;
     x.layer = static_cast<std::uint32_t>(rows_.size() - 1);
     isa::Clip clip;
-    put(x.blocks, clip.n0, x.blocks, rows_.back().n_live);
+    clip.need_n = 1;
+    put(x.blocks, clip.n0, clip.nb, rows_.back().n_live);
+    x.blocks = clip.nb;
     x.clip = clip;
   }
 
@@ -237,7 +243,7 @@ class Generator {
   }
 
   void enlarge(Conv& x) {
-    if (x.w_offset != 0 || x.w_piece >= 1U << 14 || !next_row()) return;
+    if (x.w_offset != 0 || x.w_piece >= 1U << 14 || x.w_n_stride >= 1U << 11 || !next_row()) return;
     x.layer = static_cast<std::uint32_t>(rows_.size() - 1);
     isa::LayerRow& row = rows_.back();
     isa::Clip clip;
@@ -248,7 +254,10 @@ class Generator {
     clip.w_start = 1;
     if (x.gap == 0) x.n_blocks = clip.nb;
     x.k_blocks = clip.kc;
-    if (row.k_live - clip.k0 < clip.kc && x.w_tapwise == 0) x.w_n_stride = between(1, 50);
+    if (row.k_live - clip.k0 < clip.kc) {
+      row.n_stride = x.w_n_stride;
+      x.w_n_stride = between(1, 50);
+    }
     x.w_tap_stride = below(50);
     x.w_piece = between(1, 50);
     x.clip = clip;
@@ -268,7 +277,7 @@ class Generator {
       x.layer = static_cast<std::uint32_t>(rows_.size() - 1);
       rows_.back().n_live = 0;
       x.clip.emplace();
-      x.clip->dim = 1;
+      x.clip->need_n = 1;
       if constexpr (std::is_same_v<T, Conv>) {
         x.add_base = below(1U << 16);
         if (x.last != 0) ++count_[static_cast<std::size_t>(Engine::kPost)];
