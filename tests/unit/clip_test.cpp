@@ -332,7 +332,8 @@ TEST_CASE("squeeze: live rows and lanes move to the front, segments fill up with
   for (std::uint64_t i = 0; i < 200; ++i) {
     INFO("seed " << tests::seed() + i);
     std::mt19937_64 random(tests::seed() + i);
-    const Side k(random, 1 + i % 3), n(random, 1 + i % 2);
+    const Side k(random, 1 + static_cast<std::uint32_t>(i % 3));
+    const Side n(random, 1 + static_cast<std::uint32_t>(i % 2));
     auto bytes = n.maps();
     const std::size_t n_lanes = bytes.size() / 8 * 4;
     bytes.resize(bytes.size() + 40, 0xFF);  // behind the last map: not looked at
