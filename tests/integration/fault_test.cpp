@@ -130,20 +130,16 @@ TEST_CASE("fault: clip words and rows that the layer table does not have") {
   load.layer = 64;
   expect_fault({nop(), load, isa::End{}}, Fault::kCapacity, Engine::kNone, 1);
   load.layer = 63;
-  load.target = 2;  // weights, clipped as activations
+  load.clip->image = 1;  // of activations
   expect_fault({nop(), load, isa::End{}}, Fault::kIllegalField, Engine::kNone, 1);
-  load.target = 0;
-  load.clip->bound = 2;
-  expect_fault({nop(), load, isa::End{}}, Fault::kIllegalField, Engine::kNone, 1);
-  load.clip->bound = 0;
-  constexpr unsigned kClip = 2 * 128;
-  expect_patched({nop(), load, isa::End{}}, kClip, 2, 3, Fault::kIllegalField);
-  expect_patched({nop(), load, isa::End{}}, kClip + 127, 1, 1, Fault::kIllegalField);
   isa::Load table;
   table.target = 4;
-  table.x_words = 64 * 8 + 1;
+  table.x_words = (64 * 32 + 512 * 8) / 4 + 1;  // rows and bit maps
   expect_fault({nop(), table, isa::End{}}, Fault::kCapacity, Engine::kLoadW, 1);
   table.x_words = 64 * 8;
+  table.sram_address = (512 * 8) / 4 + 1;
+  expect_fault({nop(), table, isa::End{}}, Fault::kCapacity, Engine::kLoadW, 1);
+  table.sram_address = 0;
   table.offset = MachineTester::kOut - MachineTester::kData - 64 * 32 + 4;
   expect_fault({nop(), table, isa::End{}}, Fault::kReadWindow, Engine::kLoadW, 1);
 }
@@ -155,9 +151,9 @@ TEST_CASE("fault: fields out of range and spare bits") {
   expect_patched({nop(), nop(), isa::End{}}, 80, 3, 0, Fault::kIllegalField);
   expect_patched({nop(), nop(), isa::End{}}, 80, 3, 7, Fault::kIllegalField);
   expect_patched({nop(), nop(), isa::End{}}, 80, 3, 4, Fault::kIllegalField);  // post has no queue
-  expect_patched({nop(), isa::Load{}, isa::End{}}, 118, 16, 0, Fault::kIllegalField);
+  expect_patched({nop(), isa::Load{}, isa::End{}}, 179, 16, 0, Fault::kIllegalField);
   expect_patched({nop(), isa::Pool{}, isa::End{}}, 383, 1, 1, Fault::kIllegalField);
-  expect_patched({nop(), conv(), isa::End{}}, 242, 4, 12, Fault::kIllegalField);
+  expect_patched({nop(), conv(), isa::End{}}, 81, 4, 12, Fault::kIllegalField);
 }
 
 TEST_CASE("fault: a dependency on an engine that does not exist") {
@@ -276,7 +272,10 @@ TEST_CASE("fault: bursts that the memory answers with an error") {
       .set(isa::reg::kReadHigh, 0x200000);
   expect_fault(tester, {Fault::kReadResponse, Engine::kLoadA, tester.address(1)});
   load.target = 3;
-  tester.program({nop(), load, isa::End{}}).set(isa::reg::kReadHigh, 0x200000);
+  load.region = 4;
+  tester.program({nop(), load, isa::End{}})
+      .set(isa::reg::kBase4, 0x100000)
+      .set(isa::reg::kReadHigh, 0x200000);
   expect_fault(tester, {Fault::kReadResponse, Engine::kLoadW, tester.address(1)});
   tester.program(copy_words(0, 0, 100))
       .set(isa::reg::kBase1, 0x100000)

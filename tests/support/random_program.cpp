@@ -212,7 +212,7 @@ class Generator {
       x.x_words = between(1, 99);
       x.y_stride = lanes_ * below(99);
     }
-    shift_away(x, clip);
+    if (clip.words == 0) shift_away(x, clip);  // a row gives one of the two
     x.clip = clip;
   }
 
@@ -250,6 +250,7 @@ class Generator {
     put(x.n_blocks, clip.n0, clip.nb, row.n_live);
     put(x.k_blocks, clip.k0, clip.kc, row.k_live);
     set_piece(row, clip, x.w_piece);
+    clip.need_k = clip.need_n = 1;
     clip.last_taps = x.last;
     clip.w_start = 1;
     if (x.gap == 0) x.n_blocks = clip.nb;
