@@ -21,7 +21,8 @@ Status check_size(std::size_t bytes, std::size_t expected) {
 }  // namespace
 
 Result<std::vector<std::uint8_t>> squeeze_weights(std::span<const std::uint8_t> words,
-                                                  const isa::Maps& k, const isa::Maps& n, std::size_t taps) {
+                                                  const isa::Maps& k, const isa::Maps& n,
+                                                  std::size_t taps) {
   const std::size_t lanes = n.live.front().size();
   const std::size_t row = taps * k.live.size() * lanes;
   if (const Status s = check_size(words.size(), n.live.size() * lanes * row); !s) return s.error();

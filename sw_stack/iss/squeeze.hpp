@@ -15,7 +15,8 @@ namespace espalier::iss {
 /// keep their live lanes, each segment of k filled up to a word by zeros, each segment of n up to a
 /// whole block by rows of zeros. Errors: kDevice where there are more or fewer words than that.
 Result<std::vector<std::uint8_t>> squeeze_weights(std::span<const std::uint8_t> words,
-                                                  const isa::Maps& k, const isa::Maps& n, std::size_t taps);
+                                                  const isa::Maps& k, const isa::Maps& n,
+                                                  std::size_t taps);
 
 /// Parameters of n blocks, 8 bytes a lane. Errors: as for weights.
 Result<std::vector<std::uint8_t>> squeeze_params(std::span<const std::uint8_t> words,

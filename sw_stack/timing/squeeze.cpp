@@ -50,8 +50,8 @@ std::vector<SqueezedRow> weight_rows(const isa::Config& c, int taps, const isa::
   std::int64_t segment = 0;
   for (std::size_t block = 0; block < n.live.size(); ++block) {
     for (const bool live : n.live[block]) {
-      list.push_back({blocks * (c.lanes / c.bus_bytes), kReadMap, live ? pads : 0,
-                      live ? words : 0});
+      list.push_back(
+          {blocks * (c.lanes / c.bus_bytes), kReadMap, live ? pads : 0, live ? words : 0});
       segment += live ? 1 : 0;
     }
     if (!n.ends[block]) continue;
@@ -131,8 +131,7 @@ Result<std::int64_t> estimate_pack(const program::Program& program, const progra
   for (std::size_t i = 0; i < list.size(); ++i) {
     lengths.push_back(isa::words(list[i]));
     const auto* load = std::get_if<isa::Load>(&list[i]);
-    if (load == nullptr ||
-        static_cast<isa::LoadTarget>(load->target) != isa::LoadTarget::kSqueezer)
+    if (load == nullptr || static_cast<isa::LoadTarget>(load->target) != isa::LoadTarget::kSqueezer)
       continue;
     const program::Maskable::Weights& w = *program.maskable->layers[load->layer].weights;
     const auto maps = [&](std::uint32_t at) {
@@ -146,10 +145,9 @@ Result<std::int64_t> estimate_pack(const program::Program& program, const progra
     squeezes[i].assign(rows.begin(), rows.end());
   }
   const std::size_t count = list.size();
-  const auto estimate =
-      Model(packing, memory, std::move(*clipped), std::move(lengths),
-            std::vector<program::TileCodes>(count), std::move(squeezes))
-          .run();
+  const auto estimate = Model(packing, memory, std::move(*clipped), std::move(lengths),
+                              std::vector<program::TileCodes>(count), std::move(squeezes))
+                            .run();
   if (!estimate) return estimate.error();
   return estimate->cycles;
 }
