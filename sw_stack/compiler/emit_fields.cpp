@@ -105,6 +105,7 @@ isa::Conv conv_fields(const ir::QuantGraph& graph, const Layer& layer, const Ste
   }
   if (maskable) {
     conv.clip = unit_clip(layer, step);
+    conv.clip->need_k = conv.clip->need_n = 1;
     conv.clip->last_taps = chunk.ky.high == g.y.kernel && chunk.kx.high == g.x.kernel ? 1 : 0;
     const bool first_unit = step.chunk == 0 && (layer.conv_plan.by_group || step.group == 0);
     conv.clip->w_start = layer.conv_plan.weights_stay && first_unit ? 1 : 0;

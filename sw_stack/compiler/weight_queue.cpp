@@ -140,7 +140,7 @@ std::optional<isa::Load> WeightQueue::next(int limit) {
     const Step& step = at(at(schedule_.by_layer, ref.layer), ref.step);
     if (const int loads = weight_loads(layer, step); step.load_weights && weight_load_ < loads) {
       const std::int64_t words = unit_words(layer, step) / loads;
-      if (!weights_.fits(words)) return std::nullopt;
+      if (!maskable_ && !weights_.fits(words)) return std::nullopt;
       if (weight_load_ == 0) weight_position(step) = weights_.loaded;
       weights_.loaded += words;
       isa::Load load = weight_load(layer, step);
@@ -150,7 +150,7 @@ std::optional<isa::Load> WeightQueue::next(int limit) {
       return load;
     }
     if (step.load_params) {
-      if (!params_.fits(step.blocks.size())) return std::nullopt;
+      if (!maskable_ && !params_.fits(step.blocks.size())) return std::nullopt;
       param_position(step) = params_.loaded;
       params_.loaded += step.blocks.size();
       out_.push_back(step_);
