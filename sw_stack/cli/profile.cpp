@@ -93,7 +93,12 @@ Result<int> profile(const ProfileOptions& options) {
   if (!options.mask.empty()) {
     auto masks = load_masks(*program, {options.mask}, true);
     if (!masks) return masks.error();
-    table = program::apply_mask(*program, masks->front())->table;
+    const auto masked = program::apply_mask(*program, masks->front());
+    table = masked->table;
+    const auto packing = timing::estimate_pack(
+        *program, *masked, timing::Memory{device.read_latency, device.write_latency});
+    if (!packing) return packing.error();
+    profile.packing_estimate = *packing;
     device.masks = std::move(masks).value();
     profile.report.masks = {options.mask};
     profile.report.dense_macs = runtime::macs(*program);

@@ -135,6 +135,10 @@ void print_totals(const Profile& profile, const Row& all) {
                              percent(static_cast<double>(all.macs) / static_cast<double>(*dense)),
                              grouped(*dense)));
     print_packings(profile.report);
+    if (const auto packing = profile.packing_estimate) {
+      line("packing", fmt::format("{} cycles once by the timing model",
+                                  grouped(static_cast<std::uint64_t>(*packing))));
+    }
   }
   line("cycles", fmt::format("{} an image by the timing model",
                              grouped(static_cast<std::uint64_t>(all.estimate.cycles))));
@@ -190,6 +194,7 @@ Json to_json(const Profile& profile) {
   const int lanes = program_of(profile).machine().lanes;
   if (profile.report.images == 0) json["device"] = nullptr;
   add_to(json, total_of(profile), lanes);
+  if (profile.packing_estimate) json["estimated_packing_cycles"] = *profile.packing_estimate;
   if (profile.report.images > 0) {
     json["other_cpu_seconds"] = profile.other_cpu_seconds;
     json["wall_seconds"] = profile.wall_seconds;

@@ -13,6 +13,7 @@ namespace espalier::cli {
 struct Profile {
   Report report;  ///< no images where nothing was measured
   timing::Estimate estimate;
+  std::optional<std::int64_t> packing_estimate;  ///< cycles, of a mask
   double other_cpu_seconds = 0;  ///< CPU time of a measurement beside the simulation: the checking
   double wall_seconds = 0;       ///< of a measurement
 };

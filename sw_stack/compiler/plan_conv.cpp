@@ -12,9 +12,9 @@ constexpr int kMaxKernel = 11, kMaxBlocks = 255, kMaxKBlocks = 4095, kMaxTile = 
 constexpr int kMaxSpan = 4096;  // input rows or columns of a tile: window positions take 14 bits
 constexpr int kMaxSlots = 64;
 constexpr std::int64_t kMaxRun = 65535;  // words of a LOAD's row
-constexpr int kStepWords = 10;  // instruction words of a step: CONV, STORE, LOADs
+constexpr int kStepWords = 10;           // instruction words of a step: CONV, STORE, LOADs
 constexpr int kOperandSlots = 12;
-constexpr int kStepDecode = 25;  // cycles that an empty step takes
+constexpr int kStepDecode = 25;       // cycles that an empty step takes
 constexpr double kMaskWeight = 0.05;  // of the cost with fewer blocks
 
 /// Sums over a layer's tiles along one axis.

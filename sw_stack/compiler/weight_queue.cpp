@@ -120,8 +120,7 @@ isa::Load WeightQueue::param_load(const Step& step) const {
   if (maskable_) {
     load.x_words = kParamWords;
     load.z_count = static_cast<std::uint32_t>(step.blocks.size());
-    load.z_stride =
-        load.z_count > 1 ? static_cast<std::uint32_t>(kParamWords * config_.lanes) : 0;
+    load.z_stride = load.z_count > 1 ? static_cast<std::uint32_t>(kParamWords * config_.lanes) : 0;
     load.clip.emplace();
     load.clip->n0 = static_cast<std::uint32_t>(step.blocks.low);
     load.clip->nb = load.z_count;

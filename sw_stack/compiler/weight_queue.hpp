@@ -49,9 +49,9 @@ class WeightQueue {
   const Constants& constants_;
   bool maskable_;
   Ring weights_, params_;
-  int step_ = 0;         // next step whose loads are to come
-  int weight_load_ = 0;  // those of its weights that are out
-  std::vector<int> out_;       // steps of the loads handed out
+  int step_ = 0;          // next step whose loads are to come
+  int weight_load_ = 0;   // those of its weights that are out
+  std::vector<int> out_;  // steps of the loads handed out
   std::vector<std::vector<std::int64_t>> weight_at_, param_at_;  // by layer, by unit
 };
 

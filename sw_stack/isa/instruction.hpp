@@ -58,8 +58,8 @@ const Clip* clip_of(const Instruction& instruction);
 /// 128-bit words of its encoding.
 unsigned words(const Instruction& instruction);
 
-/// Appends the instruction's little-endian words; the clip word is the second. Fields must be in range (a broken invariant
-/// otherwise).
+/// Appends the instruction's little-endian words; the clip word is the second. Fields must be in
+/// range (a broken invariant otherwise).
 void encode(const Instruction& instruction, std::vector<std::uint8_t>& out);
 
 /// Decodes the instruction at `bytes[offset]` and advances `offset`.

@@ -4,9 +4,11 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <span>
+#include <vector>
 
 #include "isa/generated/configs.hpp"
-#include "isa/generated/isa.hpp"
+#include "support/result.hpp"
 
 namespace espalier::isa {
 
@@ -32,5 +34,15 @@ constexpr std::uint32_t n_maps_word(const Config& config) {
 constexpr std::uint32_t table_words(const Config& config) {
   return n_maps_word(config) + maps_words(config);
 }
+
+/// One side's bit maps: which lanes of each block live, and which blocks end a segment.
+struct Maps {
+  std::vector<std::vector<bool>> live;  ///< by block, by lane
+  std::vector<bool> ends;               ///< by block
+};
+
+/// Reads maps up to the one that is marked as the last, which ends a segment as well. Errors:
+/// kDevice for a list without one in `bytes`.
+Result<Maps> read_maps(std::span<const std::uint8_t> bytes, std::size_t lanes);
 
 }  // namespace espalier::isa

@@ -166,7 +166,7 @@ bool Iss::load_squeezer(const Load& load, std::size_t index) {
     const std::size_t from = std::min(word * lanes_, layer_table_.size());
     const std::size_t most = isa::kMaps * isa::kMapBytes;
     const auto rest = std::span<const std::uint8_t>(layer_table_).subspan(from);
-    return read_maps(rest.first(std::min(rest.size(), most)), lanes_);
+    return isa::read_maps(rest.first(std::min(rest.size(), most)), lanes_);
   };
   const auto n = maps(isa::n_maps_word(config_));
   if (!n) return refuse(n.error());

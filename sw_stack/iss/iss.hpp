@@ -116,7 +116,7 @@ class Iss {
   std::vector<std::int32_t> tile_;  // weights of the tile under way
   std::deque<PostJob> post_;
   std::array<std::deque<std::vector<std::int8_t>>, 2> streams_;  // one entry a STORE, by source
-  std::deque<std::uint8_t> squeezed_;                            // words for STOREs of pool's stream
+  std::deque<std::uint8_t> squeezed_;  // words for STOREs of pool's stream
   std::vector<std::int64_t> gap_sums_;
   bool ended_ = false;
   Status status_;

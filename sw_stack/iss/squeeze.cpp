@@ -1,8 +1,6 @@
 #include "iss/squeeze.hpp"
 
-#include <algorithm>
-
-#include "isa/maps.hpp"
+#include <string>
 
 namespace espalier::iss {
 namespace {
@@ -22,21 +20,9 @@ Status check_size(std::size_t bytes, std::size_t expected) {
 
 }  // namespace
 
-Result<Maps> read_maps(std::span<const std::uint8_t> bytes, std::size_t lanes) {
-  Maps maps;
-  for (; bytes.size() >= isa::kMapBytes; bytes = bytes.subspan(isa::kMapBytes)) {
-    const auto bit = [&](std::size_t i) { return ((bytes[i / 8] >> (i % 8)) & 1U) != 0; };
-    auto& live = maps.live.emplace_back(lanes);
-    for (std::size_t lane = 0; lane < lanes; ++lane) live[lane] = bit(lane);
-    maps.ends.push_back(bit(isa::kSegmentEnd) || bit(isa::kListEnd));
-    if (bit(isa::kListEnd)) return maps;
-  }
-  return fail(ErrorCode::kDevice,
-              "none of " + std::to_string(maps.ends.size()) + " bit maps is the last");
-}
-
 Result<std::vector<std::uint8_t>> squeeze_weights(std::span<const std::uint8_t> words,
-                                                  const Maps& k, const Maps& n, std::size_t taps) {
+                                                  const isa::Maps& k, const isa::Maps& n,
+                                                  std::size_t taps) {
   const std::size_t lanes = n.live.front().size();
   const std::size_t row = taps * k.live.size() * lanes;
   if (const Status s = check_size(words.size(), n.live.size() * lanes * row); !s) return s.error();
@@ -68,7 +54,7 @@ Result<std::vector<std::uint8_t>> squeeze_weights(std::span<const std::uint8_t> 
 }
 
 Result<std::vector<std::uint8_t>> squeeze_params(std::span<const std::uint8_t> words,
-                                                 const Maps& n) {
+                                                 const isa::Maps& n) {
   const std::size_t lanes = n.live.front().size();
   if (const Status s = check_size(words.size(), n.live.size() * lanes * kParamBytes); !s)
     return s.error();

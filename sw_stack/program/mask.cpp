@@ -144,7 +144,8 @@ class Masker {
     std::uint8_t* k_maps = out_.maps.data() + (w.maps - out_.maps_offset);
     if (x.whole_input) {
       for (int block = 0; block < w.k_blocks; ++block) {
-        for (int lane = 0; lane < lanes_; ++lane) set(k_maps + index(block) * kMapBytes, static_cast<unsigned>(lane));
+        for (int lane = 0; lane < lanes_; ++lane)
+          set(k_maps + index(block) * kMapBytes, static_cast<unsigned>(lane));
       }
       set(k_maps + index(w.k_blocks - 1) * kMapBytes, isa::kSegmentEnd);
     } else {
@@ -165,8 +166,7 @@ class Masker {
     auto channel = live(tensor).begin();
     for (const int channels : spot_[index(tensor)]->segments) {
       for (int c = 0; c < channels; ++c, ++channel) {
-        if (*channel)
-          set(map + index(c / lanes_) * kMapBytes, static_cast<unsigned>(c % lanes_));
+        if (*channel) set(map + index(c / lanes_) * kMapBytes, static_cast<unsigned>(c % lanes_));
       }
       map += index(ceil_div(channels, lanes_)) * kMapBytes;
       set(map - kMapBytes, isa::kSegmentEnd);
@@ -178,7 +178,7 @@ class Masker {
   const Maskable& maskable_;
   int lanes_;
   std::vector<const Maskable::Spot*> spot_;  // by tensor
-  std::vector<bool> packed_;                  // by layer
+  std::vector<bool> packed_;                 // by layer
   Masked out_;
 };
 
@@ -195,8 +195,7 @@ std::size_t Masked::pack_count() const {
   }));
 }
 
-void set_counts(const Maskable::Weights& w, int k_live, int n_live, int lanes,
-                isa::LayerRow& row) {
+void set_counts(const Maskable::Weights& w, int k_live, int n_live, int lanes, isa::LayerRow& row) {
   const auto piece = [&](int nb, int kc) {
     return static_cast<std::uint32_t>(w.block_words(lanes, kc) * nb);
   };

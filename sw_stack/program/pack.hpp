@@ -6,8 +6,8 @@
 
 namespace espalier::program {
 
-/// Encoded, with its end. Regions: 0 the dense image, 1 and 4 the mask's part of region 4. `packed`:
-/// by layer, whether it is packed; `program` takes masks.
+/// Encoded, with its end. Regions: 0 the dense image, 1 and 4 the mask's part of region 4.
+/// `packed`: by layer, whether it is packed; `program` takes masks.
 std::vector<std::uint8_t> pack_program(const Program& program, const std::vector<bool>& packed);
 
 /// A squeezer's LOAD of parameters; one of weights otherwise. Not for LOADs of other targets.

@@ -45,7 +45,8 @@ Time Model::request(std::size_t client) {
   if (target == isa::LoadTarget::kWeights) {
     return std::max(visible, weights_.room(words(weights_asked_ + beats)));
   }
-  if (target == isa::LoadTarget::kLayerTable) return visible;
+  if (target == isa::LoadTarget::kLayerTable || target == isa::LoadTarget::kSqueezer)
+    return visible;
   const std::int64_t blocks = (words(params_asked_ + beats) + kParamWords - 1) / kParamWords;
   return std::max(visible, params_.room(blocks));
 }
@@ -79,6 +80,8 @@ void Model::grant(Time now) {
   Loader& loader = loaders_[client - kLoadA];
   const Burst burst = loader.walker.burst();
   bus_free_ = first + burst.beats;
+  const std::size_t load = loader.accepted[loader.bursts_of];
+  if (squeezes_.contains(load)) bus_free_ = squeeze(load, first, burst.beats) + 1;
   outstanding_.push_back(bus_free_ - 1);
   grant_load(loader, burst, first);
   loader.walker.take(now);
@@ -105,7 +108,7 @@ void Model::grant_load(Loader& loader, const Burst& burst, Time first) {
     }
   }
   if (!burst.last) return;
-  const Time done = first + burst.beats - 1;
+  const Time done = bus_free_ - 1;
   loader.done.push_back(done);
   ++loader.bursts_of;
   board_.retire(loader.engine, done + 2);

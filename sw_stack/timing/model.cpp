@@ -20,7 +20,7 @@ constexpr Time kInterrupt = -2;  // from the last count that shows to the last c
 
 Model::Model(const program::Program& program, const Memory& memory,
              std::vector<isa::Instruction> list, std::vector<unsigned> lengths,
-             std::vector<program::TileCodes> codes)
+             std::vector<program::TileCodes> codes, Squeezes squeezes)
     : program_(program),
       memory_(memory),
       config_(program.machine()),
@@ -39,6 +39,7 @@ Model::Model(const program::Program& program, const Memory& memory,
       grant_free_(kStart),
       weights_(config_.weight_words),
       params_(config_.param_blocks),
+      squeezes_(std::move(squeezes)),
       store_walker_(config_) {
   fetch_visible_ = kStart;
   arrived_.reserve(program_words_);

@@ -4,10 +4,12 @@
 // first is served first.
 
 #include <deque>
+#include <map>
 #include <string>
 
 #include "program/tiles.hpp"
 #include "timing/parts.hpp"
+#include "timing/squeeze.hpp"
 #include "timing/timing.hpp"
 
 namespace espalier::timing {
@@ -20,12 +22,16 @@ struct Shown {
   Time weights = 0, activations = 0, post = 0;  ///< waits
 };
 
+/// By instruction: the rows of a squeezer's LOAD that are still to come.
+using Squeezes = std::map<std::size_t, std::deque<SqueezedRow>>;
+
 class Model {
  public:
   /// `list`: the program as the engines get it; `lengths`: the words of each instruction in memory;
   /// `codes`: of the tiles of sparse CONVs.
   Model(const program::Program& program, const Memory& memory, std::vector<isa::Instruction> list,
-        std::vector<unsigned> lengths, std::vector<program::TileCodes> codes);
+        std::vector<unsigned> lengths, std::vector<program::TileCodes> codes,
+        Squeezes squeezes = {});
   Result<Estimate> run();
 
  private:
@@ -55,6 +61,7 @@ class Model {
   void grant(Time now);
   void grant_fetch(Time first);
   void grant_load(Loader& loader, const Burst& burst, Time first);
+  Time squeeze(std::size_t load, Time first, std::int64_t beats);  // squeeze.cpp
 
   // ------------------------------------------------------------ exec (exec.cpp)
   bool try_exec();
@@ -124,6 +131,9 @@ class Model {
   Ring weights_, params_;
   std::int64_t weights_asked_ = 0, params_asked_ = 0;  // beats
   PortB port_;
+  Squeezes squeezes_;
+  Time squeeze_free_ = 0, row_start_ = 0;  // the squeezer; its row
+  std::int64_t row_beats_ = 0;             // of its row so far
 
   // Exec. Weights of a CONV are read by the sequencer ahead of its activations.
   struct WeightJob {

@@ -11,6 +11,7 @@
 #include <string_view>
 #include <vector>
 
+#include "program/mask.hpp"
 #include "program/program.hpp"
 #include "support/result.hpp"
 
@@ -54,6 +55,10 @@ struct Estimate {
 /// kMalformed where the table has no row for an instruction that takes one.
 Result<Estimate> estimate(const program::Program& program, const Memory& memory = {},
                           std::span<const std::uint8_t> table = {});
+
+/// Cycles of the program that packs a mask's weights, once a mask. Errors: as above.
+Result<std::int64_t> estimate_pack(const program::Program& program, const program::Masked& masked,
+                                   const Memory& memory = {});
 
 /// What no machine with this array and this bus could beat: the larger of MACs / L^2 and the bytes
 /// of the larger direction / bus width, MACs unpadded and every tensor moved once; weights that are

@@ -277,6 +277,45 @@ TEST_CASE("mask: PACK writes the weights and parameters of the hard-pruned graph
   CHECK(compared > 10000);
 }
 
+TEST_CASE("mask: a PACK program takes its words' cycles, and needs its dependencies") {
+  const auto program = compile(resnet8(), config("edge"));
+  REQUIRE(program.ok());
+  const isa::Config& machine = program->machine();
+  const prune::Channels channels = prune::find_channels(program->graph);
+  const auto live =
+      prune::by_tensor(channels, prune::random_mask(channels, {0.5, prune::Scope::kAll, 1}, 3));
+  const auto masked = program::apply_mask(*program, live);
+  REQUIRE(masked.ok());
+  const auto list = program::decode_list(masked->packs);
+  REQUIRE(list.ok());
+  std::int64_t beats = 0;
+  int found = 0, loads = 0, squeezed = 0;
+  for (std::size_t i = 0; i < list->size(); ++i) {
+    const auto* load = std::get_if<isa::Load>(&(*list)[i]);
+    if (load == nullptr) continue;
+    ++loads;
+    if (static_cast<isa::LoadTarget>(load->target) == isa::LoadTarget::kSqueezer) {
+      beats += std::int64_t{load->x_words} * load->z_count * machine.lanes / machine.bus_bytes;
+      ++squeezed;
+    }
+    auto clipped = isa::clip_all(*list, masked->table, machine);
+    REQUIRE(clipped.ok());
+    REQUIRE(iss::check_hazards(machine, *clipped).ok());
+    isa::set_dependencies((*clipped)[i], {});
+    found += iss::check_hazards(machine, *clipped) ? 0 : 1;
+  }
+  // Words wait for maps, and maps for the STOREs before; the first layer's and the table for nothing.
+  CHECK(found == loads - 3);
+  CHECK(loads == 2 * squeezed + 1);
+  const auto cycles = timing::estimate_pack(*program, *masked);
+  REQUIRE(cycles.ok());
+  CHECK(*cycles > beats);
+  CHECK(*cycles < beats * 3 / 2 + 20000);
+  const auto slow = timing::estimate_pack(*program, *masked, {600, 400});
+  REQUIRE(slow.ok());
+  CHECK(*slow > *cycles);
+}
+
 TEST_CASE("mask: a wrong bit in a map shows") {
   const ir::QuantGraph graph = cifar_resnet(1);
   const auto program = compile(graph, config("tiny"));

@@ -337,7 +337,7 @@ TEST_CASE("squeeze: live rows and lanes move to the front, segments fill up with
     auto bytes = n.maps();
     const std::size_t n_lanes = bytes.size() / 8 * 4;
     bytes.resize(bytes.size() + 40, 0xFF);  // behind the last map: not looked at
-    const auto k_maps = iss::read_maps(k.maps(), 4), n_maps = iss::read_maps(bytes, 4);
+    const auto k_maps = isa::read_maps(k.maps(), 4), n_maps = isa::read_maps(bytes, 4);
     REQUIRE(k_maps.ok());
     REQUIRE(n_maps.ok());
     const std::size_t taps = 1 + random() % 4, k_lanes = k_maps->live.size() * 4;
@@ -370,7 +370,7 @@ TEST_CASE("squeeze: live rows and lanes move to the front, segments fill up with
 }
 
 TEST_CASE("squeeze: a list of maps without a last one is refused") {
-  CHECK_THAT(iss::read_maps(std::vector<std::uint8_t>(24, 0), 4).error().message,
+  CHECK_THAT(isa::read_maps(std::vector<std::uint8_t>(24, 0), 4).error().message,
              Contains("none of 3 bit maps is the last"));
 }
 

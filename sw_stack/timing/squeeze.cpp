@@ -1,0 +1,155 @@
+#include "timing/squeeze.hpp"
+
+#include <algorithm>
+
+#include "isa/clip.hpp"
+#include "program/pack.hpp"
+#include "timing/model.hpp"
+
+namespace espalier::timing {
+namespace {
+
+constexpr Time kReadMap = 2;             // of the row's n block
+constexpr std::int64_t kParamBytes = 8;  // a lane's parameters
+
+/// Where the bytes of live lanes stand between whole words, and what it takes to pad them.
+class Padding {
+ public:
+  /// `unit`: bytes to which segments are filled up; `step`: bytes of a cycle.
+  Padding(std::int64_t unit, std::int64_t step) : unit_(unit), step_(step) {}
+  void add(std::int64_t bytes) { bytes_ += bytes; }
+  /// Ends a segment; returns the cycles of its padding.
+  Time end() {
+    const std::int64_t over = bytes_ % unit_;
+    bytes_ += over == 0 ? 0 : unit_ - over;
+    return over == 0 ? 0 : unit_ / step_ - over / step_;
+  }
+  [[nodiscard]] std::int64_t bytes() const { return bytes_; }
+
+ private:
+  std::int64_t unit_, step_, bytes_ = 0;
+};
+
+std::int64_t live_lanes(const std::vector<bool>& lanes) {
+  return std::count(lanes.begin(), lanes.end(), true);
+}
+
+std::vector<SqueezedRow> weight_rows(const isa::Config& c, int taps, const isa::Maps& k,
+                                     const isa::Maps& n) {
+  Padding row(c.lanes, c.pack_lanes);
+  Time pads = 0;
+  for (std::size_t block = 0; block < k.live.size(); ++block) {
+    row.add(live_lanes(k.live[block]));
+    if (k.ends[block]) pads += row.end();
+  }
+  pads *= taps;
+  const auto blocks = static_cast<std::int64_t>(k.live.size()) * taps;
+  const Time steps = blocks * (c.lanes / c.pack_lanes);
+  const std::int64_t words = row.bytes() / c.lanes * taps;
+  std::vector<SqueezedRow> list;
+  std::int64_t segment = 0;
+  for (std::size_t block = 0; block < n.live.size(); ++block) {
+    for (const bool live : n.live[block]) {
+      list.push_back(
+          {blocks * (c.lanes / c.bus_bytes), kReadMap, live ? pads : 0, live ? words : 0});
+      segment += live ? 1 : 0;
+    }
+    if (!n.ends[block]) continue;
+    const std::int64_t fill = (c.lanes - segment % c.lanes) % c.lanes;
+    list.back().tail += fill * (steps + pads);
+    list.back().words += fill * words;
+    segment = 0;
+  }
+  return list;
+}
+
+std::vector<SqueezedRow> param_rows(const isa::Config& c, const isa::Maps& n) {
+  Padding bytes(kParamBytes * c.lanes, c.pack_lanes);
+  std::vector<SqueezedRow> list;
+  std::int64_t words = 0;  // that have left
+  for (std::size_t block = 0; block < n.live.size(); ++block) {
+    bytes.add(live_lanes(n.live[block]) * kParamBytes);
+    SqueezedRow& row = list.emplace_back();
+    row.beats = kParamBytes * c.lanes / c.bus_bytes;
+    if (n.ends[block]) row.tail = bytes.end();
+    row.words = bytes.bytes() / c.lanes - words;
+    words += row.words;
+  }
+  return list;
+}
+
+}  // namespace
+
+std::vector<SqueezedRow> squeezed_rows(const isa::Load& load, const isa::Config& config,
+                                       const program::Maskable::Weights& w, const isa::Maps& k,
+                                       const isa::Maps& n) {
+  return program::squeezes_params(load) ? param_rows(config, n)
+                                        : weight_rows(config, w.part_taps(), k, n);
+}
+
+/// The beats of a burst go into the squeezer, which may hold up the bus. Returns the last one's
+/// cycle.
+Time Model::squeeze(std::size_t load, Time first, std::int64_t beats) {
+  const Time step = std::max(1, config_.bus_bytes / config_.pack_lanes);
+  auto& rows = squeezes_[load];
+  Time last = first;
+  for (std::int64_t beat = 0; beat < beats; ++beat) {
+    const SqueezedRow& row = rows.front();
+    if (row_beats_ == 0) {
+      squeeze_free_ = std::max(squeeze_free_ + row.lead, first + beat);
+      row_start_ = squeeze_free_;
+    }
+    last = std::max(squeeze_free_, first + beat);
+    squeeze_free_ = last + step;
+    if (++row_beats_ < row.beats) continue;
+    squeeze_free_ += row.tail;
+    const Time length = squeeze_free_ - row_start_;
+    for (std::int64_t word = 1; word <= row.words; ++word) {
+      streams_[static_cast<std::size_t>(isa::StoreSource::kPool)].pushed.push_back(
+          row_start_ + length * word / row.words + 1);
+    }
+    row_beats_ = 0;
+    rows.pop_front();
+  }
+  return last;
+}
+
+Result<std::int64_t> estimate_pack(const program::Program& program, const program::Masked& masked,
+                                   const Memory& memory) {
+  const isa::Config& machine = program.machine();
+  program::Program packing;  // what the model asks for
+  packing.config = program.config;
+  packing.config_hash = program.config_hash;
+  packing.instructions = masked.packs;
+  packing.layers = program.layers;
+  packing.graph.name = program.graph.name;
+  const auto list = program::decode_all(packing);
+  auto clipped = isa::clip_all(list, masked.table, machine);
+  if (!clipped) return clipped.error();
+  std::vector<unsigned> lengths;
+  Squeezes squeezes;
+  for (std::size_t i = 0; i < list.size(); ++i) {
+    lengths.push_back(isa::words(list[i]));
+    const auto* load = std::get_if<isa::Load>(&list[i]);
+    if (load == nullptr || static_cast<isa::LoadTarget>(load->target) != isa::LoadTarget::kSqueezer)
+      continue;
+    const program::Maskable::Weights& w = *program.maskable->layers[load->layer].weights;
+    const auto maps = [&](std::uint32_t at) {
+      return isa::read_maps(std::span(masked.maps).subspan(at - masked.maps_offset),
+                            static_cast<std::size_t>(machine.lanes));
+    };
+    const auto k = maps(w.maps), n = maps(w.n_maps());
+    if (!k) return k.error();
+    if (!n) return n.error();
+    const auto rows = squeezed_rows(*load, machine, w, *k, *n);
+    squeezes[i].assign(rows.begin(), rows.end());
+  }
+  const std::size_t count = list.size();
+  const auto estimate = Model(packing, memory, std::move(*clipped), std::move(lengths),
+                              std::vector<program::TileCodes>(count), std::move(squeezes))
+                            .run();
+  if (!estimate) return estimate.error();
+  return estimate->cycles;
+}
+
+}  // namespace espalier::timing

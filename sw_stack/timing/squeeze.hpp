@@ -1,0 +1,26 @@
+#pragma once
+// What the squeezer makes of a LOAD: its rows, how long each takes and how many words it gives.
+
+#include <vector>
+
+#include "isa/instruction.hpp"
+#include "isa/maps.hpp"
+#include "program/program.hpp"
+#include "timing/parts.hpp"
+
+namespace espalier::timing {
+
+/// A stretch of a squeezer's LOAD. Units: cycles, words of L bytes.
+struct SqueezedRow {
+  std::int64_t beats = 0;  ///< that it takes from the bus
+  Time lead = 0;           ///< before the first of them
+  Time tail = 0;           ///< behind the last: padding, and rows of zeros
+  std::int64_t words = 0;  ///< that leave
+};
+
+/// `w`: the layer's; `k`, `n`: its maps.
+std::vector<SqueezedRow> squeezed_rows(const isa::Load& load, const isa::Config& config,
+                                       const program::Maskable::Weights& w, const isa::Maps& k,
+                                       const isa::Maps& n);
+
+}  // namespace espalier::timing
