@@ -123,6 +123,8 @@ TEST_CASE("mask: a program that takes masks packs its weights for each, and runs
   const json dense = json::parse(place.good({"profile", any, "--json"}));
   const json masked = json::parse(place.good({"profile", any, "--mask", masks[0], "--json"}));
   CHECK(masked["estimate"] < dense["estimate"]);
+  CHECK(masked["bound"] < dense["bound"]);
+  CHECK(masked["bound"] < masked["estimate"]);
   CHECK(masked["fingerprint"] == dense["fingerprint"]);
   CHECK(masked["macs_per_image"] == dense["macs_per_image"]);
   const json shown = json::parse(place.good({"mask", "show", masks[0], any, "--json"}));
