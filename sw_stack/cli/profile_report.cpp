@@ -143,6 +143,7 @@ void print_totals(const Profile& profile, const Row& all) {
                              grouped(*dense)));
     print_packings(profile.report);
   }
+  print_overlay(profile.report);
   line("cycles", fmt::format("{} an image by the timing model",
                              grouped(static_cast<std::uint64_t>(all.estimate.cycles))));
   if (all.measured) {

@@ -107,6 +107,7 @@ class RunJob {
       batch_.device.wave = wave_name(options_.program);
     if (Status status = check_options(options_, program_, *kind); !status) return status;
     if (Status status = load_mask(); !status) return status;
+    if (Status status = load_overlay(); !status) return status;
     return parse_latency(options_.latency, batch_.device);
   }
 
@@ -119,6 +120,14 @@ class RunJob {
     report_.masks = options_.masks;
     report_.dense_macs = runtime::macs(program_);
     count_live(program_, batch_.device.masks);
+    return {};
+  }
+
+  Status load_overlay() {
+    if (options_.overlay.empty()) return {};
+    auto use = use_overlay(program_, options_.overlay, batch_.kind != runtime::DeviceKind::kGolden);
+    if (!use) return use.error();
+    report_.overlay = std::move(use).value();
     return {};
   }
 

@@ -3,67 +3,20 @@
 #include <nlohmann/json.hpp>
 
 #include "catch.hpp"
-#include "process.hpp"
+#include "mask_place.hpp"
 #include "program/program.hpp"
-#include "tiny_model.hpp"
 
 using namespace espalier;
 using nlohmann::json;
-using tests::Ran;
-
-namespace {
-
-struct Place {
-  tests::Scratch scratch;
-  std::string model = scratch.write("tiny.onnx", tests::tiny_model());
-  std::string images = scratch.write("images.npy", tests::tiny_images(4));
-  std::string program = scratch.path("tiny.espl");
-  std::string mask = scratch.path("user.mask");
-
-  Place() { compile(model, program); }
-  [[nodiscard]] Ran run(const std::vector<std::string>& arguments) const {
-    return run_espalier(scratch, arguments);
-  }
-  void compile(const std::string& from, const std::string& to, bool maskable = false) const {
-    std::vector<std::string> arguments{"compile",  from,          "-o",          to,
-                                       "--config", "nano",        "--calibrate", images,
-                                       "--mean",   "0.5,0.5,0.5", "--std",       "0.25,0.25,0.25"};
-    if (maskable) arguments.emplace_back("--maskable");
-    good(arguments);
-  }
-  std::string good(const std::vector<std::string>& arguments) const {
-    const Ran ran = run(arguments);
-    INFO(ran.err);
-    REQUIRE(ran.code == 0);
-    return ran.out;
-  }
-  std::string complaint(const std::vector<std::string>& arguments) const {
-    const Ran ran = run(arguments);
-    REQUIRE(ran.code == 2);
-    REQUIRE(ran.out.empty());
-    return ran.err;
-  }
-  std::string scores(const std::string& espl, std::vector<std::string> more) const {
-    const std::string output = scratch.path("scores.npy");
-    std::vector<std::string> arguments{"run", espl, "--images", images, "--output", output};
-    arguments.insert(arguments.end(), more.begin(), more.end());
-    good(arguments);
-    return tests::slurp(output);
-  }
-};
-
-bool contains(const std::string& text, const std::string& part) {
-  return text.find(part) != std::string::npos;
-}
-
-}  // namespace
+using tests::contains;
+using tests::Place;
 
 TEST_CASE("mask: a program with the mask and one without its channels give the same scores") {
   const Place place;
   const std::string pruned = place.scratch.path("pruned.espl");
   const std::string dense = place.scores(place.program, {"--device", "golden"});
-  for (const std::string& kind : {"random", "magnitude"}) {
-    for (const std::string& scope : {"internal", "all"}) {
+  for (const char* kind : {"random", "magnitude"}) {
+    for (const char* scope : {"internal", "all"}) {
       INFO(kind << ", " << scope);
       place.good(
           {"mask", kind, place.program, "--keep", "0.5", "--scope", scope, "-o", place.mask});
