@@ -41,8 +41,6 @@ Status check_options(const RunOptions& options, const program::Program& program,
     return usage("--check", "compares a device with golden; take --device iss or rtl");
   }
   const bool fpga = kind == runtime::DeviceKind::kFpga;
-  if (!options.masks.empty() && options.lockstep)
-    return usage("--lockstep", "follows instructions as they are compiled; leave out --mask");
   if (!fpga && !options.buffer.empty())
     return usage("--buffer", "is memory of a board; take --device fpga:/dev/uioN");
   if (fpga && options.jobs > 1)
