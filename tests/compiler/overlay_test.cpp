@@ -189,6 +189,7 @@ TEST_CASE("overlay: bits lie in the image where the compiler puts their weights"
   const auto check = [&](const ir::QuantGraph& graph, const char* machine, std::uint64_t s) {
     INFO("seed " << s << ", " << machine);
     const auto program = compile(graph, machine, s);
+    INFO((program.ok() ? std::string() : program.error().text()));
     REQUIRE(program.ok());
     const auto mask = bits_of(choose(graph, 0.5, prune::WeightRank::kRandom, s), program->graph);
     // The same graph with weights of 1 where a bit is 1, and of 0 elsewhere.
@@ -227,9 +228,9 @@ TEST_CASE("overlay: bits lie in the image where the compiler puts their weights"
   }
   // Too many pixels for taps: the fully connected layer reads them as channels.
   GraphBuilder wide(4);
-  const int inner = wide.conv(wide.input(2, 20, 20), 4, 1);
+  const int inner = wide.conv(wide.input(2, 16, 16), 4, 1);
   ir::Window whole;
-  whole.kh = whole.kw = 20;
+  whole.kh = whole.kw = 16;
   check(wide.finish(wide.conv(inner, 3, whole)), "nano", 0);
   check(cifar_resnet(1), "edge", 0);
   CHECK(folded > 0);
