@@ -67,6 +67,34 @@ def config_hash(config):
     return value
 
 
+def sv_record(name, fields, bits, spare=0):
+    """A packed struct of these fields, `spare` bits above them, and the check of their ranges."""
+    out = ["  typedef struct packed {"]
+    if spare:
+        out.append(f"    logic [{spare - 1}:0] spare;")
+    for field in reversed(fields):
+        sign = "signed " if field.get("signed") else ""
+        out.append(f"    logic {sign}[{field['width'] - 1}:0] {field['name']};")
+    out.append(f"  }} {name}_t;\n")
+    checks = [f"(x[{bits - 1}:{bits - spare}] == '0)"] if spare else []
+    for field in fields:
+        lo, hi = field["offset"], field["offset"] + field["width"] - 1
+        part = f"x[{hi}:{lo}]" if hi > lo else f"x[{lo}]"
+        if field.get("spare") or field["name"] == "reserved":
+            checks.append(f"({part} == '0)")
+        if field.get("min") == 1:
+            checks.append(f"({part} != '0)")
+        elif "min" in field:
+            checks.append(f"({part} >= {field['width']}'d{field['min']})")
+        if "max" in field:
+            checks.append(f"({part} <= {field['width']}'d{field['max']})")
+    out.append(f"  // Every field of a {name} is within its range, spare bits are zero.")
+    out.append(f"  function automatic logic {name}_in_range(input logic [{bits - 1}:0] x);")
+    out.append(f"    {name}_in_range = " + "\n      && ".join(checks) + ";")
+    out.append("  endfunction\n")
+    return out
+
+
 def sv_isa():
     isa = SPEC["isa"]
     out = [f"// {NOTE}", "// Instruction set: opcodes, engines, fault causes, instruction layouts.", "",
@@ -96,51 +124,12 @@ def sv_isa():
         out.append(f"  localparam int unsigned {name.upper()}_WORDS = {instruction['words']};")
         out.append(f"  localparam int unsigned {name.upper()}_BITS = {bits};")
         out.append(f"  localparam int unsigned {name.upper()}_USED = {bits - spare};  // bits below the spare ones")
-        out.append("  typedef struct packed {")
-        if spare:
-            out.append(f"    logic [{spare - 1}:0] spare;")
-        for field in reversed(fields):
-            sign = "signed " if field.get("signed") else ""
-            out.append(f"    logic {sign}[{field['width'] - 1}:0] {field['name']};")
-        out.append(f"  }} {name}_t;\n")
-        checks = []
-        if spare:
-            checks.append(f"(x[{bits - 1}:{bits - spare}] == '0)")
-        for field in fields:
-            lo, hi = field["offset"], field["offset"] + field["width"] - 1
-            part = f"x[{hi}:{lo}]" if hi > lo else f"x[{lo}]"
-            if field["name"] == "reserved":
-                checks.append(f"({part} == '0)")
-            if field.get("min") == 1:
-                checks.append(f"({part} != '0)")
-            elif "min" in field:
-                checks.append(f"({part} >= {field['width']}'d{field['min']})")
-            if "max" in field:
-                checks.append(f"({part} <= {field['width']}'d{field['max']})")
-        out.append(f"  // Every field of a {name} is within its range, spare bits are zero.")
-        out.append(f"  function automatic logic {name}_in_range(input logic [{bits - 1}:0] x);")
-        out.append(f"    {name}_in_range = " + "\n      && ".join(checks) + ";")
-        out.append("  endfunction\n")
+        out += sv_record(name, fields, bits, spare)
     for record in (SPEC["clip"], SPEC["row"]):
         name, (fields, bits) = record["name"], packed(record)
         out.append(f"  // {record['doc']}")
         out.append(f"  localparam int unsigned {name.upper()}_BITS = {bits};")
-        out.append("  typedef struct packed {")
-        for field in reversed(fields):
-            sign = "signed " if field.get("signed") else ""
-            out.append(f"    logic {sign}[{field['width'] - 1}:0] {field['name']};")
-        out.append(f"  }} {name}_t;\n")
-        checks = []
-        for field in fields:
-            part = f"x[{field['offset'] + field['width'] - 1}:{field['offset']}]"
-            if field.get("spare"):
-                checks.append(f"({part} == '0)")
-            elif "max" in field:
-                checks.append(f"({part} <= {field['width']}'d{field['max']})")
-        out.append(f"  // Every field of a {name} is within its range, spare bits are zero.")
-        out.append(f"  function automatic logic {name}_in_range(input logic [{bits - 1}:0] x);")
-        out.append(f"    {name}_in_range = " + "\n      && ".join(checks) + ";")
-        out.append("  endfunction\n")
+        out += sv_record(name, fields, bits)
     out += sv_halfword_check()
     out.append("endpackage")
     return "\n".join(out) + "\n"

@@ -51,6 +51,7 @@ Result<runtime::BatchResult> run_in_lockstep(const program::Program& program,
                                              LockstepReport& report) {
   runtime::BatchResult batch;
   runtime::LockstepOptions lockstep;
+  const std::vector<ir::ChannelMask>& masks = options.device.masks;
   lockstep.device = options.device;
   lockstep.check = options.check;
   for (std::size_t i = 0; i < count; ++i) {
@@ -60,6 +61,7 @@ Result<runtime::BatchResult> run_in_lockstep(const program::Program& program,
     }
     const auto image = load(i);
     if (!image) return image.error();
+    if (!masks.empty()) lockstep.device.masks = {masks[i % masks.size()]};
     auto result = runtime::run_lockstep(program, *image, lockstep);
     if (!result) return result.error();
     report.image = i;

@@ -6,6 +6,7 @@
 #include <memory>
 
 #include "cli/commands.hpp"
+#include "cli/mask_overlay.hpp"
 #include "cli/mask_show.hpp"
 #include "program/program.hpp"
 #include "prune/choose.hpp"
@@ -32,6 +33,7 @@ constexpr const char* kFooter =
     "examples:\n"
     "  espalier mask random net.espl --keep 0.5 --seed 7 -o random.mask\n"
     "  espalier mask magnitude net.espl --keep 0.7 --scope all -o light.mask\n"
+    "  espalier mask overlay net.espl --keep 0.5 --by magnitude -o half.overlay\n"
     "  espalier mask show light.mask net.espl\n"
     "  espalier run net.espl --device golden --mask light.mask --images test_batch.bin\n"
     "  espalier compile net.espl --prune light.mask -o light.espl";
@@ -112,7 +114,7 @@ CLI::App* add_maker(CLI::App& mask, const char* name, const char* what, bool cho
 }  // namespace
 
 void add_mask(CLI::App& app, Action& chosen) {
-  CLI::App* mask = app.add_subcommand("mask", "make channel masks, and show them");
+  CLI::App* mask = app.add_subcommand("mask", "make masks of channels or weights, and show them");
   mask->footer(kFooter);
   mask->require_subcommand(1);
   auto random = std::make_shared<MaskOptions>();
@@ -136,6 +138,7 @@ void add_mask(CLI::App& app, Action& chosen) {
             [](const auto& graph, const auto& channels, const prune::Choice&) {
               return prune::zeroed_mask(graph, channels);
             });
+  add_mask_overlay(*mask, chosen);
   add_mask_show(*mask, chosen);
 }
 

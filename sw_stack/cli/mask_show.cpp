@@ -9,6 +9,7 @@
 #include <memory>
 #include <optional>
 
+#include "cli/mask_overlay.hpp"
 #include "compiler/compiler.hpp"
 #include "program/mask.hpp"
 #include "program/program.hpp"
@@ -203,6 +204,8 @@ class Shown {
 };
 
 Result<int> show(const ShowOptions& options) {
+  if (is_overlay_file(options.mask))
+    return show_overlay(options.mask, options.program, options.json);
   const auto file = prune::load_mask(options.mask);
   if (!file) return file.error();
   if (options.program.empty()) return show_file(*file, options.json);
@@ -215,7 +218,9 @@ void add_mask_show(CLI::App& mask, Action& chosen) {
   auto options = std::make_shared<ShowOptions>();
   CLI::App* command = mask.add_subcommand(
       "show", "what a mask leaves; with PROGRAM its MACs, expected cycles and storage too");
-  command->add_option("MASK", options->mask, "mask file")->type_name("U.mask")->required();
+  command->add_option("MASK", options->mask, "mask or overlay file")
+      ->type_name("U.mask")
+      ->required();
   command->add_option("PROGRAM", options->program, "program that it is for")->type_name("P.espl");
   command->add_flag("--json", options->json, "print it as JSON");
   command->callback([options, &chosen] {

@@ -1,6 +1,8 @@
 #include "cli/masks.hpp"
 
 #include "program/mask.hpp"
+#include "program/overlay.hpp"
+#include "prune/overlay.hpp"
 #include "prune/prune.hpp"
 
 namespace espalier::cli {
@@ -23,6 +25,26 @@ Result<std::vector<ir::ChannelMask>> load_masks(const program::Program& program,
     }
   }
   return list;
+}
+
+Result<OverlayUse> use_overlay(program::Program& program, const std::string& file, bool packed) {
+  const auto overlay = prune::load_overlay(file);
+  if (!overlay) return overlay.error();
+  const auto mask = prune::from_overlay(*overlay, program.graph, file);
+  if (!mask) return mask.error();
+  if (!packed) {
+    ir::zero_weights(program.graph, *mask);
+  } else if (const Status status = program::apply_overlay(program, *mask); !status) {
+    Diagnostic error = status.error();
+    error.place = file + ": " + error.place;
+    return error;
+  }
+  OverlayUse use{file};
+  for (const prune::Overlay::Layer& layer : overlay->layers) {
+    use.weights += layer.count();
+    use.live += layer.live();
+  }
+  return use;
 }
 
 void count_live(program::Program& program, const std::vector<ir::ChannelMask>& masks) {

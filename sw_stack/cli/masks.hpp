@@ -1,5 +1,5 @@
 #pragma once
-// Mask files on the way into a device.
+// Files of masks and overlays on the way into a device.
 
 #include <string>
 #include <vector>
@@ -14,6 +14,17 @@ namespace espalier::cli {
 /// program::apply_mask, with the file.
 Result<std::vector<ir::ChannelMask>> load_masks(const program::Program& program,
                                                 const std::vector<std::string>& files, bool packed);
+
+/// What an overlay's file does to a program.
+struct OverlayUse {
+  std::string file;
+  std::uint64_t weights = 0, live = 0;  ///< of the layers that it names
+};
+/// Makes weights 0 that an overlay's file leaves out: in the graph, and with `packed` in the
+/// machine's weights too. Call it after load_masks: both know the model by its weights.
+/// Errors: those of prune::load_overlay, prune::from_overlay and program::apply_overlay, with the
+/// file.
+Result<OverlayUse> use_overlay(program::Program& program, const std::string& file, bool packed);
 
 /// Layers then have the multiply-accumulates of live channels, the mean over the masks.
 void count_live(program::Program& program, const std::vector<ir::ChannelMask>& masks);

@@ -17,7 +17,7 @@ namespace espalier::cli {
 namespace {
 
 struct ProfileOptions {
-  std::string program, report, csv, device, images, latency, mask;
+  std::string program, report, csv, device, images, latency, mask, overlay;
   std::uint64_t first = 0;
   bool check = false, json = false;
 };
@@ -104,6 +104,11 @@ Result<int> profile(const ProfileOptions& options) {
     profile.report.dense_macs = runtime::macs(*program);
     count_live(*program, device.masks);
   }
+  if (!options.overlay.empty()) {
+    auto use = use_overlay(*program, options.overlay, true);
+    if (!use) return use.error();
+    profile.report.overlay = std::move(use).value();
+  }
   auto estimate =
       timing::estimate(*program, timing::Memory{device.read_latency, device.write_latency}, table);
   if (!estimate) return estimate.error();
@@ -148,6 +153,10 @@ void add_profile(CLI::App& app, Action& chosen) {
       ->type_name("IMAGES");
   command->add_option("--mask", options->mask, "profile the program with this mask")
       ->type_name("U.mask");
+  command
+      ->add_option("--overlay", options->overlay,
+                   "with these weights only, the others 0: no cycle changes, but --check sees them")
+      ->type_name("U.overlay");
   command->add_flag("--check", options->check,
                     "compare every layer's output with golden; exit code 1 if one differs");
   command->add_option("--first", options->first, "which of them, counted from 0")

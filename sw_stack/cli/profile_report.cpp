@@ -31,6 +31,13 @@ std::optional<double> an_image(const Profile& profile, std::optional<std::uint64
   return static_cast<double>(*cycles) / static_cast<double>(profile.report.images);
 }
 
+/// The mask's live channels; empty without one.
+const ir::ChannelMask& live_of(const Profile& profile) {
+  static const ir::ChannelMask kAll;
+  const auto& masks = profile.report.options.device.masks;
+  return masks.empty() ? kAll : masks.front();
+}
+
 std::vector<Row> rows_of(const Profile& profile) {
   const program::Program& program = program_of(profile);
   const auto& timing = profile.report.result.timing;
@@ -41,7 +48,7 @@ std::vector<Row> rows_of(const Profile& profile) {
             layer.op,
             runtime::macs(layer),
             profile.estimate.layers[i],
-            timing::bound(program, layer),
+            timing::bound(program, layer, live_of(profile)),
             {}};
     if (timing) row.measured = an_image(profile, timing->cycles_by_layer[i]);
     rows.push_back(std::move(row));
@@ -52,7 +59,7 @@ std::vector<Row> rows_of(const Profile& profile) {
 Row total_of(const Profile& profile) {
   const program::Program& program = program_of(profile);
   const auto& timing = profile.report.result.timing;
-  Row all{"all", "", runtime::macs(program), {}, timing::bound(program), {}};
+  Row all{"all", "", runtime::macs(program), {}, timing::bound(program, live_of(profile)), {}};
   all.estimate.cycles = profile.estimate.cycles;
   for (const timing::LayerEstimate& layer : profile.estimate.layers) {
     for (std::size_t c = 0; c < timing::kCauses; ++c) all.estimate.by_cause[c] += layer.by_cause[c];
@@ -140,6 +147,7 @@ void print_totals(const Profile& profile, const Row& all) {
                                   grouped(static_cast<std::uint64_t>(*packing))));
     }
   }
+  print_overlay(profile.report);
   line("cycles", fmt::format("{} an image by the timing model",
                              grouped(static_cast<std::uint64_t>(all.estimate.cycles))));
   if (all.measured) {

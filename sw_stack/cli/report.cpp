@@ -79,6 +79,14 @@ double utilisation(std::uint64_t macs, int lanes, std::uint64_t cycles) {
          (static_cast<double>(lanes) * lanes * static_cast<double>(cycles));
 }
 
+void print_overlay(const Report& report) {
+  if (!report.overlay) return;
+  const OverlayUse& use = *report.overlay;
+  line("overlay",
+       fmt::format("{} of {} weights stay ({:.1f} %)", grouped(use.live), grouped(use.weights),
+                   100 * static_cast<double>(use.live) / static_cast<double>(use.weights)));
+}
+
 Json packings_json(const Report& report) {
   Json list = Json::array();
   for (std::size_t m = 0; m < report.result.packings.size(); ++m) {
@@ -133,6 +141,8 @@ Json to_json(const Report& report) {
   for (const char* key : {"cycles", "cycles_per_image"}) json[key] = nullptr;
   json["macs_per_image"] = report.dense_macs.value_or(macs);
   if (report.dense_macs) json["live_macs_per_image"] = macs;
+  if (const auto& use = report.overlay)
+    json["overlay"] = {{"file", use->file}, {"weights", use->weights}, {"live", use->live}};
   if (!report.result.packings.empty()) json["packing"] = packings_json(report);
   for (const char* key : {"utilisation", "bytes_read", "bytes_written",
                           "simulated_cycles_per_second", "cpu_seconds", "seconds"}) {
@@ -206,6 +216,7 @@ void print(const Report& report, bool layers) {
          fmt::format("{} ({:.1f} %)", grouped(macs),
                      100 * static_cast<double>(macs) / static_cast<double>(*report.dense_macs)));
   }
+  print_overlay(report);
   print_packings(report);
   if (result.timing) {
     const runtime::Timing& timing = *result.timing;

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "cli/common.hpp"
+#include "cli/masks.hpp"
 #include "runtime/batch.hpp"
 
 namespace espalier::cli {
@@ -18,11 +19,15 @@ struct Report {
   std::optional<std::size_t> correct;  ///< where labels exist
   runtime::BatchResult result;
   std::vector<std::string> masks;           ///< files
+  std::optional<OverlayUse> overlay;        ///< what it leaves of the weights
   std::optional<std::uint64_t> dense_macs;  ///< of one image without a mask; where there is one
 };
 
 /// MACs without padding / (L^2 x cycles).
 double utilisation(std::uint64_t macs, int lanes, std::uint64_t cycles);
+
+/// What an overlay leaves, where there is one.
+void print_overlay(const Report& report);
 
 /// What packing took, by mask, where something packed.
 Json packings_json(const Report& report);

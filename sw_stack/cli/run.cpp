@@ -29,6 +29,7 @@ constexpr const char* kFooter =
     "  espalier run net.espl --images x.npy --count 1 --lockstep --check\n"
     "  espalier run any.espl --images test_batch.bin --mask user.mask --check\n"
     "  espalier run any.espl --images test_batch.bin --mask anne.mask --mask bert.mask\n"
+    "  espalier run any.espl --images test_batch.bin --overlay anne.overlay --mask anne.mask\n"
     "  espalier run net.espl --images photos/ --top 3 --classes names.txt\n"
     "  espalier run net.espl --images x.npy --count 1 --wave net.fst --wave-cycles 20000\n"
     "  espalier run net.espl --images test_batch.bin --count 20 --mem-latency 200 --mem-stall 0.2";
@@ -70,6 +71,12 @@ void add_run(CLI::App& app, Action& chosen) {
           "turns, image 0 the first mask, image 1 the second")
       ->type_name("U.mask")
       ->allow_extra_args(false);
+  command
+      ->add_option(
+          "--overlay", options->overlay,
+          "run with these weights only, the others 0; as for masks, all devices but golden\n"
+          "need a program that takes masks")
+      ->type_name("U.overlay");
   command
       ->add_option("--buffer", options->buffer,
                    "fpga: u-dma-buf device of the memory that the machine works in "

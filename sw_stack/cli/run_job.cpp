@@ -41,8 +41,6 @@ Status check_options(const RunOptions& options, const program::Program& program,
     return usage("--check", "compares a device with golden; take --device iss or rtl");
   }
   const bool fpga = kind == runtime::DeviceKind::kFpga;
-  if (!options.masks.empty() && options.lockstep)
-    return usage("--lockstep", "follows instructions as they are compiled; leave out --mask");
   if (!fpga && !options.buffer.empty())
     return usage("--buffer", "is memory of a board; take --device fpga:/dev/uioN");
   if (fpga && options.jobs > 1)
@@ -107,6 +105,7 @@ class RunJob {
       batch_.device.wave = wave_name(options_.program);
     if (Status status = check_options(options_, program_, *kind); !status) return status;
     if (Status status = load_mask(); !status) return status;
+    if (Status status = load_overlay(); !status) return status;
     return parse_latency(options_.latency, batch_.device);
   }
 
@@ -119,6 +118,14 @@ class RunJob {
     report_.masks = options_.masks;
     report_.dense_macs = runtime::macs(program_);
     count_live(program_, batch_.device.masks);
+    return {};
+  }
+
+  Status load_overlay() {
+    if (options_.overlay.empty()) return {};
+    auto use = use_overlay(program_, options_.overlay, batch_.kind != runtime::DeviceKind::kGolden);
+    if (!use) return use.error();
+    report_.overlay = std::move(use).value();
     return {};
   }
 

@@ -225,32 +225,40 @@ std::vector<std::uint8_t> mask_region(const Masked& masked, std::uint8_t fill) {
   return bytes;
 }
 
+std::vector<int> packed_channels(const Program& program, const Masked& masked, int tensor) {
+  const auto& spots = program.maskable->spots;
+  const auto spot = std::ranges::find(spots, tensor, &Maskable::Spot::tensor);
+  ESP_CHECK(spot != spots.end());
+  const auto lanes = static_cast<std::size_t>(program.machine().lanes);
+  std::vector<int> list;
+  int channel = 0;
+  for (const int channels : spot->segments) {
+    for (const int end = channel + channels; channel < end; ++channel) {
+      if (masked.live[index(tensor)][index(channel)]) list.push_back(channel);
+    }
+    list.resize((list.size() + lanes - 1) / lanes * lanes, -1);
+  }
+  return list;
+}
+
 std::vector<std::int8_t> unpack(const Program& program, const Masked& masked,
                                 const Placement& placement, std::span<const std::uint8_t> region) {
-  const auto& spots = program.maskable->spots;
-  const auto spot = std::ranges::find(spots, placement.tensor, &Maskable::Spot::tensor);
-  ESP_CHECK(spot != spots.end());
   const auto tensor = index(placement.tensor);
   const ir::QuantTensor& values = program.graph.tensors[tensor];
   const auto lanes = static_cast<std::size_t>(program.machine().lanes);
   const std::size_t pixels = index(values.shape.h) * index(values.shape.w);
-  const std::vector<bool>& live = masked.live[tensor];
   std::vector<std::int8_t> out(static_cast<std::size_t>(values.shape.count()),
                                static_cast<std::int8_t>(values.quant.zero));
   const auto start = static_cast<std::int64_t>(placement.offset) + masked.moved[tensor];
   ESP_CHECK(start >= 0);
   const auto packed = region.subspan(static_cast<std::size_t>(start));
-  std::size_t channel = 0, lane = 0;
-  for (const int channels : spot->segments) {
-    for (const std::size_t end = channel + index(channels); channel < end; ++channel) {
-      if (!live[channel]) continue;
-      const std::size_t from = lane / lanes * pixels * lanes + lane % lanes;
-      for (std::size_t p = 0; p < pixels; ++p) {
-        out[channel * pixels + p] = static_cast<std::int8_t>(packed[from + p * lanes]);
-      }
-      ++lane;
+  const std::vector<int> channels = packed_channels(program, masked, placement.tensor);
+  for (std::size_t lane = 0; lane < channels.size(); ++lane) {
+    if (channels[lane] < 0) continue;
+    const std::size_t from = lane / lanes * pixels * lanes + lane % lanes;
+    for (std::size_t p = 0; p < pixels; ++p) {
+      out[index(channels[lane]) * pixels + p] = static_cast<std::int8_t>(packed[from + p * lanes]);
     }
-    lane = (lane + lanes - 1) / lanes * lanes;
   }
   return out;
 }

@@ -35,6 +35,9 @@ void set_counts(const Maskable::Weights& weights, int k_live, int n_live, int la
 /// Region 4 before its PACK program ran: the packed weights hold `fill`.
 std::vector<std::uint8_t> mask_region(const Masked& masked, std::uint8_t fill);
 
+/// The channel in every lane of a tensor's packed blocks, -1 where a segment's last block has none.
+std::vector<int> packed_channels(const Program& program, const Masked& masked, int tensor);
+
 /// A tensor of a masked run, [C][H][W], from its placement's region. Absent channels hold its zero
 /// point, as golden's do.
 std::vector<std::int8_t> unpack(const Program& program, const Masked& masked,

@@ -1,9 +1,11 @@
 #include "runtime/lockstep.hpp"
 
 #include <algorithm>
+#include <numeric>
 
+#include "isa/clip.hpp"
 #include "iss/hazards.hpp"
-#include "iss/iss.hpp"
+#include "iss/run.hpp"
 #include "runtime/capture.hpp"
 #include "runtime/devices.hpp"
 #include "runtime/interrupt.hpp"
@@ -30,6 +32,14 @@ std::uint64_t words(const Transfer& t) {
   return std::uint64_t{t.x_words} * t.y_count * t.z_count;
 }
 
+/// The instructions that the engines get, with a mask or without one.
+Result<std::vector<isa::Instruction>> clipped(const program::Program& program,
+                                              const program::Masked* masked) {
+  const std::vector<isa::Instruction> list = program::decode_all(program);
+  return isa::clip_all(list, masked != nullptr ? masked->table : program.constants,
+                       program.machine());
+}
+
 /// One engine's instructions in order, with the data that each moves.
 struct Moves {
   std::vector<std::size_t> instructions;  ///< of the engine, nops included
@@ -41,19 +51,27 @@ struct Moves {
 class Reference {
  public:
   Reference(const program::Program& program, std::span<const std::int8_t> image)
-      : lanes_(static_cast<std::uint64_t>(program.machine().lanes)),
+      : program_(program),
+        lanes_(static_cast<std::uint64_t>(program.machine().lanes)),
         list_(program::decode_all(program)),
         regions_{constant_region(program),
                  std::vector<std::uint8_t>(program.activation_bytes, kPoison),
                  program::pack_input(program, image),
                  std::vector<std::uint8_t>(program.output_bytes, kPoison), program.constants},
-        config_(program.machine()) {
+        config_(program.machine()) {}
+
+  Status run(const program::Masked* masked) {
+    const std::vector<isa::Instruction> whole = list_;
+    auto list = clipped(program_, masked);
+    if (!list) return list.error();
+    list_ = std::move(list).value();
     for (std::size_t i = 0; i < list_.size(); ++i) {
       moves_[static_cast<std::size_t>(isa::queue_of(list_[i]))].instructions.push_back(i);
     }
-  }
-  Status run() {
-    return iss::Iss(config_).run(list_, regions_, [this](Engine engine, std::uint64_t count) {
+    if (masked != nullptr) {
+      if (Status status = iss::pack(program_, *masked, regions_); !status) return status;
+    }
+    return iss::Iss(config_).run(whole, regions_, [this](Engine engine, std::uint64_t count) {
       if (engine == Engine::kLoadA || engine == Engine::kLoadW || engine == Engine::kStore)
         record(engine, count);
     });
@@ -61,6 +79,7 @@ class Reference {
   [[nodiscard]] const Moves& moves(Engine engine) const {
     return moves_[static_cast<std::size_t>(engine)];
   }
+  /// Clipped; valid after run().
   [[nodiscard]] const std::vector<isa::Instruction>& list() const { return list_; }
 
  private:
@@ -80,6 +99,7 @@ class Reference {
     }
   }
 
+  const program::Program& program_;
   std::uint64_t lanes_;
   std::vector<isa::Instruction> list_;
   iss::Regions regions_;
@@ -97,13 +117,18 @@ class Lockstep {
         list_(program::decode_all(program)) {}
 
   Result<LockstepResult> run(std::span<const std::int8_t> image) {
+    if (Status status = take_mask(); !status) return status.error();
     Reference reference(options_.reference != nullptr ? *options_.reference : program_, image);
-    if (Status status = reference.run(); !status) return status.error();
+    if (Status status = reference.run(masked()); !status) return status.error();
     reference_ = &reference;
-    if (options_.check) golden_ = golden::Runner(program_.graph).run(image);
+    if (options_.check) {
+      ir::ChannelMask live;
+      if (masked() != nullptr) live = masked()->live;
+      golden_ = golden::Runner(program_.graph, std::move(live)).run(image);
+    }
     DeviceOptions device = options_.device;
     device.wave.clear();
-    auto host = RtlHost::open(program_, device);
+    auto host = RtlHost::open(program_, device, masks_);
     if (!host) return host.error();
     host_ = host->get();
     readers_ = {Reader{Engine::kLoadA}, Reader{Engine::kLoadW}};
@@ -120,6 +145,7 @@ class Lockstep {
     Capture capture(program_, false, [this](isa::Region region) {
       return std::span<const std::uint8_t>(host_->bytes(region));
     });
+    capture.use(masked());
     capture.finish(0, result_.execution);
     result_.execution.complete = !measured->stopped;
     host_->measure(*measured, result_.execution);
@@ -138,6 +164,22 @@ class Lockstep {
     const Load* load = nullptr;        // nullptr: none is left
     std::uint64_t word = 0, part = 0;  // of that LOAD: word, bytes of it
   };
+
+  /// Errors: those of program::apply_mask.
+  Status take_mask() {
+    if (!options_.device.masks.empty()) {
+      auto masked = program::apply_mask(program_, options_.device.masks.front());
+      if (!masked) return masked.error();
+      masks_.push_back(std::move(masked).value());
+    }
+    auto list = clipped(program_, masked());
+    if (!list) return list.error();
+    clipped_ = std::move(list).value();
+    return {};
+  }
+  [[nodiscard]] const program::Masked* masked() const {
+    return masks_.empty() ? nullptr : &masks_.front();
+  }
 
   void next_load(Reader& reader) {
     const Moves& moves = reference_->moves(reader.engine);
@@ -189,7 +231,7 @@ class Lockstep {
       if (reader.load == nullptr) continue;
       const std::size_t i = reference_->moves(reader.engine).instructions[reader.next];
       wanted += (wanted.empty() ? "" : " or ") + number(next_address(reader));
-      const auto* load = std::get_if<Load>(&list_[i]);
+      const auto* load = std::get_if<Load>(&clipped_[i]);
       const bool own = load != nullptr && host_->base(static_cast<isa::Region>(load->region)) +
                                                   address(*load, reader.word, lanes_) +
                                                   reader.part ==
@@ -232,22 +274,23 @@ class Lockstep {
       const auto& tensor = program_.graph.tensors[static_cast<std::size_t>(p.tensor)];
       const auto pixels =
           static_cast<std::uint64_t>(tensor.shape.h) * static_cast<std::uint64_t>(tensor.shape.w);
-      const std::uint64_t size = program::blocked_bytes(tensor.shape, static_cast<int>(lanes_));
+      const std::vector<int> channels = channels_of(p.tensor);
+      const std::uint64_t start = start_of(p), size = pixels * channels.size();
       for (std::uint64_t w = 0; w < words(store); ++w) {
         const std::uint64_t at = address(store, w, lanes_);
-        if (at < p.offset || at >= p.offset + size) continue;
-        const std::uint64_t word = (at - p.offset) / lanes_;
+        if (at < start || at >= start + size) continue;
+        const std::uint64_t word = (at - start) / lanes_;
         ++placed;
         for (std::uint64_t lane = 0; lane < lanes_; ++lane) {
-          const std::uint64_t channel = word / pixels * lanes_ + lane;
-          if (channel >= static_cast<std::uint64_t>(tensor.shape.c)) break;
-          const auto wanted =
-              golden_[static_cast<std::size_t>(p.tensor)][channel * pixels + word % pixels];
+          const int channel = channels[word / pixels * lanes_ + lane];
+          if (channel < 0) continue;
+          const auto wanted = golden_[static_cast<std::size_t>(p.tensor)]
+                                     [static_cast<std::uint64_t>(channel) * pixels + word % pixels];
           ++result_.values;
           if (static_cast<std::int8_t>(region[at + lane]) == wanted) continue;
-          differ(index, "writes channel " + number(channel) + ", pixel " + number(word % pixels) +
-                            " of tensor " + tensor.name + ": rtl has " + value(region[at + lane]) +
-                            ", golden " + std::to_string(int{wanted}));
+          differ(index, "writes channel " + std::to_string(channel) + ", pixel " +
+                            number(word % pixels) + " of tensor " + tensor.name + ": rtl has " +
+                            value(region[at + lane]) + ", golden " + std::to_string(int{wanted}));
           return;
         }
       }
@@ -256,6 +299,22 @@ class Lockstep {
       differ(index,
              "writes " + number(words(store) - placed) + " words outside the tensors of its layer");
     }
+  }
+  /// The channel in every lane of a tensor's blocks, or -1.
+  [[nodiscard]] std::vector<int> channels_of(int tensor) const {
+    if (masked() != nullptr) return program::packed_channels(program_, *masked(), tensor);
+    const auto channels =
+        static_cast<std::size_t>(program_.graph.tensors[static_cast<std::size_t>(tensor)].shape.c);
+    std::vector<int> list(channels);
+    std::iota(list.begin(), list.end(), 0);
+    list.resize((channels + lanes_ - 1) / lanes_ * lanes_, -1);
+    return list;
+  }
+  /// Byte of its region where a tensor begins.
+  [[nodiscard]] std::uint64_t start_of(const program::Placement& p) const {
+    const std::int64_t moved =
+        masked() == nullptr ? 0 : masked()->moved[static_cast<std::size_t>(p.tensor)];
+    return static_cast<std::uint64_t>(std::int64_t{p.offset} + moved);
   }
   [[nodiscard]] bool makes(const program::Layer& layer, int tensor) const {
     return std::ranges::any_of(layer.nodes, [&](int node) {
@@ -277,11 +336,11 @@ class Lockstep {
 
   void explain() {
     LockstepDifference& difference = *result_.difference;
-    for (const std::size_t i : chain_of(program_.machine(), list_, difference.instruction)) {
+    for (const std::size_t i : chain_of(program_.machine(), clipped_, difference.instruction)) {
       difference.chain.push_back("instruction " + std::to_string(i) + ": " +
                                  isa::disassemble(list_[i]));
     }
-    const Status hazards = iss::check_hazards(program_.machine(), list_);
+    const Status hazards = iss::check_hazards(program_.machine(), clipped_);
     if (!hazards) difference.hazard = hazards.error().text();
   }
 
@@ -297,7 +356,7 @@ class Lockstep {
     const std::uint64_t length = device.wave_cycles != 0 ? device.wave_cycles : kWaveCycles;
     device.wave_start = last > length ? last - length : 0;
     device.wave_cycles = 0;
-    auto host = RtlHost::open(program_, device);
+    auto host = RtlHost::open(program_, device, masks_);
     if (!host) return host.error();
     tb::Simulation& simulation = (*host)->simulation();
     (*host)->put_image(image);
@@ -319,7 +378,8 @@ class Lockstep {
   const program::Program& program_;
   const LockstepOptions& options_;
   std::uint64_t lanes_, bus_;
-  std::vector<isa::Instruction> list_;
+  std::vector<isa::Instruction> list_, clipped_;  // as compiled, and as the engines get them
+  std::vector<program::Masked> masks_;            // one, or none
   const Reference* reference_ = nullptr;
   RtlHost* host_ = nullptr;
   std::vector<golden::Tensor> golden_;

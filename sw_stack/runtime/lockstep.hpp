@@ -5,7 +5,8 @@
 // A LOAD's effect is the data that it reads, beat by beat; a STORE's is the memory that it wrote,
 // when it retires. What a CONV or a POOL computes shows at its STORE, so a difference there names
 // the chain of instructions that made the data. The simulator runs the program in its own order,
-// one instruction after another: what a program lacks in dependencies shows as a difference.
+// one instruction after another: what a program lacks in dependencies shows as a difference. With
+// a mask the simulator packs the weights itself, and both run clipped instructions.
 
 #include <optional>
 #include <string>
@@ -42,8 +43,10 @@ struct LockstepResult {
   Execution execution;  ///< of the machine; incomplete where it was stopped
 };
 
-/// Runs one image. Errors: kDevice, where the machine raises a fault or the simulator finds that
-/// the program would hang; kUsage, without a verilated machine.
+/// Runs one image, with the first of `device.masks` where there is one. With a mask the wave may
+/// also hold the end of packing. Errors: kDevice, where the machine raises a fault or the simulator
+/// finds that the program would hang; kUsage, without a verilated machine; those of
+/// program::apply_mask.
 Result<LockstepResult> run_lockstep(const program::Program& program,
                                     std::span<const std::int8_t> image,
                                     const LockstepOptions& options);

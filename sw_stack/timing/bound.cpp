@@ -11,10 +11,16 @@ constexpr std::int64_t kParamBytes = 8;  // bias and multiplier of a channel
 
 }  // namespace
 
-double bound(const program::Program& program, const program::Layer& layer) {
+double bound(const program::Program& program, const program::Layer& layer,
+             const ir::ChannelMask& live) {
   const ir::QuantGraph& graph = program.graph;
-  const auto bytes = [&graph](int tensor) {
-    return static_cast<std::int64_t>(graph.tensors[static_cast<std::size_t>(tensor)].shape.count());
+  const auto channels = [&](int tensor) -> std::int64_t {
+    const auto id = static_cast<std::size_t>(tensor);
+    return live.empty() ? graph.tensors[id].shape.c : std::ranges::count(live[id], true);
+  };
+  const auto bytes = [&](int tensor) {
+    const ir::Shape& shape = graph.tensors[static_cast<std::size_t>(tensor)].shape;
+    return channels(tensor) * shape.h * shape.w;
   };
   std::vector<int> inside;
   std::int64_t read = 0, written = 0;
@@ -25,7 +31,8 @@ double bound(const program::Program& program, const program::Layer& layer) {
       if (std::ranges::find(inside, input) == inside.end()) read += bytes(input);
     }
     if (const auto* conv = std::get_if<ir::QuantConv>(&node.op)) {
-      read += static_cast<std::int64_t>(conv->weights.size()) + kParamBytes * conv->out_channels;
+      const std::int64_t row = channels(node.inputs[0]) * conv->window.kh * conv->window.kw;
+      read += channels(node.output) * (row + kParamBytes);
     }
     inside.push_back(node.output);
     written = bytes(node.output);  // of the last: the others are never stored
@@ -37,9 +44,9 @@ double bound(const program::Program& program, const program::Layer& layer) {
   return std::max(compute, static_cast<double>(std::max(read, written)) / machine.bus_bytes);
 }
 
-double bound(const program::Program& program) {
+double bound(const program::Program& program, const ir::ChannelMask& live) {
   double sum = 0;
-  for (const program::Layer& layer : program.layers) sum += bound(program, layer);
+  for (const program::Layer& layer : program.layers) sum += bound(program, layer, live);
   return sum;
 }
 

@@ -62,10 +62,12 @@ Result<std::int64_t> estimate_pack(const program::Program& program, const progra
 
 /// What no machine with this array and this bus could beat: the larger of MACs / L^2 and the bytes
 /// of the larger direction / bus width, MACs unpadded and every tensor moved once; weights that are
-/// zero count as all others. Pools: 0.
-double bound(const program::Program& program, const program::Layer& layer);
+/// zero count as all others. Pools: 0. With a mask tensors and weights have its live channels; the
+/// MACs are the layer's as they are.
+double bound(const program::Program& program, const program::Layer& layer,
+             const ir::ChannelMask& live = {});
 /// The sum over the layers.
-double bound(const program::Program& program);
+double bound(const program::Program& program, const ir::ChannelMask& live = {});
 /// The network's multiplications of all that the array could do in so many cycles.
 double utilisation(const program::Program& program, std::int64_t cycles);
 

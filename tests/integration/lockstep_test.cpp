@@ -8,6 +8,10 @@
 #include "catch.hpp"
 #include "compiler/compiler.hpp"
 #include "graphs.hpp"
+#include "isa/clip.hpp"
+#include "mask_kinds.hpp"
+#include "program/mask.hpp"
+#include "prune/prune.hpp"
 #include "scratch.hpp"
 #include "tb/simulation.hpp"
 
@@ -34,9 +38,13 @@ ir::QuantGraph branches() {
 }
 
 struct Workplace {
+  explicit Workplace(bool takes_masks = false) : maskable(takes_masks) {}
+  bool maskable;
   ir::QuantGraph graph = branches();
   program::Program program = [this] {
-    auto made = compiler::compile(graph, *isa::find_config("nano"));
+    compiler::Options options;
+    options.maskable = maskable;
+    auto made = compiler::compile(graph, *isa::find_config("nano"), options);
     if (!made) FAIL(made.error().text());
     return std::move(made).value();
   }();
@@ -185,4 +193,78 @@ TEST_CASE("lockstep: the last cycles before a difference are left as a wave") {
   options.device.wave_cycles = 1'000'000;
   CHECK(place.run(place.with(at, wrong), options).difference->cycle == result.difference->cycle);
   CHECK(std::filesystem::file_size(options.device.wave) >= size);
+}
+
+namespace {
+
+/// So many masks of every kind that the program can have.
+std::vector<ir::ChannelMask> some_masks(const ir::QuantGraph& graph, std::size_t count) {
+  const prune::Channels channels = prune::find_channels(graph);
+  std::vector<ir::ChannelMask> list;
+  for (std::uint64_t s = 0; list.size() < count && s < 50; ++s) {
+    const prune::Mask mask = tests::random_kinds(channels, s);
+    if (prune::prune(graph, channels, mask)) list.push_back(prune::by_tensor(channels, mask));
+  }
+  return list;
+}
+
+}  // namespace
+
+TEST_CASE("lockstep: with a mask a right program runs to its end") {
+  const Workplace place(true);
+  const auto masks = some_masks(place.program.graph, 6);
+  REQUIRE(masks.size() == 6);
+  runtime::LockstepOptions options;
+  options.check = true;
+  std::uint64_t dense = place.run(place.program, options).values, least = dense;
+  for (const ir::ChannelMask& mask : masks) {
+    options.device.masks = {mask};
+    const auto result = place.run(place.program, options);
+    if (result.difference) FAIL(result.difference->what);
+    CHECK(result.execution.complete);
+    CHECK(result.instructions + 1 >= place.list.size());  // nops of what is masked retire too
+    CHECK(result.execution.output ==
+          golden::Runner(place.program.graph, mask)
+              .run(place.image)[static_cast<std::size_t>(place.program.graph.output)]);
+    least = std::min(least, result.values);
+  }
+  CHECK(least < dense);
+}
+
+TEST_CASE("lockstep: with a mask a wrong weight address is named") {
+  const Workplace place(true);
+  const prune::Channels channels = prune::find_channels(place.program.graph);
+  const auto half =
+      prune::by_tensor(channels, prune::random_mask(channels, {0.5, prune::Scope::kAll, 1}, 2));
+  const auto masked = program::apply_mask(place.program, half);
+  REQUIRE(masked.ok());
+  const auto clipped = isa::clip_all(place.list, masked->table, place.program.machine());
+  REQUIRE(clipped.ok());
+  // The first LOAD of packed weights that are not the region's first.
+  std::size_t at = 0;
+  for (const std::size_t i : place.find<Load>(weights)) {
+    const Load* left = std::get_if<Load>(&(*clipped)[i]);
+    const bool packed =
+        left != nullptr && static_cast<isa::Region>(left->region) == isa::Region::kMask;
+    if (at == 0 && packed && left->x_words < std::get<Load>(place.list[i]).x_words) at = i;
+  }
+  REQUIRE(at != 0);
+  Load wrong = std::get<Load>(place.list[at]);
+  wrong.offset -= 4;
+  const auto altered = place.with(at, wrong);
+  runtime::LockstepOptions options;
+  options.device.masks = {half};
+  options.reference = &place.program;
+  const auto by_simulator = place.run(altered, options);
+  REQUIRE(by_simulator.difference);
+  CHECK(by_simulator.difference->instruction == at);
+
+  options.reference = nullptr;  // the simulator reads the same wrong weights; golden does not
+  CHECK_FALSE(place.run(altered, options).difference);
+  options.check = true;
+  const auto by_golden = place.run(altered, options);
+  REQUIRE(by_golden.difference);
+  CHECK(by_golden.difference->disassembly.starts_with("store"));
+  CHECK(by_golden.difference->what.find("golden") != std::string::npos);
+  CHECK(names(by_golden.difference->chain, at));
 }

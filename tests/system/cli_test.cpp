@@ -5,12 +5,13 @@
 #include <set>
 
 #include "catch.hpp"
-#include "process.hpp"
+#include "has_rtl.hpp"
 #include "program/program.hpp"
 #include "tiny_model.hpp"
 
 using namespace espalier;
 using nlohmann::json;
+using tests::has_rtl;
 using tests::Ran;
 using tests::run_espalier;
 
@@ -43,15 +44,6 @@ struct Workplace {
     return json::parse(tests::slurp(scratch.path("report.json")));
   }
 };
-
-bool has_rtl(const tests::Scratch& scratch, const std::string& config) {
-  const Ran ran = run_espalier(scratch, {"configs", "--json"});
-  REQUIRE(ran.code == 0);
-  for (const json& item : json::parse(ran.out)) {
-    if (item["name"] == config) return item["rtl"];
-  }
-  return false;
-}
 
 bool contains(const std::string& text, const std::string& part) {
   return text.find(part) != std::string::npos;

@@ -1,0 +1,109 @@
+// The file form of overlays.
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
+
+#include "prune/overlay.hpp"
+#include "support/bytes.hpp"
+
+namespace espalier::prune {
+namespace {
+
+constexpr char kMagic[8] = {'E', 'S', 'P', 'O', 'V', 'L', 'A', 'Y'};
+constexpr std::uint32_t kVersion = 1;
+constexpr std::size_t kHashBytes = 8;
+
+}  // namespace
+
+std::vector<std::uint8_t> serialise(const Overlay& overlay) {
+  ByteWriter out;
+  for (const char c : kMagic) out.put(c);
+  out.put(kVersion);
+  out.put(overlay.fingerprint);
+  out.put_string(overlay.model);
+  out.put(static_cast<std::uint64_t>(overlay.layers.size()));
+  for (const Overlay::Layer& layer : overlay.layers) {
+    ESP_CHECK(layer.bits.size() == ir::bit_bytes(layer.count()));
+    out.put_string(layer.name);
+    out.put(layer.channels);
+    out.put(layer.weights);
+    out.put_raw(layer.bits);
+  }
+  out.put(fnv1a(out.bytes()));
+  return out.take();
+}
+
+bool is_overlay(std::span<const std::uint8_t> bytes) {
+  return bytes.size() >= sizeof(kMagic) &&
+         std::equal(std::begin(kMagic), std::end(kMagic), bytes.begin());
+}
+
+Result<Overlay> parse_overlay(std::span<const std::uint8_t> bytes, const std::string& place) {
+  if (!is_overlay(bytes))
+    return fail(ErrorCode::kMalformed, "no overlay: it does not begin with `ESPOVLAY`", place);
+  ByteReader in(bytes);
+  (void)in.get_raw(sizeof(kMagic));
+  const auto version = in.get<std::uint32_t>();
+  if (in.ok() && version != kVersion) {
+    return fail(ErrorCode::kMismatch,
+                fmt::format("format version {}; this build reads {}", version, kVersion), place);
+  }
+  Overlay overlay;
+  overlay.fingerprint = in.get<std::uint64_t>();
+  overlay.model = in.get_string();
+  overlay.layers.resize(in.get_count(16));
+  for (Overlay::Layer& layer : overlay.layers) {
+    layer.name = in.get_string();
+    layer.channels = in.get<std::uint32_t>();
+    layer.weights = in.get<std::uint32_t>();
+    if (!in.ok()) break;
+    const std::string layer_place = fmt::format("{}: layer '{}'", place, layer.name);
+    if (layer.count() == 0 || layer.count() > std::uint64_t{ir::kMaxElements}) {
+      return fail(
+          ErrorCode::kRange,
+          fmt::format("has {} weights; a layer has 1 to {}", layer.count(), ir::kMaxElements),
+          layer_place);
+    }
+    const auto bits = in.get_raw(ir::bit_bytes(layer.count()));
+    if (!in.ok()) break;
+    layer.bits.assign(bits.begin(), bits.end());
+    if (layer.count() % 8 != 0 && layer.bits.back() >> layer.count() % 8 != 0)
+      return fail(ErrorCode::kMalformed, "has bits past its last weight", layer_place);
+  }
+  if (!in.ok() || in.remaining() < kHashBytes) {
+    return fail(ErrorCode::kMalformed, fmt::format("truncated near byte {}", in.position()), place);
+  }
+  if (in.remaining() > kHashBytes) {
+    return fail(ErrorCode::kMalformed,
+                fmt::format("{} bytes follow its end", in.remaining() - kHashBytes), place);
+  }
+  if (in.get<std::uint64_t>() != fnv1a(bytes.first(bytes.size() - kHashBytes))) {
+    return fail(ErrorCode::kMalformed, "corrupt: its hash does not match its contents", place);
+  }
+  return overlay;
+}
+
+Result<Overlay> load_overlay(const std::string& path) {
+  std::error_code error;
+  if (std::filesystem::is_directory(path, error)) return fail(ErrorCode::kIo, "is a folder", path);
+  std::ifstream in(path, std::ios::binary);
+  if (!in) return fail(ErrorCode::kIo, "cannot be opened", path);
+  const std::vector<char> text((std::istreambuf_iterator<char>(in)),
+                               std::istreambuf_iterator<char>());
+  return parse_overlay({reinterpret_cast<const std::uint8_t*>(text.data()), text.size()}, path);
+}
+
+Status save_overlay(const Overlay& overlay, const std::string& path) {
+  const auto bytes = serialise(overlay);
+  std::ofstream out(path, std::ios::binary | std::ios::trunc);
+  out.write(reinterpret_cast<const char*>(bytes.data()),
+            static_cast<std::streamsize>(bytes.size()));
+  out.close();
+  if (!out) return fail(ErrorCode::kIo, "cannot be written", path);
+  return {};
+}
+
+}  // namespace espalier::prune
