@@ -16,8 +16,8 @@ class WeightQueue {
               const Constants& constants, bool maskable);
 
   /// The next LOAD, for a step up to `limit`, if the convolutions that are out leave it room. Where
-  /// masks may shorten them it waits for its room in the machine's queue instead: convolutions that a
-  /// mask leaves out fill the queue of exec, and what comes behind them would come too late.
+  /// masks may shorten them it waits for its room in the machine's queue instead: convolutions that
+  /// a mask leaves out fill the queue of exec, and what comes behind them would come too late.
   std::optional<isa::Load> next(int limit);
   /// True when all that step `index` needs has been loaded.
   [[nodiscard]] bool loaded(int index) const { return step_ > index; }

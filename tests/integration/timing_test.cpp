@@ -127,6 +127,11 @@ TEST_CASE("timing: programs with masks take the estimated cycles") {
       const auto cycles = static_cast<double>((*runs)[0].timing->cycles);
       INFO(config << ", keep " << keep << ": " << estimate->cycles << " of " << cycles);
       CHECK(std::abs(static_cast<double>(estimate->cycles) / cycles - 1) < 0.005);
+      const auto packing = timing::estimate_pack(*program, *masked, {60, 40});
+      REQUIRE(packing.ok());
+      const auto packed = static_cast<double>((*devices)[0]->packings().at(0).cycles.value_or(0));
+      INFO("packing " << *packing << " of " << packed);
+      CHECK(std::abs(static_cast<double>(*packing) / packed - 1) < 0.01);
     }
   }
 }
