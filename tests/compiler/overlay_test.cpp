@@ -212,7 +212,8 @@ TEST_CASE("overlay: bits lie in the image where the compiler puts their weights"
       const auto bits = program::image_bits(*program, l, mask[index(*node)]);
       REQUIRE(bits.ok());
       for (std::size_t i = 0; i < bits->size() * 8; ++i)
-        REQUIRE(int{wanted->constants[layer.weights->weights + i]} == (ir::get_bit(*bits, i) ? 1 : 0));
+        REQUIRE(int{wanted->constants[layer.weights->weights + i]} ==
+                (ir::get_bit(*bits, i) ? 1 : 0));
       const bool first = layer.input == program->graph.input;
       folded += layer.whole_input && first ? 1 : 0;
       flat += layer.whole_input && !first ? 1 : 0;

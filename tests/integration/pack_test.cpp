@@ -81,8 +81,8 @@ class PackTester {
   /// And the bytes that differ; `spoiled`: one weight is another for the simulator.
   std::pair<tb::RunResult, int> compare(bool spoiled = false) {
     std::copy(table_.begin(), table_.end(), regions_[4].begin());
-    const auto code = program::pack_program(
-        program_, std::vector<bool>(program_.layers.size(), true));
+    const auto code =
+        program::pack_program(program_, std::vector<bool>(program_.layers.size(), true));
     const auto list = program::decode_list(code);
     REQUIRE(list.ok());
     regions_[1].assign(regions_[0].size(), 0xA5);
@@ -113,7 +113,8 @@ class PackTester {
   /// So many bytes of weights behind what is there.
   std::uint32_t place(std::int64_t bytes) {
     const std::size_t at = regions_[0].size();
-    regions_[0].resize((at + static_cast<std::size_t>(bytes) + 63 + 64 * (random_() % 3)) / 64 * 64);
+    regions_[0].resize((at + static_cast<std::size_t>(bytes) + 63 + 64 * (random_() % 3)) / 64 *
+                       64);
     for (std::size_t b = at; b < regions_[0].size(); ++b) {
       regions_[0][b] = static_cast<std::uint8_t>(random_());
     }
@@ -126,9 +127,9 @@ class PackTester {
     for (int b = 0; b < blocks; ++b) {
       std::uint64_t word = 0;
       const bool last = b + 1 == blocks, block = chance(share_);
-      const int channels =
-          keep == Keep::kAny && chance(0.3) ? 1 + static_cast<int>(random_() % unsigned(lanes_))
-                                            : lanes_;
+      const int channels = keep == Keep::kAny && chance(0.3)
+                               ? 1 + static_cast<int>(random_() % unsigned(lanes_))
+                               : lanes_;
       for (int lane = 0; lane < channels; ++lane) {
         bool alive = keep == Keep::kAll || (keep == Keep::kBlocks && block) ||
                      (keep == Keep::kAny && chance(share_));
