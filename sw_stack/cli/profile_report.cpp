@@ -87,7 +87,7 @@ void add_to(Json& json, const Row& row, int lanes) {
   for (std::size_t c = 0; c < timing::kCauses; ++c)
     causes[std::string(timing::kCauseNames[c])] = row.estimate.by_cause[c];
   json["tiles"] = row.estimate.tiles;
-  json["tiles_skipped"] = row.estimate.tiles - row.estimate.tiles_run;
+  json["tiles_skipped"] = row.estimate.tiles_skipped();
   json["estimated_bytes_read"] = row.estimate.bytes_read;
   json["estimated_bytes_written"] = row.estimate.bytes_written;
 }
@@ -163,7 +163,7 @@ void print_totals(const Profile& profile, const Row& all) {
                                     grouped(comparison.mismatches), grouped(comparison.values)));
   }
   if (all.estimate.tiles > 0) {
-    const std::uint64_t skipped = all.estimate.tiles - all.estimate.tiles_run;
+    const std::uint64_t skipped = all.estimate.tiles_skipped();
     line("tiles", fmt::format("{} of {} in layers with zero weights are skipped ({})",
                               grouped(skipped), grouped(all.estimate.tiles),
                               percent(static_cast<double>(skipped) /
