@@ -86,7 +86,7 @@ class Compile {
       cycles = estimate->cycles;
       for (const timing::LayerEstimate& layer : estimate->layers) {
         tiles += layer.tiles;
-        skipped += layer.tiles - layer.tiles_run;
+        skipped += layer.tiles_skipped();
       }
     }
     skipped_share_ = tiles == 0 ? 0 : static_cast<double>(skipped) / static_cast<double>(tiles);

@@ -64,12 +64,10 @@ std::string shape_text(const ir::Shape& shape) {
 
 std::string cycles_text(std::int64_t cycles) { return grouped(static_cast<std::uint64_t>(cycles)); }
 
-std::uint64_t skipped(const timing::LayerEstimate& layer) { return layer.tiles - layer.tiles_run; }
-
 std::string skipped_text(const timing::LayerEstimate& layer) {
   if (layer.tiles == 0) return "-";
-  return fmt::format("{:.1f} %",
-                     100 * static_cast<double>(skipped(layer)) / static_cast<double>(layer.tiles));
+  return fmt::format("{:.1f} %", 100 * static_cast<double>(layer.tiles_skipped()) /
+                                     static_cast<double>(layer.tiles));
 }
 
 class Inspection {
@@ -107,7 +105,7 @@ class Inspection {
            {"bytes_loaded", count.loaded},
            {"bytes_stored", count.stored},
            {"tiles", estimate_ ? estimate_->layers[i].tiles : 0},
-           {"tiles_skipped", estimate_ ? skipped(estimate_->layers[i]) : 0},
+           {"tiles_skipped", estimate_ ? estimate_->layers[i].tiles_skipped() : 0},
            {"estimated_cycles", estimate_ ? Json(estimate_->layers[i].cycles) : Json()}});
     }
     json["memory"] = {

@@ -1,11 +1,19 @@
 #include "cli/masks.hpp"
 
-#include "program/mask.hpp"
 #include "program/overlay.hpp"
 #include "prune/overlay.hpp"
 #include "prune/prune.hpp"
 
 namespace espalier::cli {
+
+Result<program::Masked> packed_mask(const program::Program& program, const ir::ChannelMask& mask,
+                                    const std::string& file) {
+  auto masked = program::apply_mask(program, mask);
+  if (masked) return masked;
+  Diagnostic error = masked.error();
+  error.place = file + ": " + error.place;
+  return error;
+}
 
 Result<std::vector<ir::ChannelMask>> load_masks(const program::Program& program,
                                                 const std::vector<std::string>& files,
@@ -17,12 +25,7 @@ Result<std::vector<ir::ChannelMask>> load_masks(const program::Program& program,
     if (!mask) return mask.error();
     list.push_back(prune::by_tensor(channels, *mask));
     if (!packed) continue;
-    const auto masked = program::apply_mask(program, list.back());
-    if (!masked) {
-      Diagnostic error = masked.error();
-      error.place = file + ": " + error.place;
-      return error;
-    }
+    if (const auto masked = packed_mask(program, list.back(), file); !masked) return masked.error();
   }
   return list;
 }

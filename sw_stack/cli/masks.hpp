@@ -4,10 +4,15 @@
 #include <string>
 #include <vector>
 
-#include "program/program.hpp"
+#include "program/mask.hpp"
 #include "support/result.hpp"
 
 namespace espalier::cli {
+
+/// What a mask's file makes of a program that takes masks. Errors: those of program::apply_mask,
+/// with the file.
+Result<program::Masked> packed_mask(const program::Program& program, const ir::ChannelMask& mask,
+                                    const std::string& file);
 
 /// The channels that mask files leave of a program's tensors. With `packed` the machine's weights
 /// are packed for them: the program must take masks. Errors: those of prune::load_mask_for and of

@@ -10,7 +10,6 @@
 #include "cli/run_job.hpp"
 #include "images/dataset.hpp"
 #include "images/input.hpp"
-#include "program/mask.hpp"
 #include "runtime/interrupt.hpp"
 
 namespace espalier::cli {
@@ -91,14 +90,15 @@ Result<int> profile(const ProfileOptions& options) {
   if (Status status = parse_latency(options.latency, device); !status) return status.error();
   std::vector<std::uint8_t> table;  // of layers; without a mask the program's own
   if (!options.mask.empty()) {
-    auto masks = load_masks(*program, {options.mask}, true);
+    auto masks = load_masks(*program, {options.mask}, false);
     if (!masks) return masks.error();
-    const auto masked = program::apply_mask(*program, masks->front());
-    table = masked->table;
+    auto masked = packed_mask(*program, masks->front(), options.mask);
+    if (!masked) return masked.error();
     const auto packing = timing::estimate_pack(
         *program, *masked, timing::Memory{device.read_latency, device.write_latency});
     if (!packing) return packing.error();
     profile.packing_estimate = *packing;
+    table = std::move(masked->table);
     device.masks = std::move(masks).value();
     profile.report.masks = {options.mask};
     profile.report.dense_macs = runtime::macs(*program);

@@ -87,7 +87,7 @@ void add_to(Json& json, const Row& row, int lanes) {
   for (std::size_t c = 0; c < timing::kCauses; ++c)
     causes[std::string(timing::kCauseNames[c])] = row.estimate.by_cause[c];
   json["tiles"] = row.estimate.tiles;
-  json["tiles_skipped"] = row.estimate.tiles - row.estimate.tiles_run;
+  json["tiles_skipped"] = row.estimate.tiles_skipped();
   json["estimated_bytes_read"] = row.estimate.bytes_read;
   json["estimated_bytes_written"] = row.estimate.bytes_written;
 }
@@ -155,6 +155,10 @@ void print_totals(const Profile& profile, const Row& all) {
                                  grouped(static_cast<std::uint64_t>(*all.measured)),
                                  100 * all.error().value_or(0)));
   }
+  if (all.measured && profile.report.result.timing->layer_table) {
+    line("layer table", grouped(*profile.report.result.timing->layer_table) +
+                            " cycles from start until it is read");
+  }
   if (profile.report.options.check && all.measured) {
     const runtime::Comparison& comparison = profile.report.result.comparison;
     line("check", comparison.mismatches == 0
@@ -163,7 +167,7 @@ void print_totals(const Profile& profile, const Row& all) {
                                     grouped(comparison.mismatches), grouped(comparison.values)));
   }
   if (all.estimate.tiles > 0) {
-    const std::uint64_t skipped = all.estimate.tiles - all.estimate.tiles_run;
+    const std::uint64_t skipped = all.estimate.tiles_skipped();
     line("tiles", fmt::format("{} of {} in layers with zero weights are skipped ({})",
                               grouped(skipped), grouped(all.estimate.tiles),
                               percent(static_cast<double>(skipped) /
@@ -206,6 +210,7 @@ Json to_json(const Profile& profile) {
   if (profile.report.images > 0) {
     json["other_cpu_seconds"] = profile.other_cpu_seconds;
     json["wall_seconds"] = profile.wall_seconds;
+    json["layer_table"] = or_null(profile.report.result.timing->layer_table);
   }
   const std::vector<Row> rows = rows_of(profile);
   for (std::size_t i = 0; i < rows.size(); ++i) add_to(json["layers"][i], rows[i], lanes);

@@ -109,6 +109,18 @@ void print_packings(const Report& report) {
   }
 }
 
+void print_switching(const Report& report) {
+  const auto& switching = report.result.switching;
+  if (!switching) return;
+  const auto cost = static_cast<std::int64_t>(switching->after - switching->same);
+  std::string text =
+      fmt::format("{:+} cycles to an image: {} behind another mask, {} behind its own", cost,
+                  grouped(switching->after), grouped(switching->same));
+  if (switching->layer_table)
+    text += fmt::format("; the layer table is read after {}", grouped(*switching->layer_table));
+  line("switch", text);
+}
+
 Json to_json(const Report& report) {
   const program::Program& program = *report.program;
   const runtime::BatchResult& result = report.result;
@@ -144,6 +156,13 @@ Json to_json(const Report& report) {
   if (const auto& use = report.overlay)
     json["overlay"] = {{"file", use->file}, {"weights", use->weights}, {"live", use->live}};
   if (!report.result.packings.empty()) json["packing"] = packings_json(report);
+  if (const auto& switching = result.switching) {
+    json["switch"] = {{"cycles", static_cast<std::int64_t>(switching->after - switching->same)},
+                      {"after", switching->after},
+                      {"same", switching->same},
+                      {"layer_table", nullptr}};
+    if (switching->layer_table) json["switch"]["layer_table"] = *switching->layer_table;
+  }
   for (const char* key : {"utilisation", "bytes_read", "bytes_written",
                           "simulated_cycles_per_second", "cpu_seconds", "seconds"}) {
     json[key] = nullptr;
@@ -218,6 +237,7 @@ void print(const Report& report, bool layers) {
   }
   print_overlay(report);
   print_packings(report);
+  print_switching(report);
   if (result.timing) {
     const runtime::Timing& timing = *result.timing;
     line("cycles", grouped(timing.cycles / report.images) + " an image");

@@ -29,6 +29,9 @@ double utilisation(std::uint64_t macs, int lanes, std::uint64_t cycles);
 /// What an overlay leaves, where there is one.
 void print_overlay(const Report& report);
 
+/// What changing masks costs, where it was measured.
+void print_switching(const Report& report);
+
 /// What packing took, by mask, where something packed.
 Json packings_json(const Report& report);
 void print_packings(const Report& report);

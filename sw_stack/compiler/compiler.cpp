@@ -14,7 +14,6 @@ namespace espalier::compiler {
 namespace {
 
 constexpr std::size_t kMaxLayers = 4096;
-constexpr std::int64_t kRegionLimit = 0x7FFF0000;
 
 class Compiler {
  public:
@@ -134,10 +133,11 @@ class Compiler {
 
   [[nodiscard]] Status check_sizes() const {
     for (const Root& root : layout_.roots) {
-      if (bytes_of(root) > kRegionLimit) {
-        return fail(ErrorCode::kCapacity,
-                    fmt::format("takes {} bytes; a region has {}", bytes_of(root), kRegionLimit),
-                    "tensor '" + at(graph_.tensors, root.tensor).name + "'");
+      if (bytes_of(root) > program::kRegionLimit) {
+        return fail(
+            ErrorCode::kCapacity,
+            fmt::format("takes {} bytes; a region has {}", bytes_of(root), program::kRegionLimit),
+            "tensor '" + at(graph_.tensors, root.tensor).name + "'");
       }
     }
     return {};

@@ -12,7 +12,6 @@ namespace espalier::compiler {
 namespace {
 
 constexpr std::int64_t kAlign = 64;
-constexpr std::int64_t kLimit = 0x7FFF0000;
 
 std::int64_t align(std::int64_t bytes) { return (bytes + kAlign - 1) / kAlign * kAlign; }
 
@@ -79,6 +78,15 @@ isa::LayerRow dense_row(const Layer& layer, const ConstantPlaces& places, int la
   return row;
 }
 
+/// Takes the place of a layer's dense weights where their stream is worth it.
+void make_sparse(const Layer& layer, const isa::Config& config, const Options& options,
+                 std::vector<std::uint8_t>& weights, ConstantPlaces& places) {
+  auto sparse = sparse_weights(layer, weights, config, options.vary % 2 == 1);
+  if (!sparse) return;
+  weights = std::move(sparse->bytes);
+  places.streams = std::move(sparse->streams);
+}
+
 }  // namespace
 
 program::Maskable::Weights mask_weights(const Layer& layer, const ConstantPlaces& places) {
@@ -109,20 +117,6 @@ Result<Constants> make_constants(const ir::QuantGraph& graph, const std::vector<
   Constants out;
   out.places.resize(layers.size());
   const bool may_be_sparse = !options.dense_tiles && !layout.maskable && config.mask_layers > 0;
-  std::vector<std::optional<SparseWeights>> sparse(layers.size());
-  for (std::size_t l = 0; may_be_sparse && l < layers.size(); ++l) {
-    if (layers[l].is_pool()) continue;
-    const std::int64_t bytes = weight_bytes(layers[l], config.lanes);
-    if (bytes > kLimit) continue;  // named below
-    std::vector<std::uint8_t> dense(static_cast<std::size_t>(bytes), 0);
-    put_weights(graph, layout, layers[l], config.lanes, false, dense.data());
-    sparse[l] = sparse_weights(layers[l], dense, config, options.vary % 2 == 1);
-    if (sparse[l]) out.places[l].streams = sparse[l]->streams;
-  }
-  const auto weights_size = [&](std::size_t l) {
-    return sparse[l] ? static_cast<std::int64_t>(sparse[l]->bytes.size())
-                     : weight_bytes(layers[l], config.lanes);
-  };
   std::int64_t size = 0;
   const auto take = [&](std::int64_t bytes) {
     const std::int64_t start = size;
@@ -138,17 +132,29 @@ Result<Constants> make_constants(const ir::QuantGraph& graph, const std::vector<
     }
     take(static_cast<std::int64_t>(layers.size() * isa::kRowBytes));
   }
+  std::vector<std::vector<std::uint8_t>> weights(layers.size());
   for (std::size_t l = 0; l < layers.size(); ++l) {
     const Layer& layer = layers[l];
-    const std::int64_t bytes =
-        layer.is_pool() ? 1024 : weights_size(l) + rows_of(layer, config.lanes) * 8;
-    if (size + bytes > kLimit) {
+    std::int64_t bytes = 1024;
+    if (!layer.is_pool()) {
+      bytes = weight_bytes(layer, config.lanes);
+      if (bytes <= program::kRegionLimit) {
+        weights[l].assign(static_cast<std::size_t>(bytes), 0);
+        const bool by_tap = layout.maskable && layer.conv_plan.tapwise;
+        put_weights(graph, layout, layer, config.lanes, by_tap, weights[l].data());
+        if (may_be_sparse) make_sparse(layer, config, options, weights[l], out.places[l]);
+        bytes = static_cast<std::int64_t>(weights[l].size());
+      }
+      bytes += rows_of(layer, config.lanes) * 8;
+    }
+    if (size + bytes > program::kRegionLimit) {
       return fail(ErrorCode::kCapacity,
-                  fmt::format("weights take {} bytes; a region has {}", size + bytes, kLimit),
+                  fmt::format("weights take {} bytes; a region has {}", size + bytes,
+                              program::kRegionLimit),
                   layer.name);
     }
     if (!layer.is_pool()) {
-      out.places[l].weights = take(weights_size(l));
+      out.places[l].weights = take(static_cast<std::int64_t>(weights[l].size()));
       out.places[l].params = take(rows_of(layer, config.lanes) * 8);
     } else if (layer.pool.use_table) {
       const int entries = layer.pool.y.kernel * layer.pool.x.kernel;
@@ -167,13 +173,7 @@ Result<Constants> make_constants(const ir::QuantGraph& graph, const std::vector<
   for (std::size_t l = 0; l < layers.size(); ++l) {
     const Layer& layer = layers[l];
     if (!layer.is_pool()) {
-      std::uint8_t* weights = out.bytes.data() + out.places[l].weights;
-      if (sparse[l]) {
-        std::copy(sparse[l]->bytes.begin(), sparse[l]->bytes.end(), weights);
-      } else {
-        const bool by_tap = layout.maskable && layer.conv_plan.tapwise;
-        put_weights(graph, layout, layer, config.lanes, by_tap, weights);
-      }
+      std::ranges::copy(weights[l], out.bytes.begin() + out.places[l].weights);
       put_params(graph, layout, layer, out.bytes.data() + out.places[l].params);
     } else if (layer.pool.use_table) {
       const float sx = at(graph.tensors, layer.nodes.input).quant.scale;

@@ -9,8 +9,6 @@
 namespace espalier::compiler {
 namespace {
 
-constexpr std::int64_t kLimit = 0x7FFF0000;
-
 /// Channels of each segment of a tensor.
 std::vector<int> segments(const Channels& channels, int lanes) {
   std::vector<int> list(channels.starts.size(), 0);
@@ -52,9 +50,10 @@ Result<program::Maskable> describe_masks(const ir::QuantGraph& graph,
     }
     weights.maps = static_cast<std::uint32_t>(maps);
     maps = weights.maps_end();
-    if (maps > kLimit) {
+    if (maps > program::kRegionLimit) {
       return fail(ErrorCode::kCapacity,
-                  fmt::format("weights and bit maps take {} bytes; a region has {}", maps, kLimit),
+                  fmt::format("weights and bit maps take {} bytes; a region has {}", maps,
+                              program::kRegionLimit),
                   graph.name);
     }
     described.weights = weights;

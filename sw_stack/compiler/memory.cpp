@@ -6,7 +6,6 @@ namespace espalier::compiler {
 namespace {
 
 constexpr std::int64_t kAlign = 64;
-constexpr std::int64_t kLimit = 0x7FFF0000;
 
 std::int64_t bytes_of(const Root& root, int lanes) {
   const std::int64_t bytes = std::int64_t{root.blocks} * root.h * root.w * lanes;
@@ -67,9 +66,10 @@ Result<std::uint32_t> allocate(const Schedule& schedule, int lanes, Layout& layo
       end = std::max(end, high);
     }
     if (best < 0) best = end;
-    if (best + need > kLimit) {
+    if (best + need > program::kRegionLimit) {
       return fail(ErrorCode::kCapacity, "activations take " + std::to_string(best + need) +
-                                            " bytes; a region has " + std::to_string(kLimit));
+                                            " bytes; a region has " +
+                                            std::to_string(program::kRegionLimit));
     }
     at(layout.roots, r).offset = static_cast<std::uint32_t>(best);
     size = std::max(size, best + need);

@@ -121,19 +121,26 @@ std::int64_t kept_words(const Layer& layer, const std::vector<Stream>& streams) 
 std::optional<SparseWeights> sparse_weights(const Layer& layer, std::span<const std::uint8_t> dense,
                                             const isa::Config& config, bool always) {
   Cutter cutter(layer, dense, config.lanes);
-  SparseWeights out;
+  struct Group {
+    Span blocks;
+    std::vector<std::vector<std::uint8_t>> codes;  // by chunk
+  };
+  std::vector<Group> groups;
   for (int low = 0; low < layer.conv.nb; low += layer.conv_plan.nb) {
     const Span blocks{low, std::min(low + layer.conv_plan.nb, layer.conv.nb)};
-    const auto codes = cutter.codes(blocks);
-    for (std::size_t c = 0; c < codes.size(); ++c) {
+    groups.push_back({blocks, cutter.codes(blocks)});
+  }
+  if (!always && cutter.zero_share() < kLeastShare) return std::nullopt;
+  SparseWeights out;
+  const auto lanes = static_cast<std::size_t>(config.lanes);
+  for (const Group& group : groups) {
+    for (std::size_t c = 0; c < group.codes.size(); ++c) {
       const std::size_t start = out.bytes.size();
-      cutter.put(layer.chunks[c], blocks, codes[c], out.bytes);
-      const auto lanes = static_cast<std::size_t>(config.lanes);
+      cutter.put(layer.chunks[c], group.blocks, group.codes[c], out.bytes);
       out.streams.push_back({static_cast<std::uint32_t>(start / lanes),
                              static_cast<std::uint32_t>((out.bytes.size() - start) / lanes)});
     }
   }
-  if (!always && cutter.zero_share() < kLeastShare) return std::nullopt;
   if (kept_words(layer, out.streams) > config.weight_words) return std::nullopt;
   return out;
 }

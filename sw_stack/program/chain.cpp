@@ -7,7 +7,6 @@ namespace espalier::program {
 namespace {
 
 constexpr std::uint32_t kPage = 4096;  // bursts are cut there: every image's are cut alike
-constexpr std::uint64_t kRegionLimit = 0x7FFF0000;
 constexpr std::uint64_t kBytes = 16 << 20;
 constexpr std::size_t kMostImages = 16;
 
@@ -68,7 +67,7 @@ Result<Chain> chain(const Program& program, std::size_t images) {
             static_cast<std::uint32_t>(paged(program.output_bytes))};
   if (images == 1) return out;
   for (const std::uint64_t stride : {out.input_stride, out.output_stride}) {
-    if (stride * images > kRegionLimit) {
+    if (stride * images > std::uint64_t{kRegionLimit}) {
       return fail(ErrorCode::kCapacity,
                   std::to_string(images) + " images take " + std::to_string(stride * images) +
                       " bytes; a region has " + std::to_string(kRegionLimit),

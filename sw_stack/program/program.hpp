@@ -141,6 +141,9 @@ std::vector<isa::Instruction> decode_all(const Program& program);
 /// A list of encoded instructions, decoded. Errors: those of isa::decode.
 Result<std::vector<isa::Instruction>> decode_list(std::span<const std::uint8_t> bytes);
 
+/// Bytes that a region may have: offsets in it stay below 2^31 whatever is rounded up.
+inline constexpr std::int64_t kRegionLimit = 0x7FFF0000;
+
 /// Regions are placed at multiples of this, and none at 0.
 inline constexpr std::uint64_t kPageBytes = 4096;
 /// Memory from address 0 on that the program's regions take, placed so.

@@ -24,17 +24,19 @@ std::vector<std::uint8_t> expand(std::uint64_t size, std::span<const std::uint8_
 }  // namespace
 
 void put_stored(ByteWriter& out, std::span<const std::uint8_t> bytes) {
+  const auto zeros = static_cast<std::size_t>(std::ranges::count(bytes, 0));
+  // The bit map has one length more.
+  if (map_bytes(bytes.size()) + sizeof(std::uint64_t) >= zeros) {
+    out.put(Form::kPlain);
+    out.put_bytes(bytes);
+    return;
+  }
   std::vector<std::uint8_t> map(map_bytes(bytes.size()), 0), values;
+  values.reserve(bytes.size() - zeros);
   for (std::size_t i = 0; i < bytes.size(); ++i) {
     if (bytes[i] == 0) continue;
     map[i / 8] |= static_cast<std::uint8_t>(1U << i % 8);
     values.push_back(bytes[i]);
-  }
-  // The bit map has one length more.
-  if (map.size() + values.size() + sizeof(std::uint64_t) >= bytes.size()) {
-    out.put(Form::kPlain);
-    out.put_bytes(bytes);
-    return;
   }
   out.put(Form::kBitMap);
   out.put(static_cast<std::uint64_t>(bytes.size()));

@@ -185,7 +185,8 @@ Status verify(const Program& program) {
                 "compiled for another version of configuration " + program.config, "config");
   }
   if (const Status status = ir::verify(program.graph); !status) return status;
-  if (program.constants.size() > 0x7FFF0000U || program.instructions.size() > 0x10000000U) {
+  if (program.constants.size() > std::uint64_t{kRegionLimit} ||
+      program.instructions.size() > 0x10000000U) {
     return fail(ErrorCode::kCapacity, "constants or instructions exceed the address space");
   }
   if (const std::uint64_t bytes = memory_bytes(program); bytes > 1ULL << machine->address_bits) {

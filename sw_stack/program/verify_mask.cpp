@@ -6,8 +6,6 @@
 namespace espalier::program {
 namespace {
 
-constexpr std::uint64_t kRegionLimit = 0x7FFF0000;
-
 struct Checker {
   const Program& program;
   const Maskable& maskable;

@@ -22,6 +22,14 @@ using Progress = std::function<void(std::size_t done)>;
 /// With every tensor of an image by golden; several threads may call. Errors end the batch.
 using Observe = std::function<Status(std::size_t i, std::span<const golden::Tensor> tensors)>;
 
+/// What it costs an image that the one before it had another mask: the cycles of one image, on a
+/// machine whose memory does not stall.
+struct Switching {
+  std::uint64_t after = 0;                   ///< behind an image with another mask
+  std::uint64_t same = 0;                    ///< the same image again, behind itself
+  std::optional<std::uint64_t> layer_table;  ///< as Timing has it
+};
+
 struct BatchResult {
   /// An image that an interrupt cut short: what was done of it is not in the sums.
   struct Partial {
@@ -34,7 +42,9 @@ struct BatchResult {
   int interrupted = 0;                            ///< the signal that ended the batch early, or 0
   std::vector<Partial> partial;
   Comparison comparison;
-  std::vector<Packing> packings;   ///< of the first device; none with several processes
+  std::vector<Packing> packings;  ///< of the first device; none with several processes
+  /// With several masks and images on one device with a clock; one image more runs for it.
+  std::optional<Switching> switching;
   std::optional<Timing> timing;    ///< sums over the images
   std::optional<Traffic> traffic;  ///< sums over the images
 };

@@ -73,6 +73,9 @@ struct Timing {
   /// By program.layers; sums to `cycles`. Empty where the device does not know (fpga).
   std::vector<std::uint64_t> cycles_by_layer;
   std::array<std::uint64_t, isa::kCounters> counters{};
+  /// rtl, of the first image of a run: from start until the layer table is read, where the program
+  /// has one.
+  std::optional<std::uint64_t> layer_table;
   double cpu_seconds = 0;  ///< CPU time of the simulation alone
   double seconds = 0;      ///< fpga: from start to interrupt by the host's clock
 };

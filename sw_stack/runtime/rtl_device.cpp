@@ -96,7 +96,11 @@ class RtlDevice final : public Device {
     capture.start();
     const std::uint64_t stores = chain_.stores;
     std::size_t done = 0;
+    std::optional<std::uint64_t> layer_table;
     const auto result = host_->run([&](isa::Engine engine, std::uint64_t retired) {
+      // A program's layer table is its first LOAD.
+      if (program_.maskable && engine == isa::Engine::kLoadW && retired == 1)
+        layer_table = host_->simulation().cycle();
       capture.retired(engine, retired);
       if (engine == isa::Engine::kStore && retired == (done + 1) * stores && ++done < count) {
         host_->simulation().lap();
@@ -112,6 +116,7 @@ class RtlDevice final : public Device {
       list[i].complete = i < done;
       capture.finish(i, list[i]);
     }
+    list[0].timing->layer_table = layer_table;
     Execution sums;
     host_->measure(*result, sums);
     Execution& last = list[done == 0 ? 0 : done - 1];

@@ -51,7 +51,11 @@ Result<tb::RunResult> RtlHost::run(tb::RetireHook on_retire) {
 }
 
 void RtlHost::measure(const tb::RunResult& result, Execution& execution) const {
-  Timing timing{result.cycles, result.cycles_by_layer, result.counters, result.cpu_seconds, 0};
+  Timing timing;
+  timing.cycles = result.cycles;
+  timing.cycles_by_layer = result.cycles_by_layer;
+  timing.counters = result.counters;
+  timing.cpu_seconds = result.cpu_seconds;
   timing.cycles_by_layer.resize(program_.layers.size());
   execution.timing = std::move(timing);
   execution.traffic = host_->traffic(result);

@@ -42,6 +42,7 @@ struct LayerEstimate {
   std::array<std::int64_t, kCauses> by_cause{};     ///< sums to `cycles`
   std::uint64_t bytes_read = 0, bytes_written = 0;  ///< by its LOADs and STOREs
   std::uint64_t tiles = 0, tiles_run = 0;           ///< of weights in sparse CONVs (docs/tiles.md)
+  [[nodiscard]] std::uint64_t tiles_skipped() const { return tiles - tiles_run; }
 };
 
 struct Estimate {

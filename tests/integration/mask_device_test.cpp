@@ -1,6 +1,7 @@
 // Masks on devices: packed weights for several masks at once, and images that take turns.
 
 #include <algorithm>
+#include <cstdlib>
 
 #include "catch.hpp"
 #include "compiler/compiler.hpp"
@@ -101,6 +102,42 @@ TEST_CASE("masks: images without one follow those with one") {
     for (const std::size_t image : {1U, 3U}) CHECK(turns.outputs[image] == plain.outputs[image]);
   }
 }
+
+#ifdef ESPALIER_WITH_RTL
+TEST_CASE("masks: on the machine a switch costs an image less than 1,000 cycles") {
+  compiler::Options options;
+  options.maskable = true;
+  for (const char* config : {"nano", "edge"}) {
+    INFO(config);
+    if (!runtime::has_rtl(*isa::find_config(config))) continue;
+    const auto program =
+        compiler::compile(tests::cifar_resnet(1), *isa::find_config(config), options);
+    REQUIRE(program.ok());
+    const prune::Channels channels = prune::find_channels(program->graph);
+    const auto mask = [&](double keep, std::uint64_t seed) {
+      return prune::by_tensor(channels,
+                              prune::random_mask(channels, {keep, prune::Scope::kAll, 1}, seed));
+    };
+    const auto turns = run(*program, DeviceKind::kRtl, {mask(0.7, 1), mask(0.4, 2)}, 2);
+    CHECK(turns.comparison.mismatches == 0);
+    REQUIRE(turns.switching);
+    const auto cost = static_cast<std::int64_t>(turns.switching->after) -
+                      static_cast<std::int64_t>(turns.switching->same);
+    CHECK(std::abs(cost) < 1000);
+    REQUIRE(turns.switching->layer_table);
+    CHECK(*turns.switching->layer_table > 60);  // no faster than memory
+    CHECK(*turns.switching->layer_table < 1000);
+    CHECK(turns.switching->after > 10 * *turns.switching->layer_table);
+    // Images of one mask run without a gap between them; a switch costs that, too.
+    constexpr std::size_t kImages = 4;
+    const auto alone = run(*program, DeviceKind::kRtl, {mask(0.4, 2)}, kImages);
+    CHECK_FALSE(alone.switching);
+    const auto chained = static_cast<std::int64_t>(alone.timing->cycles / kImages);
+    CAPTURE(turns.switching->after, chained);
+    CHECK(static_cast<std::int64_t>(turns.switching->after) - chained < 1000);
+  }
+}
+#endif
 
 TEST_CASE("masks: the comparison sees another mask's channels") {
   compiler::Options options;

@@ -370,3 +370,39 @@ TEST_CASE("command: help teaches by examples, and version and tables are there")
     CHECK(contains(configs.out, name));
   CHECK(contains(run_espalier(scratch, {"ops"}).out, "GlobalAveragePool"));
 }
+
+TEST_CASE("cli: --dense-tiles runs the tiles that are zero as well") {
+  const Workplace place;
+  onnx::ModelProto model;
+  REQUIRE(model.ParseFromString(tests::tiny_model()));
+  for (auto& tensor : *model.mutable_graph()->mutable_initializer()) {
+    // Eight of 20 output channels: two blocks of four lanes, in every tap.
+    if (tensor.name() == "conv3.w") std::fill_n(tensor.mutable_float_data()->begin(), 8 * 72, 0.0F);
+  }
+  const std::string zeroed = place.scratch.write("zeroed.onnx", model.SerializeAsString());
+  const auto profile = [&](const std::string& program, const std::vector<std::string>& more) {
+    std::vector<std::string> arguments{"compile", zeroed,   "-o",          program,     "--config",
+                                       "nano",    "--json", "--calibrate", place.images};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    REQUIRE(place.run(arguments).code == 0);
+    const Ran ran = place.run({"profile", program, "--json"});
+    REQUIRE(ran.code == 0);
+    return json::parse(ran.out);
+  };
+  const std::string sparse = place.scratch.path("sparse.espl");
+  const std::string dense = place.scratch.path("dense.espl");
+  const json without = profile(sparse, {}), with = profile(dense, {"--dense-tiles"});
+  CHECK(without["tiles_skipped"].get<int>() >= 2 * 9 * 2 - 2);
+  CHECK(with["tiles_skipped"] == 0);
+  CHECK(with["tiles"] == 0);
+  CHECK(with["estimate"] > without["estimate"]);
+  const auto scores = [&](const std::string& program) {
+    const std::string output = place.scratch.path("scores.npy");
+    REQUIRE(place
+                .run({"run", program, "--images", place.images, "--device", "iss", "--check",
+                      "--output", output})
+                .code == 0);
+    return tests::slurp(output);
+  };
+  CHECK(scores(sparse) == scores(dense));
+}

@@ -63,6 +63,20 @@ TEST_CASE("mask: a program that takes masks packs its weights for each, and runs
   CHECK(run["packing"][0]["layers"] == 4);
   CHECK(run["packing"][0]["cycles"].is_null());
   CHECK(run["live_macs_per_image"] < run["macs_per_image"]);
+  CHECK_FALSE(run.contains("switch"));
+  if (tests::has_rtl(place.scratch, "nano")) {
+    const std::vector<std::string> turns{"run",      any,      "--images", place.images,
+                                         "--device", "rtl",    "--mask",   masks[0],
+                                         "--mask",   masks[1], "--check"};
+    std::vector<std::string> in_json = turns;
+    in_json.emplace_back("--json");
+    const json measured = json::parse(place.good(in_json));
+    CHECK(measured["mismatches"] == 0);
+    CHECK(measured["switch"]["cycles"].get<int>() ==
+          measured["switch"]["after"].get<int>() - measured["switch"]["same"].get<int>());
+    CHECK(measured["switch"]["layer_table"] > 0);
+    CHECK(contains(place.good(turns), "behind another mask"));
+  }
   const auto image = [&](const std::string& scores, int i) {
     const std::size_t bytes = 5 * sizeof(float);
     return scores.substr(scores.size() - bytes * static_cast<std::size_t>(4 - i), bytes);

@@ -20,6 +20,8 @@ MOST_DENSE = 0.002
 # A masked program's cycles over those of the mask compiled in: by scope. Where only a tenth of the
 # work is left, the program's tiles and its order are those of ten times as much.
 MOST_PRUNED = {"internal": 0.01, "all": 0.04}
+# With --rtl: cycles that an image behind another mask's may cost more than behind its own.
+MOST_SWITCH = 1000
 # By network, scope, aligned and keep: the least speed-up, or with aligned masks of scope `internal`
 # the least share of what the MACs promise.
 BARS = {
@@ -69,6 +71,17 @@ def one(options, program, images, name, scope, aligned, keep):
     return row
 
 
+def switch(options, program, images, name):
+    """What a switch between two resident masks costs on the verilated machine."""
+    masks = [part for scope in ("internal", "all")
+             for part in ("--mask", options.work / f"{name}-{scope}-0.5.mask")]
+    ran = output(options.espalier, "run", program, *masks, "--device", "rtl", "--images", images,
+                 "--count", 2, "--check", "--json")
+    if ran["mismatches"] != 0:
+        raise SystemExit(f"{name}: {ran['mismatches']} values differ from golden in turns")
+    return ran["switch"]
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("networks", nargs="*", default=["resnet50", "inception_v3"])
@@ -109,6 +122,13 @@ def main():
                     missed.append(f"{place}: {value:.3f}; at least {bar}")
                 if over > MOST_PRUNED[scope]:
                     missed.append(f"{place}: {over:+.2%} over the pruned program's cycles")
+        if options.rtl:
+            cost = switch(options, program, images, name)
+            print(f"\n{name}: a switch costs {cost['cycles']:+,} cycles; the layer table is read "
+                  f"{cost['layer_table']:,} after the start\n", flush=True)
+            if abs(cost["cycles"]) >= MOST_SWITCH:
+                missed.append(f"{name}: a switch costs {cost['cycles']:,} cycles; fewer than "
+                              f"{MOST_SWITCH:,}")
     for complaint in missed:
         print(complaint, file=sys.stderr)
     return 1 if missed else 0

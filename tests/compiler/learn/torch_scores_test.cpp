@@ -6,7 +6,6 @@
 #undef CHECK
 
 #include <algorithm>
-#include <filesystem>
 #include <iostream>
 #include <numeric>
 
@@ -16,6 +15,7 @@
 #include "import/model.hpp"
 #include "learn/importance.hpp"
 #include "quantise/quantise.hpp"
+#include "shared_file.hpp"
 
 namespace espalier::tests {
 namespace {
@@ -24,19 +24,6 @@ constexpr ir::Shape kShape{3, 32, 32};
 constexpr std::size_t kImages = 96;
 
 std::size_t index(int id) { return static_cast<std::size_t>(id); }
-
-std::string shared_file(const std::string& name) {
-  const char* folder = std::getenv("ESPALIER_SHARED");
-  const std::string root =
-      folder != nullptr ? folder : std::string(ESPALIER_SOURCE_DIR) + "/../shared";
-  return root + "/data/" + name;
-}
-
-bool absent(const std::string& name) {
-  if (std::filesystem::exists(shared_file(name))) return false;
-  std::cout << "skipped: " << name << " is not at hand\n";
-  return true;
-}
 
 /// The graph in float, every tensor with its gradient.
 std::vector<torch::Tensor> forward(const ir::FloatGraph& graph, const std::vector<float>& input) {

@@ -1,7 +1,6 @@
 // Real models and images, where they are at hand: what int8 costs in accuracy.
 
 #include <algorithm>
-#include <filesystem>
 #include <iostream>
 
 #include "catch.hpp"
@@ -11,25 +10,13 @@
 #include "images/input.hpp"
 #include "import/model.hpp"
 #include "quantise/quantise.hpp"
+#include "shared_file.hpp"
 
 namespace espalier::tests {
 namespace {
 
 constexpr std::size_t kImages = 500;
 constexpr ir::Shape kShape{3, 32, 32};
-
-std::string shared_file(const std::string& name) {
-  const char* folder = std::getenv("ESPALIER_SHARED");
-  const std::string root =
-      folder != nullptr ? folder : std::string(ESPALIER_SOURCE_DIR) + "/../shared";
-  return root + "/data/" + name;
-}
-
-bool absent(const std::string& name) {
-  if (std::filesystem::exists(shared_file(name))) return false;
-  std::cout << "skipped: " << name << " is not at hand\n";
-  return true;
-}
 
 std::vector<float> pixels(const images::Dataset& set, std::size_t i) {
   auto loaded = set.load(i);
