@@ -15,7 +15,7 @@ CONFIGURE_DEMO = test -f $(BUILD)/build.ninja || $(CONFIGURE) -DBUILD_TESTING=OF
 FORMATTED = git ls-files '*.cpp' '*.hpp' | grep -v /generated/
 
 .DEFAULT_GOAL := help
-.PHONY: help deps deps-build deps-synth deps-lint deps-networks network-tools peers-tools bitstream resnet50 inception masks verilate test test-long peers mutants proofs demo demo-tools waves ecp5 lint synth netlists format clean
+.PHONY: help deps deps-build deps-synth deps-lint deps-networks network-tools peers-tools bitstream resnet50 inception masks users verilate test test-long peers mutants proofs demo demo-tools waves ecp5 lint synth netlists format clean
 
 help: ## this list
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/make \1\t\2/p' Makefile | expand -t 16
@@ -86,6 +86,23 @@ inception: network-tools ## the same with Inception-V3
 
 masks: network-tools ## what masks are worth on ResNet-50 and Inception-V3, by the timing model; bars
 	tests/system/masks.py --espalier $(BUILD)/bin/espalier --work $(BUILD)/networks
+
+SHARED ?= ../shared
+CIFAR = $(SHARED)/data/cifar10
+USERS = $(BUILD)/users
+USERS_FLAGS ?=
+
+users: deps ## what personal models are worth to random users of ResNet-56: MAC cuts against accuracy; goes on where it stopped
+	@test -d $(CIFAR) || { echo "skipped: there is no $(CIFAR); SHARED names the folder of data sets"; exit 1; }
+	@test -f $(BUILD)/build.ninja && grep -q users_check $(BUILD)/build.ninja || \
+	  $(CONFIGURE) -DBUILD_TESTING=ON
+	cmake --build $(BUILD) -j$(JOBS) --target espalier users_check
+	@mkdir -p $(USERS)
+	$(BUILD)/bin/espalier compile $(SHARED)/data/models/resnet56_cifar10_float.onnx \
+	  -o $(USERS)/resnet56.espl --config edge --calibrate $(CIFAR)/data_batch_2.bin --count 300 \
+	  --mean 0.485,0.456,0.406 --std 0.229,0.224,0.225
+	$(BUILD)/bin/users_check $(USERS)/resnet56.espl --learn $(CIFAR)/data_batch_1.bin \
+	  --test $(CIFAR)/test_batch.bin --state $(USERS)/measured.txt $(USERS_FLAGS)
 
 demo-tools: deps-build
 	@$(CONFIGURE_DEMO)

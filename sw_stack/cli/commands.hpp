@@ -13,6 +13,7 @@ using Action = std::function<int()>;
 void add_compile(CLI::App& app, Action& chosen);
 void add_quantise(CLI::App& app, Action& chosen);
 void add_mask(CLI::App& app, Action& chosen);
+void add_personalise(CLI::App& app, Action& chosen);
 void add_run(CLI::App& app, Action& chosen);
 void add_profile(CLI::App& app, Action& chosen);
 void add_inspect(CLI::App& app, Action& chosen);

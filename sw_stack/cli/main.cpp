@@ -39,6 +39,7 @@ int start(int argc, char** argv) {
   cli::add_compile(app, chosen);
   cli::add_quantise(app, chosen);
   cli::add_mask(app, chosen);
+  cli::add_personalise(app, chosen);
   cli::add_run(app, chosen);
   cli::add_profile(app, chosen);
   cli::add_inspect(app, chosen);

@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "learn/parallel.hpp"
+#include "support/bytes.hpp"
 
 namespace espalier::learn {
 namespace {
@@ -38,6 +39,25 @@ std::vector<bool> scored_tensors(const ir::QuantGraph& graph, const prune::Chann
         std::ranges::any_of(channels.of_tensor[t], [&](int c) { return in_scope[index(c)]; });
   }
   return scored;
+}
+
+std::int64_t backward_macs(const ir::QuantGraph& graph, const std::vector<bool>& scored) {
+  std::vector<bool> needed = scored;
+  std::int64_t sum = 0;
+  for (const ir::QuantNode& node : graph.nodes) {
+    if (std::ranges::none_of(node.inputs, [&](int t) { return needed[index(t)]; })) continue;
+    needed[index(node.output)] = true;
+    sum += ir::macs(graph, node);
+  }
+  return sum;
+}
+
+std::uint64_t digest(std::uint64_t before, std::span<const std::int8_t> input, int label) {
+  ByteWriter out;
+  out.put(before);
+  out.put(label);
+  out.put_raw({reinterpret_cast<const std::uint8_t*>(input.data()), input.size()});
+  return fnv1a(out.bytes());
 }
 
 std::vector<double> loss_gradient(const ir::QuantGraph& graph, std::span<const std::int8_t> output,
@@ -143,6 +163,8 @@ void Meter::add(std::span<const std::int8_t> inputs, std::span<const int> labels
       }
       state.scales.note(sample.pass);
     }
+    for (std::size_t i = first; i < first + count; ++i)
+      state.digest = digest(state.digest, image(i), labels[i]);
     state.images += count;
     first += count;
     if (state.images % kRound == 0) state.scales.update();

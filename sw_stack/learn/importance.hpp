@@ -27,11 +27,20 @@ std::vector<double> loss_gradient(const ir::QuantGraph& graph, std::span<const s
 /// The best of these classes; ties go to the earlier.
 int best_of(std::span<const std::int8_t> output, std::span<const int> classes);
 
+/// Multiply-accumulates of one image's backward pass: those of the convolutions below which a
+/// tensor is scored.
+std::int64_t backward_macs(const ir::QuantGraph& graph, const std::vector<bool>& scored);
+
+/// Goes on from the digest of the images before; 0 before the first. It tells whether two
+/// measurements saw the same images and labels in the same order.
+std::uint64_t digest(std::uint64_t before, std::span<const std::int8_t> input, int label);
+
 /// What a measurement has found so far; enough to go on from.
 struct Importance {
   std::vector<double> taylor;      ///< by class of Channels, summed over images
   std::vector<double> activation;  ///< mean magnitude of the real activation, likewise
   std::size_t images = 0;
+  std::uint64_t digest = 0;  ///< of these images and the labels as they were given
   golden::DelayedScales scales;
 };
 

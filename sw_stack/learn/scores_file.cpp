@@ -7,22 +7,21 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 
+#include "support/whole_file.hpp"
+
 namespace espalier::learn {
 namespace {
 
 using Json = nlohmann::ordered_json;
 
 constexpr const char* kFormat = "espalier scores";
-constexpr int kVersion = 1;
+constexpr int kVersion = 2;
 
 Json header(const ScoresOf& of) {
   return {{"format", kFormat},
           {"version", kVersion},
           {"fingerprint", fmt::format("{:016x}", of.fingerprint)},
-          {"stream", of.stream},
-          {"labels", of.labels},
           {"scope", of.scope},
-          {"every", of.every},
           {"classes", of.classes}};
 }
 
@@ -44,15 +43,12 @@ bool read(const Json& json, std::size_t size, std::vector<T>& out) {
 Status save_scores(const ScoresOf& of, const Importance& importance, const std::string& path) {
   Json json = header(of);
   json["images"] = importance.images;
+  json["digest"] = fmt::format("{:016x}", importance.digest);
   json["taylor"] = importance.taylor;
   json["activation"] = importance.activation;
   json["scales"] = importance.scales.scales();
   json["window"] = importance.scales.window();
-  std::ofstream out(path, std::ios::binary | std::ios::trunc);
-  out << json.dump(-1, ' ', false, Json::error_handler_t::replace) << "\n";
-  out.close();
-  if (!out) return fail(ErrorCode::kIo, "cannot be written", path);
-  return {};
+  return write_whole(path, json.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n");
 }
 
 Result<Importance> load_scores(const ScoresOf& of, std::size_t size, std::size_t slots,
@@ -81,6 +77,11 @@ Result<Importance> load_scores(const ScoresOf& of, std::size_t size, std::size_t
   if (!images.is_number_unsigned() || images.get<std::uint64_t>() == 0)
     return fail(ErrorCode::kMalformed, "`images` must be a whole number from 1", path);
   out.images = images.get<std::uint64_t>();
+  const Json digest = list("digest");
+  if (!digest.is_string() || digest.get<std::string>().size() != 16 ||
+      digest.get<std::string>().find_first_not_of("0123456789abcdef") != std::string::npos)
+    return fail(ErrorCode::kMalformed, "`digest` must be 16 hexadecimal digits", path);
+  out.digest = std::stoull(digest.get<std::string>(), nullptr, 16);
   const auto bad = [&path](const char* key, std::size_t count) {
     return fail(ErrorCode::kMalformed,
                 fmt::format("`{}` must be a list of {} numbers from 0", key, count), path);

@@ -13,16 +13,15 @@ namespace espalier::learn {
 /// What scores belong to: all of it must agree before a measurement goes on.
 struct ScoresOf {
   std::uint64_t fingerprint = 0;  ///< of the graph
-  std::string stream, labels, scope;
-  std::uint64_t every = 1;
+  std::string scope;
   std::vector<int> classes;
   bool operator==(const ScoresOf&) const = default;
 };
 
-/// Errors: kIo.
+/// The file is written whole or not at all. Errors: kIo.
 Status save_scores(const ScoresOf& of, const Importance& importance, const std::string& path);
 
-/// Errors: kIo, kMalformed, kMismatch (another version, model, stream, or user), with the file.
+/// Errors: kIo, kMalformed, kMismatch (another version, model or user), with the file.
 /// `size` is the number of channel classes, `slots` that of gradients.
 Result<Importance> load_scores(const ScoresOf& of, std::size_t size, std::size_t slots,
                                const std::string& path);

@@ -14,30 +14,55 @@ std::size_t index(int id) { return static_cast<std::size_t>(id); }
 
 }  // namespace
 
+std::vector<double> channel_macs(const ir::QuantGraph& graph, const prune::Channels& channels) {
+  std::vector<double> macs(channels.classes(), 0.0);
+  for (const ir::QuantNode& node : graph.nodes) {
+    const auto all = static_cast<double>(ir::macs(graph, node));
+    if (all == 0) continue;
+    for (const int t : {node.inputs[0], node.output}) {
+      const std::vector<int>& list = channels.of_tensor[index(t)];
+      for (const int c : list) macs[index(c)] += all / static_cast<double>(list.size());
+    }
+  }
+  return macs;
+}
+
 Ranking::Ranking(const prune::Channels& channels, prune::Scope scope,
-                 const std::vector<double>& scores, int align)
-    : channels_(&channels), align_(index(std::max(align, 1))) {
+                 const std::vector<double>& scores, int align, const std::vector<double>& costs)
+    : channels_(&channels) {
+  struct Block {
+    double worth;
+    std::vector<int> classes;
+  };
+  std::vector<Block> blocks;
+  const std::size_t size = index(std::max(align, 1));
   for (const prune::Group& group : channels.groups) {
     if (!prune::in_scope(group, scope)) continue;
     std::vector<int> best = group.classes;
     std::ranges::stable_sort(best,
                              [&](int a, int b) { return scores[index(a)] > scores[index(b)]; });
-    for (std::size_t i = align_; i < best.size(); ++i) order_.push_back(best[i]);
-    groups_.push_back(std::move(best));
+    double least = 0;  // a block never goes before a worse one of its group
+    for (std::size_t first = (best.size() - 1) / size * size; first >= size; first -= size) {
+      Block block{0, {}};
+      double score = 0, cost = 0;
+      for (std::size_t i = first; i < std::min(first + size, best.size()); ++i) {
+        block.classes.push_back(best[i]);
+        score += scores[index(best[i])];
+        cost += costs.empty() ? 1.0 : costs[index(best[i])];
+      }
+      least = block.worth = std::max(least, score / cost);
+      blocks.push_back(std::move(block));
+    }
   }
-  std::ranges::stable_sort(order_,
-                           [&](int a, int b) { return scores[index(a)] < scores[index(b)]; });
+  std::ranges::stable_sort(blocks,
+                           [](const Block& a, const Block& b) { return a.worth < b.worth; });
+  for (Block& block : blocks) order_.push_back(std::move(block.classes));
 }
 
 prune::Mask Ranking::mask(std::size_t removed) const {
   prune::Mask mask = prune::all_live(*channels_);
-  for (std::size_t i = 0; i < std::min(removed, order_.size()); ++i)
-    mask.live[index(order_[i])] = false;
-  for (const std::vector<int>& group : groups_) {
-    const auto live = static_cast<std::size_t>(
-        std::ranges::count_if(group, [&](int c) { return mask.live[index(c)]; }));
-    const std::size_t wanted = std::min((live + align_ - 1) / align_ * align_, group.size());
-    for (std::size_t i = 0; i < wanted; ++i) mask.live[index(group[i])] = true;
+  for (std::size_t i = 0; i < std::min(removed, order_.size()); ++i) {
+    for (const int c : order_[i]) mask.live[index(c)] = false;
   }
   return mask;
 }

@@ -13,23 +13,26 @@
 
 namespace espalier::learn {
 
-/// Channels in scope in the order in which they go: least score first, over all groups. A group's
-/// best `align` channels never go.
+/// Multiply-accumulates that go with each channel where nothing else is masked, by class.
+std::vector<double> channel_macs(const ir::QuantGraph& graph, const prune::Channels& channels);
+
+/// Blocks of channels in scope in the order in which they go, over all groups: least score for what
+/// they cost first. A group's channels are cut into blocks of `align`, best first, the last of what
+/// is left over; its first block never goes.
 class Ranking {
  public:
-  /// `scores`: by class of Channels. Live counts of a group are rounded up to multiples of `align`.
+  /// `scores`, `costs`: by class of Channels; costs are above 0, or empty: all are alike.
   Ranking(const prune::Channels& channels, prune::Scope scope, const std::vector<double>& scores,
-          int align);
+          int align, const std::vector<double>& costs = {});
 
+  /// Blocks that may go.
   [[nodiscard]] std::size_t size() const { return order_.size(); }
-  /// The mask after the first `removed` channels went, groups rounded up with their best ones.
+  /// The mask after the first `removed` blocks went.
   [[nodiscard]] prune::Mask mask(std::size_t removed) const;
 
  private:
   const prune::Channels* channels_;
-  std::size_t align_;
-  std::vector<int> order_;                ///< classes, least score first
-  std::vector<std::vector<int>> groups_;  ///< classes of each group in scope, best first
+  std::vector<std::vector<int>> order_;  ///< classes of each block
 };
 
 /// Scores of 0 to 1 by chance; the same seed gives the same.

@@ -13,6 +13,7 @@
 #include "learn/importance.hpp"
 #include "learn/scores_file.hpp"
 #include "learn/select.hpp"
+#include "learn/watch.hpp"
 #include "quantise/quantise.hpp"
 #include "scratch.hpp"
 
@@ -175,7 +176,7 @@ TEST_CASE("personal: scores depend on neither the threads nor where a measuremen
   meter.add(net.samples.inputs, net.samples.labels, three, 3);
   const Scratch scratch;
   const std::string file = scratch.path("scores");
-  const learn::ScoresOf of{7, "stream", "given", "internal", 1, net.classes};
+  const learn::ScoresOf of{7, "internal", net.classes};
   const auto size = static_cast<std::size_t>(kInput.count());
   meter.add(std::span(net.samples.inputs).first(21 * size), std::span(net.samples.labels).first(21),
             parts);
@@ -188,6 +189,13 @@ TEST_CASE("personal: scores depend on neither the threads nor where a measuremen
   CHECK(one.taylor == loaded->taylor);
   CHECK(one.activation == loaded->activation);
   CHECK(loaded->images == 40);
+  CHECK(loaded->digest == one.digest);
+  std::uint64_t other = 0;
+  for (std::size_t i = 0; i < 40; ++i) {
+    const auto input = std::span(net.samples.inputs).subspan(i * size, size);
+    other = learn::digest(other, input, i == 39 ? -1 : net.samples.labels[i]);
+  }
+  CHECK(loaded->digest != other);
   CHECK(std::ranges::count_if(one.taylor, [](double s) { return s > 0; }) > 10);
 }
 
@@ -198,7 +206,7 @@ TEST_CASE("personal: a file of scores is refused where it belongs to something e
   state.images = 16;
   state.taylor = state.activation = {1, 2};
   state.scales.restore({1, 1}, {{1, 1}});
-  const learn::ScoresOf of{7, "stream", "given", "internal", 1, {1, 2}};
+  const learn::ScoresOf of{7, "internal", {1, 2}};
   REQUIRE(learn::save_scores(of, state, file).ok());
   CHECK(learn::load_scores(of, 2, 2, file).ok());
   learn::ScoresOf other = of;
@@ -215,7 +223,7 @@ TEST_CASE("personal: a file of scores is refused where it belongs to something e
   CHECK(learn::load_scores(of, 2, 2, scratch.path("none")).error().message == "cannot be opened");
 }
 
-TEST_CASE("personal: a ranking removes the least first and fills blocks with the best") {
+TEST_CASE("personal: a ranking removes the least first, in whole blocks") {
   const Net net(1);
   std::vector<double> scores(net.channels.classes(), 0.0);
   for (std::size_t c = 0; c < scores.size(); ++c) scores[c] = static_cast<double>(c * 7 % 29);
@@ -231,6 +239,7 @@ TEST_CASE("personal: a ranking removes the least first and fills blocks with the
     }
   }
   const learn::Ranking blocks(net.channels, prune::Scope::kInternal, scores, 4);
+  CHECK(blocks.size() == 2);
   for (std::size_t removed = 0; removed <= blocks.size(); ++removed) {
     const prune::Mask mask = blocks.mask(removed);
     for (const prune::Group& group : net.channels.groups) {
@@ -238,6 +247,26 @@ TEST_CASE("personal: a ranking removes the least first and fills blocks with the
             0);
     }
   }
+}
+
+TEST_CASE("personal: of equal scores the channel that costs more goes first") {
+  const Net net(1);
+  const std::vector<double> macs = learn::channel_macs(net.graph, net.channels);
+  const auto& first = net.channels.of_tensor[index(net.graph.nodes[0].output)];
+  // 27 taps make a pixel of it and eight channels of nine taps read it.
+  CHECK(macs[index(first[0])] == 64 * (27 + 72));
+  std::vector<double> scores(net.channels.classes(), 1.0), costs = scores;
+  costs[index(first[5])] = 2;
+  scores[index(first[5])] = 1.5;
+  const auto goes = [&](const learn::Ranking& ranking) {
+    return !ranking.mask(1).live[index(first[5])];
+  };
+  CHECK(goes({net.channels, prune::Scope::kInternal, scores, 1, costs}) == false);
+  for (const int c : first) costs[index(c)] = 2;  // the other group's are 1
+  for (const int c : first) scores[index(c)] = 1.5;
+  scores[index(first[5])] = 1.4;
+  CHECK(goes({net.channels, prune::Scope::kInternal, scores, 1, costs}));
+  CHECK_FALSE(goes({net.channels, prune::Scope::kInternal, scores, 1}));
 }
 
 TEST_CASE("personal: budgets are met as closely as channels allow, or refused") {
@@ -282,6 +311,39 @@ TEST_CASE("personal: accuracy counts the best of the user's classes, whatever ou
              Catch::Matchers::WithinAbs(29.0 / 30, 1e-9));
   CHECK_THAT(learn::accuracy(*same, samples, net.classes),
              Catch::Matchers::WithinAbs(29.0 / 30, 1e-9));
+}
+
+TEST_CASE("personal: a watch alarms where confidence falls, and not before") {
+  std::vector<double> held;
+  for (int i = 0; i < 100; ++i) held.push_back(0.5 + 0.005 * i);
+  learn::Watch watch(held);
+  CHECK_THAT(watch.limit(), Catch::Matchers::WithinAbs(0.55, 1e-9));
+  for (int i = 0; i < 1000; ++i)
+    CHECK_FALSE(watch.note(held[static_cast<std::size_t>(i * 37 % 100)]));
+  CHECK_THAT(watch.low_share(), Catch::Matchers::WithinAbs(0.1, 0.05));
+  int answers = 1;
+  while (!watch.note(answers % 2 == 0 ? 0.5 : 0.9)) REQUIRE(++answers < 100);
+  CHECK(answers > 16);
+  CHECK(watch.low_share() >= learn::Watch::kAlarmShare);
+}
+
+TEST_CASE("personal: confidence is the softmax's largest probability") {
+  const ir::Quant quant{0.5F, 3};
+  const std::vector<std::int8_t> output{-4, 10, 8};
+  const double sum = std::exp(-3.5) + std::exp(3.5) + std::exp(2.5);
+  CHECK_THAT(learn::confidence(quant, output),
+             Catch::Matchers::WithinAbs(std::exp(3.5) / sum, 1e-6));
+}
+
+TEST_CASE("personal: a backward pass multiplies down to the lowest scored tensor") {
+  const Net net;
+  const auto scored = learn::scored_tensors(net.graph, net.channels, prune::Scope::kInternal);
+  std::int64_t above_first = 0;
+  for (const ir::QuantNode& node : net.graph.nodes) {
+    if (node.output != net.graph.nodes[0].output) above_first += ir::macs(net.graph, node);
+  }
+  CHECK(learn::backward_macs(net.graph, scored) == above_first);
+  CHECK(learn::backward_macs(net.graph, std::vector<bool>(scored.size(), false)) == 0);
 }
 
 }  // namespace

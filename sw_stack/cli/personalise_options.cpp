@@ -1,0 +1,112 @@
+// Options of `espalier personalise`.
+
+#include <filesystem>
+#include <memory>
+
+#include "cli/commands.hpp"
+#include "cli/personalise.hpp"
+
+namespace espalier::cli {
+namespace {
+
+constexpr const char* kFooter =
+    "Answers the images one after the other, first with the generic model, and scores every\n"
+    "channel by what the loss over the user's classes would change without it. Once enough images\n"
+    "are scored, keeps the best channels within the budget, corrects what remains, without labels\n"
+    "or training, and answers with this model from then on. Writes the mask, and a program of its\n"
+    "own with the corrections, whose outputs are the user's classes in ascending order.\n"
+    "docs/personalise.md tells how. Stopped at any moment, it goes on from its scores.\n"
+    "\n"
+    "--budget cycles=0.5: half the cycles by the timing model; macs=0.5: half the\n"
+    "multiplications; loss=1.0: as little as loses at most a point of accuracy.\n"
+    "\n"
+    "examples:\n"
+    "  espalier personalise net.espl --images photos/ --classes 3,5,8 -o user.mask\n"
+    "  espalier personalise net.espl --images test_batch.bin --labels given --classes 3,5 \\\n"
+    "                       --budget loss=1.0 --align 1 --watch --svg user.svg -o user.mask";
+
+}  // namespace
+
+void add_personalise(CLI::App& app, Action& chosen) {
+  auto o = std::make_shared<PersonaliseOptions>();
+  CLI::App* command =
+      app.add_subcommand("personalise", "a user's own mask and program, from their images");
+  command->footer(kFooter);
+  command->add_option("PROGRAM", o->program, "program file that `compile` wrote")
+      ->type_name("P.espl")
+      ->required();
+  command->add_option("--images", o->images, "the user's images, as `run` takes them")
+      ->type_name("IMAGES")
+      ->required();
+  command->add_option("--classes", o->classes, "outputs that the user needs, from 0")
+      ->type_name("A,B,...")
+      ->required();
+  command->add_option("-o,--output", o->output, "mask file to write")
+      ->type_name("U.mask")
+      ->required();
+  command->add_option("--program", o->personal, "program to write; without it U.espl")
+      ->type_name("U.espl");
+  command
+      ->add_option("--labels", o->labels,
+                   "given (those of the images), predicted (the network's own), or a file with a "
+                   "label a line")
+      ->type_name("LABELS")
+      ->capture_default_str();
+  command->add_option("--budget", o->budget, "cycles=SHARE, macs=SHARE or loss=POINTS")
+      ->type_name("BUDGET")
+      ->capture_default_str();
+  command->add_option("--correct", o->correct, "corrections after pruning")
+      ->type_name("LEVEL")
+      ->check(CLI::IsMember({"none", "fold", "all"}))
+      ->capture_default_str();
+  command->add_option("--by", o->by, "what ranks the channels")
+      ->type_name("SCORE")
+      ->check(CLI::IsMember({"taylor", "magnitude", "activation", "random"}))
+      ->capture_default_str();
+  command->add_option("--scope", o->scope, "as `mask random` has it")
+      ->type_name("SCOPE")
+      ->check(CLI::IsMember({"internal", "all"}))
+      ->capture_default_str();
+  command->add_option("--align", o->align, "live channels come in blocks of so many (lanes)")
+      ->type_name("L")
+      ->check(between(1, 65536));
+  command->add_option("--count", o->count, "images to score")
+      ->type_name("N")
+      ->check(between(16, 1e6))
+      ->capture_default_str();
+  command->add_option("--held", o->held, "images held back to measure accuracy on")
+      ->type_name("N")
+      ->check(between(16, 1e6))
+      ->capture_default_str();
+  command->add_option("--every", o->every, "score every N-th of the user's images")
+      ->type_name("N")
+      ->check(between(1, 1e6));
+  command->add_option("--serve", o->serve, "images to answer with the new model (all that follow)")
+      ->type_name("N")
+      ->check(between(0, 1e18));
+  command->add_flag("--watch", o->watch,
+                    "return to the generic model where unsure answers become many");
+  command
+      ->add_option("--scores", o->scores,
+                   "file that keeps the scores, and is gone on from; without it U.scores")
+      ->type_name("U.scores");
+  command->add_option("--svg", o->svg, "picture of the live channels to write")->type_name("F.svg");
+  command->add_option("--answers", o->answers, "table of all answers to write")->type_name("F.csv");
+  command->add_option("--seed", o->seed, "of --by random")->type_name("N")->check(between(0, 1e18));
+  command->add_option("--jobs", o->jobs, "threads (every core)")
+      ->type_name("J")
+      ->check(between(1, 256));
+  command->add_flag("--json", o->json, "print the report as JSON");
+  command->callback([o, &chosen] {
+    if (o->personal.empty())
+      o->personal = std::filesystem::path(o->output).replace_extension(".espl").string();
+    if (o->scores.empty())
+      o->scores = std::filesystem::path(o->output).replace_extension(".scores").string();
+    chosen = [o] {
+      const auto code = personalise_job(*o);
+      return code ? *code : complain(code.error());
+    };
+  });
+}
+
+}  // namespace espalier::cli
