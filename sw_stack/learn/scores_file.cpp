@@ -3,8 +3,6 @@
 #include <fmt/format.h>
 
 #include <cmath>
-#include <filesystem>
-#include <fstream>
 #include <nlohmann/json.hpp>
 
 #include "support/whole_file.hpp"
@@ -53,11 +51,9 @@ Status save_scores(const ScoresOf& of, const Importance& importance, const std::
 
 Result<Importance> load_scores(const ScoresOf& of, std::size_t size, std::size_t slots,
                                const std::string& path) {
-  std::error_code error;
-  if (std::filesystem::is_directory(path, error)) return fail(ErrorCode::kIo, "is a folder", path);
-  std::ifstream in(path, std::ios::binary);
-  if (!in) return fail(ErrorCode::kIo, "cannot be opened", path);
-  const Json json = Json::parse(in, nullptr, false);
+  const auto text = read_file(path);
+  if (!text) return text.error();
+  const Json json = Json::parse(*text, nullptr, false);
   if (!json.is_object()) return fail(ErrorCode::kMalformed, "is no JSON object", path);
   const Json wanted = header(of);
   for (const auto& [key, value] : wanted.items()) {

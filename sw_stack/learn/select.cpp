@@ -85,17 +85,23 @@ double macs_share(const ir::QuantGraph& graph, const prune::Channels& channels,
   return static_cast<double>(live) / static_cast<double>(all);
 }
 
+namespace {
+
+/// The mask without so many blocks, and what it costs.
+Result<Selected> select(const Ranking& ranking, std::size_t removed, const Cost& cost) {
+  Selected found{ranking.mask(removed), removed, 0};
+  const auto value = cost(found.mask);
+  if (!value) return value.error();
+  found.cost = *value;
+  return found;
+}
+
+}  // namespace
+
 Result<Selected> meet(const Ranking& ranking, double limit, const Cost& cost,
                       const std::string& what) {
-  const auto at = [&](std::size_t removed) -> Result<Selected> {
-    Selected found{ranking.mask(removed), removed, 0};
-    const auto value = cost(found.mask);
-    if (!value) return value.error();
-    found.cost = *value;
-    return found;
-  };
   std::size_t low = 0, high = ranking.size();
-  auto best = at(high);
+  auto best = select(ranking, high, cost);
   if (!best) return best;
   if (best->cost > limit) {
     return fail(
@@ -105,7 +111,7 @@ Result<Selected> meet(const Ranking& ranking, double limit, const Cost& cost,
   }
   while (low < high) {
     const std::size_t middle = (low + high) / 2;
-    auto found = at(middle);
+    auto found = select(ranking, middle, cost);
     if (!found) return found;
     if (found->cost <= limit) {
       high = middle;
@@ -120,22 +126,18 @@ Result<Selected> meet(const Ranking& ranking, double limit, const Cost& cost,
 Result<Selected> push(const Ranking& ranking, double limit, const Cost& cost, int steps,
                       const std::string& what) {
   std::size_t low = 0, high = ranking.size();
-  Selected best{ranking.mask(0), 0, 0};
-  const auto dense = cost(best.mask);
-  if (!dense) return dense.error();
-  best.cost = *dense;
-  if (best.cost > limit) {
+  auto best = select(ranking, 0, cost);
+  if (!best) return best;
+  if (best->cost > limit) {
     return fail(ErrorCode::kRange,
                 fmt::format("{} cannot go down to {:.4g}; with every channel it is {:.4g}", what,
-                            limit, best.cost));
+                            limit, best->cost));
   }
   for (int step = 0; step < steps && low < high; ++step) {
     const std::size_t middle = (low + high + 1) / 2;
-    Selected found{ranking.mask(middle), middle, 0};
-    const auto value = cost(found.mask);
-    if (!value) return value.error();
-    found.cost = *value;
-    if (found.cost <= limit) {
+    auto found = select(ranking, middle, cost);
+    if (!found) return found;
+    if (found->cost <= limit) {
       low = middle;
       best = std::move(found);
     } else {

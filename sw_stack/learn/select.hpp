@@ -49,8 +49,8 @@ struct Selected {
   double cost = 0;
 };
 
-/// What a mask costs; smaller is better, and removing more does not make it larger (or, with
-/// `rising`, not smaller).
+/// What a mask costs; smaller is better. Removing more does not make it larger where `meet` asks,
+/// and not smaller where `push` does.
 using Cost = std::function<Result<double>(const prune::Mask&)>;
 
 /// The mask that keeps most with cost <= limit. Errors: kRange where even the smallest costs more;

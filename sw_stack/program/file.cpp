@@ -1,10 +1,9 @@
 #include <cstdio>
-#include <filesystem>
-#include <fstream>
 
 #include "program/program.hpp"
 #include "program/stored_bytes.hpp"
 #include "support/bytes.hpp"
+#include "support/whole_file.hpp"
 
 namespace espalier::program {
 namespace {
@@ -203,22 +202,13 @@ Result<Program> parse(std::span<const std::uint8_t> bytes, const std::string& fi
 
 Status save(const Program& program, const std::string& path) {
   const auto bytes = serialise(program);
-  std::ofstream out(path, std::ios::binary | std::ios::trunc);
-  out.write(reinterpret_cast<const char*>(bytes.data()),
-            static_cast<std::streamsize>(bytes.size()));
-  out.close();
-  if (!out) return fail(ErrorCode::kIo, "cannot be written", path);
-  return {};
+  return write_file(path, {reinterpret_cast<const char*>(bytes.data()), bytes.size()});
 }
 
 Result<Program> load(const std::string& path) {
-  std::error_code error;
-  if (std::filesystem::is_directory(path, error)) return fail(ErrorCode::kIo, "is a folder", path);
-  std::ifstream in(path, std::ios::binary);
-  if (!in) return fail(ErrorCode::kIo, "cannot be opened", path);
-  const std::vector<char> text((std::istreambuf_iterator<char>(in)),
-                               std::istreambuf_iterator<char>());
-  return parse({reinterpret_cast<const std::uint8_t*>(text.data()), text.size()}, path);
+  const auto text = read_file(path);
+  if (!text) return text.error();
+  return parse({reinterpret_cast<const std::uint8_t*>(text->data()), text->size()}, path);
 }
 
 }  // namespace espalier::program

@@ -3,11 +3,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <filesystem>
-#include <fstream>
 #include <nlohmann/json.hpp>
 
 #include "prune/mask.hpp"
+#include "support/whole_file.hpp"
 
 namespace espalier::prune {
 namespace {
@@ -169,12 +168,9 @@ Result<MaskFile> parse_mask(const std::string& text, const std::string& place) {
 }
 
 Result<MaskFile> load_mask(const std::string& path) {
-  std::error_code error;
-  if (std::filesystem::is_directory(path, error)) return fail(ErrorCode::kIo, "is a folder", path);
-  std::ifstream in(path, std::ios::binary);
-  if (!in) return fail(ErrorCode::kIo, "cannot be opened", path);
-  const std::string text((std::istreambuf_iterator<char>(in)), std::istreambuf_iterator<char>());
-  return parse_mask(text, path);
+  const auto text = read_file(path);
+  if (!text) return text.error();
+  return parse_mask(*text, path);
 }
 
 Result<Mask> load_mask_for(const ir::QuantGraph& graph, const Channels& channels,
@@ -185,11 +181,7 @@ Result<Mask> load_mask_for(const ir::QuantGraph& graph, const Channels& channels
 }
 
 Status save_mask(const MaskFile& file, const std::string& path) {
-  std::ofstream out(path, std::ios::binary | std::ios::trunc);
-  out << to_text(file);
-  out.close();
-  if (!out) return fail(ErrorCode::kIo, "cannot be written", path);
-  return {};
+  return write_file(path, to_text(file));
 }
 
 }  // namespace espalier::prune

@@ -3,11 +3,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <filesystem>
-#include <fstream>
 
 #include "prune/overlay.hpp"
 #include "support/bytes.hpp"
+#include "support/whole_file.hpp"
 
 namespace espalier::prune {
 namespace {
@@ -87,23 +86,14 @@ Result<Overlay> parse_overlay(std::span<const std::uint8_t> bytes, const std::st
 }
 
 Result<Overlay> load_overlay(const std::string& path) {
-  std::error_code error;
-  if (std::filesystem::is_directory(path, error)) return fail(ErrorCode::kIo, "is a folder", path);
-  std::ifstream in(path, std::ios::binary);
-  if (!in) return fail(ErrorCode::kIo, "cannot be opened", path);
-  const std::vector<char> text((std::istreambuf_iterator<char>(in)),
-                               std::istreambuf_iterator<char>());
-  return parse_overlay({reinterpret_cast<const std::uint8_t*>(text.data()), text.size()}, path);
+  const auto text = read_file(path);
+  if (!text) return text.error();
+  return parse_overlay({reinterpret_cast<const std::uint8_t*>(text->data()), text->size()}, path);
 }
 
 Status save_overlay(const Overlay& overlay, const std::string& path) {
   const auto bytes = serialise(overlay);
-  std::ofstream out(path, std::ios::binary | std::ios::trunc);
-  out.write(reinterpret_cast<const char*>(bytes.data()),
-            static_cast<std::streamsize>(bytes.size()));
-  out.close();
-  if (!out) return fail(ErrorCode::kIo, "cannot be written", path);
-  return {};
+  return write_file(path, {reinterpret_cast<const char*>(bytes.data()), bytes.size()});
 }
 
 }  // namespace espalier::prune
