@@ -4,7 +4,7 @@
 
 #include <algorithm>
 
-#include "cli/common.hpp"
+#include "cli/commands.hpp"
 #include "images/dataset.hpp"
 #include "images/input.hpp"
 #include "quantise/quantise.hpp"
@@ -81,6 +81,19 @@ Result<Calibrated> calibrate(const ir::FloatGraph& graph, const CalibrationOptio
   }
   result.graph = std::move(*quantised);
   return result;
+}
+
+void add_calibration(CLI::App& command, CalibrationOptions& calibration) {
+  command.add_option("--calibrate", calibration.images, "images to quantise a float model with")
+      ->type_name("IMAGES");
+  command
+      .add_option("--count", calibration.count, "how many of them (200, or as many as there are)")
+      ->type_name("N")
+      ->check(between(1, 1e6));
+  command.add_option("--mean", calibration.mean, "of each channel, as in 0.485,0.456,0.406")
+      ->type_name("m,m,m");
+  command.add_option("--std", calibration.std, "of each channel, as in 0.229,0.224,0.225")
+      ->type_name("s,s,s");
 }
 
 }  // namespace espalier::cli

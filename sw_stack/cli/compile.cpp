@@ -3,20 +3,19 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <fstream>
 #include <memory>
 #include <optional>
 
 #include "cli/calibrate.hpp"
 #include "cli/commands.hpp"
 #include "cli/compare_float.hpp"
+#include "cli/models.hpp"
 #include "compiler/compiler.hpp"
 #include "images/input.hpp"
 #include "import/model.hpp"
 #include "isa/generated/configs.hpp"
 #include "program/program.hpp"
 #include "prune/choose.hpp"
-#include "prune/prune.hpp"
 #include "runtime/device.hpp"
 #include "timing/timing.hpp"
 
@@ -77,7 +76,7 @@ class Compile {
     options.maskable = options_.maskable;
     options.dense_tiles = options_.dense_tiles;
     auto program = compiler::compile(graph_, *config, options);
-    if (!program) return placed(program.error());
+    if (!program) return placed(program.error(), options_.model);
     std::optional<std::int64_t> cycles;
     std::uint64_t tiles = 0, skipped = 0;
     if (!config->compact) {  // which has no timing model
@@ -112,14 +111,6 @@ class Compile {
     return quantise_float();
   }
 
-  /// Whether a file begins as a program does; import_::load complains of one that cannot be read.
-  static bool is_program(const std::string& path) {
-    std::ifstream file(path, std::ios::binary);
-    std::string start(8, ' ');
-    file.read(start.data(), static_cast<std::streamsize>(start.size()));
-    return start == "ESPALIER";
-  }
-
   Status prune_graph() {
     if (options_.mask.empty() && !options_.prune_zeroed) return {};
     const prune::Channels channels = prune::find_channels(graph_);
@@ -131,22 +122,12 @@ class Compile {
       if (!loaded) return loaded.error();
       mask = std::move(*loaded);
     }
-    auto pruned = prune::prune(graph_, channels, mask);
-    if (!pruned) {
-      Diagnostic error = pruned.error();
-      const std::string& file = options_.prune_zeroed ? options_.model : options_.mask;
-      error.place = file + ": " + error.place;
-      return error;
-    }
+    auto light =
+        pruned(graph_, channels, mask, options_.prune_zeroed ? options_.model : options_.mask);
+    if (!light) return light.error();
     for (const ir::QuantNode& node : graph_.nodes) dense_macs_ += ir::macs(graph_, node);
-    graph_ = std::move(pruned->graph);
+    graph_ = std::move(light->graph);
     return {};
-  }
-
-  /// The same complaint with the model's file in front.
-  [[nodiscard]] Diagnostic placed(Diagnostic error) const {
-    error.place = options_.model + (error.place.empty() ? "" : ": " + error.place);
-    return error;
   }
 
   Status take_quantised(ir::QuantGraph graph) {
@@ -263,20 +244,7 @@ void add_compile(CLI::App& app, Action& chosen) {
                    "configuration of the machine; see `espalier configs`")
       ->type_name("NAME")
       ->capture_default_str();
-  command
-      ->add_option("--calibrate", options->calibration.images,
-                   "images to quantise a float model with")
-      ->type_name("IMAGES");
-  CLI::Option* count = command
-                           ->add_option("--count", options->calibration.count,
-                                        "how many of them (200, or as many as there are)")
-                           ->type_name("N")
-                           ->check(between(1, 1e6));
-  command
-      ->add_option("--mean", options->calibration.mean, "of each channel, as in 0.485,0.456,0.406")
-      ->type_name("m,m,m");
-  command->add_option("--std", options->calibration.std, "of each channel, as in 0.229,0.224,0.225")
-      ->type_name("s,s,s");
+  add_calibration(*command, options->calibration);
   CLI::Option* prune =
       command
           ->add_option("--prune", options->mask, "leave the channels out that this mask leaves out")
@@ -293,8 +261,8 @@ void add_compile(CLI::App& app, Action& chosen) {
                     "run the float model beside on up to 16 of the images, and print the\n"
                     "signal-to-quantisation-noise ratio of every layer");
   command->add_flag("--json", options->json, "print what was made as JSON");
-  command->callback([options, count, &chosen] {
-    options->calibration.has_count = count->count() > 0;
+  command->callback([options, command, &chosen] {
+    options->calibration.has_count = command->count("--count") > 0;
     options->calibration.quiet = options->json;
     chosen = [options] {
       const auto code = Compile(*options).go();

@@ -38,6 +38,7 @@ int start(int argc, char** argv) {
   cli::Action chosen;
   cli::add_compile(app, chosen);
   cli::add_quantise(app, chosen);
+  cli::add_prune(app, chosen);
   cli::add_mask(app, chosen);
   cli::add_personalise(app, chosen);
   cli::add_run(app, chosen);

@@ -1,5 +1,6 @@
 #include "cli/masks.hpp"
 
+#include "cli/models.hpp"
 #include "program/overlay.hpp"
 #include "prune/overlay.hpp"
 #include "prune/prune.hpp"
@@ -10,9 +11,7 @@ Result<program::Masked> packed_mask(const program::Program& program, const ir::C
                                     const std::string& file) {
   auto masked = program::apply_mask(program, mask);
   if (masked) return masked;
-  Diagnostic error = masked.error();
-  error.place = file + ": " + error.place;
-  return error;
+  return placed(masked.error(), file);
 }
 
 Result<std::vector<ir::ChannelMask>> load_masks(const program::Program& program,
@@ -38,9 +37,7 @@ Result<OverlayUse> use_overlay(program::Program& program, const std::string& fil
   if (!packed) {
     ir::zero_weights(program.graph, *mask);
   } else if (const Status status = program::apply_overlay(program, *mask); !status) {
-    Diagnostic error = status.error();
-    error.place = file + ": " + error.place;
-    return error;
+    return placed(status.error(), file);
   }
   OverlayUse use{file};
   for (const prune::Overlay::Layer& layer : overlay->layers) {

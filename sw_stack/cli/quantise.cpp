@@ -2,11 +2,11 @@
 
 #include <fmt/format.h>
 
-#include <fstream>
 #include <memory>
 
 #include "cli/calibrate.hpp"
 #include "cli/commands.hpp"
+#include "cli/models.hpp"
 #include "export/onnx_writer.hpp"
 #include "import/model.hpp"
 
@@ -52,11 +52,7 @@ Result<int> quantise(const QuantiseOptions& options) {
   }
   const auto form = options.form == "qdq" ? export_::Form::kQdq : export_::Form::kQoperator;
   const auto bytes = export_::write_onnx(graph, {form, false});
-  if (!bytes) {
-    Diagnostic error = bytes.error();
-    error.place = options.model + (error.place.empty() ? "" : ": " + error.place);
-    return error;
-  }
+  if (!bytes) return placed(bytes.error(), options.model);
   if (const Status status = write_text(options.output, *bytes); !status) return status.error();
   fmt::print("{}: {} operators, {}\n", printable(graph.name), graph.nodes.size(),
              bytes_text(bytes->size()));
@@ -82,20 +78,9 @@ void add_quantise(CLI::App& app, Action& chosen) {
       ->type_name("FORM")
       ->check(CLI::IsMember({"qdq", "qoperator"}))
       ->capture_default_str();
-  CalibrationOptions& calibration = options->calibration;
-  command->add_option("--calibrate", calibration.images, "images to quantise a float model with")
-      ->type_name("IMAGES");
-  CLI::Option* count = command
-                           ->add_option("--count", calibration.count,
-                                        "how many of them (200, or as many as there are)")
-                           ->type_name("N")
-                           ->check(between(1, 1e6));
-  command->add_option("--mean", calibration.mean, "of each channel, as in 0.485,0.456,0.406")
-      ->type_name("m,m,m");
-  command->add_option("--std", calibration.std, "of each channel, as in 0.229,0.224,0.225")
-      ->type_name("s,s,s");
-  command->callback([options, count, &chosen] {
-    options->calibration.has_count = count->count() > 0;
+  add_calibration(*command, options->calibration);
+  command->callback([options, command, &chosen] {
+    options->calibration.has_count = command->count("--count") > 0;
     chosen = [options] {
       const auto code = quantise(*options);
       return code ? *code : complain(code.error());

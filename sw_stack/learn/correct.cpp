@@ -21,6 +21,13 @@ constexpr std::size_t kBatch = 8;
 
 std::size_t index(int id) { return static_cast<std::size_t>(id); }
 
+/// The multiplier of weights with this scale, in fp32 as other runtimes derive it: any other number
+/// could not be written as a model for them.
+float multiplier(double weight_scale, double x_scale, double y_scale) {
+  return static_cast<float>(x_scale) * static_cast<float>(weight_scale) /
+         static_cast<float>(y_scale);
+}
+
 /// Sets a row of int8 weights, its scale and bias from real ones.
 void quantise_row(ir::QuantConv& conv, std::size_t n, std::span<const double> weights, double bias,
                   double x_scale, double y_scale) {
@@ -32,7 +39,7 @@ void quantise_row(ir::QuantConv& conv, std::size_t n, std::span<const double> we
     conv.weights[n * weights.size() + k] =
         static_cast<std::int8_t>(std::nearbyint(weights[k] / scale));
   }
-  conv.scale[n] = static_cast<float>(scale * x_scale / y_scale);
+  conv.scale[n] = multiplier(scale, x_scale, y_scale);
   conv.bias[n] = static_cast<std::int32_t>(
       std::clamp(std::nearbyint(bias / (scale * x_scale)), -double(1 << 30), double(1 << 30)));
 }
@@ -163,6 +170,7 @@ class Corrector {
     });
     const Spread now = meter.spread();
     const Spread& wanted = reference_.spread[at];
+    const double x_scale = tensor(node.inputs[0]).quant.scale;
     const double y_scale = tensor(node.output).quant.scale;
     for (std::size_t n = 0; n < outputs.size(); ++n) {
       const double ratio =
@@ -172,7 +180,7 @@ class Corrector {
       const double shift = wanted.mean[outputs[n]] / gain - now.mean[n];
       const double bias = std::nearbyint(shift / (conv.scale[n] * y_scale)) + conv.bias[n];
       conv.bias[n] = static_cast<std::int32_t>(std::clamp(bias, -double(1 << 30), double(1 << 30)));
-      conv.scale[n] = static_cast<float>(conv.scale[n] * gain);
+      conv.scale[n] = multiplier(conv.scale[n] * gain * y_scale / x_scale, x_scale, y_scale);
     }
   }
 

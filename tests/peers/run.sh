@@ -10,18 +10,11 @@ work=$build/peers
 python=${PYTHON:-/usr/bin/python3}
 failed=0
 
-skip() {
-  echo "peers: skipped: $1"
-  exit 0
+"$here/install.sh" "$work" || {
+  code=$?
+  [ $code -eq 77 ] && exit 0
+  exit $code
 }
-
-mkdir -p "$work"
-command -v npm >/dev/null && command -v node >/dev/null || skip 'npm and node are not installed'
-cp "$here/package.json" "$work/"
-if [ ! -d "$work/node_modules/onnxruntime-node" ]; then
-  (cd "$work" && npm install --ignore-scripts --no-audit --no-fund) >"$work/npm.log" 2>&1 ||
-    skip "onnxruntime-node can't be installed (see $work/npm.log)"
-fi
 
 check() {
   "$build/bin/peers_check" --modules "$work" --script "$here/run_ort.mjs" --work "$work" "$@" ||
@@ -51,6 +44,17 @@ if [ -d "$models" ]; then
   check_model resnet20 "$models/resnet20_cifar10_float.onnx" \
     "--calibrate $cifar/data_batch_1.bin --count 100 --mean $mean --std $std" \
     --images "$cifar/test_batch.bin" --count 20 --mean $mean --std $std
+  # A pruned model is one like any other.
+  "$build/bin/espalier" compile "$models/resnet20_cifar10_float.onnx" -o "$work/resnet20.espl" \
+    --calibrate "$cifar/data_batch_1.bin" --count 100 --mean $mean --std $std
+  "$build/bin/espalier" mask random "$work/resnet20.espl" --keep 0.5 --scope all --no-align \
+    -o "$work/resnet20.mask"
+  for form in qdq qoperator; do
+    "$build/bin/espalier" prune "$work/resnet20.espl" --mask "$work/resnet20.mask" \
+      --form $form -o "$work/resnet20-pruned.$form.q.onnx"
+    check --model "$work/resnet20-pruned.$form.q.onnx" --images "$cifar/test_batch.bin" \
+      --count 20 --mean $mean --std $std
+  done
 else
   echo "peers: skipped ResNet-8 and ResNet-20: no $models"
 fi

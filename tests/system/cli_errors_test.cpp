@@ -61,7 +61,7 @@ struct Workplace {
 TEST_CASE("command: refuses options that make no sense, by name and limit") {
   const Workplace place;
   place.refuses({}, {"subcommand"});
-  place.refuses({"prune"}, {"prune"});
+  place.refuses({"shrink"}, {"shrink"});
   place.refuses({"run", place.program}, {"--images"});
   place.refuses_run({"--frist", "1"}, {"--frist"});
   place.refuses_run({"--device", "gpu"}, {"--device", "gpu", "golden"});

@@ -136,6 +136,14 @@ TEST_CASE("personalise: answers, picture, program and report belong together") {
     CHECK(contains(table, line));
   }
   CHECK(contains(table, "\n" + std::to_string(until - 1) + ","));
+  // So does the model that it is as ONNX, corrections and all.
+  const std::string small = place.scratch.path("small.onnx"),
+                    read = place.scratch.path("read.espl");
+  place.good({"prune", place.scratch.path("user.espl"), "-o", small});
+  place.good({"compile", small, "-o", read, "--mean", "0.5,0.5,0.5", "--std", "0.25,0.25,0.25"});
+  place.good({"run", read, "--images", place.images, "--first", std::to_string(until), "--count",
+              "20", "--device", "golden", "--output", scores});
+  CHECK(tests::slurp(scores) == bytes);
   const std::string picture = tests::slurp(svg);
   std::size_t layers = 0;
   for (const json& layer : report["layers"]) {
