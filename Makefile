@@ -15,7 +15,7 @@ CONFIGURE_DEMO = test -f $(BUILD)/build.ninja || $(CONFIGURE) -DBUILD_TESTING=OF
 FORMATTED = git ls-files '*.cpp' '*.hpp' | grep -v /generated/
 
 .DEFAULT_GOAL := help
-.PHONY: help deps deps-build deps-synth deps-lint deps-networks network-tools peers-tools bitstream resnet50 inception masks users verilate test test-long peers mutants proofs demo demo-tools waves ecp5 lint synth netlists format clean
+.PHONY: help deps deps-build deps-synth deps-lint deps-networks network-tools peers-tools bitstream resnet50 inception masks personal bench-cpu users verilate test test-long peers mutants proofs demo demo-tools waves ecp5 lint synth netlists format clean
 
 help: ## this list
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/make \1\t\2/p' Makefile | expand -t 16
@@ -86,6 +86,15 @@ inception: network-tools ## the same with Inception-V3
 
 masks: network-tools ## what masks are worth on ResNet-50 and Inception-V3, by the timing model; bars
 	tests/system/masks.py --espalier $(BUILD)/bin/espalier --work $(BUILD)/networks
+
+PERSONAL = tests/system/personal.py --espalier $(BUILD)/bin/espalier --work $(BUILD)/networks
+
+personal: network-tools ## masks of `personalise` at budgets of MACs, on the verilated machine, checked; bars
+	$(PERSONAL) --rtl
+
+bench-cpu: network-tools peers-tools ## the same networks dense and pruned in ONNX Runtime on one thread, beside the machine's cycles
+	tests/peers/install.sh $(BUILD)/peers
+	$(PERSONAL) --cpu $(BUILD)/peers
 
 SHARED ?= ../shared
 CIFAR = $(SHARED)/data/cifar10

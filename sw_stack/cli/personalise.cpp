@@ -10,6 +10,7 @@
 #include <optional>
 
 #include "cli/common.hpp"
+#include "cli/models.hpp"
 #include "cli/personalise_report.hpp"
 #include "cli/personalise_request.hpp"
 #include "cli/personalise_stream.hpp"
@@ -51,11 +52,6 @@ class Job {
   }
 
  private:
-  static Diagnostic placed(Diagnostic error, const std::string& place) {
-    error.place = error.place.empty() ? place : place + ": " + error.place;
-    return error;
-  }
-
   Status load_program() {
     std::error_code error;
     for (const std::string& file : {options_.personal, options_.output, options_.scores}) {
@@ -292,7 +288,7 @@ class Job {
       reference_ = learn::measure_reference(graph_, learnt_.inputs, options_.jobs);
     const int align = options_.align > 0 ? options_.align : program_.machine().lanes;
     const learn::Ranking ranking(channels_, scope_, scores(), align,
-                                 learn::channel_macs(graph_, channels_));
+                                 learn::channel_macs(graph_, channels_), options_.least);
     if (ranking.size() == 0) {
       return fail(ErrorCode::kUnsupported,
                   fmt::format("has no channels that could go in blocks of {}", align),

@@ -70,6 +70,11 @@ void add_personalise(CLI::App& app, Action& chosen) {
   command->add_option("--align", o->align, "live channels come in blocks of so many (lanes)")
       ->type_name("L")
       ->check(between(1, 65536));
+  command
+      ->add_option("--least", o->least,
+                   "share of a tensor's channels that always stays (a block does)")
+      ->type_name("F")
+      ->check(between(0, 1));
   command->add_option("--count", o->count, "images to score")
       ->type_name("N")
       ->check(between(16, 1e6))

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 #include <random>
 
 #include "prune/prune.hpp"
@@ -28,7 +29,8 @@ std::vector<double> channel_macs(const ir::QuantGraph& graph, const prune::Chann
 }
 
 Ranking::Ranking(const prune::Channels& channels, prune::Scope scope,
-                 const std::vector<double>& scores, int align, const std::vector<double>& costs)
+                 const std::vector<double>& scores, int align, const std::vector<double>& costs,
+                 double least)
     : channels_(&channels) {
   struct Block {
     double worth;
@@ -41,8 +43,11 @@ Ranking::Ranking(const prune::Channels& channels, prune::Scope scope,
     std::vector<int> best = group.classes;
     std::ranges::stable_sort(best,
                              [&](int a, int b) { return scores[index(a)] > scores[index(b)]; });
-    double least = 0;  // a block never goes before a worse one of its group
-    for (std::size_t first = (best.size() - 1) / size * size; first >= size; first -= size) {
+    const auto kept = static_cast<std::size_t>(
+        std::ceil(least * static_cast<double>(best.size()) / static_cast<double>(size)));
+    const std::size_t start = size * std::max<std::size_t>(kept, 1);  // of what may go
+    double worth = 0;  // a block never goes before a worse one of its group
+    for (std::size_t first = (best.size() - 1) / size * size; first >= start; first -= size) {
       Block block{0, {}};
       double score = 0, cost = 0;
       for (std::size_t i = first; i < std::min(first + size, best.size()); ++i) {
@@ -50,7 +55,7 @@ Ranking::Ranking(const prune::Channels& channels, prune::Scope scope,
         score += scores[index(best[i])];
         cost += costs.empty() ? 1.0 : costs[index(best[i])];
       }
-      least = block.worth = std::max(least, score / cost);
+      worth = block.worth = std::max(worth, score / cost);
       blocks.push_back(std::move(block));
     }
   }

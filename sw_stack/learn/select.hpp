@@ -22,8 +22,9 @@ std::vector<double> channel_macs(const ir::QuantGraph& graph, const prune::Chann
 class Ranking {
  public:
   /// `scores`, `costs`: by class of Channels; costs are above 0, or empty: all are alike.
+  /// Range: 0 <= least <= 1.
   Ranking(const prune::Channels& channels, prune::Scope scope, const std::vector<double>& scores,
-          int align, const std::vector<double>& costs = {});
+          int align, const std::vector<double>& costs = {}, double least = 0);
 
   /// Blocks that may go.
   [[nodiscard]] std::size_t size() const { return order_.size(); }

@@ -249,6 +249,28 @@ TEST_CASE("personal: a ranking removes the least first, in whole blocks") {
   }
 }
 
+TEST_CASE("personal: a ranking leaves each group the share of its channels that was asked for") {
+  const Net net(1);
+  const auto scores = learn::random_scores(net.channels.classes(), 5);
+  const auto fewest = [&](int align, double least) {
+    const learn::Ranking ranking(net.channels, prune::Scope::kInternal, scores, align, {}, least);
+    const prune::Mask mask = ranking.mask(ranking.size());
+    std::ptrdiff_t live = 8;
+    for (const prune::Group& group : net.channels.groups) {
+      if (!prune::in_scope(group, prune::Scope::kInternal)) continue;
+      live = std::min(
+          live, std::ranges::count_if(group.classes, [&](int c) { return mask.live[index(c)]; }));
+    }
+    return live;
+  };
+  CHECK(fewest(1, 0) == 1);
+  CHECK(fewest(1, 0.25) == 2);
+  CHECK(fewest(1, 0.26) == 3);
+  CHECK(fewest(1, 1) == 8);
+  CHECK(fewest(2, 0.26) == 4);  // whole blocks
+  CHECK(fewest(4, 0.1) == 4);
+}
+
 TEST_CASE("personal: of equal scores the channel that costs more goes first") {
   const Net net(1);
   const std::vector<double> macs = learn::channel_macs(net.graph, net.channels);
