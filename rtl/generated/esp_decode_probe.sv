@@ -161,6 +161,7 @@ module esp_decode_probe (
           8'd52: value_o = 32'(x_conv.gap_scale);
           8'd53: value_o = 32'(x_conv.gap_zy);
           8'd54: value_o = 32'(x_conv.w_sparse);
+          8'd55: value_o = 32'(x_conv.product);
           default: ;
         endcase
       end

@@ -3,7 +3,7 @@
 
 package esp_isa_pkg;
 
-  localparam int unsigned ISA_VERSION = 3;
+  localparam int unsigned ISA_VERSION = 4;
   localparam int unsigned WORD_BITS = 128;
   localparam int unsigned MAX_WORDS = 6;
   localparam int unsigned COUNT_BITS = 16;
@@ -203,9 +203,10 @@ package esp_isa_pkg;
 
   localparam int unsigned CONV_WORDS = 5;
   localparam int unsigned CONV_BITS = 640;
-  localparam int unsigned CONV_USED = 535;  // bits below the spare ones
+  localparam int unsigned CONV_USED = 536;  // bits below the spare ones
   typedef struct packed {
-    logic [104:0] spare;
+    logic [103:0] spare;
+    logic [0:0] product;
     logic [0:0] w_sparse;
     logic signed [7:0] gap_zy;
     logic [31:0] gap_scale;
@@ -268,7 +269,7 @@ package esp_isa_pkg;
 
   // Every field of a conv is within its range, spare bits are zero.
   function automatic logic conv_in_range(input logic [639:0] x);
-    conv_in_range = (x[639:535] == '0)
+    conv_in_range = (x[639:536] == '0)
       && (x[79:78] == '0)
       && (x[84:81] != '0)
       && (x[84:81] <= 4'd11)
@@ -438,7 +439,7 @@ package esp_isa_pkg;
       {6'd5, 6'd20}: halfword_check = {(carry || x[5:0] != '0) && (x[10:6] != '0) && (x[15:11] != '0), 1'b0};
       {6'd5, 6'd21}: halfword_check = {(x[11:0] != '0), (x[15:12] != '0)};
       {6'd5, 6'd22}: halfword_check = {(carry || x[7:0] != '0), 1'b0};
-      {6'd5, 6'd33}: halfword_check = {(x[6] == '0) && (x[15:7] == '0), 1'b0};
+      {6'd5, 6'd33}: halfword_check = {(x[6] == '0) && (x[7] == '0) && (x[15:8] == '0), 1'b0};
       {6'd5, 6'd34}: halfword_check = {(x[15:0] == '0), 1'b0};
       {6'd5, 6'd35}: halfword_check = {(x[15:0] == '0), 1'b0};
       {6'd5, 6'd36}: halfword_check = {(x[15:0] == '0), 1'b0};

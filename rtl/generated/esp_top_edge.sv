@@ -71,7 +71,7 @@ module esp_top_edge #(
     .PoolLanes(4),
     .MaskLayers(Prune ? 128 : 0), .PackLanes(16),
     .Packed(Packed),
-    .ConfigHash(32'hDD0D99CB)
+    .ConfigHash(32'h469A2694)
   ) u_core (
     .clk_i(clk_i),
     .rst_ni(rst_ni),

@@ -71,7 +71,7 @@ module esp_top_nano #(
     .PoolLanes(4),
     .MaskLayers(Prune ? 64 : 0), .PackLanes(4),
     .Packed(Packed),
-    .ConfigHash(32'hA91378A0)
+    .ConfigHash(32'hAE007623)
   ) u_core (
     .clk_i(clk_i),
     .rst_ni(rst_ni),

@@ -71,7 +71,7 @@ module esp_top_tiny #(
     .PoolLanes(4),
     .MaskLayers(Prune ? 64 : 0), .PackLanes(8),
     .Packed(Packed),
-    .ConfigHash(32'h030ED8BE)
+    .ConfigHash(32'hA622E5F1)
   ) u_core (
     .clk_i(clk_i),
     .rst_ni(rst_ni),

@@ -71,7 +71,7 @@ module esp_top_wide #(
     .PoolLanes(4),
     .MaskLayers(Prune ? 128 : 0), .PackLanes(32),
     .Packed(Packed),
-    .ConfigHash(32'h73A03FD8)
+    .ConfigHash(32'h578B7865)
   ) u_core (
     .clk_i(clk_i),
     .rst_ni(rst_ni),

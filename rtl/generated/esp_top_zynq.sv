@@ -71,7 +71,7 @@ module esp_top_zynq #(
     .PoolLanes(2),
     .MaskLayers(Prune ? 128 : 0), .PackLanes(8),
     .Packed(Packed),
-    .ConfigHash(32'hA7AE00C6)
+    .ConfigHash(32'h766CBA3B)
   ) u_core (
     .clk_i(clk_i),
     .rst_ni(rst_ni),

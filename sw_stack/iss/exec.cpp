@@ -118,6 +118,10 @@ bool Iss::step_exec() {
             "rows x cols");
       return false;
     }
+    if (c.product != 0 && (config_.mask_layers == 0 || c.add == 0)) {
+      fault(isa::Fault::kIllegalField, q.front(), "product takes a machine that prunes, and add");
+      return false;
+    }
     exec_started_ = true;
     exec_piece_ = 0;
     exec_start_ = weights_.base;

@@ -181,7 +181,7 @@ class Checker {
     post[3] = std::max(post[3], count);
     post_index_.push_back(i);
     const std::uint64_t post_count = done_[kPost].size() + 1;
-    if (x.add != 0 && x.add_mb != 0) {  // times 0, any operand will do
+    if (x.add != 0 && (x.add_mb != 0 || x.product != 0)) {  // times 0, any operand will do
       const std::uint64_t words = std::uint64_t{x.n_blocks} * x.rows * x.cols;
       for (std::uint64_t w = 0; w < words; ++w)
         touch_act(i, Engine::kPost, post_count, post, x.add_base + w, false);

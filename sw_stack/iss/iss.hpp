@@ -72,6 +72,8 @@ class Iss {
   bool step_load_w();
   bool step_exec();
   bool step_post();
+  /// The words in which a block's sums leave.
+  void leave(const isa::Conv& conv, std::vector<std::int8_t>& out);
   bool step_pool();
   bool step_store();
   bool step_nop(isa::Engine engine);

@@ -69,4 +69,9 @@ int residual_add(int y, int zy, std::uint32_t ma, int b, int zb, std::uint32_t m
   return static_cast<int>(std::clamp<std::int64_t>(rne_shift(sum, shift) + zero, lo, hi));
 }
 
+int score(int y, int zy, std::uint32_t ma, int b, int zb, std::uint32_t mb) {
+  const std::int64_t m = (ma & ~0xFFU) | static_cast<std::uint32_t>(b + 128);
+  return static_cast<std::int16_t>(std::int64_t{y - zy} * m + std::int64_t{y - zb} * mb);
+}
+
 }  // namespace espalier::iss

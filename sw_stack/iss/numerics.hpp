@@ -18,4 +18,8 @@ std::int64_t rne_shift(std::int64_t value, int shift);
 int residual_add(int y, int zy, std::uint32_t ma, int b, int zb, std::uint32_t mb, int shift,
                  int zero, int lo, int hi);
 
+/// What a CONV with `product` and `gap` adds to its sums: the low 16 bits, signed, of
+/// (y - zy) * m + (y - zb) * mb, where m is `ma` with b + 128 in the place of its low byte.
+int score(int y, int zy, std::uint32_t ma, int b, int zb, std::uint32_t mb);
+
 }  // namespace espalier::iss

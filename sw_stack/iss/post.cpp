@@ -48,7 +48,13 @@ bool Iss::step_post() {
         const auto sum = static_cast<std::int32_t>(static_cast<std::uint32_t>(acc[lane]) +
                                                    static_cast<std::uint32_t>(bias));
         int y = requantise(sum, scale, c.zy, c.lo, c.hi);
-        if (c.add != 0) {
+        if (c.product != 0 && c.gap != 0) {
+          gap_sums_[lane] += score(y, c.zy, c.add_ma, operand[lane], c.add_zb, c.add_mb);
+          continue;
+        }
+        if (c.product != 0) {
+          if (operand[lane] < c.add_zb || operand[lane] > c.add_hi) y = 0;
+        } else if (c.add != 0) {
           y = residual_add(y, c.zy, c.add_ma, operand[lane], c.add_zb, c.add_mb,
                            static_cast<int>(c.add_shift), c.add_zy, c.add_lo, c.add_hi);
         }
@@ -59,12 +65,7 @@ bool Iss::step_post() {
         }
       }
     }
-    if (c.gap != 0 && c.gap_last != 0) {
-      for (const std::int64_t sum : gap_sums_) {
-        out.push_back(static_cast<std::int8_t>(
-            requantise(static_cast<std::int32_t>(sum), c.gap_scale, c.gap_zy, -128, 127)));
-      }
-    }
+    if (c.gap != 0 && c.gap_last != 0) leave(c, out);
   }
   if (c.p_release != 0) params_.base += c.n_blocks * block_bytes;
   if (emits) streams_[static_cast<std::size_t>(StoreSource::kPost)].push_back(std::move(out));
@@ -72,6 +73,22 @@ bool Iss::step_post() {
   post_.pop_front();
   retire(Engine::kPost);
   return true;
+}
+
+void Iss::leave(const Conv& c, std::vector<std::int8_t>& out) {
+  const auto word = [&](std::int32_t value) {
+    out.push_back(static_cast<std::int8_t>(requantise(value, c.gap_scale, c.gap_zy, -128, 127)));
+  };
+  if (c.product == 0) {
+    for (const std::int64_t sum : gap_sums_) word(static_cast<std::int32_t>(sum));
+    return;
+  }
+  for (int byte = 0; byte < 4; ++byte) {
+    for (std::int64_t& sum : gap_sums_) {
+      word(static_cast<std::int8_t>(sum));
+      if (byte < 3) sum = static_cast<std::int32_t>(sum) >> 8;
+    }
+  }
 }
 
 bool Iss::step_pool() {

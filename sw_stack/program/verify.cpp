@@ -119,6 +119,12 @@ struct Checker {
       return "p_release with p_offset " + std::to_string(x.p_offset);
     if (x.add != 0 && x.add_shift < 13)
       return "add_shift is " + std::to_string(x.add_shift) + "; 13 to 31";
+    if (x.product != 0) {
+      if (machine.mask_layers == 0) {
+        return "configuration " + std::string(machine.name) + " has no product in post";
+      }
+      if (x.add == 0) return "product without add";
+    }
     if (x.gap != 0 && (x.gap_first == 0 || x.gap_last == 0) && x.n_blocks != 1) {
       return "sums over several tiles take one n block, not " + std::to_string(x.n_blocks);
     }

@@ -11,7 +11,7 @@
 
 namespace espalier::isa {
 
-inline constexpr std::uint32_t kIsaVersion = 3;
+inline constexpr std::uint32_t kIsaVersion = 4;
 inline constexpr unsigned kMaxWords = 6;
 inline constexpr unsigned kCountBits = 16;
 
@@ -359,19 +359,20 @@ struct Conv {
   std::int32_t hi = 0;  ///< upper clamp of the convolution's output (8 bits)
   std::uint32_t add = 0;  ///< a residual operand is added (1 bits)
   std::uint32_t add_base = 0;  ///< activation buffer word of the operand: n_blocks x rows x cols consecutive words (16 bits)
-  std::uint32_t add_ma = 0;  ///< multiplier of the convolution's output (22 bits)
-  std::uint32_t add_mb = 0;  ///< multiplier of the operand (22 bits)
+  std::uint32_t add_ma = 0;  ///< multiplier of the convolution's output; product with gap: 0 (22 bits)
+  std::uint32_t add_mb = 0;  ///< multiplier of the operand; product with gap: 2^22 - 128 - the operand's zero point (22 bits)
   std::uint32_t add_shift = 0;  ///< 13 to 31 where add is set (5 bits)
-  std::int32_t add_zb = 0;  ///< zero point of the operand (8 bits)
-  std::int32_t add_zy = 0;  ///< zero point of the sum (8 bits)
-  std::int32_t add_lo = 0;  ///< lower clamp of the sum (8 bits)
-  std::int32_t add_hi = 0;  ///< upper clamp of the sum (8 bits)
+  std::int32_t add_zb = 0;  ///< zero point of the operand; product: the least operand that lets an output pass, with gap zy (8 bits)
+  std::int32_t add_zy = 0;  ///< zero point of the sum; unused with product (8 bits)
+  std::int32_t add_lo = 0;  ///< lower clamp of the sum; unused with product (8 bits)
+  std::int32_t add_hi = 0;  ///< upper clamp of the sum; product: the greatest operand that lets an output pass (8 bits)
   std::uint32_t gap = 0;  ///< global average pooling: the final outputs are summed over pixels, and one word a block leaves post (1 bits)
   std::uint32_t gap_first = 0;  ///< the sums start at zero (1 bits)
   std::uint32_t gap_last = 0;  ///< the sums are requantised and leave; with either of the two clear, n_blocks is 1 (1 bits)
-  std::uint32_t gap_scale = 0;  ///< fp32 multiplier of the sum (32 bits)
+  std::uint32_t gap_scale = 0;  ///< fp32 multiplier of the sum, with product of each of its bytes (32 bits)
   std::int32_t gap_zy = 0;  ///< zero point of the pooled output; clamped to int8 (8 bits)
   std::uint32_t w_sparse = 0;  ///< the weights are a stream of headers and of those tiles that are not zero (docs/tiles.md); not with w_tapwise, not with a clip word (1 bits)
+  std::uint32_t product = 0;  ///< only with add: the operand gates the convolution's output, or with gap is multiplied by it, and a block leaves as the four bytes of its sums (1 bits)
   std::optional<Clip> clip;  ///< where set, one word longer
   bool operator==(const Conv&) const = default;
 };
@@ -435,6 +436,7 @@ constexpr void for_each_field(T& x, Visit&& visit) {
   visit("gap_scale", x.gap_scale, 494U, 32U, false, std::int64_t{0}, std::int64_t{4294967295});
   visit("gap_zy", x.gap_zy, 526U, 8U, true, std::int64_t{-128}, std::int64_t{127});
   visit("w_sparse", x.w_sparse, 534U, 1U, false, std::int64_t{0}, std::int64_t{1});
+  visit("product", x.product, 535U, 1U, false, std::int64_t{0}, std::int64_t{1});
 }
 
 /// Max or average pooling of one tile: for block, output row, output column: the window's rows and columns.
