@@ -370,7 +370,7 @@ module esp_core #(
 
   if (Prune) begin : gen_masks
     localparam int unsigned AddressBits = TableBits + $clog2(TableWidth / (8 * Lanes));
-    logic                 map_ren, unused_busy;
+    logic                 map_ren;
     logic [TableBits-1:0] map_raddr;
 
     esp_layer_table #(.Lanes(Lanes), .Words(TableDepth)) u_layer_table (
@@ -389,7 +389,7 @@ module esp_core #(
       .beat_valid_i(pack_beat), .beat_ready_o(pack_beat_ready), .beat_data_i(r_data),
       .beat_start_i(pack_beat_start), .beat_last_i(pack_beat_last),
       .ren_o(map_ren), .raddr_o(map_raddr), .table_busy_i(table_busy), .rdata_i(table_rdata),
-      .busy_o(unused_busy), .valid_o(pack_valid), .ready_i(pack_ready), .data_o(pack_data),
+      .valid_o(pack_valid), .ready_i(pack_ready), .data_o(pack_data),
       .mask_o(pack_mask), .pad_o(pack_pad), .zero_o(pack_zero),
       .empty_next_i(pack_empty_next), .full_i(pack_full)
     );

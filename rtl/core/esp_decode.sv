@@ -203,6 +203,7 @@ module esp_decode #(
                    && !(conv.w_release[0] && conv.w_offset != '0)
                    && !(conv.p_release[0] && conv.p_offset != '0)
                    && !(conv.add[0] && conv.add_shift < 5'd13)
+                   && !(conv.product[0] && (MaskLayers == 0 || !conv.add[0]))
                    && !(conv.w_sparse[0] && (MaskLayers == 0 || clipped_q || conv.w_tapwise[0]))
                    && !(conv.gap[0] && !(conv.gap_first[0] && conv.gap_last[0])
                         && conv.n_blocks != 8'd1);

@@ -35,7 +35,6 @@ module esp_pack_feed #(
   input  wire logic                   table_busy_i,
   input  wire logic [Width-1:0]       rdata_i,
 
-  output logic                        busy_o,
   output logic                        valid_o,
   input  wire logic                   ready_i,
   output logic      [8*PackLanes-1:0] data_o,
@@ -126,7 +125,6 @@ module esp_pack_feed #(
                        && step_q[SubBits-1:0] == '1;
   end
 
-  assign busy_o = state_q != StIdle;
   assign valid_o = (state_q == StRow && have_q && (fill_q || beat_valid_i)) || state_q == StPad;
   assign pad_o = state_q == StPad;
   assign zero_o = state_q == StPad || fill_q;

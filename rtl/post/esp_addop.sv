@@ -1,32 +1,40 @@
 // Residual adder: y = clamp(rne_shift((a - za)*ma + (b - zb)*mb, shift) + zero, lo, hi) on Lanes
 // lanes, exact inside and rounded once; y = a where add_i is clear.
+// With Prune, gate_i and add_i: y = a where zb <= b < za, 0 elsewhere. With score_i and add_i:
+// score_o is the low 16 bits of (a - za)*m + (a - zb)*mb, m = ma with b + 128 in its low byte, and y
+// is of no use; score_o is 0 without add_i.
 //
 // Latency 4 cycles under en_i, one vector a cycle; the whole pipeline holds while en_i is low.
-// Every input belongs to the vector under valid_i; shift_i is 13 to 31. Reset and clear_i empty it.
+// Every input belongs to the vector under valid_i; shift_i is 13 to 31. Zero points come negated, in
+// 9 bits. Reset and clear_i empty it.
 // docs/machine.md, section 3.
 `default_nettype none
 
 module esp_addop #(
-    parameter int unsigned Lanes = 8
+    parameter int unsigned Lanes = 8,
+    parameter bit          Prune = 1'b0
 ) (
-    input  wire logic               clk_i,
-    input  wire logic               rst_ni,
-    input  wire logic               clear_i,
-    input  wire logic               en_i,
-    input  wire logic               valid_i,
-    input  wire logic               add_i,
-    input  wire logic [8*Lanes-1:0] a_i,
-    input  wire logic [8*Lanes-1:0] b_i,
-    input  wire logic [        7:0] za_i,
-    input  wire logic [        7:0] zb_i,
-    input  wire logic [       21:0] ma_i,
-    input  wire logic [       21:0] mb_i,
-    input  wire logic [        4:0] shift_i,
-    input  wire logic [        7:0] zero_i,
-    input  wire logic [        7:0] lo_i,
-    input  wire logic [        7:0] hi_i,
-    output      logic               valid_o,
-    output      logic [8*Lanes-1:0] data_o
+    input  wire logic                clk_i,
+    input  wire logic                rst_ni,
+    input  wire logic                clear_i,
+    input  wire logic                en_i,
+    input  wire logic                valid_i,
+    input  wire logic                add_i,
+    input  wire logic                gate_i,
+    input  wire logic                score_i,
+    input  wire logic [ 8*Lanes-1:0] a_i,
+    input  wire logic [ 8*Lanes-1:0] b_i,
+    input  wire logic [         8:0] minus_za_i,
+    input  wire logic [         8:0] minus_zb_i,
+    input  wire logic [        21:0] ma_i,
+    input  wire logic [        21:0] mb_i,
+    input  wire logic [         4:0] shift_i,
+    input  wire logic [         7:0] zero_i,
+    input  wire logic [         7:0] lo_i,
+    input  wire logic [         7:0] hi_i,
+    output      logic                valid_o,
+    output      logic [ 8*Lanes-1:0] data_o,
+    output      logic [16*Lanes-1:0] score_o
 );
 
   localparam int unsigned LATENCY = 4;
@@ -34,6 +42,7 @@ module esp_addop #(
   logic [LATENCY-1:0] valid_q;
   logic [LATENCY-1:0] stage;
   logic [LATENCY-2:0] add_q;
+  logic gate, score, add;
   logic [4:0] shift0_q, shift1_q;
   logic [23:0] bounds0_q, bounds1_q, bounds2_q;
 
@@ -46,9 +55,13 @@ module esp_addop #(
     else if (en_i) valid_q <= {valid_q[LATENCY-2:0], valid_i};
   end
 
+  assign gate  = Prune && gate_i;
+  assign score = Prune && score_i;
+  assign add   = add_i && !gate;
+
   always_ff @(posedge clk_i) begin
-    if (en_i) add_q <= {add_q[LATENCY-3:0], add_i};
-    if (stage[0] && add_i) begin
+    if (en_i) add_q <= {add_q[LATENCY-3:0], add};
+    if (stage[0] && add) begin
       shift0_q  <= shift_i - 5'd13;
       bounds0_q <= {zero_i, lo_i, hi_i};
     end
@@ -66,14 +79,17 @@ module esp_addop #(
   end
 
   for (genvar i = 0; i < Lanes; i++) begin : gen_lane
-    esp_addop_lane u_lane (
+    esp_addop_lane #(.Prune(Prune)) u_lane (
         .clk_i,
         .stage_i(stage),
-        .add_i  ({add_q, add_i}),
+        .add_i  ({add_q, add}),
+        .gated_i(gate && add_i),
+        .gate_i (gate),
+        .score_i(score),
         .a_i    (a_i[8*i+:8]),
         .b_i    (b_i[8*i+:8]),
-        .za_i,
-        .zb_i,
+        .minus_za_i,
+        .minus_zb_i,
         .ma_i,
         .mb_i,
         .shift_i(shift1_q),
@@ -82,7 +98,8 @@ module esp_addop #(
         .zero_i (bounds2_q[23:16]),
         .lo_i   (bounds2_q[15:8]),
         .hi_i   (bounds2_q[7:0]),
-        .data_o (data_o[8*i+:8])
+        .data_o (data_o[8*i+:8]),
+        .score_o(score_o[16*i+:16])
     );
   end
 

@@ -1,19 +1,25 @@
 // One lane of the residual adder; stage k takes its input when stage_i[k] is set.
-//   0 two products  1 their sum  2 shift and round  3 add the zero point and clamp
+//   0 two products, or the gate  1 their sum  2 shift and round  3 add the zero point and clamp
 // |sum| <= 2 * 255 * (2^22 - 1) < 2^31. The rounded sum saturates at -256 and 255: past that every zero
 // point leaves it beyond either clamp. What the shift alone decides comes from outside, once for all
 // lanes: which bits of the sum stand below its first fraction bit, and which beyond nine integer bits.
+// Zero points come negated, so that they feed the carry chains and the operands' choice is free.
 // docs/machine.md, section 3.
 `default_nettype none
 
-module esp_addop_lane (
+module esp_addop_lane #(
+    parameter bit Prune = 1'b0
+) (
     input  wire logic        clk_i,
     input  wire logic [ 3:0] stage_i,
     input  wire logic [ 3:0] add_i,    // of the vector at each stage
+    input  wire logic        gated_i,  // these three at stage 0
+    input  wire logic        gate_i,
+    input  wire logic        score_i,
     input  wire logic [ 7:0] a_i,
     input  wire logic [ 7:0] b_i,
-    input  wire logic [ 7:0] za_i,
-    input  wire logic [ 7:0] zb_i,
+    input  wire logic [ 8:0] minus_za_i,
+    input  wire logic [ 8:0] minus_zb_i,
     input  wire logic [21:0] ma_i,
     input  wire logic [21:0] mb_i,
     input  wire logic [ 4:0] shift_i,   // these three at stage 2: shift - 13
@@ -22,15 +28,13 @@ module esp_addop_lane (
     input  wire logic [ 7:0] zero_i,    // these three at stage 3
     input  wire logic [ 7:0] lo_i,
     input  wire logic [ 7:0] hi_i,
-    output      logic [ 7:0] data_o
+    output      logic [ 7:0] data_o,
+    output      logic [15:0] score_o   // 0 for a vector that is not added
 );
 
-  // (x - zero) * m with an unsigned m
-  function automatic logic signed [31:0] weigh(input logic [7:0] x, input logic [7:0] zero,
-                                               input logic [21:0] m);
-    logic signed [8:0] difference;
-    difference = $signed({x[7], x}) - $signed({zero[7], zero});
-    weigh = 32'(difference) * $signed({10'b0, m});
+  // x - zero
+  function automatic logic signed [8:0] subtract(input logic [7:0] x, input logic [8:0] minus_zero);
+    subtract = minus_zero + (* in_order *) {x[7], x};
   endfunction
 
   function automatic logic [7:0] offset_clamp(input logic signed [9:0] x, input logic [7:0] zero,
@@ -42,12 +46,21 @@ module esp_addop_lane (
     else offset_clamp = y[7:0];
   endfunction
 
+  logic signed [8:0] difference_a, difference_b;
+  logic [21:0] ma;
+  logic blocked;
   logic signed [31:0] product_a_q, product_b_q, sum_q;
   logic [7:0] pass0_q, pass1_q;
   logic signed [9:0] value_q, rounded;
   logic signed [9:0] kept;  // nine integer bits of the sum / 2^(13 + shift), and its first fraction bit
   logic signed [31:0] by_16, by_4;
   logic sign, up, too_far;
+
+  assign difference_a = subtract(gate_i ? b_i : a_i, minus_za_i);
+  assign difference_b = subtract(score_i ? a_i : b_i, minus_zb_i);
+  assign ma = score_i ? {ma_i[21:8], !b_i[7], b_i[6:0]} : ma_i;
+  // Under the lower bound, or not under the upper one.
+  assign blocked = gated_i && (difference_b[8] || !difference_a[8]);
 
   // To nearest, ties to even. Far shifts first: the later ones are then of few bits.
   assign sign = sum_q[31];
@@ -62,10 +75,10 @@ module esp_addop_lane (
 
   always_ff @(posedge clk_i) begin
     if (stage_i[0]) begin
-      pass0_q <= a_i;
+      pass0_q <= blocked ? '0 : a_i;
       if (add_i[0]) begin
-        product_a_q <= weigh(a_i, za_i, ma_i);
-        product_b_q <= weigh(b_i, zb_i, mb_i);
+        product_a_q <= 32'(difference_a) * $signed({10'b0, ma});
+        product_b_q <= 32'(difference_b) * $signed({10'b0, mb_i});
       end
     end
     if (stage_i[1]) begin
@@ -74,6 +87,16 @@ module esp_addop_lane (
     end
     if (stage_i[2]) value_q <= add_i[2] ? rounded : 10'($signed(pass1_q));
     if (stage_i[3]) data_o <= add_i[3] ? offset_clamp(value_q, zero_i, lo_i, hi_i) : value_q[7:0];
+  end
+
+  if (Prune) begin : gen_score
+    logic [15:0] score_q;
+    always_ff @(posedge clk_i) begin
+      if (stage_i[2]) score_q <= sum_q[15:0];
+      if (stage_i[3]) score_o <= add_i[3] ? score_q : '0;
+    end
+  end else begin : gen_no_score
+    assign score_o = '0;
   end
 
 endmodule

@@ -8,7 +8,8 @@
 //
 // PostLanes lanes a cycle: Lanes / PostLanes cycles a word, without a bubble between words, blocks
 // and CONVs; a CONV needs at least 10 cycles, and each block that is summed for gap takes one word
-// more. The pipeline never stalls: a word is issued only when a place in the output FIFO is free
+// more. With Prune the operand may gate a CONV's words, or be multiplied by them (scored): the sums of
+// a scored block then leave as four words, one a byte. The pipeline never stalls: a word is issued only when a place in the output FIFO is free
 // and its operand waits, and the sums of a block come back to the requantiser in slots that
 // esp_post_front leaves empty. A CONV that sums without gap_last sends an empty word, so that it
 // retires in order.
@@ -24,7 +25,7 @@ module esp_post #(
     parameter int unsigned AccWords    = 512,
     parameter int unsigned ParamBlocks = 64,
     parameter int unsigned PostLanes   = 8,
-    parameter bit          Prune       = 1'b0   // CONVs without n blocks may come: they only retire
+    parameter bit          Prune       = 1'b0   // CONVs may gate, score, or have no n blocks
 ) (
     input  wire logic                                           clk_i,
     input  wire logic                                           rst_ni,
@@ -75,7 +76,7 @@ module esp_post #(
   // Bit k of each of these belongs to the vector at stage k.
   logic [15:1] valid_q;  // at 15: sums on their way back
   logic [14:1] first_q;  // first vector of a CONV
-  logic [10:1] add_q;
+  logic [14:1] add_q;    // takes its operand
   logic [14:1] gap_q;    // is summed, does not leave
   logic [14:1] start_q;  // its sums start at zero
   logic [14:1] blast_q;  // last pixel of a block
@@ -87,7 +88,7 @@ module esp_post #(
   logic issue, conv_first, block_first, block_last, conv_last, slice_last, job_empty;
   logic [SliceBits-1:0] slice, slice1, slice10, slice15;
   logic [23:0] job_bounds, job_add_bounds;
-  logic job_add, job_gap, job_gap_first, job_gap_last;
+  logic job_add, job_gate, job_score, job_operand, job_gap, job_gap_first, job_gap_last;
   logic [21:0] job_ma, job_mb;
   logic [4:0] job_shift;
   logic [7:0] job_zb, job_gap_zy;
@@ -96,8 +97,9 @@ module esp_post #(
   logic [23:0] bounds1_q, bounds2_q, stage_add_bounds_q;
   logic [21:0] stage_ma_q, stage_mb_q;
   logic [4:0] stage_shift_q;
-  logic [7:0] stage_zy_q, stage_zb_q, stage_gap_zy_q, sum_zero_q, gap_zy_q;
-  logic stage_add_q;
+  logic [7:0] stage_gap_zy_q, gap_zy_q, bound;
+  logic [8:0] stage_minus_za_q, stage_minus_zb_q, stage_minus_zero_q, minus_zero_q;
+  logic stage_gate_q, stage_score_q, sum_score_q, gap_score_q;
   logic [31:0] stage_gap_scale_q, gap_scale_q;
 
   logic hold, inject, entered, block_sent;
@@ -108,7 +110,8 @@ module esp_post #(
   logic place, reserve, release_place;
   logic [4:0] sums_due_q;  // blocks issued whose sums have not come back
   logic [$clog2(DepthWords):0] places_q;
-  logic [32*PostLanes-1:0] biased, scales, acc_q, scale_q, sums;
+  logic [32*PostLanes-1:0] biased, scales, acc_q, scale_q, sums, pooled;
+  logic [16*PostLanes-1:0] products;
   logic [8*PostLanes-1:0] y, z, operand_slice;
   logic [8*Lanes-1:0] operand_word, word;
   logic word_valid, fifo_valid, fifo_ready, fifo_last, fifo_empty_word;
@@ -130,7 +133,7 @@ module esp_post #(
 
   always_ff @(posedge clk_i) begin
     first_q <= {first_q[13:2], first_q[1] && !inject, conv_first};
-    add_q   <= {add_q[9:2], add_q[1] && !inject, job_add};
+    add_q   <= {add_q[13:2], add_q[1] && !inject, job_operand};
     gap_q   <= {gap_q[13:2], gap_q[1] && !inject, job_gap};
     start_q <= {start_q[13:1], block_first && job_gap_first};
     blast_q <= {blast_q[13:1], block_last};
@@ -167,12 +170,20 @@ module esp_post #(
   for (genvar i = 0; i < PostLanes; i++) begin : gen_lane
     assign biased[32*i+:32] = acc_rdata_i[32*(PostLanes*slice1+i)+:32] + par_rdata_i[64*i+:32];
     assign scales[32*i+:32] = par_rdata_i[64*i+32+:32];
+    assign pooled[32*i+:32] = gap_score_q ? 32'($signed(sums[32*i+:8])) : sums[32*i+:32];
   end
+
+  // Zero points are negated once for all lanes, on their way to the stages. A gate's upper bound stands
+  // in the place of the first: b - (bound + 1).
+  function automatic logic [8:0] negate(input logic [7:0] x, input logic up);
+    negate = ~{x[7], x} + 9'(up);
+  endfunction
+  assign bound = job_gate ? job_add_bounds[7:0] : job_bounds[23:16];
 
   always_ff @(posedge clk_i) begin
     if (issue) bounds1_q <= job_bounds;
     if (inject) begin
-      acc_q     <= sums;
+      acc_q     <= pooled;
       scale_q   <= {PostLanes{gap_scale_q}};
       bounds2_q <= {gap_zy_q, 8'h80, 8'h7f};
     end else if (valid_q[1]) begin
@@ -181,20 +192,24 @@ module esp_post #(
       bounds2_q <= bounds1_q;
     end
     if (entered) begin
-      stage_add_q        <= job_add;
+      stage_gate_q       <= job_gate;
+      stage_score_q      <= job_score;
+      stage_minus_za_q   <= negate(bound, !job_gate);
+      stage_minus_zb_q   <= negate(job_zb, 1'b1);
+      stage_minus_zero_q <= negate(job_add ? job_add_bounds[23:16] : job_bounds[23:16], 1'b1);
       stage_ma_q         <= job_ma;
       stage_mb_q         <= job_mb;
       stage_shift_q      <= job_shift;
-      stage_zy_q         <= job_bounds[23:16];
-      stage_zb_q         <= job_zb;
       stage_add_bounds_q <= job_add_bounds;
       stage_gap_scale_q  <= job_gap_scale;
       stage_gap_zy_q     <= job_gap_zy;
     end
     if (valid_q[13] && first_q[13]) begin
-      sum_zero_q <= stage_add_q ? stage_add_bounds_q[23:16] : stage_zy_q;
+      sum_score_q  <= stage_score_q;
+      minus_zero_q <= stage_score_q ? '0 : stage_minus_zero_q;
     end
     if (valid_q[14] && first_q[14]) begin
+      gap_score_q <= sum_score_q;
       gap_scale_q <= stage_gap_scale_q;
       gap_zy_q    <= stage_gap_zy_q;
     end
@@ -215,8 +230,9 @@ module esp_post #(
       .hold_i(hold), .sums_due_i(sums_due_q != '0), .entered_i(entered),
       .issue_o(issue), .slice_o(slice), .slice_last_o(slice_last), .conv_first_o(conv_first),
       .block_first_o(block_first), .block_last_o(block_last), .conv_last_o(conv_last),
-      .empty_o(job_empty),
-      .bounds_o(job_bounds), .add_o(job_add), .add_ma_o(job_ma), .add_mb_o(job_mb),
+      .operand_o(job_operand), .empty_o(job_empty),
+      .bounds_o(job_bounds), .add_o(job_add), .gate_o(job_gate), .score_o(job_score),
+      .add_ma_o(job_ma), .add_mb_o(job_mb),
       .add_shift_o(job_shift), .add_zb_o(job_zb), .add_bounds_o(job_add_bounds),
       .gap_o(job_gap), .gap_first_o(job_gap_first), .gap_last_o(job_gap_last),
       .gap_scale_o(job_gap_scale), .gap_zy_o(job_gap_zy),
@@ -247,19 +263,21 @@ module esp_post #(
 
   assign operand_slice = operand_word[8*PostLanes*slice10+:8*PostLanes];
 
-  esp_addop #(.Lanes(PostLanes)) u_addop (
+  esp_addop #(.Lanes(PostLanes), .Prune(Prune)) u_addop (
       .clk_i, .rst_ni, .clear_i, .en_i(1'b1),
-      .valid_i(requant_valid), .add_i(add_q[10]), .a_i(y), .b_i(operand_slice),
-      .za_i(stage_zy_q), .zb_i(stage_zb_q), .ma_i(stage_ma_q), .mb_i(stage_mb_q),
+      .valid_i(requant_valid), .add_i(add_q[10]), .gate_i(stage_gate_q), .score_i(stage_score_q),
+      .a_i(y), .b_i(operand_slice), .minus_za_i(stage_minus_za_q), .minus_zb_i(stage_minus_zb_q),
+      .ma_i(stage_ma_q), .mb_i(stage_mb_q),
       .shift_i(stage_shift_q), .zero_i(stage_add_bounds_q[23:16]),
       .lo_i(stage_add_bounds_q[15:8]), .hi_i(stage_add_bounds_q[7:0]),
-      .valid_o(addop_valid), .data_o(z)
+      .valid_o(addop_valid), .data_o(z), .score_o(products)
   );
 
-  esp_post_gap #(.PostLanes(PostLanes), .Slices(Slices)) u_gap (
+  esp_post_gap #(.PostLanes(PostLanes), .Slices(Slices), .Prune(Prune)) u_gap (
       .clk_i,
       .valid_i(addop_valid && gap_q[14]), .start_i(start_q[14]),
-      .data_i(z), .zero_i(sum_zero_q), .sums_o(sums)
+      .score_i(sum_score_q), .shift_i(sum_score_q && !add_q[14]),
+      .data_i(z), .product_i(products), .minus_zero_i(minus_zero_q), .sums_o(sums)
   );
 
   // Gather the slices of a word.

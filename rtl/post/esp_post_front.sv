@@ -6,7 +6,9 @@
 // A vector is issued when its parameters are loaded, its operand word waits, a place for the output
 // word is free, and the injection of pooled sums does not need the slot (hold_i). Pooled words come
 // out of the pipeline late, so a CONV without gap waits for those of the CONV before (sums_due_i).
-// A CONV without n blocks (Prune) is one vector that reads nothing and only retires (empty_o).
+// A CONV without n blocks (Prune) is one vector that reads nothing and only retires (empty_o). One that
+// scores (Prune) issues the word of each block's last pixel four times, where its sums leave: the three
+// repetitions claim no operand (operand_o is clear), and each carries on the sums' next byte.
 // In the cycle of issue the read addresses of accumulators and parameters are out.
 // Reset and clear_i empty it and give the parameter ring back. docs/machine.md, section 5, esp_post.
 `default_nettype none
@@ -61,10 +63,13 @@ module esp_post_front #(
     output      logic                                  block_first_o,  // first pixel of a block
     output      logic                                  block_last_o,   // last pixel of a block
     output      logic                                  conv_last_o,    // last pixel of a CONV
+    output      logic                                  operand_o,      // it takes its operand
     output      logic                                  empty_o,
     // fields of the CONV being issued, until the next one's first vector
     output      logic [                          23:0] bounds_o,       // zy, lo, hi
     output      logic                                  add_o,
+    output      logic                                  gate_o,
+    output      logic                                  score_o,
     output      logic [                          21:0] add_ma_o,
     output      logic [                          21:0] add_mb_o,
     output      logic [                           4:0] add_shift_o,
@@ -89,6 +94,8 @@ module esp_post_front #(
     logic p_release;
     logic [23:0] bounds;
     logic add;
+    logic gate;
+    logic score;
     logic [21:0] add_ma;
     logic [21:0] add_mb;
     logic [4:0] add_shift;
@@ -111,6 +118,8 @@ module esp_post_front #(
   logic accept, advance;
   logic first, block_last, last, last_word, slice_last;
   logic next_empty, empty;
+  logic [1:0] round_q;  // of a scored block's last word
+  logic again, more, word_done, conv_done;
   logic ready_params, ready_operand, ready_place, free_slot;
   logic [SliceBits-1:0] slice_q;
   logic conv_first_q;
@@ -124,7 +133,7 @@ module esp_post_front #(
   assign conv_ready_o  = !next_valid_q;
   assign accept        = conv_valid_i && conv_ready_o;
   assign advance       = next_valid_q && !fetch_q && (entered_q || entered_i)
-                         && (!job_valid_q || (issue_o && slice_last && last));
+                         && (!job_valid_q || conv_done);
 
   assign fetch_valid_o  = fetch_q;
   assign fetch_base_o   = next_add_base_q;
@@ -141,18 +150,23 @@ module esp_post_front #(
   assign slice_last    = slice_q == SliceBits'(Slices - 1) || empty;
   assign last          = last_word || empty;
   assign ready_params  = {(8 - BlockBits)'(0), loaded} >= need_q || empty;
-  assign ready_operand = operand_i || !job_q.add || slice_q != '0;
+  assign again         = Prune && round_q != '0;
+  assign more          = Prune && job_q.score && job_q.gap_last && block_last && round_q != 2'd3;
+  assign word_done     = issue_o && slice_last && !more;
+  assign conv_done     = word_done && last;
+  assign ready_operand = operand_i || !operand_o || slice_q != '0;
   assign ready_place   = place_i || slice_q != '0 || (job_q.gap && !block_last);
   assign free_slot     = !hold_i && (job_q.gap || !sums_due_i);
   assign issue_o       = job_valid_q && ready_params && ready_operand && ready_place && free_slot;
-  assign claim_o       = issue_o && job_q.add && slice_q == '0;
+  assign operand_o     = job_q.add && !again;
+  assign claim_o       = issue_o && operand_o && slice_q == '0;
   assign reserve_o     = issue_o && slice_q == '0 && (!job_q.gap || block_last);
   assign slice_o       = slice_q;
   assign slice_last_o  = slice_last;
   assign conv_first_o  = conv_first_q;
-  assign block_first_o = first;
+  assign block_first_o = first && !again;
   assign block_last_o  = block_last;
-  assign conv_last_o   = last;
+  assign conv_last_o   = last && !more;
 
   assign acc_ren_o     = issue_o && !empty;
   assign acc_half_o    = job_q.half;
@@ -161,7 +175,7 @@ module esp_post_front #(
 
   assign par_ren_o     = issue_o && !empty;
   assign par_base_o    = base_q;
-  assign base_d        = issue_o && slice_last && last && job_q.p_release
+  assign base_d        = conv_done && job_q.p_release
                          ? base_q + (BlockBits + 1)'(job_q.n_blocks) : base_q;
   if (Slices > 1) begin : gen_slices
     assign par_raddr_o = {block_q, slice_q};
@@ -175,6 +189,8 @@ module esp_post_front #(
 
   assign bounds_o          = job_q.bounds;
   assign add_o             = job_q.add;
+  assign gate_o            = job_q.gate;
+  assign score_o           = job_q.score;
   assign add_ma_o          = job_q.add_ma;
   assign add_mb_o          = job_q.add_mb;
   assign add_shift_o       = job_q.add_shift;
@@ -204,9 +220,9 @@ module esp_post_front #(
     end else begin
       fetch_q      <= (accept && conv_i.add[0] && !next_empty) || (fetch_q && !fetch_ready_i);
       next_valid_q <= accept || (next_valid_q && !advance);
-      job_valid_q  <= advance || (job_valid_q && !(issue_o && slice_last && last));
+      job_valid_q  <= advance || (job_valid_q && !conv_done);
       entered_q    <= !advance && (entered_q || entered_i);
-      acc_free_q   <= issue_o && slice_last && last && !empty;
+      acc_free_q   <= conv_done && !empty;
       base_q       <= base_d;
     end
   end
@@ -222,6 +238,8 @@ module esp_post_front #(
       next_q.p_release  <= conv_i.p_release[0];
       next_q.bounds     <= {conv_i.zy, conv_i.lo, conv_i.hi};
       next_q.add        <= conv_i.add[0] && !next_empty;
+      next_q.gate       <= Prune && conv_i.product[0] && !conv_i.gap[0];
+      next_q.score      <= Prune && conv_i.product[0] && conv_i.gap[0];
       next_q.add_ma     <= conv_i.add_ma;
       next_q.add_mb     <= conv_i.add_mb;
       next_q.add_shift  <= conv_i.add_shift;
@@ -236,6 +254,7 @@ module esp_post_front #(
     if (advance) begin
       job_q        <= next_q;
       slice_q      <= '0;
+      round_q      <= '0;
       conv_first_q <= 1'b1;
       addr_q       <= '0;
       block_q      <= BlockBits'(base_d) + BlockBits'(next_p_offset_q);
@@ -243,7 +262,8 @@ module esp_post_front #(
     end else if (issue_o) begin
       slice_q      <= slice_last ? '0 : slice_q + 1'b1;
       conv_first_q <= 1'b0;
-      if (slice_last) begin
+      if (slice_last) round_q <= more ? round_q + 2'd1 : '0;
+      if (word_done) begin
         addr_q <= addr_q + 1'b1;
         if (block_last) begin
           block_q <= block_q + 1'b1;
@@ -259,7 +279,7 @@ module esp_post_front #(
       .cols_i      (next_cols_q),
       .rows_i      (next_rows_q),
       .blocks_i    (next_q.n_blocks),
-      .step_i      (issue_o && slice_last),
+      .step_i      (word_done),
       .first_o     (first),
       .block_last_o(block_last),
       .last_o      (last_word)

@@ -180,6 +180,7 @@ class Model {
   bool post_busy_ = false;
   PostJob post_{};
   std::int64_t word_ = 0, post_words_ = 0, block_words_ = 0;
+  int round_ = 0;  // of a scored block's last word
   Time next_issue_ = 0, first_issue_ = -1000, last_issue_ = -1000, advance_ = 0;
   Time fetch_free_ = 0, operand_request_ = 0;
   std::vector<Time> operand_reads_;  // cycles in which post reads port B, before pool

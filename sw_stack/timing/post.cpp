@@ -85,6 +85,8 @@ bool Model::post_word() {
   if (conv.n_blocks == 0) return retire_empty();
   const bool block_end = (word_ + 1) % block_words_ == 0;
   const bool leaves = conv.gap == 0 || block_end;
+  // Scored sums leave as four words: the block's last word is issued as often.
+  const int rounds = conv.product != 0 && leaves && conv.gap != 0 && conv.gap_last != 0 ? 4 : 1;
   const bool empty = conv.gap != 0 && conv.gap_last == 0;
   Time issue = next_issue_;
   if (word_ % block_words_ == 0) {
@@ -95,7 +97,7 @@ bool Model::post_word() {
   const std::size_t depth = slices_ > 1 ? 16 : 32;
   if (leaves) issue = std::max(issue, post_out_.place(depth));
   if (!known(issue)) return false;
-  if (conv.add != 0) {
+  if (conv.add != 0 && round_ == 0) {
     Time request = operand_request_;
     if (operand_pops_.size() >= depth) {
       request = std::max(request, operand_pops_[operand_pops_.size() - depth] + 1);
@@ -111,14 +113,16 @@ bool Model::post_word() {
   Time out = last + kToOutput;
   if (conv.gap != 0) out += kToSums;
   if (leaves) post_out_.words.push_back({out, empty});
-  if (conv.add != 0) operand_pops_.push_back(last + kToOperandPop);
+  if (conv.add != 0 && round_ == 0) operand_pops_.push_back(last + kToOperandPop);
   if (first_issue_ < 0) first_issue_ = issue;
   last_issue_ = last;
   next_issue_ = last + 1;
+  if (++round_ < rounds) return true;
+  round_ = 0;
   if (conv.gap != 0 && block_end) {
     // The sums come back in slots that are left empty.
     sums_back_ = last + kToSums + 1;
-    next_issue_ += slices_;
+    next_issue_ += rounds * slices_;
   }
   if (++word_ == post_words_) finish_post();
   return true;

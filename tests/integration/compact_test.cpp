@@ -109,6 +109,7 @@ TEST_CASE("compact: fields that contradict each other, and what the rings cannot
   refuse([](isa::Conv& c) { c.add = 1, c.add_shift = 12; }, Fault::kIllegalField);
   refuse([](isa::Conv& c) { c.gap = 1, c.n_blocks = 2; }, Fault::kIllegalField);
   refuse([](isa::Conv& c) { c.w_sparse = 1; }, Fault::kIllegalField);
+  refuse([](isa::Conv& c) { c.add = 1, c.add_shift = 13, c.product = 1; }, Fault::kIllegalField);
   refuse([](isa::Conv& c) { c.w_piece = 513; }, Fault::kCapacity);
   refuse([](isa::Conv& c) { c.n_blocks = 33; }, Fault::kCapacity);
   refuse([](isa::Conv& c) { c.rows = 65; }, Fault::kCapacity, Engine::kExec);
@@ -163,8 +164,9 @@ TEST_CASE("compact: refuses by halfwords what the encoder's side refuses as a wh
     }
     std::size_t offset = 0;
     const auto decoded = isa::decode(code, offset);
-    const auto* sparse = decoded ? std::get_if<isa::Conv>(&*decoded) : nullptr;
-    const bool passes = decoded.ok() && (sparse == nullptr || sparse->w_sparse == 0);
+    const auto* flipped = decoded ? std::get_if<isa::Conv>(&*decoded) : nullptr;
+    const bool passes =
+        decoded.ok() && (flipped == nullptr || (flipped->w_sparse == 0 && flipped->product == 0));
     isa::encode(isa::Instruction{isa::End{}}, code);
     INFO("ESPALIER_SEED=" << tests::seed() << " " << i);
     const Fault fault = tester.raw(code).run().fault;

@@ -110,6 +110,10 @@ TEST_CASE("fault: what a mask needs, on a machine without a layer table") {
   convolution.clip.reset();
   convolution.w_sparse = 1;
   expect_fault({nop(), convolution, isa::End{}}, Fault::kIllegalField, Engine::kNone, 1, false);
+  convolution.w_sparse = 0;
+  convolution.add = convolution.product = 1;
+  convolution.add_shift = 13;
+  expect_fault({nop(), convolution, isa::End{}}, Fault::kIllegalField, Engine::kNone, 1, false);
   load = {};
   load.target = 4;
   expect_fault({nop(), load, isa::End{}}, Fault::kIllegalField, Engine::kNone, 1, false);
@@ -182,6 +186,9 @@ TEST_CASE("fault: fields that contradict each other") {
   c.gap = 1;
   c.gap_first = 1;
   c.n_blocks = 2;
+  check(c);
+  c = conv();
+  c.product = 1;
   check(c);
   c = conv();
   c.w_sparse = c.w_tapwise = 1;

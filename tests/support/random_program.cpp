@@ -407,6 +407,7 @@ class Generator {
       base.add_zb = signed8();
       base.add_zy = signed8();
       clamps(base.add_lo, base.add_hi);
+      base.product = config_.mask_layers != 0 && below(2) != 0 ? 1 : 0;
       base.add_base = below(static_cast<std::uint32_t>(config_.act_words));
     }
     if (gap) {
@@ -439,12 +440,12 @@ class Generator {
             load_activations(c.act_base, c.in_cols, c.in_rows, c.k_blocks);
         // The tile may have overwritten the operand: then the operand is loaded again behind it.
         if (c.last != 0 && base.add != 0 && overlaps(c, words)) {
-          c.add = 0;
+          c.add = c.product = 0;
         }
         emit_conv(c, std::max(tile_count, operand), words);
         if (c.last != 0 && (c.gap == 0 || c.gap_last != 0)) {
           if (c.gap != 0) {
-            store(StoreSource::kPost, 1, 1, c.n_blocks);
+            store(StoreSource::kPost, c.product != 0 ? 4 : 1, 1, c.n_blocks);
           } else {
             store(StoreSource::kPost, c.cols, c.rows, c.n_blocks);
           }

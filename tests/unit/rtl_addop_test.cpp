@@ -59,8 +59,8 @@ class Adder {
     }
     const Parameters& p = vector.p;
     bench_->add_i = p.add;
-    bench_->za_i = static_cast<std::uint8_t>(p.za);
-    bench_->zb_i = static_cast<std::uint8_t>(p.zb);
+    bench_->minus_za_i = static_cast<unsigned>(-p.za) % 512;
+    bench_->minus_zb_i = static_cast<unsigned>(-p.zb) % 512;
     bench_->ma_i = p.ma;
     bench_->mb_i = p.mb;
     bench_->shift_i = static_cast<std::uint8_t>(p.shift);

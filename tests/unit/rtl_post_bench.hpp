@@ -15,7 +15,7 @@
 
 namespace espalier::tests {
 
-/// One CONV as post sees it.
+/// One CONV as post sees it. `product` follows `add`.
 class Job {
  public:
   Job& pixels(int rows, int cols) {
@@ -51,6 +51,12 @@ class Job {
     conv.add_hi = 125;
     return *this;
   }
+  Job& product(int least, int greatest) {
+    conv.product = 1;
+    conv.add_zb = least;
+    conv.add_hi = greatest;
+    return *this;
+  }
   Job& gap(bool first, bool last, float scale = 0.02F, int zero = -7) {
     conv.gap = 1;
     conv.gap_first = first;
@@ -80,11 +86,12 @@ struct PostRun {
   std::uint64_t wait_out = 0, wait_operand = 0;
 };
 
-/// Lanes L, PostLanes P, and the model's sizes.
-template <typename Model, int L, int P>
+/// Lanes L, PostLanes P, whether products are there, and the model's sizes.
+template <typename Model, int L, int P, bool Prune = true>
 class PostTester {
  public:
   static constexpr int kActWords = 256, kAccWords = 128, kParamBlocks = 16, kSlices = L / P;
+  static constexpr bool kProducts = Prune;
 
   explicit PostTester(std::uint64_t seed) : draw_(seed) {
     for (auto& byte : act_) byte = draw_.byte();
@@ -171,10 +178,16 @@ class PostTester {
     std::vector<std::vector<std::int8_t>> words;
   };
 
-  /// What a pixel's channel comes to before pooling.
+  /// What a pixel's channel comes to before pooling, or adds to the sums where it is scored.
   static int output(const isa::Conv& c, std::int32_t acc, const Parameter& p, std::int8_t operand) {
     const std::int8_t y = golden::requantise_clamp(acc + p.bias, p.scale, c.zy, c.lo, c.hi);
     if (c.add == 0) return y;
+    if (c.product != 0 && c.gap != 0) {
+      const std::int64_t ma = c.add_ma / 256 * 256 + static_cast<unsigned>(operand + 128);
+      const std::int64_t low = ((y - c.zy) * ma + std::int64_t{y - c.add_zb} * c.add_mb) & 0xFFFF;
+      return static_cast<int>(low < 0x8000 ? low : low - 0x10000);
+    }
+    if (c.product != 0) return operand >= c.add_zb && operand <= c.add_hi ? y : 0;
     return golden::residual_add(y, operand,
                                 {c.zy, c.add_zb, c.add_zy, c.add_ma, c.add_mb,
                                  static_cast<int>(c.add_shift), c.add_lo, c.add_hi});
@@ -185,7 +198,8 @@ class PostTester {
     const isa::Conv& c = pending.conv;
     const std::size_t pixels = std::size_t{c.rows} * c.cols;
     for (std::size_t nb = 0; nb < c.n_blocks; ++nb) {
-      std::vector<std::int8_t> pooled;
+      const bool scored = c.product != 0 && c.gap != 0;
+      std::vector<std::vector<std::int8_t>> pooled(scored ? 4 : 1);
       for (int lane = 0; lane < L; ++lane) {
         const Parameter& p = params_[(base_ + c.p_offset + nb) * L + lane];
         if (c.gap != 0 && c.gap_first != 0) sums_[lane] = 0;
@@ -194,17 +208,24 @@ class PostTester {
           const int y = output(c, pending.acc[at * L + lane], p,
                                act_[((c.add_base + at) % kActWords) * L + lane]);
           if (c.gap != 0) {
-            sums_[lane] += y - (c.add != 0 ? c.add_zy : c.zy);
+            sums_[lane] += scored ? y : y - (c.add != 0 ? c.add_zy : c.zy);
           } else {
             if (pending.words.size() <= at)
               pending.words.resize(at + 1, std::vector<std::int8_t>(L));
             pending.words[at][lane] = static_cast<std::int8_t>(y);
           }
         }
-        pooled.push_back(golden::requantise_clamp(sums_[lane], std::bit_cast<float>(c.gap_scale),
-                                                  c.gap_zy, -128, 127));
+        if (c.gap == 0 || c.gap_last == 0) continue;
+        for (std::size_t word = 0; word < pooled.size(); ++word) {
+          if (word != 0) sums_[lane] >>= 8;
+          pooled[word].push_back(
+              golden::requantise_clamp(scored ? static_cast<std::int8_t>(sums_[lane]) : sums_[lane],
+                                       std::bit_cast<float>(c.gap_scale), c.gap_zy, -128, 127));
+        }
       }
-      if (c.gap != 0 && c.gap_last != 0) pending.words.push_back(pooled);
+      if (c.gap != 0 && c.gap_last != 0) {
+        pending.words.insert(pending.words.end(), pooled.begin(), pooled.end());
+      }
     }
   }
 

@@ -5,6 +5,7 @@
 #include <Vrtl_post_32x16.h>
 #include <Vrtl_post_4x4.h>
 #include <Vrtl_post_8x8.h>
+#include <Vrtl_post_plain.h>
 
 #include <algorithm>
 
@@ -19,6 +20,7 @@ using namespace espalier::tests;
 using Nano = PostTester<Vrtl_post_4x4, 4, 4>;
 using Tiny = PostTester<Vrtl_post_8x8, 8, 8>;
 using Edge = PostTester<Vrtl_post_16x8, 16, 8>;
+using Plain = PostTester<Vrtl_post_plain, 16, 8, false>;  // without products
 using Wide = PostTester<Vrtl_post_32x16, 32, 16>;
 
 TEMPLATE_TEST_CASE("post: requantises tiles with bounds", "", Nano, Tiny, Edge, Wide) {
@@ -75,7 +77,7 @@ TEMPLATE_TEST_CASE("post: parameters stay until they are given back", "", Nano, 
 }
 
 TEMPLATE_TEST_CASE("post: neighbours of every kind do not disturb each other", "", Nano, Tiny, Edge,
-                   Wide) {
+                   Wide, Plain) {
   const std::uint64_t seed = espalier::tests::seed(8);
   INFO("seed " << seed);
   Draw draw(seed);
@@ -106,6 +108,7 @@ TEMPLATE_TEST_CASE("post: neighbours of every kind do not disturb each other", "
       if (draw.chance(0.4)) {
         job.add(draw.range(0, 255), draw.word() >> 15, draw.word() >> 15, draw.range(13, 18),
                 draw.byte(), draw.byte());
+        if (TestType::kProducts && draw.chance(0.6)) job.product(draw.byte(), draw.byte());
       }
       const int a = draw.byte(), b = draw.byte();
       job.bounds(draw.byte(), std::min(a, b), std::max(a, b));
@@ -115,11 +118,50 @@ TEMPLATE_TEST_CASE("post: neighbours of every kind do not disturb each other", "
   }
 }
 
+TEMPLATE_TEST_CASE("post: gates by the operand's bounds", "", Nano, Tiny, Edge, Wide) {
+  TestType tester(16);
+  for (const auto& [least, greatest] : {std::pair{-128, 127},
+                                        {-127, 126},
+                                        {0, 127},
+                                        {-128, 5},
+                                        {10, 9},
+                                        {127, 127},
+                                        {-128, -128}}) {
+    tester.job(Job().pixels(6, 7).blocks(2).bounds(0, -127, 127).add(200).product(least, greatest));
+  }
+  tester.run();
+}
+
+TEMPLATE_TEST_CASE("post: scores over several tiles, with every byte of the sums", "", Nano, Tiny,
+                   Edge, Wide) {
+  TestType tester(17);
+  const auto scores = [](int rows, int cols, int zero, bool first, bool last) {
+    return Job()
+        .pixels(rows, cols)
+        .bounds(0, -127, 127)
+        .gap(first, last, 1.0F, 0)
+        .add(3 * rows, 0, static_cast<std::uint32_t>(-128 - zero) % 65536)
+        .product(0, 0);
+  };
+  for (const int zero : {-128, -5, 0, 127}) {
+    tester.job(scores(8, 16, zero, true, false).keep_parameters())
+        .job(scores(1, 1, zero, false, false).keep_parameters())
+        .job(scores(8, 16, zero, false, true))
+        .job(scores(5, 4, zero, true, true).blocks(3))
+        .job(scores(1, 1, zero, true, true).blocks(6))
+        .job(Job().pixels(2, 2).gap(true, true))
+        .job(scores(1, 1, zero, true, true))
+        .job(Job().pixels(1, 2));
+  }
+  tester.run();
+}
+
 TEMPLATE_TEST_CASE("post: starts afresh when cleared in the middle", "", Nano, Tiny, Edge, Wide) {
   TestType tester(14);
   for (int cycles = 1; cycles < 120; cycles += 7) {
     tester.stalls({0, 0, 0.3, 0.3})
         .job(Job().pixels(4, 4).add(cycles))
+        .job(Job().pixels(2, 2).gap(true, true).add(9).product(-9, 100))
         .job(Job().pixels(3, 3).gap(true, true))
         .abandon(cycles)
         .stalls({})
@@ -155,6 +197,15 @@ TEMPLATE_TEST_CASE("post: loses no cycle within a tile nor from tile to tile", "
     const PostRun run = tester.run();
     // Sums of the last block of all follow the last issue.
     CHECK(run.last_issue - run.first_issue + 1 == (4U * 40 + 7) * slices);
+  }
+  SECTION("scored: four words a block, with their sums' time") {
+    TestType tester(18);
+    for (int n = 0; n < 4; ++n) {
+      tester.job(Job().pixels(5, 4).blocks(2).gap(true, true).add(40 * n).product(0, 0));
+    }
+    const PostRun run = tester.run();
+    CHECK(run.issues == (4U * 40 + 8 * 3) * slices);
+    CHECK(run.last_issue - run.first_issue + 1 == (4U * 40 + 8 * 3 + 7 * 4) * slices);
   }
 }
 

@@ -360,7 +360,7 @@ struct Conv {
   std::uint32_t add = 0;  ///< a residual operand is added (1 bits)
   std::uint32_t add_base = 0;  ///< activation buffer word of the operand: n_blocks x rows x cols consecutive words (16 bits)
   std::uint32_t add_ma = 0;  ///< multiplier of the convolution's output; product with gap: 0 (22 bits)
-  std::uint32_t add_mb = 0;  ///< multiplier of the operand; product with gap: 2^22 - 128 - the operand's zero point (22 bits)
+  std::uint32_t add_mb = 0;  ///< multiplier of the operand; product with gap: -128 - the operand's zero point, modulo 2^16 (22 bits)
   std::uint32_t add_shift = 0;  ///< 13 to 31 where add is set (5 bits)
   std::int32_t add_zb = 0;  ///< zero point of the operand; product: the least operand that lets an output pass, with gap zy (8 bits)
   std::int32_t add_zy = 0;  ///< zero point of the sum; unused with product (8 bits)
