@@ -48,6 +48,21 @@ TEST_CASE("iss: rounds and adds by hand-computed literals") {
         127);
 }
 
+TEST_CASE("iss: a score is the product of two bytes, whatever the operand's zero point") {
+  CHECK(iss::score(3, 1, 1U << 8, -128, -2, 7) == 2 * 256 + 5 * 7);
+  CHECK(iss::score(127, -128, 0, 127, -128, 0) == 255 * 255 - 65536);  // 16 bits
+  for (int zero = -128; zero < 128; zero += 51) {
+    for (int y = -128; y < 128; ++y) {
+      for (int b = -128; b < 128; ++b) {
+        const auto mb = static_cast<std::uint32_t>(-128 - zero) % 65536;
+        if (iss::score(y, 0, 0, b, 0, mb) != y * (b - zero)) {
+          FAIL(y << " * (" << b << " - " << zero << ")");
+        }
+      }
+    }
+  }
+}
+
 TEST_CASE("iss: any legal order of the engines leaves the same memory") {
   const std::uint64_t seed = tests::seed();
   INFO("ESPALIER_SEED=" << seed);
