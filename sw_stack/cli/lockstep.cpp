@@ -52,6 +52,7 @@ Result<runtime::BatchResult> run_in_lockstep(const program::Program& program,
   runtime::BatchResult batch;
   runtime::LockstepOptions lockstep;
   const std::vector<ir::ChannelMask>& masks = options.device.masks;
+  const std::vector<ir::QuantGraph>& graphs = options.device.graphs;
   lockstep.device = options.device;
   lockstep.check = options.check;
   for (std::size_t i = 0; i < count; ++i) {
@@ -62,6 +63,7 @@ Result<runtime::BatchResult> run_in_lockstep(const program::Program& program,
     const auto image = load(i);
     if (!image) return image.error();
     if (!masks.empty()) lockstep.device.masks = {masks[i % masks.size()]};
+    if (!graphs.empty()) lockstep.device.graphs = {graphs[i % graphs.size()]};
     auto result = runtime::run_lockstep(program, *image, lockstep);
     if (!result) return result.error();
     report.image = i;

@@ -1,18 +1,14 @@
 #include "cli/masks.hpp"
 
+#include <fmt/format.h>
+
 #include "cli/models.hpp"
 #include "program/overlay.hpp"
 #include "prune/overlay.hpp"
+#include "prune/patch.hpp"
 #include "prune/prune.hpp"
 
 namespace espalier::cli {
-
-Result<program::Masked> packed_mask(const program::Program& program, const ir::ChannelMask& mask,
-                                    const std::string& file) {
-  auto masked = program::apply_mask(program, mask);
-  if (masked) return masked;
-  return placed(masked.error(), file);
-}
 
 Result<std::vector<ir::ChannelMask>> load_masks(const program::Program& program,
                                                 const std::vector<std::string>& files,
@@ -24,7 +20,32 @@ Result<std::vector<ir::ChannelMask>> load_masks(const program::Program& program,
     if (!mask) return mask.error();
     list.push_back(prune::by_tensor(channels, *mask));
     if (!packed) continue;
-    if (const auto masked = packed_mask(program, list.back(), file); !masked) return masked.error();
+    const auto masked = program::apply_mask(program, list.back());
+    if (!masked) return placed(masked.error(), file);
+  }
+  return list;
+}
+
+Result<std::vector<ir::QuantGraph>> load_patches(const program::Program& program,
+                                                 const std::vector<std::string>& masks,
+                                                 const std::vector<std::string>& files) {
+  std::vector<ir::QuantGraph> list;
+  if (files.empty()) return list;
+  if (files.size() != masks.size()) {
+    return fail(
+        ErrorCode::kUsage,
+        fmt::format("{} patches for {} masks; each mask needs its own", files.size(), masks.size()),
+        "--patch");
+  }
+  const prune::Channels channels = prune::find_channels(program.graph);
+  for (std::size_t m = 0; m < masks.size(); ++m) {
+    const auto mask = prune::load_mask_for(program.graph, channels, masks[m]);
+    if (!mask) return mask.error();
+    const auto patch = prune::load_patch(files[m]);
+    if (!patch) return patch.error();
+    auto graph = prune::patched(*patch, program.graph, channels, *mask, files[m]);
+    if (!graph) return graph.error();
+    list.push_back(std::move(*graph));
   }
   return list;
 }

@@ -9,16 +9,18 @@
 
 namespace espalier::cli {
 
-/// What a mask's file makes of a program that takes masks. Errors: those of program::apply_mask,
-/// with the file.
-Result<program::Masked> packed_mask(const program::Program& program, const ir::ChannelMask& mask,
-                                    const std::string& file);
-
 /// The channels that mask files leave of a program's tensors. With `packed` the machine's weights
 /// are packed for them: the program must take masks. Errors: those of prune::load_mask_for and of
 /// program::apply_mask, with the file.
 Result<std::vector<ir::ChannelMask>> load_masks(const program::Program& program,
                                                 const std::vector<std::string>& files, bool packed);
+
+/// The program's graph with the weights of each patch file, which goes with the mask file of the
+/// same place. Errors: kUsage where there are not as many; those of prune::load_patch and
+/// prune::patched, with the file.
+Result<std::vector<ir::QuantGraph>> load_patches(const program::Program& program,
+                                                 const std::vector<std::string>& masks,
+                                                 const std::vector<std::string>& files);
 
 /// What an overlay's file does to a program.
 struct OverlayUse {

@@ -21,6 +21,7 @@
 #include "learn/select.hpp"
 #include "learn/watch.hpp"
 #include "program/program.hpp"
+#include "prune/patch.hpp"
 #include "support/whole_file.hpp"
 #include "timing/timing.hpp"
 
@@ -54,7 +55,12 @@ class Job {
  private:
   Status load_program() {
     std::error_code error;
-    for (const std::string& file : {options_.personal, options_.output, options_.scores}) {
+    if (!options_.patch.empty() && options_.correct == "none") {
+      return fail(ErrorCode::kUsage, "there are no corrections to write with --correct none",
+                  "--patch");
+    }
+    for (const std::string& file :
+         {options_.personal, options_.output, options_.scores, options_.patch}) {
       if (std::filesystem::equivalent(file, options_.program, error)) {
         return fail(ErrorCode::kUsage,
                     "is the program that is to be personalised, and a file to write", file);
@@ -324,12 +330,23 @@ class Job {
     }
     if (!found) return placed(found.error(), "--budget");
     mask_ = found->mask;
-    auto graph = personal(mask_, level_);
+    const auto light = prune::prune(graph_, channels_, mask_);
+    if (!light) return light.error();
+    auto graph = learn::correct(graph_, *light, prune::by_tensor(channels_, mask_), reference_,
+                                learnt_.inputs, classes_, level_, options_.jobs);
     if (!graph) return graph.error();
-    personal_ = std::move(*graph);
+    if (!options_.patch.empty()) {
+      const auto patch = prune::make_patch(graph_, channels_, mask_, *light, *graph);
+      if (!patch) return placed(patch.error(), "--patch");
+      patch_ = prune::serialise(*patch);
+    }
+    personal_ = learn::keep_outputs(std::move(*graph), classes_);
     return {};
   }
 
+  static std::string_view text_of(std::span<const std::uint8_t> bytes) {
+    return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
+  }
   Status write() {
     const auto program = compiled(personal_);
     if (!program) return program.error();
@@ -341,8 +358,11 @@ class Job {
     const std::string mask = prune::to_text(prune::to_file(graph_, channels_, mask_));
     if (Status s = write_whole(options_.output, mask); !s) return s;
     const auto bytes = program::serialise(*program);
-    const std::string_view text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
-    if (Status s = write_whole(options_.personal, text); !s) return s;
+    if (Status s = write_whole(options_.personal, text_of(bytes)); !s) return s;
+    if (!options_.patch.empty()) {
+      if (Status s = write_whole(options_.patch, text_of(patch_)); !s) return s;
+      report_.patch = patch_.size();
+    }
     report_.macs_share = learn::macs_share(graph_, channels_, mask_);
     report_.generic = learn::accuracy(graph_, held_, classes_, options_.jobs);
     report_.personal = learn::accuracy(personal_, held_, classes_, options_.jobs);
@@ -455,6 +475,7 @@ class Job {
   learn::Correction level_ = learn::Correction::kAll;
   prune::Mask mask_;
   ir::QuantGraph personal_;
+  std::vector<std::uint8_t> patch_;  // its file
   std::string answers_ = "image,answer,model\n";
   PersonaliseReport report_;
 };

@@ -12,7 +12,7 @@ struct PersonaliseOptions {
   std::string program, images, classes, output;
   std::string personal;              ///< the program to write
   std::string scores;                ///< the file to keep them in
-  std::string svg, answers;          ///< files to write; empty: none
+  std::string svg, answers, patch;   ///< files to write; empty: none
   std::string labels = "predicted";  ///< given, predicted or a file
   std::string budget = "cycles=0.5", correct = "all", by = "taylor", scope = "internal";
   std::size_t count = 300;    ///< images to score

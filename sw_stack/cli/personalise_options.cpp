@@ -47,6 +47,12 @@ void add_personalise(CLI::App& app, Action& chosen) {
   command->add_option("--program", o->personal, "program to write; without it U.espl")
       ->type_name("U.espl");
   command
+      ->add_option(
+          "--patch", o->patch,
+          "file to write the corrections to as well: `run --mask U.mask --patch U.patch` of "
+          "the\nprogram that takes masks then is the user's model")
+      ->type_name("U.patch");
+  command
       ->add_option("--labels", o->labels,
                    "given (those of the images), predicted (the network's own), or a file with a "
                    "label a line")

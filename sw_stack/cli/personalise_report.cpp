@@ -37,6 +37,7 @@ Json json_of(const PersonaliseReport& r, const PersonaliseOptions& options) {
             {"returned_at", maybe(r.returned)},
             {"mask", options.output},
             {"program", options.personal},
+            {"patch_bytes", maybe(r.patch)},
             {"layers", Json::array()}};
   for (const auto& layer : r.layers) {
     json["layers"].push_back(
@@ -100,6 +101,7 @@ void print_report(const PersonaliseReport& r, const PersonaliseOptions& options)
   }
   fmt::print("  mask      {}\n  program   {}: outputs are classes {}\n", options.output,
              options.personal, fmt::join(r.classes, ", "));
+  if (r.patch) fmt::print("  patch     {}, {}\n", options.patch, bytes_text(*r.patch));
 }
 
 std::string report_svg(const PersonaliseReport& r) {

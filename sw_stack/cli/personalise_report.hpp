@@ -24,6 +24,7 @@ struct PersonaliseReport {
   std::size_t held = 0;
   double generic = 0, personal = 0;  ///< accuracy on images held back
   double macs_share = 1;
+  std::optional<std::size_t> patch;  ///< bytes of the file, where one is written
   /// Cycles of one image by the timing model, and of its backward pass by its multiplications;
   /// nothing where the configuration has no timing model.
   std::optional<std::int64_t> forward, backward, pruned;

@@ -6,6 +6,7 @@
 
 #include "cli/commands.hpp"
 #include "cli/masks.hpp"
+#include "cli/models.hpp"
 #include "cli/profile_report.hpp"
 #include "cli/run_job.hpp"
 #include "images/dataset.hpp"
@@ -16,7 +17,7 @@ namespace espalier::cli {
 namespace {
 
 struct ProfileOptions {
-  std::string program, report, csv, device, images, latency, mask, overlay;
+  std::string program, report, csv, device, images, latency, mask, patch, overlay;
   std::uint64_t first = 0;
   bool check = false, json = false;
 };
@@ -92,14 +93,19 @@ Result<int> profile(const ProfileOptions& options) {
   if (!options.mask.empty()) {
     auto masks = load_masks(*program, {options.mask}, false);
     if (!masks) return masks.error();
-    auto masked = packed_mask(*program, masks->front(), options.mask);
-    if (!masked) return masked.error();
+    device.masks = std::move(masks).value();
+    if (!options.patch.empty()) {
+      auto graphs = load_patches(*program, {options.mask}, {options.patch});
+      if (!graphs) return graphs.error();
+      device.graphs = std::move(*graphs);
+    }
+    auto masked = runtime::masked(*program, device, 0);
+    if (!masked) return placed(masked.error(), options.mask);
     const auto packing = timing::estimate_pack(
         *program, *masked, timing::Memory{device.read_latency, device.write_latency});
     if (!packing) return packing.error();
     profile.packing_estimate = *packing;
     table = std::move(masked->table);
-    device.masks = std::move(masks).value();
     profile.report.masks = {options.mask};
     profile.report.dense_macs = runtime::macs(*program);
     count_live(*program, device.masks);
@@ -153,10 +159,15 @@ void add_profile(CLI::App& app, Action& chosen) {
       ->type_name("IMAGES");
   command->add_option("--mask", options->mask, "profile the program with this mask")
       ->type_name("U.mask");
+  CLI::Option* patch =
+      command->add_option("--patch", options->patch, "with a user's own weights for the mask")
+          ->type_name("U.patch")
+          ->needs("--mask");
   command
       ->add_option("--overlay", options->overlay,
                    "with these weights only, the others 0: no cycle changes, but --check sees them")
-      ->type_name("U.overlay");
+      ->type_name("U.overlay")
+      ->excludes(patch);
   command->add_flag("--check", options->check,
                     "compare every layer's output with golden; exit code 1 if one differs");
   command->add_option("--first", options->first, "which of them, counted from 0")

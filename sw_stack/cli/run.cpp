@@ -71,12 +71,21 @@ void add_run(CLI::App& app, Action& chosen) {
           "turns, image 0 the first mask, image 1 the second")
       ->type_name("U.mask")
       ->allow_extra_args(false);
+  CLI::Option* patch =
+      command
+          ->add_option("--patch", options->patches,
+                       "a user's own weights for the mask of the same place, as `personalise` "
+                       "writes them")
+          ->type_name("U.patch")
+          ->allow_extra_args(false)
+          ->needs("--mask");
   command
       ->add_option(
           "--overlay", options->overlay,
           "run with these weights only, the others 0; as for masks, all devices but golden\n"
           "need a program that takes masks")
-      ->type_name("U.overlay");
+      ->type_name("U.overlay")
+      ->excludes(patch);
   command
       ->add_option("--buffer", options->buffer,
                    "fpga: u-dma-buf device of the memory that the machine works in "

@@ -115,6 +115,9 @@ class RunJob {
     auto masks = load_masks(program_, options_.masks, batch_.kind != runtime::DeviceKind::kGolden);
     if (!masks) return masks.error();
     batch_.device.masks = std::move(masks).value();
+    auto graphs = load_patches(program_, options_.masks, options_.patches);
+    if (!graphs) return graphs.error();
+    batch_.device.graphs = std::move(*graphs);
     report_.masks = options_.masks;
     report_.dense_macs = runtime::macs(program_);
     count_live(program_, batch_.device.masks);

@@ -17,7 +17,7 @@ inline constexpr std::string_view kFpga = "fpga:";
 struct RunOptions {
   std::string program, images, device, buffer, report, wave, output, classes, float_model, latency;
   std::string overlay;
-  std::vector<std::string> masks;
+  std::vector<std::string> masks, patches;
   std::uint64_t first = 0, count = 0, wave_cycles = 0, seed = 1;
   int top = 0, jobs = 0;
   double stall = 0;

@@ -24,9 +24,18 @@ Status pack(const program::Program& program, const program::Masked& masked, Regi
   // Its part of region 4 is region 1 as well: STOREs write there.
   regions[4] = program::mask_region(masked, kUnwritten);
   std::vector<std::uint8_t> activations = std::exchange(regions[1], regions[4]);
+  // The user's own weights stand in the dense image while it is packed.
+  const auto swap_patch = [&](std::vector<program::Bytes>& patch) {
+    for (program::Bytes& part : patch)
+      std::ranges::swap_ranges(part.bytes,
+                               std::span(regions[0]).subspan(part.offset, part.bytes.size()));
+  };
+  std::vector<program::Bytes> patch = masked.patch;
+  swap_patch(patch);
   const auto list = program::decode_list(masked.packs);
   ESP_CHECK(list.ok());
   Status status = Iss(program.machine(), options).run(*list, regions);
+  swap_patch(patch);
   regions[4] = std::exchange(regions[1], std::move(activations));
   return status;
 }

@@ -1,6 +1,7 @@
 #include "program/mask.hpp"
 
 #include <algorithm>
+#include <iterator>
 
 #include "isa/maps.hpp"
 #include "program/pack.hpp"
@@ -15,9 +16,10 @@ int ceil_div(int a, int b) { return (a + b - 1) / b; }
 
 class Masker {
  public:
-  Masker(const Program& program, const ir::ChannelMask& live)
+  Masker(const Program& program, const ir::ChannelMask& live, const ir::QuantGraph* weights)
       : program_(program),
         graph_(program.graph),
+        weights_(weights),
         maskable_(*program.maskable),
         lanes_(program.machine().lanes),
         spot_(graph_.tensors.size(), nullptr) {
@@ -138,7 +140,10 @@ class Masker {
     }
     const int k_live = x.whole_input ? w.k_blocks : live_blocks(x.input);
     set_counts(w, k_live, static_cast<int>(row.n_live), lanes_, row);
-    if (!runs || (!less_input && all(live(x.output)))) return {};
+    if (!runs) return {};
+    const auto changes = patch(l);
+    if (!changes) return changes.error();
+    if (!less_input && all(live(x.output)) && !*changes) return {};
     row.dense = 0;
     packed_[l] = true;
     std::uint8_t* k_maps = out_.maps.data() + (w.maps - out_.maps_offset);
@@ -158,6 +163,21 @@ class Masker {
     return {};
   }
 
+  /// Whether a layer's weights are the user's own; then PACK finds them in place of the program's.
+  Result<bool> patch(std::size_t l) {
+    if (weights_ == nullptr) return false;
+    const int node = conv_node(program_, program_.layers[l]);
+    ESP_CHECK(node >= 0);
+    const auto& before = std::get<ir::QuantConv>(graph_.nodes[index(node)].op);
+    const auto& now = std::get<ir::QuantConv>(weights_->nodes[index(node)].op);
+    if (now.weights == before.weights && now.bias == before.bias && now.scale == before.scale)
+      return false;
+    auto image = layer_image(program_, l, now);
+    if (!image) return image.error();
+    std::ranges::move(*image, std::back_inserter(out_.patch));
+    return true;
+  }
+
   static void set(std::uint8_t* map, unsigned bit) {
     map[bit / 8] = static_cast<std::uint8_t>(map[bit / 8] | 1U << (bit % 8));
   }
@@ -175,6 +195,7 @@ class Masker {
 
   const Program& program_;
   const ir::QuantGraph& graph_;
+  const ir::QuantGraph* weights_;
   const Maskable& maskable_;
   int lanes_;
   std::vector<const Maskable::Spot*> spot_;  // by tensor
@@ -209,13 +230,14 @@ void set_counts(const Maskable::Weights& w, int k_live, int n_live, int lanes, i
   row.block_words = static_cast<std::uint32_t>(w.block_words(lanes, k_live));
 }
 
-Result<Masked> apply_mask(const Program& program, const ir::ChannelMask& live) {
+Result<Masked> apply_mask(const Program& program, const ir::ChannelMask& live,
+                          const ir::QuantGraph* weights) {
   if (!program.maskable) {
     return fail(ErrorCode::kUsage,
                 "takes no masks; compile with --maskable, or the mask in with --prune",
                 "program '" + program.graph.name + "'");
   }
-  return Masker(program, live).run();
+  return Masker(program, live, weights).run();
 }
 
 std::vector<std::uint8_t> mask_region(const Masked& masked, std::uint8_t fill) {

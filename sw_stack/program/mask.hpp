@@ -2,6 +2,7 @@
 // What a mask makes of a program that takes masks: what the machine gets for it, and where the live
 // channels then lie. Source: docs/pack.md.
 
+#include "program/overlay.hpp"
 #include "program/program.hpp"
 
 namespace espalier::program {
@@ -13,6 +14,7 @@ struct Masked {
   std::vector<std::uint8_t> maps;   ///< bit maps of all layers, behind the constants' size
   std::uint32_t maps_offset = 0;
   std::vector<std::uint8_t> packs;  ///< the program that packs, encoded (program/pack.hpp)
+  std::vector<Bytes> patch;         ///< of region 0 while it packs: the user's own weights
   ir::ChannelMask live;             ///< by tensor
   std::vector<bool> stored;         ///< by tensor: live, and read on the way to the output
   std::vector<std::int64_t> moved;  ///< by tensor: bytes from its dense place to its packed one
@@ -23,10 +25,12 @@ struct Masked {
 
 /// Shapes: `live` has every channel of every tensor; tensors that a sum, a pool or a concatenation
 /// joins agree, the input and the output have all channels (prune::by_tensor gives it).
-/// Errors: kUsage where the program takes no masks; kRange where a convolution that the output
-/// needs has no live input channel; kUnsupported where the mask shortens a tensor that a layer
-/// reads whole.
-Result<Masked> apply_mask(const Program& program, const ir::ChannelMask& live);
+/// `weights`, where there is one, is the program's graph with weights, biases and multipliers of
+/// the user's own: layers in which they differ are packed with them. Errors: kUsage where the
+/// program takes no masks; kRange where a convolution that the output needs has no live input
+/// channel; kUnsupported where the mask shortens a tensor that a layer reads whole.
+Result<Masked> apply_mask(const Program& program, const ir::ChannelMask& live,
+                          const ir::QuantGraph* weights = nullptr);
 
 /// Sets those fields of a convolution's row that follow from how many blocks are live.
 void set_counts(const Maskable::Weights& weights, int k_live, int n_live, int lanes,

@@ -1,19 +1,12 @@
 #include "program/overlay.hpp"
 
 #include <algorithm>
+#include <cstring>
 
 namespace espalier::program {
 namespace {
 
 std::size_t index(int id) { return static_cast<std::size_t>(id); }
-
-/// A layer's convolution: its index among the nodes, or -1.
-int conv_node(const Program& program, const Layer& layer) {
-  for (const int n : layer.nodes) {
-    if (std::holds_alternative<ir::QuantConv>(program.graph.nodes[index(n)].op)) return n;
-  }
-  return -1;
-}
 
 /// Where the weights of one layer lie in its dense image (docs/pack.md, section 2). What is
 /// compiled for a layer follows from its Weights, its tensors' segments and the input's layout.
@@ -35,6 +28,8 @@ class Places {
   /// Output channels and weights of each, in the order of the graph.
   [[nodiscard]] std::size_t channels() const { return rows_.size(); }
   [[nodiscard]] std::size_t weights() const { return columns_.size(); }
+  /// Lane of channel `n`, over all blocks.
+  [[nodiscard]] std::size_t lane(std::size_t n) const { return rows_[n]; }
   /// Byte of weight `i` of channel `n`.
   [[nodiscard]] std::size_t byte(std::size_t n, std::size_t i) const {
     return rows_[n] * row_bytes() + columns_[i];
@@ -141,6 +136,34 @@ class Places {
 };
 
 }  // namespace
+
+int conv_node(const Program& program, const Layer& layer) {
+  for (const int n : layer.nodes) {
+    if (std::holds_alternative<ir::QuantConv>(program.graph.nodes[index(n)].op)) return n;
+  }
+  return -1;
+}
+
+Result<std::vector<Bytes>> layer_image(const Program& program, std::size_t layer,
+                                       const ir::QuantConv& conv) {
+  constexpr std::size_t kParamBytes = 8;  // bias and multiplier of a channel
+  const Maskable::Weights& w = *program.maskable->layers[layer].weights;
+  Places places(program, layer, conv);
+  if (const Status status = places.find(); !status) return status.error();
+  const auto lanes = static_cast<std::size_t>(program.machine().lanes);
+  std::vector<Bytes> out{
+      {w.weights, std::vector<std::uint8_t>(places.bytes(), 0)},
+      {w.params, std::vector<std::uint8_t>(index(w.n_blocks) * lanes * kParamBytes, 0)}};
+  auto weight = conv.weights.begin();
+  for (std::size_t n = 0; n < places.channels(); ++n) {
+    for (std::size_t i = 0; i < places.weights(); ++i)
+      out[0].bytes[places.byte(n, i)] = static_cast<std::uint8_t>(*weight++);
+    std::uint8_t* const params = out[1].bytes.data() + places.lane(n) * kParamBytes;
+    std::memcpy(params, &conv.bias[n], 4);
+    std::memcpy(params + 4, &conv.scale[n], 4);
+  }
+  return out;
+}
 
 Result<std::vector<std::uint8_t>> image_bits(const Program& program, std::size_t layer,
                                              std::span<const std::uint8_t> bits) {

@@ -18,6 +18,20 @@ namespace espalier::program {
 Result<std::vector<std::uint8_t>> image_bits(const Program& program, std::size_t layer,
                                              std::span<const std::uint8_t> bits);
 
+/// Bytes of region 0, from one on.
+struct Bytes {
+  std::uint32_t offset = 0;
+  std::vector<std::uint8_t> bytes;
+};
+/// What region 0 holds of a layer whose convolution is `conv` instead of the program's: its weights
+/// and its parameters. Shapes: those of the layer's convolution; the program takes masks.
+/// Errors: as image_bits.
+Result<std::vector<Bytes>> layer_image(const Program& program, std::size_t layer,
+                                       const ir::QuantConv& conv);
+
+/// A layer's convolution: its index among the nodes, or -1.
+int conv_node(const Program& program, const Layer& layer);
+
 /// Makes weights 0 that do not stay, in the graph and in the dense image.
 /// Errors: kUsage where the program takes no masks: it does not say where its weights lie; those of
 /// image_bits.

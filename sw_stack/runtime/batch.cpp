@@ -106,8 +106,8 @@ class Batch {
         observe_(observe),
         outcomes_(count) {
     if (options.check || observe) {
-      for (const ir::ChannelMask& mask : options.device.masks)
-        golden_.emplace_back(program.graph, mask);
+      for (std::size_t m = 0; m < options.device.masks.size(); ++m)
+        golden_.emplace_back(graph_of(program, options.device, m), options.device.masks[m]);
       if (golden_.empty()) golden_.emplace_back(program.graph);
     }
   }

@@ -46,6 +46,17 @@ std::optional<DeviceKind> find_device(std::string_view text) {
   return std::nullopt;
 }
 
+const ir::QuantGraph& graph_of(const program::Program& program, const DeviceOptions& options,
+                               std::size_t mask) {
+  return options.graphs.empty() ? program.graph : options.graphs[mask];
+}
+
+Result<program::Masked> masked(const program::Program& program, const DeviceOptions& options,
+                               std::size_t mask) {
+  return program::apply_mask(program, options.masks[mask],
+                             options.graphs.empty() ? nullptr : &options.graphs[mask]);
+}
+
 std::vector<std::uint8_t> constant_region(const program::Program& program) {
   std::vector<std::uint8_t> bytes = program.constants;
   bytes.resize(program.code_offset());
@@ -59,15 +70,17 @@ Result<std::vector<DevicePtr>> open(const program::Program& program, DeviceKind 
   std::vector<program::Masked> resident;
   std::uint64_t mask_bytes = 0;
   if (kind == DeviceKind::kGolden) {
-    for (const ir::ChannelMask& mask : options.masks)
-      runners.push_back(std::make_shared<const golden::Runner>(program.graph, mask));
+    for (std::size_t m = 0; m < options.masks.size(); ++m) {
+      runners.push_back(
+          std::make_shared<const golden::Runner>(graph_of(program, options, m), options.masks[m]));
+    }
     if (runners.empty()) runners.push_back(std::make_shared<const golden::Runner>(program.graph));
   } else {
-    for (const ir::ChannelMask& mask : options.masks) {
-      auto masked = program::apply_mask(program, mask);
-      if (!masked) return masked.error();
-      mask_bytes += masked->region_bytes();
-      resident.push_back(std::move(masked).value());
+    for (std::size_t m = 0; m < options.masks.size(); ++m) {
+      auto made = masked(program, options, m);
+      if (!made) return made.error();
+      mask_bytes += made->region_bytes();
+      resident.push_back(std::move(made).value());
     }
   }
   if (const Status status = check_size(program, mask_bytes); !status) return status.error();

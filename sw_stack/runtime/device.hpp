@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "isa/generated/isa.hpp"
+#include "program/mask.hpp"
 #include "program/program.hpp"
 #include "support/result.hpp"
 
@@ -47,6 +48,9 @@ struct DeviceOptions {
   /// Masks that are resident, each with its packed weights; Device::use says whose turn it is.
   /// Without any all channels are there. All but golden need a program that takes masks.
   std::vector<ir::ChannelMask> masks;
+  /// By mask: the program's graph with this user's own weights, biases and multipliers
+  /// (prune::patched). Empty: all have the program's.
+  std::vector<ir::QuantGraph> graphs;
   // rtl only
   int read_latency = 60;          ///< Units: cycles
   int write_latency = 40;         ///< Units: cycles
@@ -60,6 +64,13 @@ struct DeviceOptions {
   // fpga only
   FpgaOptions fpga;
 };
+
+/// The graph whose numbers a mask's images have.
+const ir::QuantGraph& graph_of(const program::Program& program, const DeviceOptions& options,
+                               std::size_t mask);
+/// program::apply_mask of one of the resident masks, with its own weights.
+Result<program::Masked> masked(const program::Program& program, const DeviceOptions& options,
+                               std::size_t mask);
 
 /// A tensor of the graph that the device has stored. Shapes: values [C][H][W].
 struct StoredTensor {

@@ -82,8 +82,19 @@ void Host::use(std::size_t mask) {
   set(reg::kBase4, base(isa::Region::kMask));
 }
 
+Status Host::swap(std::vector<program::Bytes>& patch) {
+  if (patch.empty()) return {};
+  for (program::Bytes& part : patch) {
+    std::ranges::swap_ranges(
+        part.bytes, bytes(isa::Region::kConstants).subspan(part.offset, part.bytes.size()));
+  }
+  return hand_over(isa::Region::kConstants);
+}
+
 Status Host::pack(std::size_t mask) {
   use(mask);
+  std::vector<program::Bytes> patch = masks_[mask].patch;
+  if (Status status = swap(patch); !status) return status;
   std::ranges::copy(program::mask_region(masks_[mask], kPoison), bytes(isa::Region::kMask).begin());
   if (Status status = hand_over(isa::Region::kMask); !status) return status;
   const Code& code = packs_[mask];
@@ -96,6 +107,7 @@ Status Host::pack(std::size_t mask) {
   const auto run = run_code(code);
   set(reg::kBase0 + 4, base(isa::Region::kActivations));
   if (!run) return run.error();
+  if (Status status = swap(patch); !status) return status;
   packings_.push_back({masks_[mask].pack_count(), run->outcome.counter(isa::Counter::kCycles),
                        traffic(run->outcome)});
   return {};

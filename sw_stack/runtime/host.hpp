@@ -66,6 +66,8 @@ class Host {
   Host(const program::Program& program, Bus& bus, std::span<const program::Masked> masks);
   Status setup(std::uint32_t watchdog);
   Status hand_over(isa::Region region);
+  /// Exchanges a mask's own weights and those of the dense image. Errors: kIo.
+  Status swap(std::vector<program::Bytes>& patch);
   /// Runs a mask's PACK program.
   Status pack(std::size_t mask);
   /// Sets what the next run runs, and where it may write: from one byte of memory to another.

@@ -124,7 +124,7 @@ class Lockstep {
     if (options_.check) {
       ir::ChannelMask live;
       if (masked() != nullptr) live = masked()->live;
-      golden_ = golden::Runner(program_.graph, std::move(live)).run(image);
+      golden_ = golden::Runner(graph_of(program_, options_.device, 0), std::move(live)).run(image);
     }
     DeviceOptions device = options_.device;
     device.wave.clear();
@@ -168,9 +168,9 @@ class Lockstep {
   /// Errors: those of program::apply_mask.
   Status take_mask() {
     if (!options_.device.masks.empty()) {
-      auto masked = program::apply_mask(program_, options_.device.masks.front());
-      if (!masked) return masked.error();
-      masks_.push_back(std::move(masked).value());
+      auto made = runtime::masked(program_, options_.device, 0);
+      if (!made) return made.error();
+      masks_.push_back(std::move(made).value());
     }
     auto list = clipped(program_, masked());
     if (!list) return list.error();

@@ -38,11 +38,13 @@ std::vector<ir::ChannelMask> some_masks(const ir::QuantGraph& graph, std::uint64
 }
 
 runtime::BatchResult run(const program::Program& program, DeviceKind kind,
-                         std::vector<ir::ChannelMask> masks, std::size_t images) {
+                         std::vector<ir::ChannelMask> masks, std::size_t images,
+                         std::vector<ir::QuantGraph> graphs = {}) {
   runtime::BatchOptions options;
   options.kind = kind;
   options.check = true;
   options.device.masks = std::move(masks);
+  options.device.graphs = std::move(graphs);
   auto result = runtime::run_batch(program, options, images,
                                    [&](std::size_t i) -> Result<std::vector<std::int8_t>> {
                                      return tests::random_image(program.graph, i);
@@ -79,6 +81,38 @@ TEST_CASE("masks: resident ones take turns, and every image has its own channels
           CHECK(alone.outputs[image] == turns.outputs[image]);
       }
     }
+  }
+}
+
+TEST_CASE("masks: users in turns have their own weights, and one of them the program's") {
+  for (const DeviceKind kind : kinds()) {
+    INFO(runtime::name(kind));
+    compiler::Options options;
+    options.maskable = true;
+    const auto program =
+        compiler::compile(tests::cifar_resnet(1), *isa::find_config("nano"), options);
+    REQUIRE(program.ok());
+    const prune::Channels channels = prune::find_channels(program->graph);
+    const auto mask =
+        prune::by_tensor(channels, prune::random_mask(channels, {0.5, prune::Scope::kAll, 1}, 2));
+    const auto all = prune::by_tensor(channels, prune::all_live(channels));
+    std::vector<ir::QuantGraph> graphs(4, program->graph);
+    for (const std::size_t user : {1U, 3U}) {
+      for (ir::QuantNode& node : graphs[user].nodes) {
+        auto* conv = std::get_if<ir::QuantConv>(&node.op);
+        if (conv == nullptr) continue;
+        std::ranges::reverse(conv->weights);
+        for (std::int32_t& bias : conv->bias) bias += 1000 * static_cast<std::int32_t>(user);
+      }
+    }
+    const auto turns = run(*program, kind, {mask, mask, all, all}, 8, graphs);
+    CHECK(turns.comparison.mismatches == 0);
+    CHECK(turns.comparison.values > 0);
+    CHECK(turns.packings[2].layers == 0);
+    CHECK(turns.packings[3].layers > 5);  // nothing is masked, and most weights are the user's
+    const auto plain = run(*program, kind, {}, 8);
+    CHECK(turns.outputs[2] == plain.outputs[2]);
+    CHECK(turns.outputs[3] != plain.outputs[3]);
   }
 }
 

@@ -163,6 +163,74 @@ TEST_CASE("personalise: answers, picture, program and report belong together") {
   CHECK(contains(text, "scores took"));
 }
 
+TEST_CASE("personalise: the generic program with mask and patch is the user's model") {
+  const Place place;
+  const std::string patch = place.scratch.path("user.patch"), any = place.scratch.path("any.espl");
+  const json report = place.personalise({"--patch", patch, "--serve", "0"});
+  CHECK(report["patch_bytes"] == std::filesystem::file_size(patch));
+  CHECK(report["patch_bytes"] < std::filesystem::file_size(place.scratch.path("user.espl")));
+  place.good({"compile", place.program, "--maskable", "-o", any, "--config", "tiny"});
+  const auto scores = [&](const std::vector<std::string>& more) {
+    const std::string file = place.scratch.path("scores.npy");
+    std::vector<std::string> arguments{"run",      place.scratch.path("user.espl"),
+                                       "--images", place.images,
+                                       "--count",  "20",
+                                       "--output", file};
+    if (!more.empty()) arguments[1] = any;
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    if (more.empty()) arguments.insert(arguments.end(), {"--device", "golden"});
+    place.good(arguments);
+    return tests::slurp(file);
+  };
+  const auto row = [](const std::string& bytes, std::size_t image, std::size_t width) {
+    std::vector<float> values(width);
+    const std::size_t size = width * sizeof(float);
+    std::memcpy(values.data(), bytes.data() + bytes.size() - (20 - image) * size, size);
+    return values;
+  };
+  const std::string own = scores({});
+  for (const std::string device : {"golden", "iss"}) {
+    std::vector<std::string> more{"--device", device, "--mask", place.mask, "--patch", patch};
+    if (device == "iss") more.emplace_back("--check");
+    const std::string all = scores(more);
+    const std::string generic = scores({"--device", device, "--mask", place.mask});
+    std::size_t same = 0;
+    for (std::size_t i = 0; i < 20; ++i) {
+      const auto user = row(own, i, 3), whole = row(all, i, 10), other = row(generic, i, 10);
+      CHECK(user == std::vector<float>{whole[1], whole[4], whole[7]});
+      same += user == std::vector<float>{other[1], other[4], other[7]} ? 1 : 0;
+    }
+    CHECK(same < 20);  // corrections do something
+  }
+  const json profile =
+      json::parse(place.good({"profile", any, "--mask", place.mask, "--patch", patch, "--json"}));
+  const json plain = json::parse(place.good({"profile", any, "--mask", place.mask, "--json"}));
+  CHECK(profile["estimate"] == plain["estimate"]);
+  CHECK(profile["estimated_packing_cycles"] >= plain["estimated_packing_cycles"]);
+
+  const auto refused = [&](const std::vector<std::string>& arguments, const std::string& message) {
+    const Ran ran = run_espalier(place.scratch, arguments);
+    INFO(ran.err);
+    CHECK(ran.code == 2);
+    CHECK(contains(ran.err, message));
+  };
+  const std::vector<std::string> run{"run", any, "--images", place.images, "--device", "iss"};
+  const auto with = [&run](std::vector<std::string> more) {
+    more.insert(more.begin(), run.begin(), run.end());
+    return more;
+  };
+  const std::string half = place.scratch.path("half.mask");
+  place.good({"mask", "random", any, "-o", half});
+  refused(with({"--mask", half, "--patch", patch}),
+          "user.patch: is for another mask of this model");
+  refused(with({"--mask", half, "--mask", place.mask, "--patch", patch}),
+          "--patch: 1 patches for 2 masks; each mask needs its own");
+  refused(with({"--mask", place.mask, "--patch", place.mask}), "user.mask: no patch: it does not");
+  refused(with({"--patch", patch}), "--mask");
+  refused(place.arguments({"--patch", patch, "--correct", "none"}),
+          "--patch: there are no corrections to write with --correct none");
+}
+
 TEST_CASE("personalise: stopped while it learns it goes on from its scores, to the same end") {
   const Place place;
   (void)place.personalise({});
