@@ -15,7 +15,7 @@ CONFIGURE_DEMO = test -f $(BUILD)/build.ninja || $(CONFIGURE) -DBUILD_TESTING=OF
 FORMATTED = git ls-files '*.cpp' '*.hpp' | grep -v /generated/
 
 .DEFAULT_GOAL := help
-.PHONY: help deps deps-build deps-synth deps-lint deps-networks network-tools peers-tools bitstream resnet50 inception masks personal bench-cpu users verilate test test-long peers mutants proofs demo demo-tools waves ecp5 lint synth netlists format clean
+.PHONY: help deps deps-build deps-synth deps-lint deps-networks network-tools peers-tools bitstream resnet50 inception masks backward personal bench-cpu users verilate test test-long peers mutants proofs demo demo-tools waves ecp5 lint synth netlists format clean
 
 help: ## this list
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/make \1\t\2/p' Makefile | expand -t 16
@@ -86,6 +86,10 @@ inception: network-tools ## the same with Inception-V3
 
 masks: network-tools ## what masks are worth on ResNet-50 and Inception-V3, by the timing model; bars
 	tests/system/masks.py --espalier $(BUILD)/bin/espalier --work $(BUILD)/networks
+
+backward: demo-tools network-tools ## backward passes of whole networks on simulator and verilated machine, every value checked; bars
+	tests/system/backward.py --espalier $(BUILD)/bin/espalier --work $(BUILD)/networks \
+	  --shared $(SHARED)
 
 PERSONAL = tests/system/personal.py --espalier $(BUILD)/bin/espalier --work $(BUILD)/networks
 

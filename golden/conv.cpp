@@ -41,8 +41,20 @@ PreparedConv::PreparedConv(const ir::QuantConv& conv, const Side& x, const Side&
       x_(x),
       y_(y),
       depth_(conv.window.kh * conv.window.kw * x.shape.c),
-      weights_(conv.weights.begin(), conv.weights.end()),
       offset_(conv.bias) {
+  constexpr std::int64_t kFew = 16;  // of so many weights one
+  const auto zeros = std::ranges::count(conv.weights, std::int8_t{0});
+  const auto all = static_cast<std::int64_t>(conv.weights.size());
+  if ((all - zeros) * kFew > all) {
+    weights_.assign(conv.weights.begin(), conv.weights.end());
+  } else {
+    for (int k = 0; k < depth_; ++k) {
+      for (int n = 0; n < conv.out_channels; ++n) {
+        const std::int8_t w = conv.weights[std::size_t(n) * depth_ + k];
+        if (w != 0) few_.push_back({k, n, w});
+      }
+    }
+  }
   for (int n = 0; n < conv.out_channels; ++n) {
     const std::int8_t* const row = conv.weights.data() + std::size_t(n) * depth_;
     std::int32_t sum = 0;
@@ -100,6 +112,10 @@ std::vector<std::int32_t> PreparedConv::tile(const PaddedImages& padded, int fir
   for (int n = 0; n < channels; ++n) {
     std::fill_n(acc.data() + std::size_t(n) * pixels, pixels, offset_[n]);
   }
+  if (weights_.empty()) {
+    add_few(padded, first_row, rows, acc);
+    return acc;
+  }
   for (int k = 0; k < depth_; k += kExactDepth) {
     const int depth = std::min(kExactDepth, depth_ - k);
     fill_columns(padded, y_.shape, {first_row, rows}, k, depth, columns.data());
@@ -109,6 +125,22 @@ std::vector<std::int32_t> PreparedConv::tile(const PaddedImages& padded, int fir
     for (std::size_t i = 0; i < acc.size(); ++i) acc[i] += static_cast<std::int32_t>(sums[i]);
   }
   return acc;
+}
+
+void PreparedConv::add_few(const PaddedImages& padded, int first_row, int rows,
+                           std::vector<std::int32_t>& acc) const {
+  const auto pixels = std::size_t(rows) * y_.shape.w;
+  std::vector<float> column(pixels);
+  int k = -1;
+  for (const Weight& weight : few_) {
+    if (weight.k != k) {
+      k = weight.k;
+      fill_columns(padded, y_.shape, {first_row, rows}, k, 1, column.data());
+    }
+    std::int32_t* const to = acc.data() + std::size_t(weight.n) * pixels;
+    for (std::size_t i = 0; i < pixels; ++i)
+      to[i] += weight.value * static_cast<std::int32_t>(column[i]);
+  }
 }
 
 }  // namespace espalier::golden

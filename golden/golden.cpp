@@ -31,6 +31,17 @@ Tensor run_op(const ir::QuantGraph& graph, const ir::QuantNode& node,
   } else if (const auto* add_op = std::get_if<ir::QuantAdd>(&node.op)) {
     const std::size_t b = inputs.size() - 1;  // the only input where b is absent, times mb = 0
     add(*add_op, x.quant, side(node.inputs[b]).quant, y.quant, *inputs[0], *inputs[b], out.data());
+  } else if (const auto* gate_op = std::get_if<ir::QuantGate>(&node.op)) {
+    gate(*gate_op, *inputs[0], *inputs[1], out.data());
+  } else if (std::holds_alternative<ir::QuantScore>(node.op)) {
+    score(x.shape, side(node.inputs[1]).quant, *inputs[0], *inputs[1], images, out.data());
+  } else if (const auto* slice_op = std::get_if<ir::QuantSlice>(&node.op)) {
+    slice(*slice_op, x.shape, y.shape, inputs[0]->data(), images, out.data());
+  } else if (const auto* interleave_op = std::get_if<ir::QuantInterleave>(&node.op)) {
+    for (std::size_t i = 0; i < inputs.size(); ++i) {
+      const ir::Shape& phase = side(node.inputs[i]).shape;
+      interleave(*interleave_op, i, phase, y.shape, inputs[i]->data(), images, out.data());
+    }
   } else {
     std::vector<const std::int8_t*> parts;
     std::vector<std::size_t> sizes;
@@ -91,7 +102,15 @@ struct Runner::Impl {
   [[nodiscard]] std::vector<Tensor> run(std::span<const std::int8_t> input, int images,
                                         bool keep) const {
     std::vector<Tensor> tensors(graph->tensors.size());
-    tensors[std::size_t(graph->input)].assign(input.begin(), input.end());
+    ESP_CHECK(graph->more_inputs.empty() || images == 1);
+    const auto first = input.subspan(0, count(graph->input) * std::size_t(images));
+    tensors[std::size_t(graph->input)].assign(first.begin(), first.end());
+    std::size_t at = first.size();
+    for (const int id : graph->more_inputs) {
+      const auto part = input.subspan(at, count(id));
+      tensors[std::size_t(id)].assign(part.begin(), part.end());
+      at += part.size();
+    }
     for (std::size_t i = 0; i < graph->nodes.size(); ++i) {
       const ir::QuantNode& node = graph->nodes[i];
       std::vector<const Tensor*> inputs;
@@ -114,22 +133,23 @@ Runner::Runner(Runner&&) noexcept = default;
 Runner& Runner::operator=(Runner&&) noexcept = default;
 
 std::vector<Tensor> Runner::run(std::span<const std::int8_t> input) const {
-  ESP_CHECK(input.size() == impl_->count(impl_->graph->input));
+  ESP_CHECK(std::int64_t(input.size()) == ir::input_elements(*impl_->graph));
   return impl_->run(input, 1, true);
 }
 
 std::vector<std::int8_t> Runner::run_batch(std::span<const std::int8_t> inputs, int threads) const {
-  const std::size_t in_count = impl_->count(impl_->graph->input);
+  const auto in_count = std::size_t(ir::input_elements(*impl_->graph));
   const std::size_t out_count = impl_->count(impl_->graph->output);
   ESP_CHECK(inputs.size() % in_count == 0);
   const std::size_t images = inputs.size() / in_count;
   std::vector<std::int8_t> outputs(images * out_count);
   std::atomic<std::size_t> next{0};
   const auto work = [&] {
+    const std::size_t most = impl_->graph->more_inputs.empty() ? kBatch : 1;
     for (;;) {
-      const std::size_t first = next.fetch_add(kBatch);
+      const std::size_t first = next.fetch_add(most);
       if (first >= images) return;
-      const std::size_t batch = std::min<std::size_t>(kBatch, images - first);
+      const std::size_t batch = std::min(most, images - first);
       const std::vector<Tensor> tensors = impl_->run(
           inputs.subspan(first * in_count, batch * in_count), static_cast<int>(batch), false);
       std::ranges::copy(tensors[std::size_t(impl_->graph->output)],

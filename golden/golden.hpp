@@ -15,7 +15,7 @@ namespace espalier::golden {
 using Tensor = std::vector<std::int8_t>;
 
 /// Runs one image and returns every tensor, by tensor id.
-/// Shapes: input is graph.tensors[graph.input].shape, [C][H][W].
+/// Shapes: input is graph.tensors[graph.input].shape, [C][H][W]; then those of more_inputs.
 std::vector<std::vector<std::int8_t>> run(const ir::QuantGraph& graph,
                                           std::span<const std::int8_t> input);
 

@@ -31,11 +31,20 @@ class PreparedConv {
   /// Shapes: result [N][rows * Wo].
   [[nodiscard]] std::vector<std::int32_t> tile(const class PaddedImages& padded, int first_row,
                                                int rows) const;
+  /// Adds the products of few_.
+  void add_few(const PaddedImages& padded, int first_row, int rows,
+               std::vector<std::int32_t>& acc) const;
 
   const ir::QuantConv* conv_;
   Side x_, y_;
-  int depth_;                         ///< K: taps times input channels
-  std::vector<float> weights_;        ///< [N][K]
+  int depth_;                   ///< K: taps times input channels
+  std::vector<float> weights_;  ///< [N][K]; empty where few_ has them
+  /// The weights that are not 0, where they are few: copies of channels. In the order of k.
+  struct Weight {
+    int k = 0, n = 0;
+    std::int32_t value = 0;
+  };
+  std::vector<Weight> few_;
   std::vector<std::int32_t> offset_;  ///< bias minus zero point times the sum of the weights
 };
 
@@ -44,6 +53,18 @@ void pool(const ir::QuantPool& op, const Side& x, const Side& y, const std::int8
 
 void add(const ir::QuantAdd& op, const ir::Quant& a, const ir::Quant& b, const ir::Quant& y,
          std::span<const std::int8_t> in_a, std::span<const std::int8_t> in_b, std::int8_t* out);
+
+// Of backward graphs. Shapes: `x` one image of the (first) input, `y` one of the output.
+
+void gate(const ir::QuantGate& op, std::span<const std::int8_t> g, std::span<const std::int8_t> b,
+          std::int8_t* out);
+void score(const ir::Shape& x, const ir::Quant& b_quant, std::span<const std::int8_t> g,
+           std::span<const std::int8_t> b, int images, std::int8_t* out);
+void slice(const ir::QuantSlice& op, const ir::Shape& x, const ir::Shape& y, const std::int8_t* in,
+           int images, std::int8_t* out);
+/// Writes input `phase`, whose shape is `x`.
+void interleave(const ir::QuantInterleave& op, std::size_t phase, const ir::Shape& x,
+                const ir::Shape& y, const std::int8_t* in, int images, std::int8_t* out);
 
 /// Shapes: in[i] is [images][Ci][H][W]; sizes[i] is Ci * H * W.
 void concat(std::span<const std::int8_t* const> in, std::span<const std::size_t> sizes, int images,

@@ -40,6 +40,7 @@ int start(int argc, char** argv) {
   cli::add_quantise(app, chosen);
   cli::add_prune(app, chosen);
   cli::add_mask(app, chosen);
+  cli::add_score(app, chosen);
   cli::add_personalise(app, chosen);
   cli::add_run(app, chosen);
   cli::add_profile(app, chosen);

@@ -14,6 +14,7 @@
 #include "cli/personalise_report.hpp"
 #include "cli/personalise_request.hpp"
 #include "cli/personalise_stream.hpp"
+#include "cli/scoring.hpp"
 #include "compiler/compiler.hpp"
 #include "golden/golden.hpp"
 #include "learn/personal.hpp"
@@ -99,7 +100,15 @@ class Job {
           fmt::format("the configuration {} has no timing model; take macs=SHARE", program_.config),
           "--budget");
     }
-    meter_.emplace(graph_, channels_, scope_, classes_);
+    const auto device = runtime::find_device(options_.device);
+    ESP_CHECK(device.has_value());
+    auto meter = learn::Meter::make(
+        graph_, channels_, learn::scored_tensors(graph_, channels_, scope_), classes_,
+        *device == runtime::DeviceKind::kGolden
+            ? learn::MakePasses(learn::golden_passes)
+            : device_passes(program_.machine(), *device, false, std::make_shared<ScoringTotals>()));
+    if (!meter) return placed(meter.error(), options_.program);
+    meter_.emplace(std::move(*meter));
     runner_.emplace(graph_);
     report_.network = graph_.name;
     report_.classes = classes_;
@@ -206,8 +215,10 @@ class Job {
     }
     if (total <= importance_.images) return {};
     const std::size_t first = importance_.images;
-    meter_->add({input(first).data(), learnt_.inputs.data() + learnt_.inputs.size()},
-                std::span(learnt_.labels).subspan(first), importance_, options_.jobs);
+    const Status added =
+        meter_->add({input(first).data(), learnt_.inputs.data() + learnt_.inputs.size()},
+                    std::span(learnt_.labels).subspan(first), importance_, options_.jobs);
+    if (!added) return added;
     return learn::save_scores(scores_of(), importance_, options_.scores);
   }
 
@@ -276,12 +287,14 @@ class Job {
     const auto dense = cycles(program_);
     if (!dense) return dense.error();
     report_.forward = *dense;
-    std::int64_t all = 0;
-    for (const ir::QuantNode& node : graph_.nodes) all += ir::macs(graph_, node);
-    const auto scored = learn::scored_tensors(graph_, channels_, scope_);
-    report_.backward = static_cast<std::int64_t>(
-        static_cast<double>(*dense) * static_cast<double>(learn::backward_macs(graph_, scored)) /
-        static_cast<double>(all));
+    const auto backward =
+        learn::Backward::make(graph_, learn::scored_tensors(graph_, channels_, scope_));
+    if (!backward) return placed(backward.error(), options_.program);
+    const auto program = compiler::compile(backward->graph(), program_.machine());
+    if (!program) return placed(program.error(), "the backward program");
+    const auto back = cycles(*program);
+    if (!back) return back.error();
+    report_.backward = *back;
     return {};
   }
 

@@ -20,9 +20,10 @@ struct PersonaliseOptions {
   std::size_t every = 1;      ///< of the user's images one in so many is scored
   std::size_t serve = ~0ULL;  ///< images after the switch, at most
   std::uint64_t seed = 1;
-  int align = 0;     ///< 0: the machine's lanes
-  double least = 0;  ///< share of a group's channels that stays
-  int jobs = 0;      ///< 0: every core
+  std::string device = "golden";  ///< that the passes of scored images run on
+  int align = 0;                  ///< 0: the machine's lanes
+  double least = 0;               ///< share of a group's channels that stays
+  int jobs = 0;                   ///< 0: every core
   bool watch = false;
   bool json = false;
 };

@@ -89,6 +89,12 @@ void add_personalise(CLI::App& app, Action& chosen) {
       ->type_name("N")
       ->check(between(16, 1e6))
       ->capture_default_str();
+  command
+      ->add_option("--device", o->device,
+                   "what runs the passes of images that are scored: golden, iss or rtl")
+      ->type_name("DEVICE")
+      ->check(CLI::IsMember({"golden", "iss", "rtl"}))
+      ->capture_default_str();
   command->add_option("--every", o->every, "score every N-th of the user's images")
       ->type_name("N")
       ->check(between(1, 1e6));

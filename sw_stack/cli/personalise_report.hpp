@@ -25,7 +25,7 @@ struct PersonaliseReport {
   double generic = 0, personal = 0;  ///< accuracy on images held back
   double macs_share = 1;
   std::optional<std::size_t> patch;  ///< bytes of the file, where one is written
-  /// Cycles of one image by the timing model, and of its backward pass by its multiplications;
+  /// Cycles of one image and of its backward pass by the timing model;
   /// nothing where the configuration has no timing model.
   std::optional<std::int64_t> forward, backward, pruned;
   std::size_t served = 0;               ///< images after the switch

@@ -34,6 +34,8 @@ class Compiler {
     if (const Status s = check_sizes(); !s) return s.error();
     schedule_ = make_steps(layers_, layout_, config_);
     merge_order(layers_, windows_, layout_.maskable, schedule_);
+    const program::InputLayout input = input_layout(graph_, relayed_, relay_, config_.lanes);
+    place_inputs(input);
     const auto activations = allocate(schedule_, config_.lanes, layout_);
     if (!activations) return activations.error();
     auto constants = make_constants(graph_, layers_, layout_, config_, options_);
@@ -47,9 +49,9 @@ class Compiler {
       isa::encode(instruction, program.instructions);
     }
     program.activation_bytes = *activations;
-    program.input = input_layout(graph_, relayed_, relay_, config_.lanes);
+    program.input = input;
     program.input_bytes = static_cast<std::uint32_t>(
-        std::int64_t{program.input.blocks} * program.input.h * program.input.w * config_.lanes);
+        program::further_inputs(graph_, program.input, config_.lanes).back());
     for (const Root& root : layout_.roots) {
       if (root.is_output) program.output_bytes = static_cast<std::uint32_t>(bytes_of(root));
     }
@@ -69,6 +71,14 @@ class Compiler {
  private:
   [[nodiscard]] std::int64_t bytes_of(const Root& root) const {
     return std::int64_t{root.blocks} * root.h * root.w * config_.lanes;
+  }
+
+  void place_inputs(const program::InputLayout& input) {
+    const auto offsets = program::further_inputs(graph_, input, config_.lanes);
+    for (std::size_t i = 0; i < graph_.more_inputs.size(); ++i) {
+      at(layout_.roots, at(layout_.spots, graph_.more_inputs[i]).root).offset =
+          static_cast<std::uint32_t>(offsets[i]);
+    }
   }
 
   /// Chooses geometry and tiles of every layer.
@@ -156,9 +166,9 @@ class Compiler {
   void place(const Emitted& emitted, program::Program& program) const {
     for (std::size_t t = 0; t < layout_.spots.size(); ++t) {
       const Spot& spot = layout_.spots[t];
-      if (spot.root < 0 || static_cast<int>(t) == graph_.input || !spot.channels.canonical())
-        continue;
+      if (spot.root < 0 || spot.strided() || !spot.channels.canonical()) continue;
       const Root& root = at(layout_.roots, spot.root);
+      if (root.is_input) continue;
       program::Placement placement;
       placement.tensor = static_cast<int>(t);
       placement.region = root.is_output ? isa::Region::kOutput : isa::Region::kActivations;
@@ -186,11 +196,12 @@ class Compiler {
         out.op = ir::op_name(at(graph_.nodes, layer.nodes.pool).op);
         out.tile = {layer.pool_plan.rows, layer.pool_plan.cols, layer.pool_plan.blocks, 1};
       } else {
-        out.op = std::string("conv") +
-                 (layer.conv.add         ? "+add"
-                  : layer.nodes.add >= 0 ? "+rescale"
-                                         : "") +
-                 (layer.conv.gap ? "+gap" : "");
+        out.op = "conv";
+        if (layer.nodes.add >= 0) {
+          const bool gate = layer.nodes.product(graph_);
+          out.op += gate ? "+gate" : layer.conv.add ? "+add" : "+rescale";
+        }
+        if (layer.conv.gap) out.op += layer.nodes.product(graph_) ? "+score" : "+gap";
         out.macs = ir::macs(graph_, at(graph_.nodes, layer.nodes.conv));
         out.tile = {layer.conv_plan.rows, layer.conv_plan.cols, layer.conv_plan.nb,
                     layer.conv_plan.kc};

@@ -43,7 +43,8 @@ void put_weights(const ir::QuantGraph& graph, const Layout& layout, const Layer&
   for (int ky = 0; ky < conv.window.kh; ++ky) {
     for (int kx = 0; kx < conv.window.kw; ++kx) {
       for (int c = 0; c < depth; ++c) {
-        const KPlace p = place_weight(graph, layout, layer.nodes, layer.conv, lanes, c, ky, kx);
+        KPlace p = place_weight(graph, layout, layer.nodes, layer.conv, lanes, c, ky, kx);
+        if (layer.conv.diagonal) p.lane %= lanes;  // all others are 0
         offsets.push_back((std::int64_t{p.tap_y} * layer.conv.x.kernel + p.tap_x) * tap + p.lane);
       }
     }
@@ -51,7 +52,10 @@ void put_weights(const ir::QuantGraph& graph, const Layout& layout, const Layer&
   const std::int8_t* weight = conv.weights.data();
   for (int n = 0; n < conv.out_channels; ++n) {
     std::uint8_t* target = out + at(channels.lane, n) * row;
-    for (const std::int64_t offset : offsets) target[offset] = static_cast<std::uint8_t>(*weight++);
+    for (const std::int64_t offset : offsets) {
+      if (*weight != 0) target[offset] = static_cast<std::uint8_t>(*weight);
+      ++weight;
+    }
   }
 }
 

@@ -38,6 +38,27 @@ isa::Clip transfer_clip(const Transfer& t, isa::ClipShift shift, int n0) {
   return clip;
 }
 
+/// The fields of a gate or a score; programs with them take no masks.
+void set_product(const ir::QuantGraph& graph, const Layer& layer, const Step& step,
+                 int operand_address, isa::Conv& conv) {
+  conv.add = conv.product = 1;
+  conv.add_base = u(operand_address);
+  conv.add_shift = 13;  // unused, but 13 is the least
+  if (layer.nodes.add >= 0) {
+    const auto& gate = std::get<ir::QuantGate>(at(graph.nodes, layer.nodes.add).op);
+    conv.add_zb = gate.low;
+    conv.add_hi = gate.high;
+    return;
+  }
+  const int zero = at(graph.tensors, layer.nodes.operand).quant.zero;
+  conv.add_zb = conv.zy;
+  conv.add_mb = u(-128 - zero) & ((1U << 22U) - 1);
+  conv.gap = 1;
+  conv.gap_first = step.gap_first ? 1 : 0;
+  conv.gap_last = step.gap_last ? 1 : 0;
+  conv.gap_scale = std::bit_cast<std::uint32_t>(1.0F);
+}
+
 }  // namespace
 
 isa::Conv conv_fields(const ir::QuantGraph& graph, const Layer& layer, const Step& step,
@@ -77,6 +98,10 @@ isa::Conv conv_fields(const ir::QuantGraph& graph, const Layer& layer, const Ste
   int sum_zero = zy;
   // A mask may end the sum with any chunk.
   const bool ends = step.last || maskable;
+  if (layer.nodes.product(graph) && ends) {
+    set_product(graph, layer, step, operand_address, conv);
+    return conv;
+  }
   if (layer.nodes.add >= 0 && ends) {
     const ir::QuantNode& add = at(graph.nodes, layer.nodes.add);
     const auto& residual = std::get<ir::QuantAdd>(add.op);
@@ -174,13 +199,20 @@ isa::Store store_fields(const Layer& layer, const Layout& layout, const Step& st
   store.source = static_cast<std::uint32_t>(layer.is_pool() ? isa::StoreSource::kPool
                                                             : isa::StoreSource::kPost);
   const bool summed = !layer.is_pool() && layer.conv.gap;
-  const Span rows = summed ? Span{0, 1} : step.rows;
-  const Span cols = summed ? Span{0, 1} : step.cols;
+  const Span rows = summed ? Span{0, root.h} : target.rows(step.rows);
+  const Span cols = summed ? Span{0, root.w} : target.cols(step.cols);
   const std::int64_t image = std::int64_t{root.h} * root.w;
   const std::int64_t first =
       (target.block + step.blocks.low) * image + std::int64_t{rows.low} * root.w + cols.low;
-  const Transfer t = (layout.maskable ? merge_rows : merge)(cols.size(), rows.size(), root.w,
-                                                            step.blocks.size(), image);
+  Transfer t = (layout.maskable ? merge_rows : merge)(cols.size(), rows.size(), root.w,
+                                                      step.blocks.size(), image);
+  if (target.strided()) {
+    ESP_CHECK(step.blocks.size() == 1);
+    const std::int64_t row = std::int64_t{target.pitch_y} * root.w;
+    t = target.pitch_x == 1
+            ? Transfer{step.cols.size(), step.rows.size(), 1, row, 0, false}
+            : Transfer{1, step.cols.size(), step.rows.size(), target.pitch_x, row, false};
+  }
   set_transfer(store, root, first, t, lanes);
   if (layout.maskable) {
     store.clip = transfer_clip(t, isa::ClipShift::kOut, step.blocks.low);

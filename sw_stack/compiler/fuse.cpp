@@ -21,10 +21,14 @@ std::vector<int> producers(const ir::QuantGraph& graph) {
   return writers;
 }
 
+bool stays(const ir::QuantGraph& graph, int tensor) {
+  return tensor == graph.output || std::ranges::find(graph.keep, tensor) != graph.keep.end();
+}
+
 int fusable_conv(const ir::QuantGraph& graph, const std::vector<std::vector<int>>& readers,
                  const std::vector<int>& writers, int tensor) {
   const int node = at(writers, tensor);
-  if (node < 0 || tensor == graph.output || at(readers, tensor).size() != 1) return -1;
+  if (node < 0 || stays(graph, tensor) || at(readers, tensor).size() != 1) return -1;
   return std::holds_alternative<ir::QuantConv>(at(graph.nodes, node).op) ? node : -1;
 }
 
@@ -39,6 +43,16 @@ bool is_global_average(const ir::QuantGraph& graph, const ir::QuantNode& node) {
          (w.dilation_w == 1 || w.kw == 1) && pool->lo == -128 && pool->hi == 127;
 }
 
+bool takes_product(const ir::QuantNode& node) {
+  return std::holds_alternative<ir::QuantGate>(node.op) ||
+         std::holds_alternative<ir::QuantScore>(node.op);
+}
+
+bool LayerNodes::product(const ir::QuantGraph& graph) const {
+  const int last = gap >= 0 ? gap : add;
+  return last >= 0 && takes_product(at(graph.nodes, last));
+}
+
 std::vector<LayerNodes> fuse(const ir::QuantGraph& graph) {
   const auto readers = consumers(graph);
   const auto writers = producers(graph);
@@ -50,9 +64,13 @@ std::vector<LayerNodes> fuse(const ir::QuantGraph& graph) {
   std::vector<int> joined(graph.nodes.size(), -1);
   for (std::size_t n = 0; n < graph.nodes.size(); ++n) {
     const ir::QuantNode& node = graph.nodes[n];
-    if (!std::holds_alternative<ir::QuantAdd>(node.op)) continue;
-    for (const int tensor : node.inputs) {
-      joined[n] = std::max(joined[n], fusable_conv(graph, readers, writers, tensor));
+    if (std::holds_alternative<ir::QuantAdd>(node.op)) {
+      for (const int tensor : node.inputs)
+        joined[n] = std::max(joined[n], fusable_conv(graph, readers, writers, tensor));
+    } else if (takes_product(node)) {
+      joined[n] = fusable_conv(graph, readers, writers, node.inputs[0]);
+    } else {
+      continue;
     }
     ESP_CHECK(joined[n] >= 0);
     at(taken, joined[n]) = true;
@@ -86,12 +104,22 @@ std::vector<LayerNodes> fuse(const ir::QuantGraph& graph) {
       layer.output = node.output;
       layer.nodes = {layer.conv, id};
       finish(std::move(layer));
+    } else if (takes_product(node)) {
+      LayerNodes layer;
+      layer.conv = joined[n];
+      (std::holds_alternative<ir::QuantGate>(node.op) ? layer.add : layer.gap) = id;
+      layer.input = at(graph.nodes, layer.conv).inputs[0];
+      layer.operand = node.inputs[1];
+      layer.output = node.output;
+      layer.nodes = {layer.conv, id};
+      finish(std::move(layer));
     } else if (std::holds_alternative<ir::QuantPool>(node.op)) {
       const int source = node.inputs[0];
       const int before = at(layer_of, source);
-      if (is_global_average(graph, node) && before >= 0 && source != graph.output &&
+      if (is_global_average(graph, node) && before >= 0 && !stays(graph, source) &&
           at(readers, source).size() == 1 && !at(layers, before).is_pool() &&
-          at(layers, before).gap < 0 && at(layers, before).output == source) {
+          at(layers, before).gap < 0 && !at(layers, before).product(graph) &&
+          at(layers, before).output == source) {
         // The layer moves to here: nothing in between reads what it makes.
         LayerNodes layer = at(layers, before);
         layers.erase(layers.begin() + before);

@@ -100,10 +100,11 @@ Result<ConvGeometry> conv_geometry(const ir::QuantGraph& graph, const Layout& la
   const std::string place = place_of(graph, layer.conv);
   ConvGeometry g;
   g.kb = at(layout.spots, layer.input).channels.blocks;
-  g.nb = at(layout.spots, layer.gap >= 0 ? at(graph.nodes, layer.gap).inputs[0] : layer.output)
-             .channels.blocks;
+  const int made = layer.gap >= 0 ? at(graph.nodes, layer.gap).inputs[0] : layer.output;
+  g.nb = at(layout.spots, made).channels.blocks;
   g.add = layer.operand >= 0;
   g.gap = layer.gap >= 0;
+  g.strided = at(layout.spots, layer.output).strided();
   g.y = make_axis(x.h, y.h, w.kh, w.stride_h, w.dilation_h, w.pad_top);
   g.x = make_axis(x.w, y.w, w.kw, w.stride_w, w.dilation_w, w.pad_left);
   g.block_words = x.h * x.w;
@@ -124,6 +125,12 @@ Result<ConvGeometry> conv_geometry(const ir::QuantGraph& graph, const Layout& la
     g.kb = ceil_div(x.c * relay.fy * relay.fx, lanes);
     g.block_words = g.y.in * g.x.in;
     g.row_words = g.x.in;
+  }
+  if (!g.flat && !relay.active() && !layout.maskable && g.kb > 1 &&
+      is_diagonal(conv, at(layout.spots, layer.input).channels, at(layout.spots, made).channels,
+                  lanes)) {
+    g.diagonal = true;
+    g.kb = 1;
   }
   if (g.y.kernel == 1 && g.y.stride > 1) {
     // Only every stride-th row is loaded: a window without a stride over those.
@@ -182,6 +189,19 @@ Result<PoolGeometry> pool_geometry(const ir::QuantGraph& graph, const Layout& la
     g.use_table = !g.uniform && w.kh * w.kw <= kTableEntries;
   }
   return g;
+}
+
+bool is_diagonal(const ir::QuantConv& conv, const Channels& in, const Channels& out, int lanes) {
+  if (in.blocks != out.blocks) return false;
+  const std::size_t depth = in.lane.size();
+  const auto taps = static_cast<std::size_t>(conv.window.kh) * conv.window.kw;
+  const std::int8_t* weight = conv.weights.data();
+  for (const int n : out.lane) {
+    for (std::size_t i = 0; i < taps * depth; ++i, ++weight) {
+      if (*weight != 0 && in.lane[i % depth] / lanes != n / lanes) return false;
+    }
+  }
+  return true;
 }
 
 KPlace place_weight(const ir::QuantGraph& graph, const Layout& layout, const LayerNodes& layer,

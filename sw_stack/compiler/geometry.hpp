@@ -18,12 +18,6 @@ struct Axis {
   bool operator==(const Axis&) const = default;
 };
 
-/// A half-open interval.
-struct Span {
-  int low = 0, high = 0;
-  [[nodiscard]] int size() const { return high - low; }
-};
-
 /// Input pixels that outputs [out, out + count) need of taps [tap, tap + taps), clipped to the
 /// image; `origin` is where tap 0 of the first output lies, counted from the first pixel loaded.
 struct Reach {
@@ -54,8 +48,13 @@ struct ConvGeometry {
   int row_step = 1, row_first = 0;  ///< image row of row r: row_first + r * row_step
   bool flat = false;  ///< a fully connected layer: each input pixel is a block of its own
   Relay relay;
-  bool add = false;  ///< an operand comes from memory
-  bool gap = false;
+  bool add = false;      ///< an operand comes from memory
+  bool gap = false;      ///< sums over pixels, one n block at a time where there are several tiles
+  bool strided = false;  ///< the output is a phase: a STORE has one block
+  /// Every output block reads the input block of its number alone (kb is 1): copies.
+  bool diagonal = false;
+  /// CONVs of one n block only.
+  [[nodiscard]] bool by_block() const { return strided || diagonal; }
   [[nodiscard]] int taps() const { return y.kernel * x.kernel; }
   [[nodiscard]] int pixels() const { return y.out * x.out; }
   bool operator==(const ConvGeometry&) const = default;
@@ -73,6 +72,10 @@ Result<ConvGeometry> conv_geometry(const ir::QuantGraph& graph, const Layout& la
                                    const LayerNodes& layer, int lanes, const Relay& relay);
 Result<PoolGeometry> pool_geometry(const ir::QuantGraph& graph, const Layout& layout,
                                    const LayerNodes& layer);
+
+/// Whether each block of a convolution's output channels has weights for the input block of its
+/// number only.
+bool is_diagonal(const ir::QuantConv& conv, const Channels& in, const Channels& out, int lanes);
 
 /// Place of a weight in the layer's [Np][KH][KW][Kp] image.
 KPlace place_weight(const ir::QuantGraph& graph, const Layout& layout, const LayerNodes& layer,

@@ -13,20 +13,23 @@ std::int64_t bytes_of(const Root& root, int lanes) {
 }
 
 /// From the first step that writes a root to the last that reads it.
-std::vector<Span> lifetimes(const Schedule& schedule, std::size_t roots) {
-  std::vector<Span> out(roots, {-1, -1});
+std::vector<Span> lifetimes(const Schedule& schedule, const std::vector<Root>& roots) {
+  std::vector<Span> out(roots.size(), {-1, -1});
   const auto extend = [&](int root, int step) {
     Span& span = at(out, root);
     span.low = span.low < 0 ? step : std::min(span.low, step);
     span.high = std::max(span.high, step);
   };
-  for (std::size_t r = 0; r < roots; ++r) {
+  for (std::size_t r = 0; r < roots.size(); ++r) {
     for (const Write& write : schedule.writes[r]) {
       extend(static_cast<int>(r), at(at(schedule.global, write.layer), write.step));
     }
   }
   for (const Piece& piece : schedule.pieces) {
     if (piece.root >= 0) extend(piece.root, piece.first_step);
+  }
+  for (std::size_t r = 0; r < roots.size(); ++r) {
+    if (roots[r].keep) extend(static_cast<int>(r), static_cast<int>(schedule.order.size()));
   }
   return out;
 }
@@ -36,7 +39,7 @@ bool meet(const Span& a, const Span& b) { return a.low <= b.high && b.low <= a.h
 }  // namespace
 
 Result<std::uint32_t> allocate(const Schedule& schedule, int lanes, Layout& layout) {
-  const std::vector<Span> lives = lifetimes(schedule, layout.roots.size());
+  const std::vector<Span> lives = lifetimes(schedule, layout.roots);
   std::vector<int> order;
   for (std::size_t r = 0; r < layout.roots.size(); ++r) {
     const Root& root = layout.roots[r];
@@ -80,7 +83,7 @@ Result<std::uint32_t> allocate(const Schedule& schedule, int lanes, Layout& layo
 
 std::vector<std::vector<int>> predecessors(const Schedule& schedule, int lanes,
                                            const Layout& layout) {
-  const std::vector<Span> lives = lifetimes(schedule, layout.roots.size());
+  const std::vector<Span> lives = lifetimes(schedule, layout.roots);
   std::vector<std::vector<int>> out(layout.roots.size());
   const auto apart = [&](const Root& root) { return root.is_input || root.is_output; };
   for (std::size_t r = 0; r < layout.roots.size(); ++r) {

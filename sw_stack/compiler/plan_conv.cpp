@@ -83,7 +83,7 @@ class Search {
     const int limit =
         std::min({config_.acc_words / (rows * cols), kMaxBlocks, config_.param_blocks / 2});
     const bool whole = ty.count == 1 && tx.count == 1;
-    for (const int nb : shares(g_.nb, g_.gap && !whole ? 1 : limit)) {
+    for (const int nb : shares(g_.nb, (g_.gap && !whole) || g_.by_block() ? 1 : limit)) {
       const std::int64_t fit =
           config_.weight_words / (std::int64_t{nb} * config_.lanes * tap_rows_ * tap_cols_);
       const int most = static_cast<int>(std::min<std::int64_t>({kMaxKBlocks, budget_ / area, fit}));
@@ -127,7 +127,8 @@ class Search {
       const std::int64_t block_words = std::int64_t{L} * g_.taps() * g_.kb;
       if (plan.tapwise ? plan.weights_stay : tap_chunks_ > 1 || block_words > kMaxRun) return;
     }
-    if (plan.hold && groups == 1) return;  // with one group there is nothing to hold
+    // With one group there is nothing to hold, and copies read nothing twice.
+    if (plan.hold && (groups == 1 || g_.diagonal)) return;
     // Activation buffer.
     plan.budget = budget_;
     plan.slot_words = static_cast<int>(area) * plan.kc;
@@ -198,7 +199,9 @@ class Search {
     const bool full_width = plan.cols == g_.x.out;
     const double out_runs = full_width ? double{words_out} / p : words_out / plan.cols;
     const double operand = g_.add ? run_cycles(config_, full_width ? p : plan.cols, out_runs) : 0;
-    const double writes = g_.gap ? nb : run_cycles(config_, full_width ? p : plan.cols, out_runs);
+    const double writes = g_.gap       ? nb
+                          : g_.strided ? run_cycles(config_, 1, words_out)
+                                       : run_cycles(config_, full_width ? p : plan.cols, out_runs);
     const double dense_steps = static_cast<double>(tiles) * ceil_div(g_.nb, plan.nb) *
                                ceil_div(g_.kb, plan.kc) * tap_chunks_;
     const double fetch = dense_steps * kStepWords * 16 / config_.bus_bytes;

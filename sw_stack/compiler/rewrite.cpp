@@ -24,9 +24,28 @@ class Rewriter {
           return fusable_conv(old_, old_readers, old_producers, t) >= 0;
         });
         if (!joins) copy.inputs[0] = add_copy(copy.inputs[0], node.name);
+      } else if (takes_product(node)) {
+        if (fusable_conv(old_, old_readers, old_producers, node.inputs[0]) < 0)
+          copy.inputs[0] = add_copy(node.inputs[0], node.name);
+      } else if (std::holds_alternative<ir::QuantInterleave>(node.op)) {
+        for (int& tensor : copy.inputs) {
+          const int maker = at(old_producers, tensor);
+          if (at(old_readers, tensor).size() != 1 || stays(old_, tensor) || maker < 0 ||
+              !made_by_post(at(old_.nodes, maker))) {
+            tensor = add_copy(tensor, node.name);
+          }
+        }
+      } else if (const auto* slice = std::get_if<ir::QuantSlice>(&node.op)) {
+        if (slice->first % lanes_ != 0 || stays(old_, node.output) ||
+            !lanes_of()[static_cast<std::size_t>(node.inputs[0])]) {
+          copy.op = selection(at(out_.tensors, node.inputs[0]).shape.c, slice->first,
+                              at(out_.tensors, node.output).shape.c);
+        } else {
+          at(placed_, node.output) = true;  // it lies in its input
+        }
       } else if (std::holds_alternative<ir::QuantConcat>(node.op)) {
         for (int& tensor : copy.inputs) {
-          if (tensor == old_.input || tensor == old_.output || at(placed_, tensor)) {
+          if (at(old_producers, tensor) < 0 || stays(old_, tensor) || at(placed_, tensor)) {
             tensor = add_copy(tensor, node.name);
           } else {
             at(placed_, tensor) = true;
@@ -56,20 +75,32 @@ class Rewriter {
                      "tensor '" + source.name + "'");
       return tensor;
     }
-    ir::QuantConv conv;
-    conv.out_channels = channels;
-    conv.weights.assign(static_cast<std::size_t>(channels) * channels, 0);
-    for (int c = 0; c < channels; ++c) {
-      conv.weights[static_cast<std::size_t>(c) * channels + c] = 1;
-    }
-    conv.bias.assign(static_cast<std::size_t>(channels), 0);
-    conv.scale.assign(static_cast<std::size_t>(channels), 1.0F);
+    ir::QuantConv conv = selection(channels, 0, channels);
     const int copy = static_cast<int>(out_.tensors.size());
     std::string name = reason;
     name += ".copy" + std::to_string(copies_++);
     out_.tensors.push_back({name, source.shape, source.quant});
     out_.nodes.push_back({name, {tensor}, copy, std::move(conv)});
     return copy;
+  }
+
+  /// A convolution that takes `count` of its input's channels, from `first` on.
+  static ir::QuantConv selection(int channels, int first, int count) {
+    ir::QuantConv conv;
+    conv.out_channels = count;
+    conv.weights.assign(static_cast<std::size_t>(count) * channels, 0);
+    for (int c = 0; c < count; ++c) {
+      conv.weights[static_cast<std::size_t>(c) * channels + first + c] = 1;
+    }
+    conv.bias.assign(static_cast<std::size_t>(count), 0);
+    conv.scale.assign(static_cast<std::size_t>(count), 1.0F);
+    return conv;
+  }
+  /// Words of such a node come from post, in one layer of its own.
+  static bool made_by_post(const ir::QuantNode& node) {
+    return std::holds_alternative<ir::QuantConv>(node.op) ||
+           std::holds_alternative<ir::QuantAdd>(node.op) ||
+           std::holds_alternative<ir::QuantGate>(node.op);
   }
 
   /// For every tensor whether its channels lie at their own lanes, without gaps. Operands of an add
@@ -87,6 +118,7 @@ class Rewriter {
           whole = whole && at(canonical, node.inputs[i]) && (last || channels % lanes_ == 0);
         }
       } else if (!std::holds_alternative<ir::QuantConv>(node.op) &&
+                 !std::holds_alternative<ir::QuantSlice>(node.op) &&
                  !(std::holds_alternative<ir::QuantAdd>(node.op) && node.inputs.size() == 1)) {
         for (const int tensor : node.inputs) whole = whole && at(canonical, tensor);
       }

@@ -84,7 +84,8 @@ class Builder {
     return (layout_.maskable ? merge_rows : merge)(x, y, y_stride, z, z_stride);
   }
 
-  Piece conv_tile(const Layer& layer, const Tile& tile, const Chunk& chunk) const {
+  /// The input of a tile; of a copy that of one group.
+  Piece conv_tile(const Layer& layer, const Tile& tile, const Chunk& chunk, int group) const {
     const ConvGeometry& g = layer.conv;
     const Spot& source = spot(layer.nodes.input);
     const Root& root = root_of(layer.nodes.input);
@@ -106,8 +107,9 @@ class Builder {
             ? merge(piece.in_cols, piece.in_rows, g.row_words, chunk.kb.size(), g.block_words)
             : transfer(piece.in_cols, piece.in_rows, g.row_words, chunk.kb.size(), g.block_words);
     const std::int64_t image = std::int64_t{root.h} * root.w;  // unused where the input is relaid
+    const Span blocks = g.diagonal ? Span{group, group + 1} : Span{chunk.kb.low, chunk.kb.high};
     piece.first_word = source.block * image + g.first_word +
-                       std::int64_t{chunk.kb.low} * g.block_words +
+                       std::int64_t{blocks.low} * g.block_words +
                        std::int64_t{ry.pixels.low} * g.row_words + rx.pixels.low;
     if (g.flat) {
       const int pixels = root.h * root.w;
@@ -119,7 +121,7 @@ class Builder {
       piece.rows = {g.row_first + ry.pixels.low * g.row_step,
                     g.row_first + (ry.pixels.high - 1) * g.row_step + 1};
       piece.cols = rx.pixels;
-      piece.blocks = sources(source, {source.block + chunk.kb.low, source.block + chunk.kb.high});
+      piece.blocks = sources(source, {source.block + blocks.low, source.block + blocks.high});
     }
     return piece;
   }
@@ -169,10 +171,10 @@ class Builder {
           step.blocks = {group * plan.nb, std::min((group + 1) * plan.nb, g.nb)};
           if (plan.hold) {
             int& piece = at(held, t * n_chunks + k);
-            if (piece < 0) piece = add(conv_tile(layer, tile, chunk));
+            if (piece < 0) piece = add(conv_tile(layer, tile, chunk, group));
             step.piece = piece;
           } else {
-            Piece piece = conv_tile(layer, tile, chunk);
+            Piece piece = conv_tile(layer, tile, chunk, group);
             piece.n0 = step.blocks.low;
             step.piece = add(std::move(piece));
           }
@@ -263,9 +265,12 @@ class Builder {
     for (std::size_t s = 0; s < steps.size(); ++s) {
       const Step& step = steps[s];
       if (!step.stores) continue;
-      Write write{layer_, static_cast<int>(s), {}, step.rows, step.cols};
+      Write write{layer_, static_cast<int>(s), {}, target.rows(step.rows), target.cols(step.cols)};
       write.blocks = {target.block + step.blocks.low, target.block + step.blocks.high};
-      if (!layer.is_pool() && layer.conv.gap) write.rows = write.cols = {0, 1};
+      if (!layer.is_pool() && layer.conv.gap) {  // all of it
+        write.rows = {0, root_of(layer.nodes.output).h};
+        write.cols = {0, root_of(layer.nodes.output).w};
+      }
       at(schedule_.writes, target.root).push_back(write);
     }
   }

@@ -368,6 +368,13 @@ class Writer {
     return {};
   }
 
+  /// What only backward graphs have.
+  template <typename Op>
+  Status write(const ir::QuantNode& node, const Op& op) {
+    return fail(ErrorCode::kUnsupported, "ONNX has no operator " + ir::op_name(op),
+                "node '" + node.name + "'");
+  }
+
   Status write(const ir::QuantNode& node, const ir::QuantConcat&) {
     const int y = node.output;
     std::vector<std::string> inputs;

@@ -16,6 +16,10 @@ struct OpNames {
   std::string operator()(const QuantAdd&) const { return "add"; }
   std::string operator()(const QuantPool& pool) const { return pool_name(pool.kind); }
   std::string operator()(const QuantConcat&) const { return "concat"; }
+  std::string operator()(const QuantGate&) const { return "gate"; }
+  std::string operator()(const QuantScore&) const { return "score"; }
+  std::string operator()(const QuantSlice&) const { return "slice"; }
+  std::string operator()(const QuantInterleave&) const { return "interleave"; }
 
   static std::string pool_name(PoolKind kind) {
     return kind == PoolKind::kMax ? "max_pool" : "average_pool";
@@ -26,6 +30,18 @@ struct OpNames {
 
 std::string op_name(const FloatOp& op) { return std::visit(OpNames{}, op); }
 std::string op_name(const QuantOp& op) { return std::visit(OpNames{}, op); }
+
+bool is_place(const QuantOp& op) {
+  return std::holds_alternative<QuantConcat>(op) || std::holds_alternative<QuantSlice>(op) ||
+         std::holds_alternative<QuantInterleave>(op);
+}
+
+std::int64_t input_elements(const QuantGraph& graph) {
+  std::int64_t count = graph.tensors[static_cast<std::size_t>(graph.input)].shape.count();
+  for (const int id : graph.more_inputs)
+    count += graph.tensors[static_cast<std::size_t>(id)].shape.count();
+  return count;
+}
 
 float pool_multiplier(float x_scale, float y_scale, int count) {
   const float divisor = y_scale * static_cast<float>(count);

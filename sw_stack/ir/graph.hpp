@@ -124,7 +124,28 @@ struct QuantPool {
 /// Concatenation along channels. All inputs and the output share one Quant.
 struct QuantConcat {};
 
-using QuantOp = std::variant<QuantConv, QuantAdd, QuantPool, QuantConcat>;
+// The rest stands in backward graphs only (docs/backward.md).
+
+/// Inputs g, b: z = low <= b <= high ? g : 0. Zero points of g and z are 0. low may exceed high.
+struct QuantGate {
+  int low = -128, high = 127;
+};
+/// Inputs g, b of one shape: the sum over pixels of g * (b - zb), int32 a channel, as its four
+/// bytes. Shapes: output C x 1 x 4, byte i of channel c at column i; scale 1, zero point 0. g is
+/// -127..127.
+struct QuantScore {};
+/// Channels [first, first + C of the output) of the input.
+struct QuantSlice {
+  int first = 0;
+};
+/// Input i, in the order of rows then columns, holds pixels (rows * y + i / cols, cols * x + i %
+/// cols) of the output. All share one Quant.
+struct QuantInterleave {
+  int rows = 1, cols = 1;
+};
+
+using QuantOp = std::variant<QuantConv, QuantAdd, QuantPool, QuantConcat, QuantGate, QuantScore,
+                             QuantSlice, QuantInterleave>;
 
 struct QuantTensor {
   std::string name;
@@ -149,6 +170,11 @@ struct QuantGraph {
   std::vector<QuantTensor> tensors;
   std::vector<QuantNode> nodes;
   int input = -1, output = -1;
+  /// Further inputs: activations of another graph. An image's data are those of `input`, then
+  /// theirs, in this order.
+  std::vector<int> more_inputs;
+  /// Tensors that must be stored and stay whole until the end.
+  std::vector<int> keep;
   Preprocess preprocess;
   bool softmax = false;               ///< the host applies softmax to the dequantised output
   std::vector<std::string> host_ops;  ///< for the report
@@ -157,6 +183,12 @@ struct QuantGraph {
 /// Which channels of each tensor are there: by tensor id, by channel. An absent channel contributes
 /// nothing to what reads it. Empty, or empty for a tensor: all are.
 using ChannelMask = std::vector<std::vector<bool>>;
+
+/// True for an operator that only says where its input lies in memory: no machine works for it.
+bool is_place(const QuantOp& op);
+
+/// Elements of all inputs of a graph.
+std::int64_t input_elements(const QuantGraph& graph);
 
 /// Name of the operator, as `espalier ops` prints it: conv, add, max_pool, average_pool, concat,
 /// ...

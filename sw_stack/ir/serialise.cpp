@@ -12,9 +12,10 @@ namespace espalier::ir {
 namespace {
 
 constexpr std::uint32_t kMagic = 0x52495345;  // "ESIR"
-constexpr std::uint32_t kVersion = 2;         // 2: an add may have one input
+constexpr std::uint32_t kVersion =
+    3;  // 2: an add may have one input; 3: several inputs, backward graphs
 
-enum class Tag : std::uint8_t { kConv, kAdd, kPool, kConcat };
+enum class Tag : std::uint8_t { kConv, kAdd, kPool, kConcat, kGate, kScore, kSlice, kInterleave };
 
 class Writer {
  public:
@@ -145,6 +146,12 @@ void op_fields(Codec& codec, Op& op) {
     codec.fields(op.kind);
     window(codec, op.window);
     codec.fields(op.count_include_pad, op.lo, op.hi);
+  } else if constexpr (std::is_same_v<T, QuantGate>) {
+    codec.fields(op.low, op.high);
+  } else if constexpr (std::is_same_v<T, QuantSlice>) {
+    codec.fields(op.first);
+  } else if constexpr (std::is_same_v<T, QuantInterleave>) {
+    codec.fields(op.rows, op.cols);
   }
 }
 
@@ -155,8 +162,8 @@ void tensor_fields(Codec& codec, Tensor& t) {
 
 template <typename Codec, typename Graph>
 void tail_fields(Codec& codec, Graph& graph) {
-  codec.fields(graph.input, graph.output, graph.preprocess.mean, graph.preprocess.std,
-               graph.softmax, graph.host_ops);
+  codec.fields(graph.input, graph.output, graph.more_inputs, graph.keep, graph.preprocess.mean,
+               graph.preprocess.std, graph.softmax, graph.host_ops);
 }
 
 template <typename Op>
@@ -177,8 +184,17 @@ QuantOp read_tagged_op(Reader& reader) {
       return read_op<QuantPool>(reader);
     case Tag::kConcat:
       return read_op<QuantConcat>(reader);
+    case Tag::kGate:
+      return read_op<QuantGate>(reader);
+    case Tag::kScore:
+      return read_op<QuantScore>(reader);
+    case Tag::kSlice:
+      return read_op<QuantSlice>(reader);
+    case Tag::kInterleave:
+      return read_op<QuantInterleave>(reader);
   }
-  reader.complain(fmt::format("operator {}; the last is {}", tag, static_cast<int>(Tag::kConcat)));
+  reader.complain(
+      fmt::format("operator {}; the last is {}", tag, static_cast<int>(Tag::kInterleave)));
   return QuantConcat{};
 }
 

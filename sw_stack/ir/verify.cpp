@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 namespace espalier::ir {
 namespace {
 
@@ -73,10 +75,14 @@ Status check_shape(const Shape& s, const std::string& place) {
   return {};
 }
 
-Status check_frame(std::size_t tensors, std::span<const NodeFrame> nodes, int input, int output) {
+Status check_frame(std::size_t tensors, std::span<const NodeFrame> nodes,
+                   std::span<const int> inputs, int output) {
   const auto index = [](int id) { return static_cast<std::size_t>(id); };
-  if (input < 0 || index(input) >= tensors) {
-    return fail(ErrorCode::kMalformed, fmt::format("graph input {} of {} tensors", input, tensors));
+  for (const int input : inputs) {
+    if (input < 0 || index(input) >= tensors) {
+      return fail(ErrorCode::kMalformed,
+                  fmt::format("graph input {} of {} tensors", input, tensors));
+    }
   }
   if (output < 0 || index(output) >= tensors) {
     return fail(ErrorCode::kMalformed,
@@ -84,7 +90,11 @@ Status check_frame(std::size_t tensors, std::span<const NodeFrame> nodes, int in
   }
   if (nodes.empty()) return fail(ErrorCode::kMalformed, "the graph has no nodes");
   std::vector<bool> defined(tensors, false);
-  defined[index(input)] = true;
+  for (const int input : inputs) {
+    if (defined[index(input)])
+      return fail(ErrorCode::kMalformed, fmt::format("tensor {} is an input twice", input));
+    defined[index(input)] = true;
+  }
   for (const NodeFrame& node : nodes) {
     if (Status s = check_ids(tensors, node); !s) return s;
     for (const int id : node.inputs) {
@@ -103,7 +113,8 @@ Status check_frame(std::size_t tensors, std::span<const NodeFrame> nodes, int in
     if (!defined[id])
       return fail(ErrorCode::kMalformed, fmt::format("tensor {} is never made", id));
   }
-  if (output == input) return fail(ErrorCode::kMalformed, "the graph's output is its input");
+  if (std::ranges::find(inputs, output) != inputs.end())
+    return fail(ErrorCode::kMalformed, "the graph's output is its input");
   return {};
 }
 

@@ -23,7 +23,8 @@ std::string node_place(const std::string& op, const std::string& name);
 Status check_shape(const Shape& shape, const std::string& place);
 
 /// Ids, topological order, one definition of every tensor.
-Status check_frame(std::size_t tensors, std::span<const NodeFrame> nodes, int input, int output);
+Status check_frame(std::size_t tensors, std::span<const NodeFrame> nodes,
+                   std::span<const int> inputs, int output);
 
 /// Kernel, stride, dilation and pads within limits.
 Status check_window(const Window& window, const std::string& place);

@@ -82,7 +82,8 @@ Status verify(const FloatGraph& graph) {
   std::vector<NodeFrame> frames;
   for (const FloatNode& node : graph.nodes)
     frames.push_back({&node.name, node.inputs, node.output});
-  if (Status s = check_frame(graph.tensors.size(), frames, graph.input, graph.output); !s) return s;
+  if (Status s = check_frame(graph.tensors.size(), frames, {&graph.input, 1}, graph.output); !s)
+    return s;
   for (const FloatTensor& tensor : graph.tensors) {
     if (Status s = check_shape(tensor.shape, node_place("tensor", tensor.name)); !s) return s;
   }

@@ -1,5 +1,6 @@
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstdlib>
 
@@ -110,7 +111,65 @@ class QuantOpCheck {
     return {};
   }
 
+  Status operator()(const QuantGate& gate) const {
+    if (Status s = check_pair(); !s) return s;
+    if (Status s = check_same(in(0).shape, out().shape, place_); !s) return s;
+    if (Status s = check_quant(in(0).quant); !s) return s;
+    return check_clamp(std::min(gate.low, gate.high), std::max(gate.low, gate.high), place_);
+  }
+  Status operator()(const QuantScore&) const {
+    if (Status s = check_pair(); !s) return s;
+    const Shape& x = in(0).shape;
+    constexpr std::int64_t kMostPixels = (std::int64_t{1} << 31) / (127 * 255);
+    if (std::int64_t{x.h} * x.w >= kMostPixels) {
+      return fail(ErrorCode::kRange,
+                  fmt::format("sums over {}x{} pixels; 32 bits hold {}", x.h, x.w, kMostPixels - 1),
+                  place_);
+    }
+    if (Status s = check_same({x.c, 1, 4}, out().shape, place_); !s) return s;
+    if (out().quant == Quant{}) return {};
+    return fail(ErrorCode::kUnsupported, "the output's scale is not 1, or its zero point not 0",
+                place_);
+  }
+  Status operator()(const QuantSlice& slice) const {
+    if (Status s = check_arity(node_.inputs.size(), 1, place_); !s) return s;
+    const Shape &x = in(0).shape, &y = out().shape;
+    if (Status s = check_same({y.c, x.h, x.w}, y, place_); !s) return s;
+    if (slice.first < 0 || slice.first > x.c - y.c) {
+      return fail(ErrorCode::kRange,
+                  fmt::format("{} channels from {} on; there are {}", y.c, slice.first, x.c),
+                  place_);
+    }
+    return check_quant(in(0).quant);
+  }
+  Status operator()(const QuantInterleave& op) const {
+    const Shape& y = out().shape;
+    if (op.rows < 1 || op.cols < 1 || op.rows > y.h || op.cols > y.w) {
+      return fail(ErrorCode::kRange,
+                  fmt::format("{}x{} phases of {}x{} pixels", op.rows, op.cols, y.h, y.w), place_);
+    }
+    const auto phases = static_cast<std::size_t>(op.rows) * static_cast<std::size_t>(op.cols);
+    if (Status s = check_arity(node_.inputs.size(), phases, place_); !s) return s;
+    for (std::size_t i = 0; i < phases; ++i) {
+      const int row = static_cast<int>(i) / op.cols, col = static_cast<int>(i) % op.cols;
+      const Shape wanted{y.c, (y.h - row + op.rows - 1) / op.rows,
+                         (y.w - col + op.cols - 1) / op.cols};
+      if (Status s = check_same(in(i).shape, wanted, place_); !s) return s;
+      if (Status s = check_quant(in(i).quant); !s) return s;
+    }
+    return {};
+  }
+
  private:
+  /// Two inputs of one shape, the first with zero point 0.
+  [[nodiscard]] Status check_pair() const {
+    if (Status s = check_arity(node_.inputs.size(), 2, place_); !s) return s;
+    if (Status s = check_same(in(0).shape, in(1).shape, place_); !s) return s;
+    if (in(0).quant.zero == 0) return {};
+    return fail(ErrorCode::kUnsupported,
+                fmt::format("a gradient with zero point {}; it must be 0", in(0).quant.zero),
+                place_);
+  }
   [[nodiscard]] const QuantTensor& in(std::size_t i) const {
     return graph_.tensors[static_cast<std::size_t>(node_.inputs[i])];
   }
@@ -168,7 +227,15 @@ Status verify(const QuantGraph& graph) {
   std::vector<NodeFrame> frames;
   for (const QuantNode& node : graph.nodes)
     frames.push_back({&node.name, node.inputs, node.output});
-  if (Status s = check_frame(graph.tensors.size(), frames, graph.input, graph.output); !s) return s;
+  std::vector<int> inputs{graph.input};
+  inputs.insert(inputs.end(), graph.more_inputs.begin(), graph.more_inputs.end());
+  if (Status s = check_frame(graph.tensors.size(), frames, inputs, graph.output); !s) return s;
+  for (const int id : graph.keep) {
+    if (id < 0 || static_cast<std::size_t>(id) >= graph.tensors.size()) {
+      return fail(ErrorCode::kMalformed,
+                  fmt::format("keeps tensor {} of {}", id, graph.tensors.size()));
+    }
+  }
   for (const QuantTensor& tensor : graph.tensors) {
     if (Status s = check_tensor(tensor); !s) return s;
   }

@@ -41,17 +41,6 @@ std::vector<bool> scored_tensors(const ir::QuantGraph& graph, const prune::Chann
   return scored;
 }
 
-std::int64_t backward_macs(const ir::QuantGraph& graph, const std::vector<bool>& scored) {
-  std::vector<bool> needed = scored;
-  std::int64_t sum = 0;
-  for (const ir::QuantNode& node : graph.nodes) {
-    if (std::ranges::none_of(node.inputs, [&](int t) { return needed[index(t)]; })) continue;
-    needed[index(node.output)] = true;
-    sum += ir::macs(graph, node);
-  }
-  return sum;
-}
-
 std::uint64_t digest(std::uint64_t before, std::span<const std::int8_t> input, int label) {
   ByteWriter out;
   out.put(before);
@@ -79,51 +68,113 @@ int best_of(std::span<const std::int8_t> output, std::span<const int> classes) {
       classes, [&](int a, int b) { return output[index(a)] < output[index(b)]; });
 }
 
+namespace {
+
+class GoldenPasses final : public Passes {
+ public:
+  GoldenPasses(const ir::QuantGraph& forward, const Backward& backward)
+      : forward_(forward), backward_(backward.graph()) {}
+  Result<std::vector<golden::Tensor>> forward(std::span<const std::int8_t> input) override {
+    return forward_.run(input);
+  }
+  Result<std::vector<golden::Tensor>> backward(std::span<const std::int8_t> input) override {
+    return backward_.run(input);
+  }
+  [[nodiscard]] bool threads() const override { return true; }
+
+ private:
+  golden::Runner forward_, backward_;
+};
+
+/// One image's part, by class of Channels; maxima by slot.
+struct Sample {
+  std::vector<double> taylor, activation;
+  std::vector<int> maxima;
+};
+
+}  // namespace
+
+Result<std::unique_ptr<Passes>> golden_passes(const ir::QuantGraph& forward,
+                                              const Backward& backward) {
+  return std::unique_ptr<Passes>(std::make_unique<GoldenPasses>(forward, backward));
+}
+
 struct Meter::Impl {
   const ir::QuantGraph* graph;
   const prune::Channels* channels;
   std::vector<int> classes;
-  std::vector<bool> scored;
-  golden::Runner runner;
-  golden::Backward backward;
+  Backward backward;
+  std::unique_ptr<Passes> passes;
 
-  Impl(const ir::QuantGraph& g, const prune::Channels& c, prune::Scope scope, std::vector<int> user)
-      : graph(&g),
-        channels(&c),
-        classes(std::move(user)),
-        scored(scored_tensors(g, c, scope)),
-        runner(g),
-        backward(g, scored) {}
-
-  /// One image's part, by class of Channels.
-  struct Sample {
-    golden::BackwardPass pass;
-    std::vector<double> taylor, activation;
+  /// The inputs of a backward pass: the output's gradient, then what was kept.
+  struct Kept {
+    std::vector<golden::Tensor> tensors;
+    std::vector<std::int8_t> input;
+    double scale = 0;
   };
-
-  [[nodiscard]] Sample measure(std::span<const std::int8_t> input, int label,
-                               std::span<const float> scales) const {
-    const std::vector<golden::Tensor> tensors = runner.run(input);
-    const golden::Tensor& output = tensors[index(graph->output)];
+  [[nodiscard]] Result<Kept> forward(std::span<const std::int8_t> image, int label) const {
+    auto tensors = passes->forward(image);
+    if (!tensors) return tensors.error();
+    const golden::Tensor& output = (*tensors)[index(graph->output)];
     if (label < 0) label = best_of(output, classes);
-    const golden::OutputGradient gradient =
-        backward.quantise_output(loss_gradient(*graph, output, classes, label));
-    Sample sample{backward.run(tensors, gradient.values, scales),
-                  std::vector<double>(channels->classes(), 0.0),
-                  std::vector<double>(channels->classes(), 0.0)};
-    for (std::size_t t = 0; t < scored.size(); ++t) {
-      if (!scored[t]) continue;
-      const ir::QuantTensor& tensor = graph->tensors[t];
+    OutputGradient gradient =
+        Backward::quantise_output(loss_gradient(*graph, output, classes, label));
+    Kept kept{std::move(*tensors), std::move(gradient.values), gradient.scale};
+    for (const int t : backward.kept())
+      kept.input.insert(kept.input.end(), kept.tensors[index(t)].begin(),
+                        kept.tensors[index(t)].end());
+    return kept;
+  }
+  [[nodiscard]] std::vector<int> maxima(const std::vector<golden::Tensor>& gradients) const {
+    std::vector<int> list;
+    for (std::size_t slot = 0; slot < backward.slots(); ++slot) {
+      int most = 0;
+      for (const std::int8_t v : gradients[index(backward.observed(slot))])
+        most = std::max(most, std::abs(int{v}));
+      list.push_back(most);
+    }
+    return list;
+  }
+  Status use(const std::vector<float>& scales) {
+    if (backward.scales() == scales) return {};
+    backward.set_scales(scales);
+    return passes->rescaled();
+  }
+
+  /// Finds scales that fit an image, on the golden model whatever the passes run on.
+  Status begin(std::span<const std::int8_t> image, int label, DelayedScales& scales) {
+    constexpr int kAttempts = 24;
+    scales.start(backward.first_scales());
+    const auto kept = forward(image, label);
+    if (!kept) return kept.error();
+    const golden::Runner runner(backward.graph());  // sees the scales change
+    for (int attempt = 0; attempt < kAttempts; ++attempt) {
+      backward.set_scales(scales.scales());
+      if (scales.fit(maxima(runner.run(kept->input)), attempt)) break;
+    }
+    backward.set_scales(scales.scales());
+    return passes->rescaled();
+  }
+
+  [[nodiscard]] Result<Sample> measure(std::span<const std::int8_t> image, int label) const {
+    auto kept = forward(image, label);
+    if (!kept) return kept.error();
+    const auto gradients = passes->backward(kept->input);
+    if (!gradients) return gradients.error();
+    Sample sample{std::vector<double>(channels->classes(), 0.0),
+                  std::vector<double>(channels->classes(), 0.0), maxima(*gradients)};
+    for (const Backward::Score& score : backward.scores()) {
+      const ir::QuantTensor& tensor = graph->tensors[index(score.activation)];
+      const golden::Tensor& activation = kept->tensors[index(score.activation)];
+      const golden::Tensor& sums = (*gradients)[index(score.sums)];
+      const double unit = backward.unit(score) * kept->scale;
       const std::size_t plane = index(tensor.shape.h) * index(tensor.shape.w);
       for (std::size_t c = 0; c < index(tensor.shape.c); ++c) {
-        const auto id = index(channels->of_tensor[t][c]);
-        if (!sample.pass.sums[t].empty()) {
-          sample.taylor[id] += static_cast<double>(sample.pass.sums[t][c]) * gradient.scale *
-                               backward.unit(sample.pass, static_cast<int>(t), c);
-        }
+        const auto id = index(channels->of_tensor[index(score.activation)][c]);
+        sample.taylor[id] += Backward::sum(sums, c) * unit;
         std::int64_t sum = 0;
         for (std::size_t i = c * plane; i < (c + 1) * plane; ++i)
-          sum += std::abs(tensors[t][i] - tensor.quant.zero);
+          sum += std::abs(activation[i] - tensor.quant.zero);
         sample.activation[id] +=
             static_cast<double>(sum) * tensor.quant.scale / static_cast<double>(plane);
       }
@@ -132,36 +183,51 @@ struct Meter::Impl {
   }
 };
 
-Meter::Meter(const ir::QuantGraph& graph, const prune::Channels& channels, prune::Scope scope,
-             std::vector<int> classes)
-    : impl_(std::make_unique<Impl>(graph, channels, scope, std::move(classes))) {}
+Result<Meter> Meter::make(const ir::QuantGraph& graph, const prune::Channels& channels,
+                          const std::vector<bool>& scored, std::vector<int> classes,
+                          const MakePasses& passes) {
+  auto backward = Backward::make(graph, scored);
+  if (!backward) return backward.error();
+  auto impl = std::make_unique<Impl>(
+      Impl{&graph, &channels, std::move(classes), std::move(*backward), nullptr});
+  auto made = passes(graph, impl->backward);
+  if (!made) return made.error();
+  impl->passes = std::move(*made);
+  return Meter(std::move(impl));
+}
+
+Meter::Meter(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Meter::~Meter() = default;
 Meter::Meter(Meter&&) noexcept = default;
 
 std::size_t Meter::slots() const { return impl_->backward.slots(); }
 
-void Meter::add(std::span<const std::int8_t> inputs, std::span<const int> labels, Importance& state,
-                int threads, const std::function<void(std::size_t)>& done) const {
+Status Meter::add(std::span<const std::int8_t> inputs, std::span<const int> labels,
+                  Importance& state, int threads, const std::function<void(std::size_t)>& done) {
   const auto size =
       static_cast<std::size_t>(impl_->graph->tensors[index(impl_->graph->input)].shape.count());
   ESP_CHECK(inputs.size() == labels.size() * size);
   state.taylor.resize(impl_->channels->classes(), 0.0);
   state.activation.resize(impl_->channels->classes(), 0.0);
   const auto image = [&](std::size_t i) { return inputs.subspan(i * size, size); };
-  if (!labels.empty() && state.scales.scales().empty())
-    state.scales.start(impl_->measure(image(0), labels[0], {}).pass);
+  if (!labels.empty() && state.scales.scales().empty()) {
+    if (Status s = impl_->begin(image(0), labels[0], state.scales); !s) return s;
+  }
   for (std::size_t first = 0; first < labels.size();) {
     const std::size_t count = std::min(labels.size() - first, kRound - state.images % kRound);
-    std::vector<Impl::Sample> samples(count);
-    each(count, threads, [&](std::size_t i) {
-      samples[i] = impl_->measure(image(first + i), labels[first + i], state.scales.scales());
-    });
-    for (const Impl::Sample& sample : samples) {
+    if (Status s = impl_->use(state.scales.scales()); !s) return s;
+    std::vector<Result<Sample>> samples(count, Sample{});
+    each(count, impl_->passes->threads() ? threads : 1,
+         [&](std::size_t i) { samples[i] = impl_->measure(image(first + i), labels[first + i]); });
+    for (const auto& sample : samples) {
+      if (!sample) return sample.error();
+    }
+    for (const auto& sample : samples) {
       for (std::size_t c = 0; c < state.taylor.size(); ++c) {
-        state.taylor[c] += std::abs(sample.taylor[c]);
-        state.activation[c] += sample.activation[c];
+        state.taylor[c] += std::abs(sample->taylor[c]);
+        state.activation[c] += sample->activation[c];
       }
-      state.scales.note(sample.pass);
+      state.scales.note(sample->maxima);
     }
     for (std::size_t i = first; i < first + count; ++i)
       state.digest = digest(state.digest, image(i), labels[i]);
@@ -170,6 +236,7 @@ void Meter::add(std::span<const std::int8_t> inputs, std::span<const int> labels
     if (state.images % kRound == 0) state.scales.update();
     if (done) done(first);
   }
+  return {};
 }
 
 }  // namespace espalier::learn

@@ -13,7 +13,7 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 constexpr const char* kFormat = "espalier scores";
-constexpr int kVersion = 2;
+constexpr int kVersion = 3;
 
 Json header(const ScoresOf& of) {
   return {{"format", kFormat},
@@ -90,7 +90,7 @@ Result<Importance> load_scores(const ScoresOf& of, std::size_t size, std::size_t
     if (!std::isnormal(scale)) return bad("scales", slots);
   }
   const Json window = list("window");
-  if (!window.is_array() || window.size() > golden::DelayedScales::kWindow)
+  if (!window.is_array() || window.size() > DelayedScales::kWindow)
     return fail(ErrorCode::kMalformed, "`window` must be a list of 64 images at most", path);
   std::vector<std::vector<double>> maxima;
   for (const Json& image : window) {

@@ -61,16 +61,55 @@ std::uint32_t maps_after(std::uint32_t start, int blocks) {
 std::uint32_t Maskable::Weights::n_maps() const { return maps_after(maps, k_blocks); }
 std::uint32_t Maskable::Weights::maps_end() const { return maps_after(n_maps(), n_blocks); }
 
+std::vector<std::uint64_t> further_inputs(const ir::QuantGraph& graph, const InputLayout& input,
+                                          int lanes) {
+  constexpr std::uint64_t kAlign = 64;
+  std::uint64_t end = static_cast<std::uint64_t>(input.blocks) * input.h * input.w * lanes;
+  std::vector<std::uint64_t> offsets;
+  for (const int id : graph.more_inputs) {
+    end = (end + kAlign - 1) / kAlign * kAlign;
+    offsets.push_back(end);
+    end += blocked_bytes(graph.tensors[static_cast<std::size_t>(id)].shape, lanes);
+  }
+  offsets.push_back(end);
+  return offsets;
+}
+
+namespace {
+
+/// [C][H][W] to blocks; lanes past C stay as they are.
+void pack(const ir::Shape& shape, int lanes, std::span<const std::int8_t> values,
+          std::span<std::uint8_t> blocked) {
+  const auto pixels = static_cast<std::size_t>(shape.h) * shape.w;
+  for (int c = 0; c < shape.c; ++c) {
+    const std::size_t to = static_cast<std::size_t>(c / lanes) * pixels * lanes + c % lanes;
+    for (std::size_t p = 0; p < pixels; ++p) {
+      blocked[to + p * lanes] =
+          static_cast<std::uint8_t>(values[static_cast<std::size_t>(c) * pixels + p]);
+    }
+  }
+}
+
+}  // namespace
+
 std::vector<std::uint8_t> pack_input(const Program& program, std::span<const std::int8_t> image) {
   const InputLayout& layout = program.input;
   const ir::QuantTensor& tensor =
       program.graph.tensors[static_cast<std::size_t>(program.graph.input)];
   const ir::Shape& shape = tensor.shape;
   const int lanes = program.machine().lanes;
-  ESP_CHECK(static_cast<std::int64_t>(image.size()) == shape.count());
-  std::vector<std::uint8_t> out(
-      static_cast<std::size_t>(layout.blocks) * layout.h * layout.w * lanes,
-      static_cast<std::uint8_t>(tensor.quant.zero));
+  ESP_CHECK(static_cast<std::int64_t>(image.size()) == ir::input_elements(program.graph));
+  const std::vector<std::uint64_t> further = further_inputs(program.graph, layout, lanes);
+  std::vector<std::uint8_t> out(static_cast<std::size_t>(further.back()),
+                                static_cast<std::uint8_t>(tensor.quant.zero));
+  auto rest = image.subspan(static_cast<std::size_t>(shape.count()));
+  for (std::size_t i = 0; i < program.graph.more_inputs.size(); ++i) {
+    const ir::Shape& more =
+        program.graph.tensors[static_cast<std::size_t>(program.graph.more_inputs[i])].shape;
+    const auto count = static_cast<std::size_t>(more.count());
+    pack(more, lanes, rest.first(count), std::span(out).subspan(further[i]));
+    rest = rest.subspan(count);
+  }
   std::size_t at = 0;
   for (int block = 0; block < layout.blocks; ++block) {
     for (int y = 0; y < layout.h; ++y) {

@@ -149,11 +149,16 @@ inline constexpr std::uint64_t kPageBytes = 4096;
 /// Memory from address 0 on that the program's regions take, placed so.
 std::uint64_t memory_bytes(const Program& program);
 
-/// Image [C][H][W] int8 to the bytes of region 2.
+/// Image [C][H][W] int8 to the bytes of region 2; the graph's further inputs follow it on both
+/// sides.
 std::vector<std::uint8_t> pack_input(const Program& program, std::span<const std::int8_t> image);
 /// Blocked bytes [ceil(C/L)][H][W][L] to [C][H][W]; lanes past C are dropped.
 std::vector<std::int8_t> unpack(const ir::Shape& shape, int lanes,
                                 std::span<const std::uint8_t> blocked);
+/// Where the graph's further inputs lie in region 2: blocked, one after the other, each at a
+/// multiple of 64, after the bytes of an input layout. The last entry is the region's size.
+std::vector<std::uint64_t> further_inputs(const ir::QuantGraph& graph, const InputLayout& input,
+                                          int lanes);
 /// Bytes of a blocked tensor.
 std::uint32_t blocked_bytes(const ir::Shape& shape, int lanes);
 

@@ -173,8 +173,7 @@ Status verify_input(const Program& program, int lanes) {
       return bad("lane out of range");
     }
   }
-  const std::uint64_t bytes =
-      std::uint64_t{static_cast<std::uint64_t>(in.blocks)} * in.h * in.w * lanes;
+  const std::uint64_t bytes = further_inputs(program.graph, in, lanes).back();
   if (bytes != program.input_bytes) return bad("region 2 has the wrong size");
   return {};
 }

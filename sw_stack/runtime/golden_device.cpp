@@ -19,7 +19,8 @@ class GoldenDevice final : public Device {
     const auto count_of = [&graph](int id) {
       return static_cast<std::size_t>(graph.tensors[static_cast<std::size_t>(id)].shape.count());
     };
-    const std::size_t in = count_of(graph.input), out = count_of(graph.output);
+    const auto in = static_cast<std::size_t>(ir::input_elements(graph));
+    const std::size_t out = count_of(graph.output);
     std::vector<Execution> list(images.size() / in);
     if (!keep_) {
       const std::vector<std::int8_t> outputs = runners_[mask_]->run_batch(images, 1);

@@ -71,8 +71,7 @@ class IssDevice final : public Device {
   Result<std::vector<Execution>> run(std::span<const std::int8_t> images,
                                      const Finished& finished) override {
     const ir::QuantGraph& graph = program_.graph;
-    const auto count = static_cast<std::size_t>(
-        graph.tensors[static_cast<std::size_t>(graph.input)].shape.count());
+    const auto count = static_cast<std::size_t>(ir::input_elements(graph));
     std::vector<Execution> list;
     for (std::size_t at = 0; at + count <= images.size(); at += count) {
       auto execution = run_one(images.subspan(at, count));

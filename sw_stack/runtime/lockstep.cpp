@@ -319,7 +319,7 @@ class Lockstep {
   [[nodiscard]] bool makes(const program::Layer& layer, int tensor) const {
     return std::ranges::any_of(layer.nodes, [&](int node) {
       const ir::QuantNode& n = program_.graph.nodes[static_cast<std::size_t>(node)];
-      return n.output == tensor && !std::holds_alternative<ir::QuantConcat>(n.op);
+      return n.output == tensor && !ir::is_place(n.op);
     });
   }
 

@@ -69,8 +69,7 @@ class RtlDevice final : public Device {
 
   Result<std::vector<Execution> > run(std::span<const std::int8_t> images,
                                       const Finished& finished) override {
-    const auto size = static_cast<std::size_t>(
-        graph_.tensors[static_cast<std::size_t>(graph_.input)].shape.count());
+    const auto size = static_cast<std::size_t>(ir::input_elements(graph_));
     const std::size_t count = images.size() / size;
     if (count == 0) return std::vector<Execution>{};
     auto together = run_chain(images, count, finished);

@@ -26,7 +26,7 @@ double bound(const program::Program& program, const program::Layer& layer,
   std::int64_t read = 0, written = 0;
   for (const int id : layer.nodes) {
     const ir::QuantNode& node = graph.nodes[static_cast<std::size_t>(id)];
-    if (std::holds_alternative<ir::QuantConcat>(node.op)) continue;  // a place, no work
+    if (ir::is_place(node.op)) continue;
     for (const int input : node.inputs) {
       if (std::ranges::find(inside, input) == inside.end()) read += bytes(input);
     }

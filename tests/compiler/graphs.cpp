@@ -161,8 +161,7 @@ void derive_multipliers(ir::QuantGraph& graph) {
 
 std::vector<std::int8_t> random_image(const ir::QuantGraph& graph, std::uint64_t seed) {
   std::mt19937_64 random(seed);
-  std::vector<std::int8_t> image(
-      static_cast<std::size_t>(graph.tensors[static_cast<std::size_t>(graph.input)].shape.count()));
+  std::vector<std::int8_t> image(static_cast<std::size_t>(ir::input_elements(graph)));
   for (auto& pixel : image) pixel = static_cast<std::int8_t>(random() % 256);
   return image;
 }

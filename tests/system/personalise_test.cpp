@@ -100,6 +100,17 @@ TEST_CASE("personalise: a user of shapes 0, 2 and 9 gets half the cycles for a p
         6000);
 }
 
+TEST_CASE("personalise: a device finds the mask that golden finds") {
+  const Place place(800);
+  std::vector<std::string> masks;
+  for (const char* device : {"golden", "iss"}) {
+    place.forget();
+    (void)place.personalise({"--device", device, "--count", "32", "--held", "32"});
+    masks.push_back(tests::slurp(place.mask) + tests::slurp(place.scratch.path("user.scores")));
+  }
+  CHECK(masks[0] == masks[1]);
+}
+
 TEST_CASE("personalise: answers, picture, program and report belong together") {
   const Place place;
   const std::string answers = place.scratch.path("answers.csv"), svg = place.scratch.path("u.svg");
@@ -115,8 +126,8 @@ TEST_CASE("personalise: answers, picture, program and report belong together") {
   CHECK_THAT(share,
              Catch::Matchers::WithinAbs(
                  160 * backward / (160 * backward + static_cast<double>(until) * forward), 1e-9));
-  CHECK(backward > 0.3 * forward);
-  CHECK(backward < forward);
+  CHECK(backward > 0.8 * forward);
+  CHECK(backward < 2 * forward);
   // Each image has an answer; the new program gives the same from the switch on, on any device.
   const std::string table = tests::slurp(answers);
   CHECK(std::ranges::count(table, '\n') == 1601);

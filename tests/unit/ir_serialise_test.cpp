@@ -33,6 +33,24 @@ ir::QuantGraph sample() {
   return g;
 }
 
+/// What only backward graphs have.
+ir::QuantGraph backward_sample() {
+  ir::QuantGraph g;
+  g.tensors = {{"g", {4, 3, 3}, {0.5F, 0}},     {"a", {4, 3, 3}, {0.1F, -7}},
+               {"z", {4, 3, 3}, {0.5F, 0}},     {"part", {3, 3, 3}, {0.5F, 0}},
+               {"whole", {3, 5, 6}, {0.5F, 0}}, {"s", {4, 1, 4}, {}},
+               {"row", {3, 3, 3}, {0.5F, 0}},   {"b", {3, 2, 3}, {0.5F, 0}}};
+  g.input = 0;
+  g.more_inputs = {1, 6, 7};
+  g.keep = {2};
+  g.output = 5;
+  g.nodes = {{"gate", {0, 1}, 2, ir::QuantGate{-3, 90}},
+             {"slice", {2}, 3, ir::QuantSlice{1}},
+             {"whole", {3, 6, 7, 7}, 4, ir::QuantInterleave{2, 2}},
+             {"score", {2, 1}, 5, ir::QuantScore{}}};
+  return g;
+}
+
 bool same(const ir::QuantConv& a, const ir::QuantConv& b) {
   return a.window == b.window && a.out_channels == b.out_channels && a.weights == b.weights &&
          a.bias == b.bias && a.scale == b.scale && a.lo == b.lo && a.hi == b.hi;
@@ -45,10 +63,19 @@ bool same(const ir::QuantPool& a, const ir::QuantPool& b) {
          a.lo == b.lo && a.hi == b.hi;
 }
 bool same(const ir::QuantConcat&, const ir::QuantConcat&) { return true; }
+bool same(const ir::QuantGate& a, const ir::QuantGate& b) {
+  return a.low == b.low && a.high == b.high;
+}
+bool same(const ir::QuantScore&, const ir::QuantScore&) { return true; }
+bool same(const ir::QuantSlice& a, const ir::QuantSlice& b) { return a.first == b.first; }
+bool same(const ir::QuantInterleave& a, const ir::QuantInterleave& b) {
+  return a.rows == b.rows && a.cols == b.cols;
+}
 
 bool same(const ir::QuantGraph& a, const ir::QuantGraph& b) {
   if (a.name != b.name || a.tensors.size() != b.tensors.size() ||
       a.nodes.size() != b.nodes.size() || a.input != b.input || a.output != b.output ||
+      a.more_inputs != b.more_inputs || a.keep != b.keep ||
       a.preprocess.mean != b.preprocess.mean || a.preprocess.std != b.preprocess.std ||
       a.softmax != b.softmax || a.host_ops != b.host_ops) {
     return false;
@@ -92,6 +119,32 @@ TEST_CASE("serialise: a graph comes back as it was") {
   ir::QuantGraph other = graph;
   std::get<ir::QuantAdd>(other.nodes[1].op).hi = 89;
   CHECK_FALSE(same(graph, other));
+}
+
+TEST_CASE("serialise: a backward graph comes back as it was, and a wrong one is refused") {
+  const ir::QuantGraph graph = backward_sample();
+  const Status status = ir::verify(graph);
+  INFO((status ? "" : status.error().text()));
+  REQUIRE(status.ok());
+  const auto parsed = parse(ir::serialise(graph));
+  REQUIRE(parsed.ok());
+  CHECK(same(graph, *parsed));
+  const auto refused = [&](auto change, const char* message) {
+    ir::QuantGraph wrong = graph;
+    change(wrong);
+    const Status found = ir::verify(wrong);
+    REQUIRE_FALSE(found.ok());
+    CHECK_THAT(found.error().text(), Catch::Contains(message));
+  };
+  refused([](auto& g) { g.tensors[0].quant.zero = 1; }, "zero point 1; it must be 0");
+  refused([](auto& g) { std::get<ir::QuantSlice>(g.nodes[1].op).first = 2; },
+          "3 channels from 2 on; there are 4");
+  refused([](auto& g) { g.tensors[5].quant.scale = 2; }, "the output's scale is not 1");
+  refused([](auto& g) { std::get<ir::QuantInterleave>(g.nodes[2].op).rows = 6; },
+          "6x2 phases of 5x6 pixels");
+  refused([](auto& g) { g.tensors[7].shape.h = 3; }, "interleave 'whole'");
+  refused([](auto& g) { g.more_inputs[1] = 1; }, "is an input twice");
+  refused([](auto& g) { g.keep = {9}; }, "keeps tensor 9 of 8");
 }
 
 TEST_CASE("parse: every truncation and every byte too many is refused") {

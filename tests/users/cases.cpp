@@ -67,9 +67,11 @@ Result<std::optional<double>> Bench::accuracy(const Case& which) {
     } else if (which.by == "random") {
       scores = learn::random_scores(channels_->classes(), kRandomSeed);
     } else {
-      const learn::Meter meter(*graph_, *channels_, kScope, user_);
+      auto meter = learn::Meter::make(*graph_, *channels_,
+                                      learn::scored_tensors(*graph_, *channels_, kScope), user_);
+      if (!meter) return meter.error();
       learn::Importance importance;
-      meter.add(learn_.inputs, learn_.labels, importance);
+      if (Status s = meter->add(learn_.inputs, learn_.labels, importance); !s) return s.error();
       scores_["taylor"] = scores_["plain"] = importance.taylor;
       scores_["activation"] = importance.activation;
     }

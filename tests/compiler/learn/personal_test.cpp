@@ -170,21 +170,29 @@ TEST_CASE("personal: fitted sums have the generic model's mean and variance") {
 
 TEST_CASE("personal: scores depend on neither the threads nor where a measurement was cut") {
   const Net net;
-  const learn::Meter meter(net.graph, net.channels, prune::Scope::kInternal, net.classes);
+  auto made = learn::Meter::make(
+      net.graph, net.channels,
+      learn::scored_tensors(net.graph, net.channels, prune::Scope::kInternal), net.classes);
+  REQUIRE(made.ok());
+  learn::Meter& meter = *made;
   learn::Importance one, three, parts;
-  meter.add(net.samples.inputs, net.samples.labels, one, 1);
-  meter.add(net.samples.inputs, net.samples.labels, three, 3);
+  REQUIRE(meter.add(net.samples.inputs, net.samples.labels, one, 1).ok());
+  REQUIRE(meter.add(net.samples.inputs, net.samples.labels, three, 3).ok());
   const Scratch scratch;
   const std::string file = scratch.path("scores");
   const learn::ScoresOf of{7, "internal", net.classes};
   const auto size = static_cast<std::size_t>(kInput.count());
-  meter.add(std::span(net.samples.inputs).first(21 * size), std::span(net.samples.labels).first(21),
-            parts);
+  REQUIRE(meter
+              .add(std::span(net.samples.inputs).first(21 * size),
+                   std::span(net.samples.labels).first(21), parts)
+              .ok());
   REQUIRE(learn::save_scores(of, parts, file).ok());
   auto loaded = learn::load_scores(of, net.channels.classes(), meter.slots(), file);
   REQUIRE(loaded.ok());
-  meter.add(std::span(net.samples.inputs).subspan(21 * size),
-            std::span(net.samples.labels).subspan(21), *loaded);
+  REQUIRE(meter
+              .add(std::span(net.samples.inputs).subspan(21 * size),
+                   std::span(net.samples.labels).subspan(21), *loaded)
+              .ok());
   CHECK(one.taylor == three.taylor);
   CHECK(one.taylor == loaded->taylor);
   CHECK(one.activation == loaded->activation);
@@ -355,17 +363,6 @@ TEST_CASE("personal: confidence is the softmax's largest probability") {
   const double sum = std::exp(-3.5) + std::exp(3.5) + std::exp(2.5);
   CHECK_THAT(learn::confidence(quant, output),
              Catch::Matchers::WithinAbs(std::exp(3.5) / sum, 1e-6));
-}
-
-TEST_CASE("personal: a backward pass multiplies down to the lowest scored tensor") {
-  const Net net;
-  const auto scored = learn::scored_tensors(net.graph, net.channels, prune::Scope::kInternal);
-  std::int64_t above_first = 0;
-  for (const ir::QuantNode& node : net.graph.nodes) {
-    if (node.output != net.graph.nodes[0].output) above_first += ir::macs(net.graph, node);
-  }
-  CHECK(learn::backward_macs(net.graph, scored) == above_first);
-  CHECK(learn::backward_macs(net.graph, std::vector<bool>(scored.size(), false)) == 0);
 }
 
 }  // namespace

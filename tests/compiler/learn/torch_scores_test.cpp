@@ -141,7 +141,9 @@ Agreement agreement(const std::string& model, const std::vector<int>& classes, p
     for (std::size_t c = 0; c < image.size(); ++c) wanted[c] += std::abs(image[c]);
   }
   learn::Importance state;
-  learn::Meter(q, channels, scope, classes).add(inputs, labels, state);
+  auto meter = learn::Meter::make(q, channels, scored, classes);
+  REQUIRE(meter.ok());
+  REQUIRE(meter->add(inputs, labels, state).ok());
   std::vector<double> ours, theirs;
   for (const prune::Group& group : channels.groups) {
     for (const int c : group.classes) {

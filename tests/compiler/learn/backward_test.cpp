@@ -1,16 +1,17 @@
 // Backward passes on small networks: scores against finite differences in float, sums against plain
 // loops, scales, and what stays uncomputed.
 
-#include "golden/backward.hpp"
+#include "learn/backward.hpp"
 
 #include <algorithm>
 #include <cmath>
 #include <random>
 
 #include "catch.hpp"
-#include "golden/backward_layers.hpp"
 #include "golden/float_reference.hpp"
+#include "golden/golden.hpp"
 #include "quant_builder.hpp"
+#include "learn/delayed_scales.hpp"
 #include "quantise/quantise.hpp"
 
 namespace espalier::tests {
@@ -153,13 +154,44 @@ struct Scores {
   int tensors = 0;
 };
 
+/// A backward pass's tensors, with scales that fit this image or those given.
+std::vector<golden::Tensor> backward_pass(learn::Backward& backward,
+                                          const std::vector<golden::Tensor>& tensors,
+                                          const std::vector<std::int8_t>& gradient,
+                                          std::span<const float> given_scale) {
+  std::vector<std::int8_t> input = gradient;
+  for (const int t : backward.kept())
+    input.insert(input.end(), tensors[index(t)].begin(), tensors[index(t)].end());
+  learn::DelayedScales scales;
+  scales.start(backward.first_scales());
+  if (!given_scale.empty()) {
+    std::vector<float> all(backward.slots(), given_scale[0]);
+    all[0] = 1;
+    scales.start(all);
+  }
+  for (int attempt = 0;; ++attempt) {
+    backward.set_scales(scales.scales());
+    auto gradients = golden::run(backward.graph(), input);
+    std::vector<int> maxima;
+    for (std::size_t slot = 0; slot < backward.slots(); ++slot) {
+      int most = 0;
+      for (const std::int8_t v : gradients[index(backward.observed(slot))])
+        most = std::max(most, std::abs(int{v}));
+      maxima.push_back(most);
+    }
+    if (!given_scale.empty() || attempt == 24 || scales.fit(maxima, attempt)) return gradients;
+  }
+}
+
 Scores compare(const ir::FloatGraph& graph, std::span<const float> given_scale = {}) {
   const ir::QuantGraph q = quantised(graph);
   REQUIRE(ir::verify(q).ok());
   std::vector<bool> scored(q.tensors.size(), true);
   scored[index(q.input)] = false;
   scored[index(q.output)] = false;
-  const golden::Backward backward(q, scored);
+  auto made = learn::Backward::make(q, scored);
+  REQUIRE(made.ok());
+  learn::Backward& backward = *made;
   std::mt19937 random(17);
   Scores result;
   std::vector<double> ours, theirs;
@@ -173,22 +205,20 @@ Scores compare(const ir::FloatGraph& graph, std::span<const float> given_scale =
           std::clamp(std::nearbyint(double(v) / in.scale) + in.zero, -128.0, 127.0)));
     }
     const auto tensors = golden::run(q, input);
-    const auto gradient = backward.quantise_output(direction);
-    std::vector<float> scales;
-    if (!given_scale.empty()) scales.assign(backward.slots(), given_scale[0]);
-    const auto pass = backward.run(tensors, gradient.values, scales);
-    for (std::size_t t = 0; t < q.tensors.size(); ++t) {
-      if (pass.sums[t].empty()) continue;
-      const int in_float = find(graph, q.tensors[t].name);
+    const auto gradient = learn::Backward::quantise_output(direction);
+    const auto gradients = backward_pass(backward, tensors, gradient.values, given_scale);
+    for (const learn::Backward::Score& score : backward.scores()) {
+      const ir::QuantTensor& tensor = q.tensors[index(score.activation)];
+      const int in_float = find(graph, tensor.name);
       if (in_float < 0) continue;
       double most = 0, difference = 0;
-      for (int c = 0; c < q.tensors[t].shape.c; ++c) {
+      for (int c = 0; c < tensor.shape.c; ++c) {
         constexpr float kStep = 0.01F;
         const double wanted = (loss(gated(graph, in_float, c, 1 + kStep), x, direction) -
                                loss(gated(graph, in_float, c, 1 - kStep), x, direction)) /
                               (2 * kStep);
-        const double got = double(pass.sums[t][index(c)]) * gradient.scale *
-                           backward.unit(pass, static_cast<int>(t), index(c));
+        const double got = learn::Backward::sum(gradients[index(score.sums)], index(c)) *
+                           gradient.scale * backward.unit(score);
         most = std::max(most, std::abs(wanted));
         difference = std::max(difference, std::abs(wanted - got));
         ours.push_back(got);
@@ -196,6 +226,7 @@ Scores compare(const ir::FloatGraph& graph, std::span<const float> given_scale =
       }
       ++result.tensors;
       result.worst = std::max(result.worst, difference / most);
+      UNSCOPED_INFO(tensor.name << ": " << difference / most);
     }
   }
   double xy = 0, xx = 0, yy = 0;
@@ -221,93 +252,88 @@ TEST_CASE("backward: the comparison notices scales that do not fit") {
   CHECK(compare(network(), coarse).correlation < 0.9);
 }
 
-TEST_CASE("backward: a transposed convolution is the plain sum over taps") {
-  std::mt19937 random(5);
-  const auto draw = [&random](int lo, int hi) {
-    return std::uniform_int_distribution<int>(lo, hi)(random);
-  };
-  for (int round = 0; round < 60; ++round) {
-    const ir::Shape x{draw(1, 5), draw(3, 9), draw(3, 9)};
-    ir::Window w{draw(1, 3), draw(1, 3), draw(1, 3), draw(1, 3), draw(0, 1),
-                 draw(0, 1), draw(0, 1), draw(0, 1), 1,          1};
-    w.dilation_h = x.h > 5 ? draw(1, 2) : 1;
-    const ir::Shape y{
-        draw(1, 6), ir::window_extent(x.h, w.kh, w.stride_h, w.dilation_h, w.pad_top, w.pad_bottom),
-        ir::window_extent(x.w, w.kw, w.stride_w, 1, w.pad_left, w.pad_right)};
-    std::vector<std::int8_t> weights(index(y.c * w.kh * w.kw * x.c));
-    for (auto& v : weights) v = static_cast<std::int8_t>(draw(-128, 127));
-    golden::Tensor g(static_cast<std::size_t>(y.count()));
-    for (auto& v : g) v = static_cast<std::int8_t>(draw(-127, 127));
-    std::vector<std::int32_t> wanted(static_cast<std::size_t>(x.count()), 0);
-    for (int n = 0; n < y.c; ++n) {
-      for (int oy = 0; oy < y.h; ++oy) {
-        for (int ox = 0; ox < y.w; ++ox) {
-          for (int ky = 0; ky < w.kh; ++ky) {
-            for (int kx = 0; kx < w.kw; ++kx) {
-              const int iy = oy * w.stride_h - w.pad_top + ky * w.dilation_h;
-              const int ix = ox * w.stride_w - w.pad_left + kx;
-              if (iy < 0 || iy >= x.h || ix < 0 || ix >= x.w) continue;
-              for (int c = 0; c < x.c; ++c) {
-                wanted[index((c * x.h + iy) * x.w + ix)] +=
-                    g[index((n * y.h + oy) * y.w + ox)] *
-                    weights[index(((n * w.kh + ky) * w.kw + kx) * x.c + c)];
-              }
-            }
-          }
-        }
-      }
-    }
-    CHECK(golden::TransposedConv(plain_conv(w, y.c, weights), x, y).run(g) == wanted);
-  }
-}
-
-TEST_CASE("backward: a maximum's gradient goes to its first pixel, an average's to all") {
-  const ir::Shape x{1, 3, 3}, y{1, 2, 2};
-  const golden::Tensor in{5, 5, 1, 0, 9, 9, 2, 9, 3};
-  double share = 0;
-  ir::QuantPool pool{ir::PoolKind::kMax, square(2, 1, 0)};
-  CHECK(golden::pool_backward(pool, x, y, in, {1, 10, 100, 27}, share) ==
-        std::vector<std::int32_t>{0, 0, 0, 0, 138, 0, 0, 0, 0});
-  CHECK(share == 1.0);
-  pool = {ir::PoolKind::kAverage, square(3, 2, 1)};  // every window holds 4 pixels
-  CHECK(golden::pool_backward(pool, x, y, in, {1, 10, 100, 27}, share) ==
-        std::vector<std::int32_t>{1, 11, 10, 101, 138, 37, 100, 127, 27});
-  CHECK(share == 0.25);
-}
-
 TEST_CASE("backward: only what lies above the lowest scored tensor is computed") {
   const ir::QuantGraph q = quantised(network());
   std::vector<bool> none(q.tensors.size(), false), last = none, all(q.tensors.size(), true);
   last[index(q.nodes[q.nodes.size() - 2].output)] = true;
-  CHECK(golden::Backward(q, none).slots() == 1);
-  const golden::Backward top(q, last);
-  CHECK(top.slots() == 2);
-  CHECK(golden::Backward(q, all).slots() > 20);
+  all[index(q.input)] = false;
+  const auto nothing = learn::Backward::make(q, none);
+  REQUIRE(!nothing.ok());
+  CHECK(nothing.error().message == "no tensor that is to be scored has a gradient");
+  const auto top = learn::Backward::make(q, last);
+  REQUIRE(top.ok());
+  CHECK(top->slots() == 2);
+  CHECK(top->graph().nodes.size() == 2);  // a transposed convolution and a score
+  CHECK(learn::Backward::make(q, all)->slots() > 10);
+}
+
+TEST_CASE("backward: a maximum's gradient goes to each pixel that holds it") {
+  ir::QuantGraph q;
+  q.tensors = {{"x", {1, 5, 5}, {1, -3}}, {"y", {1, 2, 2}, {1, -3}}, {"z", {1, 1, 1}, {1, 0}}};
+  q.input = 0;
+  q.output = 2;
+  ir::QuantPool pool{ir::PoolKind::kMax, square(3, 2, 0)};
+  ir::QuantConv all{square(2, 1, 0), 1, {1, 1, 1, 1}, {0}, {1}};
+  q.nodes = {{"pool", {0}, 1, pool}, {"all", {1}, 2, all}};
+  REQUIRE(ir::verify(q).ok());
+  // The gradient of the input itself: wanted, though only its mask's place is scored.
+  std::vector<bool> scored{true, false, false};
+  q.nodes.insert(q.nodes.begin(),
+                 {"same", {3}, 0, ir::QuantConv{square(1, 1, 0), 1, {1}, {0}, {1}}});
+  q.tensors.push_back({"in", {1, 5, 5}, {1, -3}});
+  q.input = 3;
+  scored.push_back(false);
+  auto made = learn::Backward::make(q, scored);
+  REQUIRE(made.ok());
+  const golden::Tensor in{1, 1, 9, 1, 1, 1, 9, 1, 1, 7, 1, 1, 1,
+                          1, 1, 1, 4, 1, 1, 1, 1, 1, 1, 4, 1};
+  const auto gradients = backward_pass(*made, golden::run(q, in), {100}, {});
+  const golden::Tensor& found = gradients[index(made->scores().at(0).gradient)];
+  const double unit = made->unit(made->scores()[0]);
+  std::vector<int> places;
+  for (std::size_t i = 0; i < found.size(); ++i) {
+    // Pixel (0, 2) is the maximum of two windows, (1, 1) of one that holds it as well.
+    const int wanted = i == 2 ? 200 : i == 6 || i == 16 || i == 23 ? 100 : 0;
+    CAPTURE(i);
+    CHECK(std::abs(found[i] * unit - wanted) <= 1);
+  }
 }
 
 TEST_CASE("backward: delayed scales follow the largest gradient of their window") {
-  golden::DelayedScales scales;
-  golden::BackwardPass pass;
-  pass.scales = {1.0F, 0.5F};
-  pass.maxima = {127, 240};
-  scales.start(pass);
-  scales.note(pass);
+  learn::DelayedScales scales;
+  scales.start({1.0F, 0.5F});
+  scales.note(std::vector<int>{127, 60});
   CHECK(scales.scales()[1] == 0.5F);
   scales.update();
-  CHECK(scales.scales()[1] == 1.0F);  // 240 * 0.5 becomes 120
-  pass.scales = scales.scales();
-  pass.maxima = {127, 30};
-  for (std::size_t i = 0; i < golden::DelayedScales::kWindow; ++i) scales.note(pass);
+  CHECK(scales.scales()[1] == 0.25F);  // 60 * 0.5 becomes 120
+  scales.note(std::vector<int>{127, 127});
   scales.update();
-  CHECK(scales.scales()[1] == 0.25F);
+  CHECK(scales.scales()[1] > 0.5F);  // what was cut off may have been larger
+  scales.start({1.0F, 0.5F});
+  for (std::size_t i = 0; i < learn::DelayedScales::kWindow; ++i)
+    scales.note(std::vector<int>{127, 30});
+  scales.update();
+  CHECK(scales.scales()[1] == 0.125F);
+}
+
+TEST_CASE("backward: scales that fit an image are found, and a gradient may be zero") {
+  learn::DelayedScales scales;
+  scales.start({1.0F, 1.0F, 1.0F});
+  const double real = 1e-6;
+  bool fits = false;
+  for (int attempt = 0; attempt < 24 && !fits; ++attempt) {
+    const double value = std::min(127.0, std::nearbyint(real / scales.scales()[1]));
+    fits = scales.fit(std::vector<int>{127, static_cast<int>(value), 0}, attempt);
+  }
+  CHECK(fits);
+  CHECK(real / scales.scales()[1] > 60);
+  CHECK(real / scales.scales()[1] < 127);
 }
 
 TEST_CASE("backward: the output's gradient fills int8, and a zero one stays zero") {
-  const ir::QuantGraph q = quantised(network());
-  const golden::Backward backward(q, std::vector<bool>(q.tensors.size(), true));
-  const auto gradient = backward.quantise_output(std::vector<double>{0, 0, 1e-3, 0, -1e-9});
+  const auto gradient = learn::Backward::quantise_output(std::vector<double>{0, 0, 1e-3, 0, -1e-9});
   CHECK(gradient.values == golden::Tensor{0, 0, 127, 0, 0});
-  const auto zero = backward.quantise_output(std::vector<double>(5, 0.0));
+  const auto zero = learn::Backward::quantise_output(std::vector<double>(5, 0.0));
   CHECK(zero.values == golden::Tensor(5, 0));
   CHECK(zero.scale == 0.0);
 }

@@ -1,0 +1,135 @@
+#include "cli/scoring.hpp"
+
+#include <algorithm>
+
+#include "compiler/compiler.hpp"
+
+namespace espalier::cli {
+namespace {
+
+using Tensors = std::vector<golden::Tensor>;
+
+std::size_t index(int id) { return static_cast<std::size_t>(id); }
+
+Result<program::Program> compile_forward(const ir::QuantGraph& graph,
+                                         const learn::Backward& backward,
+                                         const isa::Config& machine) {
+  ir::QuantGraph kept = graph;
+  for (const int tensor : backward.kept()) {
+    if (tensor != graph.input && tensor != graph.output) kept.keep.push_back(tensor);
+  }
+  return compiler::compile(kept, machine);
+}
+
+/// One program on its device.
+class Runner {
+ public:
+  Runner(runtime::DeviceKind kind, bool check) : kind_(kind), check_(check) {}
+
+  Status open(program::Program program) {
+    device_.reset();
+    program_ = std::make_unique<program::Program>(std::move(program));
+    runtime::DeviceOptions options;
+    options.keep_tensors = true;
+    auto devices = runtime::open(*program_, kind_, options);
+    if (!devices) return devices.error();
+    device_ = std::move(devices->front());
+    return {};
+  }
+
+  Result<Tensors> run(std::span<const std::int8_t> input, std::uint64_t image,
+                      std::uint64_t& cycles, runtime::Comparison& comparison) {
+    auto list = device_->run(input);
+    if (!list) return list.error();
+    runtime::Execution& execution = list->front();
+    if (!execution.complete) return fail(ErrorCode::kDevice, "the run was interrupted");
+    if (execution.timing) cycles += execution.timing->cycles;
+    if (check_) {
+      const auto expected = golden::run(program_->graph, input);
+      comparison.merge(runtime::compare(*program_, execution, expected, image));
+    }
+    const ir::QuantGraph& graph = program_->graph;
+    Tensors tensors(graph.tensors.size());
+    for (runtime::StoredTensor& stored : execution.stored)
+      tensors[index(stored.tensor)] = std::move(stored.values);
+    tensors[index(graph.output)] = std::move(execution.output);
+    const auto first = static_cast<std::size_t>(graph.tensors[index(graph.input)].shape.count());
+    tensors[index(graph.input)].assign(input.begin(),
+                                       input.begin() + static_cast<std::ptrdiff_t>(first));
+    // A concatenation whose parts have gaps between them comes part by part.
+    for (const ir::QuantNode& node : graph.nodes) {
+      golden::Tensor& whole = tensors[index(node.output)];
+      if (!whole.empty() || !std::holds_alternative<ir::QuantConcat>(node.op)) continue;
+      for (const int part : node.inputs)
+        whole.insert(whole.end(), tensors[index(part)].begin(), tensors[index(part)].end());
+    }
+    return tensors;
+  }
+
+ private:
+  runtime::DeviceKind kind_;
+  bool check_;
+  std::unique_ptr<program::Program> program_;
+  std::unique_ptr<runtime::Device> device_;
+};
+
+class DevicePasses final : public learn::Passes {
+ public:
+  DevicePasses(const learn::Backward& backward, const isa::Config& machine,
+               runtime::DeviceKind kind, bool check, std::shared_ptr<ScoringTotals> totals)
+      : graph_(backward),
+        machine_(machine),
+        totals_(std::move(totals)),
+        forward_(kind, check),
+        backward_(kind, check) {}
+
+  Status open(const ir::QuantGraph& forward) {
+    auto program = compile_forward(forward, graph_, machine_);
+    if (!program) return program.error();
+    if (Status s = forward_.open(std::move(*program)); !s) return s;
+    return rescaled();
+  }
+  Status rescaled() override {
+    auto program = compiler::compile(graph_.graph(), machine_);
+    if (!program) return program.error();
+    return backward_.open(std::move(*program));
+  }
+  Result<Tensors> forward(std::span<const std::int8_t> input) override {
+    return forward_.run(input, totals_->forward_images++, totals_->forward_cycles,
+                        totals_->forward);
+  }
+  Result<Tensors> backward(std::span<const std::int8_t> input) override {
+    return backward_.run(input, totals_->backward_images++, totals_->backward_cycles,
+                         totals_->backward);
+  }
+
+ private:
+  const learn::Backward& graph_;
+  isa::Config machine_;
+  std::shared_ptr<ScoringTotals> totals_;
+  Runner forward_, backward_;
+};
+
+}  // namespace
+
+Result<ScoringPrograms> compile_scoring(const ir::QuantGraph& forward,
+                                        const learn::Backward& backward,
+                                        const isa::Config& machine) {
+  auto there = compile_forward(forward, backward, machine);
+  if (!there) return there.error();
+  auto back = compiler::compile(backward.graph(), machine);
+  if (!back) return back.error();
+  return ScoringPrograms{std::move(*there), std::move(*back)};
+}
+
+learn::MakePasses device_passes(const isa::Config& machine, runtime::DeviceKind kind, bool check,
+                                std::shared_ptr<ScoringTotals> totals) {
+  return [=](const ir::QuantGraph& forward,
+             const learn::Backward& backward) -> Result<std::unique_ptr<learn::Passes>> {
+    auto passes = std::make_unique<DevicePasses>(backward, machine, kind, check, totals);
+    if (Status s = passes->open(forward); !s) return s.error();
+    return std::unique_ptr<learn::Passes>(std::move(passes));
+  };
+}
+
+}  // namespace espalier::cli

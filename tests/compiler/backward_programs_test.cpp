@@ -1,0 +1,119 @@
+// Backward passes as programs: the functional simulator against golden, every tensor.
+
+#include <catch.hpp>
+
+#include "compiler/compiler.hpp"
+#include "golden/golden.hpp"
+#include "graphs.hpp"
+#include "iss/hazards.hpp"
+#include "iss/run.hpp"
+#include "learn/backward.hpp"
+#include "learn/delayed_scales.hpp"
+#include "seed.hpp"
+
+namespace espalier::tests {
+namespace {
+
+std::size_t index(int id) { return static_cast<std::size_t>(id); }
+
+/// The backward graph of a forward one, with an image's input: scales that fit it.
+struct Pass {
+  ir::QuantGraph graph;
+  std::vector<std::int8_t> input;
+};
+std::optional<Pass> make_pass(const ir::QuantGraph& forward, std::uint64_t seed) {
+  std::vector<bool> scored(forward.tensors.size(), true);
+  scored[index(forward.input)] = false;
+  auto backward = learn::Backward::make(forward, scored);
+  if (!backward) {
+    CHECK(backward.error().message == "no tensor that is to be scored has a gradient");
+    return {};
+  }
+  const auto tensors = golden::run(forward, random_image(forward, seed));
+  Pass pass;
+  pass.input = random_image(forward, seed + 1);
+  pass.input.resize(tensors[index(forward.output)].size(), 50);
+  for (auto& g : pass.input) g = std::max<std::int8_t>(g, -127);
+  for (const int t : backward->kept())
+    pass.input.insert(pass.input.end(), tensors[index(t)].begin(), tensors[index(t)].end());
+  learn::DelayedScales scales;
+  scales.start(backward->first_scales());
+  for (int attempt = 0; attempt < 12; ++attempt) {
+    backward->set_scales(scales.scales());
+    const auto gradients = golden::run(backward->graph(), pass.input);
+    std::vector<int> maxima;
+    for (std::size_t slot = 0; slot < backward->slots(); ++slot) {
+      int most = 0;
+      for (const std::int8_t v : gradients[index(backward->observed(slot))])
+        most = std::max(most, std::abs(int{v}));
+      maxima.push_back(most);
+    }
+    if (scales.fit(maxima, attempt)) break;
+  }
+  backward->set_scales(scales.scales());
+  pass.graph = backward->graph();
+  return pass;
+}
+
+/// Empty, or what is wrong.
+std::string check(const Pass& pass, const isa::Config& config, const compiler::Options& options,
+                  std::uint64_t seed) {
+  const auto program = compiler::compile(pass.graph, config, options);
+  if (!program) return "compile: " + program.error().text();
+  if (const Status s = iss::check_hazards(config, program::decode_all(*program)); !s)
+    return "hazard: " + s.error().text();
+  iss::Options order;
+  order.order_seed = seed % 2 == 0 ? 0 : seed;
+  const auto outputs = iss::run(*program, pass.input, order);
+  if (!outputs) return "run: " + outputs.error().text();
+  const auto expected = golden::run(program->graph, pass.input);
+  for (std::size_t i = 0; i < program->placements.size(); ++i) {
+    const int tensor = program->placements[i].tensor;
+    if (outputs->stored[i] != expected[index(tensor)])
+      return "tensor " + program->graph.tensors[index(tensor)].name + " differs";
+  }
+  // What must be stored is, and the copies change no value.
+  const auto plain = golden::run(pass.graph, pass.input);
+  for (const int tensor : pass.graph.keep) {
+    if (expected[index(tensor)] != plain[index(tensor)]) return "a copy changes a value";
+    if (std::ranges::none_of(program->placements,
+                             [&](const auto& p) { return p.tensor == tensor; }))
+      return "tensor " + pass.graph.tensors[index(tensor)].name + " is not stored";
+  }
+  return {};
+}
+
+}  // namespace
+
+TEST_CASE("backward programs: random graphs give golden's gradients and scores") {
+  const std::uint64_t base = seed(1);
+  const auto i = GENERATE(range(0, rounds(40)));
+  const std::uint64_t s = base * 1000 + static_cast<std::uint64_t>(i);
+  const auto pass = make_pass(random_graph(s), s);
+  if (!pass) return;
+  for (const isa::Config& machine : isa::kConfigs) {
+    if (machine.compact) continue;
+    compiler::Options options;
+    options.vary = i % 2 == 0 ? 0 : s + 1;
+    INFO("seed " << s << ", " << machine.name);
+    CHECK(check(*pass, machine, options, s) == "");
+  }
+}
+
+TEST_CASE("backward programs: the usual networks give golden's gradients and scores") {
+  const isa::Config& edge = *isa::find_config("edge");
+  const std::pair<const char*, ir::QuantGraph> networks[] = {
+      {"resnet8", resnet8()},
+      {"resnet20", cifar_resnet(3)},
+      {"resnet50", resnet50(64)},
+      {"inception_v3", inception_v3(139)},
+  };
+  for (const auto& [name, graph] : networks) {
+    const auto pass = make_pass(graph, 3);
+    REQUIRE(pass);
+    INFO(name);
+    CHECK(check(*pass, edge, {}, 5) == "");
+  }
+}
+
+}  // namespace espalier::tests

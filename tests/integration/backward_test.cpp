@@ -1,0 +1,69 @@
+// Backward passes on the verilated machine: every gradient and sum as golden has it, in the cycles
+// that the timing model says.
+
+#include "catch.hpp"
+#include "compiler/compiler.hpp"
+#include "golden/golden.hpp"
+#include "graphs.hpp"
+#include "learn/backward.hpp"
+#include "runtime/check.hpp"
+#include "runtime/device.hpp"
+#include "seed.hpp"
+#include "timing/timing.hpp"
+
+using namespace espalier;
+
+namespace {
+
+/// Runs a backward pass of random activations; empty, or what is wrong.
+std::string check(const ir::QuantGraph& forward, const isa::Config& machine, std::uint64_t seed,
+                  double stall) {
+  std::vector<bool> scored(forward.tensors.size(), true);
+  scored[static_cast<std::size_t>(forward.input)] = false;
+  const auto backward = learn::Backward::make(forward, scored);
+  if (!backward) return {};
+  const auto program = compiler::compile(backward->graph(), machine);
+  if (!program) return program.error().text();
+  runtime::DeviceOptions options;
+  options.keep_tensors = true;
+  options.stall = stall;
+  auto devices = runtime::open(*program, runtime::DeviceKind::kRtl, options);
+  if (!devices) return devices.error().text();
+  auto image = tests::random_image(program->graph, seed);
+  for (auto& v : image) v = std::max<std::int8_t>(v, -127);
+  const auto ran = devices->front()->run(image);
+  if (!ran) return ran.error().text();
+  const auto found =
+      runtime::compare(*program, ran->front(), golden::run(program->graph, image), 0);
+  if (found.first) return found.first->text("rtl");
+  if (found.values == 0) return "nothing was compared";
+  if (stall > 0) return {};
+  const auto estimate = timing::estimate(*program);
+  if (!estimate) return estimate.error().text();
+  const auto cycles = static_cast<double>(ran->front().timing->cycles);
+  if (std::abs(static_cast<double>(estimate->cycles) - cycles) > 2 + 0.01 * cycles)
+    return "the timing model says " + std::to_string(estimate->cycles) +
+           " cycles; the machine took " + std::to_string(ran->front().timing->cycles);
+  return {};
+}
+
+}  // namespace
+
+TEST_CASE("backward: random graphs on the machine give golden's gradients and scores") {
+  for (const isa::Config& machine : isa::kConfigs) {
+    if (!runtime::has_rtl(machine) || machine.compact) continue;
+    for (std::uint64_t i = 0; i < static_cast<std::uint64_t>(tests::rounds(12)); ++i) {
+      const std::uint64_t seed = tests::seed(900) + i;
+      INFO(machine.name << " ESPALIER_SEED=" << seed);
+      CHECK(check(tests::random_graph(seed), machine, seed, i % 3 == 2 ? 0.3 : 0) == "");
+    }
+  }
+}
+
+TEST_CASE("backward: ResNet-8 on the machine gives golden's gradients and scores") {
+  for (const isa::Config& machine : isa::kConfigs) {
+    if (!runtime::has_rtl(machine) || machine.compact) continue;
+    INFO(machine.name);
+    CHECK(check(tests::resnet8(), machine, 1, 0) == "");
+  }
+}
