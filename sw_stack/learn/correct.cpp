@@ -14,10 +14,14 @@
 namespace espalier::learn {
 namespace {
 
-constexpr double kFoldRidge = 1e-3;  ///< of the mean of the live channels' moments
-constexpr double kLastRidge = 0.1;   ///< of the mean squared length of the centred features
-constexpr double kMostGain = 2.0;    ///< of a variance's correction, and its inverse the least
+constexpr double kFoldRidge = 1e-3;   ///< of the mean of the live channels' moments
+constexpr double kLastRidge = 0.1;    ///< of the mean squared length of the centred features
+constexpr double kMostGain = 2.0;     ///< of a variance's correction, and its inverse the least
+constexpr double kLayerRidge = 1e-2;  ///< of the mean of the features' variances
 constexpr std::size_t kBatch = 8;
+constexpr std::size_t kMostDepth = 1200;         ///< of a layer that is reconstructed
+constexpr std::size_t kLeastSamples = 3000;      ///< pixels that it is reconstructed from
+constexpr std::size_t kMostBytes = 256U << 20U;  ///< of the generic model's activations
 
 std::size_t index(int id) { return static_cast<std::size_t>(id); }
 
@@ -57,6 +61,7 @@ class Corrector {
         values_(graph_.tensors.size()) {
     const auto size = static_cast<std::size_t>(tensor(graph_.input).shape.count());
     images_ = inputs.size() / size;
+    inputs_ = inputs;
     values_[index(graph_.input)].assign(inputs.begin(), inputs.end());
     last_use_.assign(graph_.tensors.size(), 0);
     for (std::size_t n = 0; n < graph_.nodes.size(); ++n) {
@@ -73,6 +78,7 @@ class Corrector {
       if (conv != nullptr && node.output == graph_.output && refits(node)) {
         refit(node, *conv, classes);
       } else if (conv != nullptr) {
+        reconstruct(node, *conv);
         match(node, *conv);
       }
       execute(node);
@@ -184,6 +190,110 @@ class Corrector {
     }
   }
 
+  /// Ridge regression of the generic model's sums at the same pixels from the pruned network's own
+  /// activations, from the weights that are there.
+  void reconstruct(const ir::QuantNode& node, ir::QuantConv& conv) {
+    const ir::QuantTensor& x = tensor(node.inputs[0]);
+    const ir::QuantTensor& y = tensor(node.output);
+    const ir::Window& w = conv.window;
+    const std::size_t lanes = index(x.shape.c), taps = index(w.kh) * index(w.kw);
+    const std::size_t depth = lanes * taps;
+    if (depth > kMostDepth) return;
+    const std::size_t at = dense_node(node);
+    const std::vector<std::size_t> outputs = channels(dense_.nodes[at].output, true);
+    const std::size_t pixels = index(y.shape.h) * index(y.shape.w);
+    const std::size_t images = std::min(images_, dense_images());
+    const std::size_t each_image =
+        std::clamp<std::size_t>(std::max(kLeastSamples, 8 * depth) / images + 1, 1, pixels);
+    const auto rows = static_cast<Eigen::Index>(images * each_image);
+    using Matrix = Eigen::Matrix<float, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
+    Matrix features(rows, static_cast<Eigen::Index>(depth));
+    Matrix wanted(rows, static_cast<Eigen::Index>(outputs.size()));
+    const auto x_size = static_cast<std::size_t>(x.shape.count());
+    const ir::QuantNode& full_node = dense_.nodes[at];
+    const auto& full = std::get<ir::QuantConv>(full_node.op);
+    const auto side = [](const ir::QuantTensor& t) { return golden::Side{t.shape, t.quant}; };
+    const ir::QuantTensor& full_x = dense_.tensors[index(full_node.inputs[0])];
+    const ir::QuantTensor& full_y = dense_.tensors[index(full_node.output)];
+    const golden::PreparedConv prepared(full, side(full_x), side(full_y));
+    each(images, threads_, [&](std::size_t i) {
+      std::vector<std::int32_t> acc(static_cast<std::size_t>(full_y.shape.count()));
+      prepared.accumulate(dense_values(full_node.inputs[0], i).data(), 1, acc.data());
+      const std::int8_t* const from = values_[index(node.inputs[0])].data() + i * x_size;
+      for (std::size_t s = 0; s < each_image; ++s) {
+        // Spread over the image; another place for every image.
+        const std::size_t pixel = (s * pixels / each_image + i * 7919) % pixels;
+        const int oy = static_cast<int>(pixel) / y.shape.w,
+                  ox = static_cast<int>(pixel) % y.shape.w;
+        const auto row = static_cast<Eigen::Index>(i * each_image + s);
+        for (std::size_t t = 0; t < taps; ++t) {
+          const int iy = oy * w.stride_h - w.pad_top + static_cast<int>(t) / w.kw * w.dilation_h;
+          const int ix = ox * w.stride_w - w.pad_left + static_cast<int>(t) % w.kw * w.dilation_w;
+          const bool inside = iy >= 0 && iy < x.shape.h && ix >= 0 && ix < x.shape.w;
+          for (std::size_t c = 0; c < lanes; ++c) {
+            const std::size_t place =
+                (c * index(x.shape.h) + index(iy)) * index(x.shape.w) + index(ix);
+            features(row, static_cast<Eigen::Index>(t * lanes + c)) =
+                inside ? static_cast<float>(from[place] - x.quant.zero) : 0.0F;
+          }
+        }
+        for (std::size_t n = 0; n < outputs.size(); ++n) {
+          const double unit = double{full.scale[outputs[n]]} * full_y.quant.scale;
+          wanted(row, static_cast<Eigen::Index>(n)) =
+              static_cast<float>(unit * acc[outputs[n] * pixels + pixel]);
+        }
+      }
+    });
+    const auto columns = static_cast<Eigen::Index>(depth);
+    Matrix weights(columns, static_cast<Eigen::Index>(outputs.size()));  // real sum of 1
+    for (std::size_t n = 0; n < outputs.size(); ++n) {
+      const double unit = double{conv.scale[n]} * y.quant.scale;
+      for (std::size_t k = 0; k < depth; ++k) {
+        weights(static_cast<Eigen::Index>(k), static_cast<Eigen::Index>(n)) =
+            static_cast<float>(unit * conv.weights[n * depth + k]);
+      }
+    }
+    const Eigen::RowVectorXf mean = features.colwise().mean();
+    features.rowwise() -= mean;
+    const Eigen::RowVectorXf wanted_mean = wanted.colwise().mean();
+    wanted.rowwise() -= wanted_mean;
+    wanted.noalias() -= features * weights;
+    Eigen::MatrixXd gram = (features.transpose() * features).eval().cast<double>();
+    gram.diagonal().array() += std::max(kLayerRidge * gram.diagonal().mean(), 1e-6);
+    const Eigen::MatrixXd right = (features.transpose() * wanted).eval().cast<double>();
+    const Eigen::MatrixXd change = gram.ldlt().solve(right);
+    for (std::size_t n = 0; n < outputs.size(); ++n) {
+      const auto column = static_cast<Eigen::Index>(n);
+      std::vector<double> row(depth);
+      double bias = wanted_mean(column);
+      for (std::size_t k = 0; k < depth; ++k) {
+        const auto r = static_cast<Eigen::Index>(k);
+        row[k] = weights(r, column) + change(r, column);
+        bias -= row[k] * mean(r);
+        row[k] /= x.quant.scale;
+      }
+      quantise_row(conv, n, row, bias, x.quant.scale, y.quant.scale);
+    }
+  }
+
+  /// How many images' activations of the generic model are at hand.
+  std::size_t dense_images() {
+    if (dense_tensors_.empty()) {
+      std::size_t bytes = 0;
+      for (const ir::QuantTensor& t : dense_.tensors)
+        bytes += static_cast<std::size_t>(t.shape.count());
+      dense_tensors_.resize(std::clamp<std::size_t>(kMostBytes / bytes, 1, images_));
+      const golden::Runner runner(dense_);
+      const auto size = inputs_.size() / images_;
+      each(dense_tensors_.size(), threads_,
+           [&](std::size_t i) { dense_tensors_[i] = runner.run(inputs_.subspan(i * size, size)); });
+    }
+    return dense_tensors_.size();
+  }
+  [[nodiscard]] const golden::Tensor& dense_values(int dense_tensor, std::size_t image) const {
+    return dense_tensors_[image][index(dense_tensor)];
+  }
+
   /// The last layer sees its whole input at once: its outputs are sums of features.
   [[nodiscard]] bool refits(const ir::QuantNode& node) const {
     const ir::Window& w = std::get<ir::QuantConv>(node.op).window;
@@ -271,6 +381,8 @@ class Corrector {
   std::size_t images_ = 0;
   std::vector<golden::Tensor> values_;  // by tensor: of all images, where still to be read
   std::vector<std::size_t> last_use_;
+  std::span<const std::int8_t> inputs_;
+  std::vector<std::vector<golden::Tensor>> dense_tensors_;  // of the first images, by tensor
 };
 
 }  // namespace

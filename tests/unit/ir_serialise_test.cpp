@@ -202,7 +202,7 @@ TEST_CASE("parse: another version and other files are named") {
   Bytes bytes = ir::serialise(sample());
   ++bytes[4];
   CHECK(parse(bytes).error().code == ErrorCode::kMismatch);
-  CHECK_THAT(parse(bytes).error().text(), Catch::Contains("version 3; this reader has 2"));
+  CHECK_THAT(parse(bytes).error().text(), Catch::Contains("version 4; this reader has 3"));
   bytes[0] = 'X';
   CHECK_THAT(parse(bytes).error().text(), Catch::Contains("not a graph"));
 }

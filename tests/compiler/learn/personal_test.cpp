@@ -138,6 +138,18 @@ TEST_CASE("personal: removed channels that others can make up for cost nothing o
   CHECK(fitted < 0.15 * bare);
 }
 
+TEST_CASE("personal: what pixels beside tell of a removed channel is made up for as well") {
+  const Net net;
+  prune::Mask mask = net.halved();
+  const auto& first = net.channels.of_tensor[index(net.graph.nodes[0].output)];
+  mask.live[index(first[1])] = false;  // no other channel has it at the same pixel
+  const double folded = net.error(mask, learn::Correction::kFold);
+  const double fitted = net.error(mask, learn::Correction::kAll);
+  CAPTURE(folded, fitted);
+  CHECK(folded > 0.02);
+  CHECK(fitted < 0.6 * folded);
+}
+
 TEST_CASE("personal: without a mask corrections change next to nothing") {
   const Net net;
   CHECK(net.error(prune::all_live(net.channels), learn::Correction::kNone) < 1e-6);
