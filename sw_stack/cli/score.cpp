@@ -186,7 +186,8 @@ class Job {
     }
     runtime::Comparison all = totals_->forward;
     all.merge(totals_->backward);
-    const double share = forward_ > 0 ? static_cast<double>(backward_) / forward_ : 0;
+    const double share =
+        forward_ > 0 ? static_cast<double>(backward_) / static_cast<double>(forward_) : 0;
     if (options_.json) {
       Json json{{"images", importance_.images},
                 {"classes", classes_},
