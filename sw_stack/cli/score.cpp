@@ -8,6 +8,7 @@
 
 #include "cli/commands.hpp"
 #include "cli/common.hpp"
+#include "cli/models.hpp"
 #include "cli/personalise_request.hpp"
 #include "cli/personalise_stream.hpp"
 #include "cli/scoring.hpp"
@@ -103,11 +104,7 @@ class Job {
         graph_, channels_, scored_, classes_,
         golden ? learn::MakePasses(learn::golden_passes)
                : device_passes(program_.machine(), *kind, options_.check, totals_));
-    if (!meter) {
-      Diagnostic error = meter.error();
-      error.place = options_.program + (error.place.empty() ? "" : ": " + error.place);
-      return error;
-    }
+    if (!meter) return placed(meter.error(), options_.program);
     meter_.emplace(std::move(*meter));
     return {};
   }
@@ -142,6 +139,13 @@ class Job {
 
   /// Cycles of one image each way: measured, or by the timing model.
   Status estimate() {
+    if (totals_->backward_cycles > 0) {
+      forward_ = totals_->forward_cycles / totals_->forward_images;
+      backward_ = totals_->backward_cycles / totals_->backward_images;
+      measured_ = true;
+    }
+    const bool estimates = !measured_ && !program_.machine().compact;
+    if (!estimates && options_.backward.empty()) return {};
     const auto made = learn::Backward::make(graph_, scored_);
     if (!made) return made.error();
     const auto programs = compile_scoring(graph_, *made, program_.machine());
@@ -149,13 +153,7 @@ class Job {
     if (!options_.backward.empty()) {
       if (Status s = program::save(programs->backward, options_.backward); !s) return s;
     }
-    if (totals_->backward_cycles > 0) {
-      forward_ = totals_->forward_cycles / totals_->forward_images;
-      backward_ = totals_->backward_cycles / totals_->backward_images;
-      measured_ = true;
-      return {};
-    }
-    if (program_.machine().compact) return {};
+    if (!estimates) return {};
     const auto there = timing::estimate(programs->forward);
     if (!there) return there.error();
     const auto back = timing::estimate(programs->backward);

@@ -80,6 +80,16 @@ std::vector<float> Backward::first_scales() const {
   return scales;
 }
 
+std::vector<int> Backward::maxima(std::span<const std::vector<std::int8_t>> tensors) const {
+  std::vector<int> list;
+  for (const int tensor : observed_) {
+    int most = 0;
+    for (const std::int8_t v : tensors[index(tensor)]) most = std::max(most, std::abs(int{v}));
+    list.push_back(most);
+  }
+  return list;
+}
+
 OutputGradient Backward::quantise_output(std::span<const double> gradient) {
   double most = 0;
   for (const double g : gradient) most = std::max(most, std::abs(g));

@@ -48,6 +48,8 @@ class Backward {
   [[nodiscard]] std::vector<float> first_scales() const;
   /// The tensor of graph() whose magnitudes a slot's scale follows.
   [[nodiscard]] int observed(std::size_t slot) const { return observed_[slot]; }
+  /// The largest magnitudes of these, by slot. Shapes: tensors of graph() by id.
+  [[nodiscard]] std::vector<int> maxima(std::span<const std::vector<std::int8_t>> tensors) const;
 
   /// Quantises the loss's gradient at the output: the largest magnitude becomes 127.
   /// Shapes: one value an element of the output.

@@ -94,6 +94,19 @@ struct Sample {
 
 }  // namespace
 
+DelayedScales fit_scales(Backward& backward, std::span<const std::int8_t> input) {
+  constexpr int kAttempts = 24;
+  DelayedScales scales;
+  scales.start(backward.first_scales());
+  const golden::Runner runner(backward.graph());  // sees the scales change
+  for (int attempt = 0; attempt < kAttempts; ++attempt) {
+    backward.set_scales(scales.scales());
+    if (scales.fit(backward.maxima(runner.run(input)), attempt)) break;
+  }
+  backward.set_scales(scales.scales());
+  return scales;
+}
+
 Result<std::unique_ptr<Passes>> golden_passes(const ir::QuantGraph& forward,
                                               const Backward& backward) {
   return std::unique_ptr<Passes>(std::make_unique<GoldenPasses>(forward, backward));
@@ -125,16 +138,6 @@ struct Meter::Impl {
                         kept.tensors[index(t)].end());
     return kept;
   }
-  [[nodiscard]] std::vector<int> maxima(const std::vector<golden::Tensor>& gradients) const {
-    std::vector<int> list;
-    for (std::size_t slot = 0; slot < backward.slots(); ++slot) {
-      int most = 0;
-      for (const std::int8_t v : gradients[index(backward.observed(slot))])
-        most = std::max(most, std::abs(int{v}));
-      list.push_back(most);
-    }
-    return list;
-  }
   Status use(const std::vector<float>& scales) {
     if (backward.scales() == scales) return {};
     backward.set_scales(scales);
@@ -143,16 +146,9 @@ struct Meter::Impl {
 
   /// Finds scales that fit an image, on the golden model whatever the passes run on.
   Status begin(std::span<const std::int8_t> image, int label, DelayedScales& scales) {
-    constexpr int kAttempts = 24;
-    scales.start(backward.first_scales());
     const auto kept = forward(image, label);
     if (!kept) return kept.error();
-    const golden::Runner runner(backward.graph());  // sees the scales change
-    for (int attempt = 0; attempt < kAttempts; ++attempt) {
-      backward.set_scales(scales.scales());
-      if (scales.fit(maxima(runner.run(kept->input)), attempt)) break;
-    }
-    backward.set_scales(scales.scales());
+    scales = fit_scales(backward, kept->input);
     return passes->rescaled();
   }
 
@@ -162,7 +158,7 @@ struct Meter::Impl {
     const auto gradients = passes->backward(kept->input);
     if (!gradients) return gradients.error();
     Sample sample{std::vector<double>(channels->classes(), 0.0),
-                  std::vector<double>(channels->classes(), 0.0), maxima(*gradients)};
+                  std::vector<double>(channels->classes(), 0.0), backward.maxima(*gradients)};
     for (const Backward::Score& score : backward.scores()) {
       const ir::QuantTensor& tensor = graph->tensors[index(score.activation)];
       const golden::Tensor& activation = kept->tensors[index(score.activation)];

@@ -42,6 +42,10 @@ struct Importance {
   DelayedScales scales;
 };
 
+/// Finds scales that fit one image's pass, on the golden model; the graph has them afterwards.
+/// Shapes: input is the backward graph's.
+DelayedScales fit_scales(Backward& backward, std::span<const std::int8_t> input);
+
 /// What runs a measurement's images, forward and backward.
 class Passes {
  public:

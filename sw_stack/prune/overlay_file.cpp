@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "prune/overlay.hpp"
+#include "prune/sealed.hpp"
 #include "support/bytes.hpp"
 #include "support/whole_file.hpp"
 
@@ -13,7 +14,6 @@ namespace {
 
 constexpr char kMagic[8] = {'E', 'S', 'P', 'O', 'V', 'L', 'A', 'Y'};
 constexpr std::uint32_t kVersion = 1;
-constexpr std::size_t kHashBytes = 8;
 
 }  // namespace
 
@@ -45,11 +45,7 @@ Result<Overlay> parse_overlay(std::span<const std::uint8_t> bytes, const std::st
     return fail(ErrorCode::kMalformed, "no overlay: it does not begin with `ESPOVLAY`", place);
   ByteReader in(bytes);
   (void)in.get_raw(sizeof(kMagic));
-  const auto version = in.get<std::uint32_t>();
-  if (in.ok() && version != kVersion) {
-    return fail(ErrorCode::kMismatch,
-                fmt::format("format version {}; this build reads {}", version, kVersion), place);
-  }
+  if (const Status status = check_version(in, kVersion, place); !status) return status.error();
   Overlay overlay;
   overlay.fingerprint = in.get<std::uint64_t>();
   overlay.model = in.get_string();
@@ -72,16 +68,7 @@ Result<Overlay> parse_overlay(std::span<const std::uint8_t> bytes, const std::st
     if (layer.count() % 8 != 0 && layer.bits.back() >> layer.count() % 8 != 0)
       return fail(ErrorCode::kMalformed, "has bits past its last weight", layer_place);
   }
-  if (!in.ok() || in.remaining() < kHashBytes) {
-    return fail(ErrorCode::kMalformed, fmt::format("truncated near byte {}", in.position()), place);
-  }
-  if (in.remaining() > kHashBytes) {
-    return fail(ErrorCode::kMalformed,
-                fmt::format("{} bytes follow its end", in.remaining() - kHashBytes), place);
-  }
-  if (in.get<std::uint64_t>() != fnv1a(bytes.first(bytes.size() - kHashBytes))) {
-    return fail(ErrorCode::kMalformed, "corrupt: its hash does not match its contents", place);
-  }
+  if (const Status status = check_end(in, bytes, place); !status) return status.error();
   return overlay;
 }
 

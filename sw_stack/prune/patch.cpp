@@ -5,6 +5,7 @@
 #include <map>
 #include <set>
 
+#include "prune/sealed.hpp"
 #include "support/bytes.hpp"
 #include "support/whole_file.hpp"
 
@@ -13,7 +14,6 @@ namespace {
 
 constexpr char kMagic[8] = {'E', 'S', 'P', 'P', 'A', 'T', 'C', 'H'};
 constexpr std::uint32_t kVersion = 1;
-constexpr std::size_t kHashBytes = 8;
 
 std::size_t index(int id) { return static_cast<std::size_t>(id); }
 
@@ -159,11 +159,7 @@ Result<Patch> parse_patch(std::span<const std::uint8_t> bytes, const std::string
     return fail(ErrorCode::kMalformed, "no patch: it does not begin with `ESPPATCH`", place);
   ByteReader in(bytes);
   (void)in.get_raw(sizeof(kMagic));
-  const auto version = in.get<std::uint32_t>();
-  if (in.ok() && version != kVersion) {
-    return fail(ErrorCode::kMismatch,
-                fmt::format("format version {}; this build reads {}", version, kVersion), place);
-  }
+  if (const Status status = check_version(in, kVersion, place); !status) return status.error();
   Patch patch;
   patch.fingerprint = in.get<std::uint64_t>();
   patch.mask = in.get<std::uint64_t>();
@@ -178,15 +174,7 @@ Result<Patch> parse_patch(std::span<const std::uint8_t> bytes, const std::string
     layer.scale = get_values<float>(in, channels);
     if (!in.ok()) break;
   }
-  if (!in.ok() || in.remaining() < kHashBytes) {
-    return fail(ErrorCode::kMalformed, fmt::format("truncated near byte {}", in.position()), place);
-  }
-  if (in.remaining() > kHashBytes) {
-    return fail(ErrorCode::kMalformed,
-                fmt::format("{} bytes follow its end", in.remaining() - kHashBytes), place);
-  }
-  if (in.get<std::uint64_t>() != fnv1a(bytes.first(bytes.size() - kHashBytes)))
-    return fail(ErrorCode::kMalformed, "corrupt: its hash does not match its contents", place);
+  if (const Status status = check_end(in, bytes, place); !status) return status.error();
   return patch;
 }
 

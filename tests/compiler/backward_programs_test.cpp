@@ -8,7 +8,7 @@
 #include "iss/hazards.hpp"
 #include "iss/run.hpp"
 #include "learn/backward.hpp"
-#include "learn/delayed_scales.hpp"
+#include "learn/importance.hpp"
 #include "seed.hpp"
 
 namespace espalier::tests {
@@ -36,21 +36,7 @@ std::optional<Pass> make_pass(const ir::QuantGraph& forward, std::uint64_t seed)
   for (auto& g : pass.input) g = std::max<std::int8_t>(g, -127);
   for (const int t : backward->kept())
     pass.input.insert(pass.input.end(), tensors[index(t)].begin(), tensors[index(t)].end());
-  learn::DelayedScales scales;
-  scales.start(backward->first_scales());
-  for (int attempt = 0; attempt < 12; ++attempt) {
-    backward->set_scales(scales.scales());
-    const auto gradients = golden::run(backward->graph(), pass.input);
-    std::vector<int> maxima;
-    for (std::size_t slot = 0; slot < backward->slots(); ++slot) {
-      int most = 0;
-      for (const std::int8_t v : gradients[index(backward->observed(slot))])
-        most = std::max(most, std::abs(int{v}));
-      maxima.push_back(most);
-    }
-    if (scales.fit(maxima, attempt)) break;
-  }
-  backward->set_scales(scales.scales());
+  (void)learn::fit_scales(*backward, pass.input);
   pass.graph = backward->graph();
   return pass;
 }

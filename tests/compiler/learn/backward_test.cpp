@@ -12,6 +12,7 @@
 #include "golden/golden.hpp"
 #include "quant_builder.hpp"
 #include "learn/delayed_scales.hpp"
+#include "learn/importance.hpp"
 #include "quantise/quantise.hpp"
 
 namespace espalier::tests {
@@ -162,25 +163,14 @@ std::vector<golden::Tensor> backward_pass(learn::Backward& backward,
   std::vector<std::int8_t> input = gradient;
   for (const int t : backward.kept())
     input.insert(input.end(), tensors[index(t)].begin(), tensors[index(t)].end());
-  learn::DelayedScales scales;
-  scales.start(backward.first_scales());
-  if (!given_scale.empty()) {
+  if (given_scale.empty()) {
+    (void)learn::fit_scales(backward, input);
+  } else {
     std::vector<float> all(backward.slots(), given_scale[0]);
     all[0] = 1;
-    scales.start(all);
+    backward.set_scales(all);
   }
-  for (int attempt = 0;; ++attempt) {
-    backward.set_scales(scales.scales());
-    auto gradients = golden::run(backward.graph(), input);
-    std::vector<int> maxima;
-    for (std::size_t slot = 0; slot < backward.slots(); ++slot) {
-      int most = 0;
-      for (const std::int8_t v : gradients[index(backward.observed(slot))])
-        most = std::max(most, std::abs(int{v}));
-      maxima.push_back(most);
-    }
-    if (!given_scale.empty() || attempt == 24 || scales.fit(maxima, attempt)) return gradients;
-  }
+  return golden::run(backward.graph(), input);
 }
 
 Scores compare(const ir::FloatGraph& graph, std::span<const float> given_scale = {}) {
