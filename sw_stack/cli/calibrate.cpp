@@ -1,5 +1,6 @@
 #include "cli/calibrate.hpp"
 
+#include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
 #include <algorithm>

@@ -1,5 +1,6 @@
 #include "cli/compare_float.hpp"
 
+#include <nlohmann/json.hpp>
 #include <fmt/format.h>
 
 #include <algorithm>

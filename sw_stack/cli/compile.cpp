@@ -1,5 +1,7 @@
 // `espalier compile`: a model in, a program out.
 
+#include <CLI/CLI.hpp>
+#include <nlohmann/json.hpp>
 #include <fmt/format.h>
 
 #include <algorithm>

@@ -1,5 +1,7 @@
 // `espalier inspect`: what a program file holds.
 
+#include <CLI/CLI.hpp>
+#include <nlohmann/json.hpp>
 #include <fmt/format.h>
 
 #include <memory>

@@ -1,5 +1,6 @@
 // The command `espalier`.
 
+#include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
 #include <exception>

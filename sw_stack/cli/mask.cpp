@@ -1,5 +1,6 @@
 // `espalier mask`: makes masks and shows them.
 
+#include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
 #include <algorithm>

@@ -1,5 +1,7 @@
 #include "cli/mask_overlay.hpp"
 
+#include <CLI/CLI.hpp>
+#include <nlohmann/json.hpp>
 #include <fmt/format.h>
 
 #include <algorithm>

@@ -2,6 +2,8 @@
 
 #include "cli/mask_show.hpp"
 
+#include <CLI/CLI.hpp>
+#include <nlohmann/json.hpp>
 #include <fmt/format.h>
 
 #include <algorithm>

@@ -1,5 +1,6 @@
 // Options of `espalier personalise`.
 
+#include <CLI/CLI.hpp>
 #include <filesystem>
 #include <memory>
 

@@ -1,5 +1,6 @@
 #include "cli/personalise_report.hpp"
 
+#include <nlohmann/json.hpp>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 

@@ -1,5 +1,7 @@
 // `espalier profile`: where a program's cycles go.
 
+#include <CLI/CLI.hpp>
+#include <nlohmann/json.hpp>
 #include <chrono>
 #include <ctime>
 #include <memory>

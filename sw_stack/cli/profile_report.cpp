@@ -1,5 +1,6 @@
 #include "cli/profile_report.hpp"
 
+#include <nlohmann/json.hpp>
 #include <fmt/format.h>
 
 namespace espalier::cli {

@@ -1,5 +1,7 @@
 // `espalier prune`: a model in, the model without what a mask leaves out as ONNX.
 
+#include <CLI/CLI.hpp>
+#include <nlohmann/json.hpp>
 #include <fmt/format.h>
 
 #include <algorithm>

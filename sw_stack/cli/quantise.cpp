@@ -1,5 +1,6 @@
 // `espalier quantise`: a model in, the quantised model out as ONNX.
 
+#include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
 #include <memory>

@@ -1,5 +1,6 @@
 // `espalier run`: images through a device.
 
+#include <CLI/CLI.hpp>
 #include <memory>
 
 #include "cli/commands.hpp"

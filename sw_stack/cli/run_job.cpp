@@ -1,5 +1,6 @@
 #include "cli/run_job.hpp"
 
+#include <nlohmann/json.hpp>
 #include <fmt/format.h>
 
 #include <algorithm>

@@ -1,5 +1,7 @@
 // `espalier score`: how much each channel matters for images of some classes, measured on a device.
 
+#include <CLI/CLI.hpp>
+#include <nlohmann/json.hpp>
 #include <fmt/format.h>
 
 #include <algorithm>

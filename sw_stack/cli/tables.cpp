@@ -1,5 +1,7 @@
 // `espalier ops` and `espalier configs`.
 
+#include <CLI/CLI.hpp>
+#include <nlohmann/json.hpp>
 #include <fmt/format.h>
 
 #include <memory>
