@@ -1,6 +1,7 @@
 #pragma once
 // The float model beside the quantised one: how much of each layer's signal the noise leaves.
 
+#include <algorithm>
 #include <mutex>
 #include <optional>
 #include <span>
