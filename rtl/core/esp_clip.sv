@@ -4,7 +4,7 @@
 // the first of an instruction with a clip word, whose row is read. `clip_i`: word_i is its clip word.
 // `fields_i`: word_i is the word behind it, in which every field that a mask may change stands at the
 // same bits whatever the opcode; word_o is what it becomes, and nop_o or empty_o say that nothing is
-// left (of a CONV that ends a tile: a CONV without channels). Each comes a cycle after the one before,
+// left of a count that it takes or needs (of a CONV that ends a tile: a CONV without channels). Each comes a cycle after the one before,
 // or later; nothing else reads the table from first_i to fields_i. Without `clipped_i` word_o is
 // word_i. Numbers are unsigned; offsets wrap.
 // Implements docs/pack.md, section 4.
@@ -95,7 +95,7 @@ module esp_clip #(
 
   // ---------------------------------------------------------------- what is left
   logic [12:0]        k_more, n_more;      // negative where nothing is left
-  logic               k_whole, n_whole, k_none, n_none, go;
+  logic               k_whole, n_whole, k_none, n_none, takes_k, takes_n, go;
   logic [11:0]        k, n;
   logic signed [27:0] shift;
   logic [13:0]        piece;
@@ -122,8 +122,10 @@ module esp_clip #(
   end
 
   assign empty_o = clipped_i && conv_i && n_none && conv.last[0];
-  assign nop_o = clipped_i && !empty_o
-              && ((clip_q.need_k[0] && k_none) || (clip_q.need_n[0] && n_none));
+  assign takes_k = conv_i || clip_q.need_k[0] || clip_q.words[0] || clip_q.rows[0]
+                || (clip_q.cut[0] && clip_q.by_k[0]);
+  assign takes_n = conv_i || pool_i || clip_q.need_n[0] || (clip_q.cut[0] && !clip_q.by_k[0]);
+  assign nop_o = clipped_i && !empty_o && ((takes_k && k_none) || (takes_n && n_none));
   assign go = clipped_i && !nop_o && !empty_o;
 
   // The word as that of a transfer (a POOL's blocks stand where z_count does) and as that of a CONV.

@@ -131,7 +131,7 @@ module esp_decode #(
   if (MaskLayers != 0) begin : gen_clip
     logic [4:0] due_q;   // LOADs of the table not yet done
     logic       loads;
-    assign loads = sent && header.opcode == esp_isa_pkg::OpLoad && load.target == 3'd4;
+    assign loads = sent && !nop_q && header.opcode == esp_isa_pkg::OpLoad && load.target == 3'd4;
     assign due = due_q != '0;
     assign table_busy_o = table_ren_o || state_q == StClip || (second_word && clipped_q);
     always_ff @(posedge clk_i or negedge rst_ni) begin

@@ -3,6 +3,7 @@
 // Source: docs/pack.md, section 4.
 
 #include <span>
+#include <string>
 #include <vector>
 
 #include "isa/instruction.hpp"
@@ -13,6 +14,10 @@ namespace espalier::isa {
 struct ClipState {
   std::uint32_t w_pos = 0;  ///< words of the tile's weights so far, modulo 2^16
 };
+
+/// Empty, or what of the clip word means nothing in its instruction; the clip stage does not look.
+/// What is left empty has for every row the same meaning in the machine and here.
+std::string clip_trouble(const Instruction& instruction, const Config& config);
 
 /// The instruction that the engines get. One without a clip word is not changed; one without work
 /// becomes a nop of its queue, or an empty CONV (n_blocks 0) where post still counts it.

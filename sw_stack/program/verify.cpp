@@ -2,6 +2,7 @@
 #include <array>
 
 #include "program/program.hpp"
+#include "isa/clip.hpp"
 #include "program/tiles.hpp"
 
 namespace espalier::program {
@@ -36,6 +37,11 @@ struct Checker {
     return {};
   }
 
+  static std::string bounds(std::int32_t lo, std::int32_t hi) {
+    if (lo <= hi) return {};
+    return "clamps to " + std::to_string(lo) + " to " + std::to_string(hi);
+  }
+
   std::string no_pool() const {
     return "configuration " + std::string(machine.name) + " has no pool";
   }
@@ -47,9 +53,10 @@ struct Checker {
     return x.engine == static_cast<std::uint32_t>(isa::Engine::kPost) ? "post has no queue" : "";
   }
   std::string operator()(const End&) const { return {}; }
-  /// Empty, or what is wrong with the blocks of a clipped transfer: cut, it is never longer.
+  /// Empty, or what is wrong with a transfer's clip word: cut, it is never longer.
   template <typename Transfer>
   std::string clip(const Transfer& t) const {
+    if (std::string trouble = isa::clip_trouble(t, machine); !trouble.empty()) return trouble;
     if (!t.clip || t.clip->cut == 0) return {};
     const std::uint32_t blocks = t.clip->by_k != 0 ? t.clip->kc : t.clip->nb;
     if (t.z_count == blocks) return {};
@@ -105,6 +112,7 @@ struct Checker {
     return transfer(x);
   }
   std::string operator()(const Conv& x) const {
+    if (std::string trouble = isa::clip_trouble(x, machine); !trouble.empty()) return trouble;
     if (x.clip && (x.n_blocks > x.clip->nb || x.k_blocks > x.clip->kc)) {
       return "has more blocks than its clip word";
     }
@@ -117,6 +125,10 @@ struct Checker {
       return "w_release with w_offset " + std::to_string(x.w_offset);
     if (x.p_release != 0 && x.p_offset != 0)
       return "p_release with p_offset " + std::to_string(x.p_offset);
+    if (std::string trouble = bounds(x.lo, x.hi); !trouble.empty()) return trouble;
+    if (x.add != 0 && x.product == 0) {
+      if (std::string trouble = bounds(x.add_lo, x.add_hi); !trouble.empty()) return trouble;
+    }
     if (x.add != 0 && x.add_shift < 13)
       return "add_shift is " + std::to_string(x.add_shift) + "; 13 to 31";
     if (x.product != 0) {
@@ -145,6 +157,8 @@ struct Checker {
   }
   std::string operator()(const Pool& x) const {
     if (machine.pool_lanes == 0) return no_pool();
+    if (std::string trouble = isa::clip_trouble(x, machine); !trouble.empty()) return trouble;
+    if (std::string trouble = bounds(x.lo, x.hi); !trouble.empty()) return trouble;
     if (x.clip && x.blocks != x.clip->nb) return "has other blocks than its clip word";
     if (x.act_base >= static_cast<std::uint32_t>(machine.act_words)) {
       return "activation buffer has " + std::to_string(machine.act_words) + " words";

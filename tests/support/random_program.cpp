@@ -41,7 +41,8 @@ class Generator {
   RandomProgram generate(int jobs) {
     if (masked_) load_table();
     for (int job = 0; job < jobs; ++job) {
-      layer_ = static_cast<std::uint32_t>(job);
+      layer_ = below(8) == 0 ? below(1U << 12) : static_cast<std::uint32_t>(job);
+      if (below(4) == 0) add_nop();
       if (below(4) == 0 && config_.pool_lanes != 0) {
         pool_job();
       } else {
@@ -129,6 +130,22 @@ class Generator {
     return ++count_[static_cast<std::size_t>(queue)];
   }
 
+  /// One in any queue, with a dependency that holds already.
+  void add_nop() {
+    constexpr std::array<Engine, 5> kQueues = {Engine::kLoadA, Engine::kLoadW, Engine::kExec,
+                                               Engine::kStore, Engine::kPool};
+    isa::Nop nop;
+    nop.layer = layer_;
+    nop.engine = static_cast<std::uint32_t>(kQueues[below(config_.pool_lanes != 0 ? 5 : 4)]);
+    const std::uint32_t other = between(1, 6);
+    std::array<isa::Dependency, 3> waits;
+    waits[below(3)] = {static_cast<Engine>(other), static_cast<std::uint16_t>(count_[other])};
+    isa::Instruction any = nop;
+    isa::set_dependencies(any, waits);
+    program_.instructions.push_back(any);
+    ++count_[nop.engine];
+  }
+
   // ------------------------------------------------------------------ masks
 
   void load_table() {
@@ -163,15 +180,32 @@ class Generator {
     for (auto* shift : {&row.in_shift, &row.operand_shift, &row.out_shift}) {
       *shift = static_cast<std::int32_t>(below(4001)) - 2000;
     }
+    row.n_stride = below(1U << 11);
+    row.block_words = below(1U << 16);
     rows_.push_back(row);
     return true;
   }
 
-  /// Blocks before and behind `live` ones: sets where they start and how many there would be.
-  void put(std::uint32_t live, std::uint32_t& from, std::uint32_t& full, std::uint32_t& end) {
+  /// Blocks before and behind `live` ones: sets where they start, how many there would be, and how
+  /// many live in all: some behind them where `more`.
+  void put(std::uint32_t live, std::uint32_t& from, std::uint32_t& full, std::uint32_t& end,
+           bool more = true) {
     from = below(20);
     end = from + live;
     full = live + (below(2) != 0 ? below(4) : 0);
+    if (more && full == live) end += below(4);
+  }
+
+  /// As `put` where the instruction takes or needs such blocks; otherwise any, often none.
+  std::uint32_t put_if(bool needed, std::uint32_t live, std::uint32_t& from, std::uint32_t& full,
+                       std::uint32_t& end) {
+    if (needed) {
+      put(live, from, full, end);
+    } else {
+      from = below(30);
+      full = below(30);
+    }
+    return live;
   }
 
   template <typename T>
@@ -189,49 +223,67 @@ class Generator {
     x.layer = static_cast<std::uint32_t>(rows_.size() - 1);
     isa::LayerRow& row = rows_.back();
     isa::Clip clip;
-    clip.cut = below(4) != 0 ? 1 : 0;
-    clip.by_k = below(2);
-    clip.need_k = clip.need_n = 1;
-    const std::uint32_t k = clip.cut != 0 && clip.by_k != 0 ? x.z_count : between(1, 5);
-    const std::uint32_t n = clip.cut != 0 && clip.by_k == 0 ? x.z_count : between(1, 5);
-    put(k, clip.k0, clip.kc, row.k_live);
-    put(n, clip.n0, clip.nb, row.n_live);
-    if (clip.cut != 0) x.z_count = clip.by_k != 0 ? clip.kc : clip.nb;
+    const bool words = below(3) == 0;
+    cut(x, clip, row, words);
     if (isa::queue_of(x) == Engine::kLoadW) {
-      clip.image = 1;
-      row.dense = 1;
+      clip.image = below(2);
+      // Region 4 begins with the table, whose rows are no parameters.
+      if (x.offset < static_cast<std::uint32_t>(config_.mask_layers) * isa::kRowBytes) {
+        row.dense = 1;
+      }
     }
-    if (below(3) == 0) {
-      clip.words = 1;
-      row.block_words = x.x_words;
-      x.x_words = between(1, 99);
-    } else if (const std::uint32_t bytes = row.k_live * lanes_;
-               x.x_words == row.k_live - clip.k0 && x.x_words <= clip.kc &&
-               (x.y_count == 1 || x.y_stride == bytes)) {
-      clip.rows = 1;
-      x.x_words = between(1, 99);
-      x.y_stride = lanes_ * below(99);
-    }
+    if (!words && below(2) != 0) shorten_rows(x, clip, row);
     if (clip.words == 0) shift_away(x, clip);  // a row gives one of the two
     x.clip = clip;
+  }
+
+  /// Other rows and another distance between them, of which the table's row leaves what there was.
+  void shorten_rows(Load& x, isa::Clip& clip, isa::LayerRow& row) {
+    const std::uint32_t live = x.y_count == 1 ? x.x_words + below(20) : x.y_stride / lanes_;
+    if ((clip.cut != 0 && clip.by_k != 0) || live >= 1U << 12 || x.y_stride % lanes_ != 0) return;
+    clip.rows = 1;
+    clip.k0 = below(live - x.x_words + 1);
+    clip.kc = x.x_words + (clip.k0 + x.x_words == live ? below(4) : 0);
+    row.k_live = live;
+    x.x_words = between(1, 99);
+    x.y_stride = lanes_ * below(99);
   }
 
   void enlarge(Store& x) {
     if (!next_row()) return;
     x.layer = static_cast<std::uint32_t>(rows_.size() - 1);
     isa::Clip clip;
-    clip.cut = clip.need_n = 1;
-    put(x.z_count, clip.n0, clip.nb, rows_.back().n_live);
-    x.z_count = clip.nb;
-    shift_away(x, clip);
+    cut(x, clip, rows_.back(), below(3) == 0);
+    if (clip.words == 0) shift_away(x, clip);
     x.clip = clip;
+  }
+
+  /// More blocks, and with `words` another x_words, of which the row leaves what there was.
+  template <typename T>
+  void cut(T& x, isa::Clip& clip, isa::LayerRow& row, bool words) {
+    clip.cut = below(4) != 0 ? 1 : 0;
+    clip.by_k = below(2);
+    clip.need_k = below(2);
+    clip.need_n = below(2);
+    const bool by_k = clip.cut != 0 && clip.by_k != 0, by_n = clip.cut != 0 && clip.by_k == 0;
+    put_if(clip.need_k != 0 || words || by_k, by_k ? x.z_count : between(1, 5), clip.k0, clip.kc,
+           row.k_live);
+    put_if(clip.need_n != 0 || by_n, by_n ? x.z_count : between(1, 5), clip.n0, clip.nb,
+           row.n_live);
+    if (clip.cut != 0) x.z_count = clip.by_k != 0 ? clip.kc : clip.nb;
+    if (!words) return;
+    clip.words = 1;
+    row.block_words = x.x_words;
+    x.x_words = between(1, 99);
   }
 
   void enlarge(Pool& x) {
     if (!next_row()) return;
     x.layer = static_cast<std::uint32_t>(rows_.size() - 1);
     isa::Clip clip;
-    clip.need_n = 1;
+    clip.need_k = below(2);
+    clip.need_n = below(2);
+    put_if(clip.need_k != 0, between(1, 5), clip.k0, clip.kc, rows_.back().k_live);
     put(x.blocks, clip.n0, clip.nb, rows_.back().n_live);
     x.blocks = clip.nb;
     x.clip = clip;
@@ -243,17 +295,26 @@ class Generator {
   }
 
   void enlarge(Conv& x) {
-    if (x.w_offset != 0 || x.w_piece >= 1U << 14 || x.w_n_stride >= 1U << 11 || !next_row()) return;
+    if (x.w_piece >= 1U << 14 || x.w_n_stride >= 1U << 11) return;
+    if (x.w_offset != 0 && x.w_offset != w_pos_) return;
+    if (!next_row()) return;
     x.layer = static_cast<std::uint32_t>(rows_.size() - 1);
     isa::LayerRow& row = rows_.back();
     isa::Clip clip;
     put(x.n_blocks, clip.n0, clip.nb, row.n_live);
-    put(x.k_blocks, clip.k0, clip.kc, row.k_live);
+    clip.last_taps = x.last != 0 ? 1 : below(2);
+    put(x.k_blocks, clip.k0, clip.kc, row.k_live, x.last == 0);
+    // What is the last of its tile is so by the row: here it never is.
+    if (x.last == 0 && row.k_live <= clip.k0 + clip.kc) clip.last_taps = 0;
     set_piece(row, clip, x.w_piece);
-    clip.need_k = clip.need_n = 1;
-    clip.last_taps = x.last;
-    clip.w_start = 1;
+    clip.need_k = below(2);
+    clip.need_n = below(2);
+    // Weights that stay stand where those of the tile's CONVs before it end.
+    clip.w_start = x.w_release != 0 ? below(2) : x.w_offset == 0 ? 1 : 0;
+    w_pos_ = (clip.w_start != 0 ? 0 : w_pos_) + x.w_piece;
     if (x.gap == 0) x.n_blocks = clip.nb;
+    if (x.w_release == 0) x.w_offset = below(20);
+    x.last = below(2);  // counts for an empty CONV alone
     x.k_blocks = clip.kc;
     if (row.k_live - clip.k0 < clip.kc) {
       row.n_stride = x.w_n_stride;
@@ -267,21 +328,50 @@ class Generator {
   template <typename T>
   void enlarge(T&) {}
 
+  /// A clip word and a row of which nothing is left: no block that it needs, or that it counts.
+  template <typename T>
+  void make_dead(T& x) {
+    isa::LayerRow& row = rows_.back();
+    isa::Clip& clip = x.clip.emplace();
+    clip.kc = between(1, 20);
+    clip.nb = between(1, 20);
+    if constexpr (std::is_same_v<T, Conv> || std::is_same_v<T, Pool>) {
+      clip.need_k = below(2);
+      clip.need_n = below(2);
+      clip.n0 = row.n_live + below(4);
+      clip.k0 = below(30);
+      if ((clip.need_k != 0 || std::is_same_v<T, Conv>)&&below(3) == 0) {
+        row.n_live += clip.n0 + 1;  // there are channels, but nothing to sum
+        clip.k0 = row.k_live + below(4);
+      }
+    } else {
+      clip.cut = below(2);
+      clip.by_k = below(2);
+      clip.need_k = below(2);
+      clip.need_n = clip.need_k == 0 && clip.cut == 0 ? 1 : below(2);
+      clip.k0 = row.k_live + below(4);
+      clip.n0 = row.n_live + below(4);
+      if (clip.cut != 0) x.z_count = clip.by_k != 0 ? clip.kc : clip.nb;
+    }
+    if constexpr (std::is_same_v<T, Conv>) {
+      x.n_blocks = x.k_blocks = 1;
+      x.w_n_stride = between(1, 50);
+      clip.w_start = x.w_release;  // not between weights that stay
+      if (clip.w_start != 0) w_pos_ = 0;
+    }
+  }
+
   /// An instruction of which nothing is left; post counts a CONV's.
   template <typename T>
   void add_dead(T x) {
     if constexpr (requires { x.clip; }) {
-      if constexpr (std::is_same_v<T, Load>) {
-        if (x.target != 0) return;
-      }
       if (!next_row()) return;
       x.layer = static_cast<std::uint32_t>(rows_.size() - 1);
-      rows_.back().n_live = 0;
-      x.clip.emplace();
-      x.clip->need_n = 1;
+      make_dead(x);
       if constexpr (std::is_same_v<T, Conv>) {
         x.add_base = below(1U << 16);
-        if (x.last != 0) ++count_[static_cast<std::size_t>(Engine::kPost)];
+        const bool empty = rows_.back().n_live <= x.clip->n0;
+        if (empty && x.last != 0) ++count_[static_cast<std::size_t>(Engine::kPost)];
       }
       const isa::Instruction any = x;
       program_.instructions.push_back(any);
@@ -299,16 +389,16 @@ class Generator {
     t.x_words = x;
     t.y_count = y;
     t.z_count = z;
-    t.y_stride = x * lanes_ + (below(2) != 0 ? lanes_ * below(3) : 0);
-    t.z_stride = t.y_stride * y + (below(2) != 0 ? lanes_ * below(5) : 0);
+    const std::uint32_t unit = below(4) != 0 ? lanes_ : bus;  // mostly whole words
+    t.y_stride = x * lanes_ + (below(2) != 0 ? unit * below(3) : 0);
+    t.z_stride = t.y_stride * y + (below(2) != 0 ? unit * below(5) : 0);
     const std::uint32_t size = region == 0 ? kConstantBytes : kRegionBytes;
     const std::uint32_t extent = (z - 1) * t.z_stride + (y - 1) * t.y_stride + x * lanes_;
-    // Addresses are whole words, as the machine's tensors are, and often near a 4 KiB line.
+    // Often near a 4 KiB line.
     std::uint32_t offset = extent < size ? below(size - extent) : 0;
     if (below(3) == 0 && extent + 4096 < size)
       offset = offset / 4096 * 4096 + 4096 - lanes_ * between(1, 4);
-    t.offset = offset + extent <= size ? offset / lanes_ * lanes_ : 0;
-    (void)bus;
+    t.offset = offset + extent <= size ? offset / unit * unit : 0;
   }
 
   std::uint32_t load_activations(std::uint32_t address, std::uint32_t x, std::uint32_t y,
@@ -337,7 +427,10 @@ class Generator {
   }
 
   void write_parameters(const Load& load) {
-    auto& constants = program_.regions[0];
+    write_parameters(load, program_.regions[0]);
+    if (masked_) write_parameters(load, program_.regions[4]);
+  }
+  void write_parameters(const Load& load, std::vector<std::uint8_t>& constants) {
     for (std::uint64_t at = load.offset / 8 * 8;
          at + 8 <= load.offset + std::uint64_t{load.x_words} * lanes_; at += 8) {
       const auto bias =
@@ -364,19 +457,27 @@ class Generator {
 
   template <typename T>
   void input_tile(T& x, std::uint32_t blocks) {
+    const auto room = static_cast<std::uint32_t>(config_.act_words) / 4 / blocks;
     x.in_rows = between(1, 6);
-    x.in_cols = between(1, 6);
-    while (x.in_rows * x.in_cols * blocks > static_cast<std::uint32_t>(config_.act_words) / 4)
-      --x.in_rows;
-    x.row_pitch = x.in_cols;
-    x.plane = x.in_rows * x.row_pitch;
+    x.in_cols = between(1, below(8) == 0 ? std::min(room / 2, 60U) : 6);
+    x.row_pitch = x.in_cols + (below(4) == 0 ? below(4) : 0);
+    std::uint32_t rows = x.in_rows + (below(4) == 0 ? below(3) : 0);  // of a plane
+    rows = std::max(1U, std::min(rows, room / x.row_pitch));
+    x.in_rows = std::min(x.in_rows, rows);
+    x.plane = rows * x.row_pitch;
     x.act_base = below(static_cast<std::uint32_t>(config_.act_words));
-    x.iy0 = static_cast<std::int32_t>(below(5)) - 3;
-    x.ix0 = static_cast<std::int32_t>(below(5)) - 3;
+    x.iy0 = corner();
+    x.ix0 = corner();
     x.zx = signed8();
-    x.stride_y = between(1, 3);
-    x.stride_x = between(1, 3);
+    x.stride_y = between(1, below(8) == 0 ? 15 : 3);
+    x.stride_x = between(1, below(8) == 0 ? 15 : 3);
     x.y_step = x.stride_y * x.row_pitch;
+  }
+
+  /// Where a tile's first window begins: at times far outside.
+  std::int32_t corner() {
+    if (below(40) == 0) return static_cast<std::int32_t>(below(1U << 14)) - (1 << 13);
+    return static_cast<std::int32_t>(below(5)) - 3;
   }
 
   void clamps(std::int32_t& lo, std::int32_t& hi) {
@@ -430,14 +531,14 @@ class Generator {
         c.k_blocks = between(1, 3);
         c.kh = between(1, below(8) == 0 ? 11 : 3);
         c.kw = between(1, below(8) == 0 ? 11 : 3);
-        c.dil_y = between(1, 3);
-        c.dil_x = between(1, 2);
+        c.dil_y = between(1, below(8) == 0 ? 31 : 3);
+        c.dil_x = between(1, below(8) == 0 ? 31 : 2);
         while (c.n_blocks * lanes_ * c.k_blocks > ring / 4 && c.k_blocks > 1) --c.k_blocks;
         input_tile(c, c.k_blocks);
         c.tap_step = c.dil_y * c.row_pitch;
         weights(c, ring);
         const std::uint32_t tile_count =
-            load_activations(c.act_base, c.in_cols, c.in_rows, c.k_blocks);
+            load_activations(c.act_base, c.row_pitch, c.plane / c.row_pitch, c.k_blocks);
         // The tile may have overwritten the operand: then the operand is loaded again behind it.
         if (c.last != 0 && base.add != 0 && overlaps(c, words)) {
           c.add = c.product = 0;
@@ -477,8 +578,14 @@ class Generator {
     const std::uint32_t before = below(2) != 0 ? std::min(pieces, ring / c.w_piece) : 1;
     for (std::uint32_t i = 0; i < before; ++i) load_piece(c);
     pieces_behind_ = pieces - before;
-    resident_ = fits && pieces_behind_ == 0 && below(3) == 0;
+    resident_ =
+        fits && pieces_behind_ == 0 && below(3) == 0 && c.first != 0 && c.last != 0 && c.gap == 0;
+    w_second_ = 0;
     c.w_release = 1;
+    if (!resident_ || 2 * pieces * c.w_piece > ring || below(2) == 0) return;
+    w_second_ = pieces * c.w_piece;  // the same again, with other values
+    for (std::uint32_t i = 0; i < pieces; ++i) load_piece(c);
+    load_ring(LoadTarget::kParameters, c.n_blocks * 8, 1, 1);
   }
 
   void load_piece(const Conv& c) {
@@ -493,16 +600,26 @@ class Generator {
   void emit_conv(Conv c, std::uint32_t load_count, std::uint32_t words) {
     Needs needs{};
     needs[1] = load_count;
-    if (resident_ && c.first != 0 && c.last != 0 && c.gap == 0) {
+    if (resident_) {
       // A first use that leaves the weights where they are, and its output.
       Conv keep = c;
       keep.w_release = 0;
       keep.p_release = 0;
-      emit_one(keep, needs, words);
-      store(StoreSource::kPost, c.cols, c.rows, c.n_blocks);
+      emit_stored(keep, needs, words);
+      if (w_second_ != 0) {
+        keep.w_offset = w_second_;
+        keep.p_offset = c.n_blocks;
+        emit_stored(keep, needs, words);
+        emit_stored(c, needs, words);
+      }
     }
     emit_one(c, needs, words);
     for (; pieces_behind_ > 0; --pieces_behind_) load_piece(c);
+  }
+
+  void emit_stored(const Conv& c, const Needs& needs, std::uint32_t words) {
+    emit_one(c, needs, words);
+    store(StoreSource::kPost, c.cols, c.rows, c.n_blocks);
   }
 
   void emit_one(const Conv& c, const Needs& needs, std::uint32_t words) {
@@ -532,7 +649,7 @@ class Generator {
     p.cy_hi = static_cast<std::int32_t>(p.in_rows + below(3));
     p.cx_lo = static_cast<std::int32_t>(below(4)) - 2;
     p.cx_hi = static_cast<std::int32_t>(p.in_cols + below(3));
-    p.use_table = p.average != 0 && p.kh * p.kw <= 81 && below(2) != 0;
+    p.use_table = p.kh * p.kw <= 81 && below(2) != 0;
     Needs needs{};
     if (p.use_table != 0) {
       Load load;
@@ -542,7 +659,7 @@ class Generator {
       need(table_needs, pool_table_, true, Engine::kLoadA);
       pool_table_.written[1] = add(load, table_needs);
     }
-    needs[1] = load_activations(p.act_base, p.in_cols, p.in_rows, p.blocks);
+    needs[1] = load_activations(p.act_base, p.row_pitch, p.plane / p.row_pitch, p.blocks);
     const std::uint32_t count = add(p, needs);
     for (std::uint32_t w = 0; w < p.plane * p.blocks; ++w)
       act_[(p.act_base + w) % act_.size()].read[5] = count;
@@ -562,6 +679,8 @@ class Generator {
   std::uint32_t layer_ = 0;
   std::uint32_t pieces_behind_ = 0;
   bool resident_ = false;
+  std::uint32_t w_second_ = 0;  ///< words of weights in front of a second set; 0: there is none
+  std::uint32_t w_pos_ = 0;     ///< what the clip stage keeps
   RandomProgram program_;
 };
 

@@ -273,6 +273,95 @@ TEST_CASE("clip: weights and parameters are as many as are live, from the packed
   CHECK(is_nop(clipped(load, layer.row(1, 2)), isa::Engine::kLoadW));
 }
 
+TEST_CASE("clip: what an instruction takes a count of, it needs without a bit for it") {
+  const TestLayer layer;
+  const isa::LayerRow none_k = layer.row(0, 3), none_n = layer.row(5, 0);
+  isa::Conv conv = layer.conv(0, 0, false);
+  conv.last = 0;
+  CHECK(is_nop(clipped(conv, none_k), isa::Engine::kExec));
+  CHECK(is_nop(clipped(conv, none_n), isa::Engine::kExec));
+
+  auto load = transfer<isa::Load>(1, 3);  // cut to n blocks
+  load.clip->kc = 3;
+  load.clip->need_n = 0;
+  CHECK(is_nop(clipped(load, none_n), isa::Engine::kLoadA));
+  CHECK_FALSE(is_nop(clipped(load, none_k), isa::Engine::kLoadA));
+  load.clip->by_k = 1;
+  CHECK(is_nop(clipped(load, none_k), isa::Engine::kLoadA));
+  CHECK_FALSE(is_nop(clipped(load, none_n), isa::Engine::kLoadA));
+  load.clip->cut = load.clip->by_k = 0;
+  CHECK_FALSE(is_nop(clipped(load, none_k), isa::Engine::kLoadA));
+  load.clip->rows = 1;
+  CHECK(is_nop(clipped(load, none_k), isa::Engine::kLoadA));
+
+  auto store = transfer<isa::Store>(1, 3);
+  store.clip->kc = 3;
+  store.clip->need_n = 0;
+  CHECK(is_nop(clipped(store, none_n), isa::Engine::kStore));
+  store.clip->cut = 0;
+  CHECK_FALSE(is_nop(clipped(store, none_n), isa::Engine::kStore));
+  store.clip->words = 1;
+  CHECK(is_nop(clipped(store, none_k), isa::Engine::kStore));
+
+  isa::Pool pool;
+  pool.clip.emplace();
+  pool.clip->kc = pool.clip->nb = 3;
+  CHECK(is_nop(clipped(pool, none_n), isa::Engine::kPool));
+  CHECK_FALSE(is_nop(clipped(pool, none_k), isa::Engine::kPool));
+  pool.clip->need_k = 1;
+  CHECK(is_nop(clipped(pool, none_k), isa::Engine::kPool));
+}
+
+TEST_CASE("clip: what means nothing in a clip word is named") {
+  const auto trouble = [](auto x, auto change) {
+    change(x);
+    return isa::clip_trouble(x, machine());
+  };
+  using isa::Conv;
+  using isa::Load;
+  using isa::Pool;
+  using isa::Store;
+  const auto load = tile(1, 3);
+  const auto store = transfer<Store>(1, 3);
+  const Conv conv = TestLayer().conv(0, 0, false);
+  Pool pool;
+  pool.clip.emplace();
+  pool.clip->nb = 1;
+  CHECK(isa::clip_trouble(load, machine()).empty());
+  CHECK(isa::clip_trouble(store, machine()).empty());
+  CHECK(isa::clip_trouble(conv, machine()).empty());
+  CHECK(isa::clip_trouble(pool, machine()).empty());
+  CHECK(isa::clip_trouble(Conv{}, machine()).empty());
+  CHECK(isa::clip_trouble(isa::Nop{}, machine()).empty());
+
+  CHECK(trouble(load, [](Load& x) { x.clip->image = 1; }) == "has image in its clip word");
+  CHECK(trouble(load, [](Load& x) { x.clip->w_start = 1; }) == "has w_start in its clip word");
+  CHECK(trouble(load, [](Load& x) {
+          x.target = 2;
+          x.clip->image = 1;
+        }).empty());
+  CHECK(trouble(load, [](Load& x) { x.clip->words = x.clip->rows = 1; }) ==
+        "has words beside rows in its clip word");
+  CHECK(trouble(load, [](Load& x) { x.clip->words = x.clip->shift = 1; }) ==
+        "has words beside shift in its clip word");
+  CHECK(trouble(load, [](Load& x) { x.clip->kc = 0; }) == "needs k blocks of the 0 in kc");
+  CHECK(trouble(load, [](Load& x) {
+          x.clip->rows = 1;
+          x.y_stride = 4096 * 4;
+        }) == "y_stride is 16384; with its clip word it may be 16383");
+  CHECK(trouble(store, [](Store& x) { x.clip->rows = 1; }) == "has rows in its clip word");
+  CHECK(trouble(store, [](Store& x) { x.clip->nb = 0; }) == "needs n blocks of the 0 in nb");
+  CHECK(trouble(pool, [](Pool& x) { x.clip->cut = 1; }) == "has cut in its clip word");
+  CHECK(trouble(pool, [](Pool& x) { x.clip->shift = 3; }) == "has shift in its clip word");
+  CHECK(trouble(pool, [](Pool& x) { x.clip->nb = 0; }) == "needs n blocks of the 0 in nb");
+  CHECK(trouble(conv, [](Conv& x) { x.clip->by_k = 1; }) == "has by_k in its clip word");
+  CHECK(trouble(conv, [](Conv& x) { x.clip->kc = 0; }) == "needs k blocks of the 0 in kc");
+  CHECK(trouble(conv, [](Conv& x) { x.clip->nb = 256; }) ==
+        "nb is 256; with its clip word it may be 255");
+  CHECK(trouble(conv, [](Conv& x) { x.w_n_stride = 2048; }) ==
+        "w_n_stride is 2048; with its clip word it may be 2047");
+}
+
 namespace {
 
 struct Run {

@@ -2,6 +2,7 @@
 
 #include <array>
 #include <deque>
+#include <span>
 
 #include "Vrtl_clip_16.h"
 #include "Vrtl_clip_32.h"
@@ -17,6 +18,7 @@ using tests::Draw;
 namespace {
 
 constexpr std::uint32_t kRows = 64;
+constexpr std::uint32_t kWeightWords = 1024, kParamBlocks = 64;  // the module's own
 constexpr std::size_t kWordBytes = 16;
 
 /// What decode handed to a queue.
@@ -92,7 +94,8 @@ class ClipTester {
         x.cycle = bench_.cycle();
         for (std::size_t i = 0; i < x.bits.size(); ++i) x.bits[i] = tests::port_word(m.inst_o, i);
         const auto* load = std::get_if<isa::Load>(&program[sent.size()]);
-        if (load != nullptr && load->target == 4) {
+        const bool nop = (x.bits[0] & 63U) == static_cast<unsigned>(isa::Opcode::kNop);
+        if (load != nullptr && load->target == 4 && !nop) {
           loading.push_back(std::max(bench_.cycle(), loading.empty() ? 0 : loading.back()) + 1 +
                             draw_.word() % 30);
         }
@@ -128,32 +131,30 @@ isa::Load table_load() {
   return x;
 }
 
-/// Legal instructions as a compiler could write them.
+/// Random instructions in every combination that program::verify accepts and decode does not
+/// refuse: each field at its least, its greatest or anything between.
 class Program {
  public:
-  Program(std::uint64_t seed, std::uint32_t bus) : draw_(seed), bus_(bus) {}
+  Program(std::uint64_t seed, const isa::Config& config, std::span<const isa::LayerRow> rows)
+      : draw_(seed),
+        config_(config),
+        bus_(static_cast<std::uint32_t>(config.bus_bytes)),
+        rows_(rows) {}
 
   std::vector<isa::Instruction> make(int count) {
     std::vector<isa::Instruction> list{table_load()};
-    for (int i = 0; i < count; ++i) {
-      switch (draw_.range(0, 9)) {
-        case 0:
-          list.push_back(draw_.chance(0.2) ? table_load() : load());
-          break;
-        case 1:
-        case 2:
-          list.push_back(load());
-          break;
-        case 3:
-          list.push_back(store());
-          break;
-        case 4:
-          list.push_back(pool());
-          break;
-        default:
-          list.push_back(conv());
-      }
-      set_common(list.back());
+    while (list.size() < static_cast<std::size_t>(count)) {
+      const int kind = draw_.range(0, 9);
+      isa::Instruction x = kind < 3    ? isa::Instruction(load())
+                           : kind == 3 ? isa::Instruction(store())
+                           : kind == 4 ? isa::Instruction(pool())
+                                       : isa::Instruction(conv());
+      set_common(x);
+      if (!isa::clip_trouble(x, config_).empty() || !runs(x)) continue;
+      isa::ClipState after = state_;
+      if (!runs(isa::clip(x, rows_[isa::layer(x)], config_, after))) continue;
+      state_ = after;
+      list.push_back(x);
     }
     return list;
   }
@@ -161,6 +162,17 @@ class Program {
  private:
   std::uint32_t below(std::uint32_t n) { return draw_.word() % n; }
 
+  template <typename T>
+  void draw_fields(T& x) {
+    isa::for_each_field(x, [&](std::string_view, auto& field, unsigned, unsigned, bool,
+                               std::int64_t low, std::int64_t high) {
+      const auto range = static_cast<std::uint64_t>(high - low) + 1;
+      const std::int64_t any = low + static_cast<std::int64_t>(draw_.bits() % range);
+      const std::uint32_t kind = below(4);
+      const std::int64_t value = kind == 0 ? low : kind == 1 ? high : any;
+      field = static_cast<std::remove_cvref_t<decltype(field)>>(value);
+    });
+  }
   void set_common(isa::Instruction& x) {
     std::array<isa::Dependency, 3> needs;
     for (auto& need : needs) {
@@ -169,95 +181,108 @@ class Program {
     isa::set_dependencies(x, needs);
     std::visit([&](auto& i) { i.layer = below(kRows); }, x);
   }
+  /// Flags seldom all at once: most combinations of many mean nothing.
   isa::Clip clip() {
     isa::Clip c;
+    draw_fields(c);
     c.k0 = below(40);
     c.n0 = below(40);
-    c.kc = 1 + below(20);
-    c.nb = 1 + below(20);
-    c.cut = below(2);
-    c.by_k = below(2);
-    c.need_k = below(2);
-    c.need_n = below(2);
-    c.shift = below(4);
-    c.last_taps = below(2);
+    c.kc = below(20);
+    c.nb = below(20);
+    for (auto* flag : {&c.shift, &c.image, &c.words, &c.rows, &c.last_taps, &c.w_start}) {
+      if (below(2) != 0) *flag = 0;
+    }
     return c;
   }
   template <typename T>
   void transfer(T& x) {
-    x.offset = draw_.word() / bus_ * bus_;
-    x.x_words = 1 + below(500);
-    x.y_count = 1 + below(draw_.chance(0.1) ? 60000 : 20);
-    x.z_count = 1 + below(20);
-    x.y_stride = draw_.word() / bus_ * bus_;
-    x.z_stride = draw_.word() / bus_ * bus_;
+    draw_fields(x);
+    for (auto* bytes : {&x.offset, &x.y_stride, &x.z_stride}) *bytes = *bytes / bus_ * bus_;
     if (!draw_.chance(0.9)) return;
     x.clip = clip();
-    // What counts blocks has some left, or is a nop.
-    if (x.clip->cut != 0) (x.clip->by_k != 0 ? x.clip->need_k : x.clip->need_n) = 1;
-    x.clip->words = below(4) == 0 ? 1 : 0;
-    if (x.clip->words != 0) x.clip->shift = 0;  // one of the two is read
+    if (x.clip->cut != 0) x.z_count = x.clip->by_k != 0 ? x.clip->kc : x.clip->nb;
   }
   isa::Load load() {
     isa::Load x;
     transfer(x);
-    x.target = below(4);
-    x.sram_address = draw_.word() & 0xFFFFU;
-    if (x.clip) {
-      x.clip->image = x.target < 2 ? 0 : below(2);
-      x.clip->rows = x.clip->words != 0 ? 0 : below(2);
-      if (x.clip->rows != 0) {
-        x.clip->need_k = 1;
-        x.y_stride %= 4096 * bus_;  // of no more than 4095 k blocks; bus_ is L at most
-      }
-    }
+    const bool weights = x.target >= 2;
+    x.region = weights ? 4 * below(2) : below(4);
+    if (x.clip && x.clip->rows != 0) x.y_stride %= 4096 * bus_;  // bus_ is L at most
     return x;
   }
   isa::Store store() {
     isa::Store x;
     transfer(x);
-    x.source = below(2);
-    x.region = below(4);
     return x;
   }
   isa::Pool pool() {
     isa::Pool x;
-    x.blocks = 1 + below(30);
-    x.scale = draw_.word();
-    if (draw_.chance(0.9)) {
-      x.clip = clip();
-      x.clip->by_k = x.clip->shift = 0;
-      x.clip->need_n = 1;
-    }
+    draw_fields(x);
+    if (!draw_.chance(0.9)) return x;
+    const isa::Clip c = clip();
+    x.clip.emplace();
+    x.clip->k0 = c.k0;
+    x.clip->n0 = c.n0;
+    x.clip->kc = c.kc;
+    x.clip->nb = x.blocks = 1 + c.nb;
+    x.clip->need_k = c.need_k;
+    x.clip->need_n = c.need_n;
     return x;
   }
   isa::Conv conv() {
     isa::Conv x;
-    x.kh = 1 + below(draw_.chance(0.2) ? 11 : 3);
-    x.kw = 1 + below(draw_.chance(0.2) ? 11 : 3);
-    x.k_blocks = 1 + below(20);
-    x.n_blocks = 1 + below(20);
-    x.rows = 1 + below(4000);
-    x.gap_scale = draw_.word();
-    x.last = below(2);
-    x.w_tapwise = below(2);
-    x.w_release = below(2);
+    draw_fields(x);
+    if (x.w_release != 0 || below(2) != 0) x.w_offset %= 2;
+    if (x.p_release != 0 || below(2) != 0) x.p_offset %= 2;
     x.w_piece = 1 + below(500);
-    x.w_n_stride = 1 + below(2047);
-    x.w_tap_stride = x.w_tapwise != 0 ? x.w_piece : x.k_blocks;
+    x.w_sparse = below(20) == 0 ? 1 : 0;
+    x.w_n_stride = 1 + x.w_n_stride % 2047;
     if (draw_.chance(0.1)) return x;
-    x.clip = clip();
-    x.clip->need_k = x.clip->need_n = 1;
-    x.clip->shift = 0;
-    // Weights that stay follow each other from a tile's first unit on.
-    x.clip->w_start = x.w_release == 0 && (released_ || draw_.chance(0.1)) ? 1 : 0;
-    released_ = x.w_release != 0;
+    const isa::Clip c = clip();
+    x.clip = c;
+    x.clip->cut = x.clip->by_k = x.clip->shift = x.clip->image = x.clip->words = x.clip->rows = 0;
+    x.w_sparse = 0;
+    x.clip->kc = 1 + c.kc;
+    x.clip->nb = 1 + c.nb;
+    x.k_blocks = 1 + below(x.clip->kc);
+    x.n_blocks = 1 + below(x.clip->nb);
     return x;
   }
 
+  /// Whether decode hands on what the clip stage makes of an instruction.
+  [[nodiscard]] bool runs(const isa::Instruction& clipped) const {
+    const auto* x = std::get_if<isa::Conv>(&clipped);
+    if (x == nullptr) return in_range(clipped);
+    if (x->n_blocks == 0) {
+      isa::Conv whole = *x;
+      whole.n_blocks = 1;
+      return runs(whole);
+    }
+    return in_range(clipped) && !(x->w_release != 0 && x->w_offset != 0) &&
+           !(x->p_release != 0 && x->p_offset != 0) && !(x->add != 0 && x->add_shift < 13) &&
+           !(x->product != 0 && x->add == 0) && !(x->w_sparse != 0 && x->w_tapwise != 0) &&
+           !(x->gap != 0 && !(x->gap_first != 0 && x->gap_last != 0) && x->n_blocks != 1) &&
+           x->w_offset + x->w_piece <= kWeightWords &&
+           (x->last == 0 || x->p_offset + x->n_blocks <= kParamBlocks);
+  }
+  static bool in_range(const isa::Instruction& x) {
+    bool ok = true;
+    std::visit(
+        [&ok](const auto& i) {
+          isa::for_each_field(i, [&ok](std::string_view, const auto& field, unsigned, unsigned,
+                                       bool, std::int64_t low, std::int64_t high) {
+            ok = ok && std::int64_t{field} >= low && std::int64_t{field} <= high;
+          });
+        },
+        x);
+    return ok;
+  }
+
   Draw draw_;
+  const isa::Config& config_;
   std::uint32_t bus_;
-  bool released_ = true;
+  std::span<const isa::LayerRow> rows_;
+  isa::ClipState state_;
 };
 
 constexpr std::uint32_t kLengthBits = 7U << 6;
@@ -301,9 +326,8 @@ void compare(const char* config_name) {
     INFO("ESPALIER_SEED=" << seed << " round " << round);
     ClipTester<Model, L> tester(seed + static_cast<std::uint64_t>(round));
     tester.stall = 0.3 * (round % 3);
-    const auto program = Program(seed * 77 + static_cast<std::uint64_t>(round),
-                                 static_cast<std::uint32_t>(config.bus_bytes))
-                             .make(400);
+    const auto program =
+        Program(seed * 77 + static_cast<std::uint64_t>(round), config, tester.rows).make(1000);
     const auto sent = tester.run(program);
     isa::ClipState state;
     std::array<int, 3> kinds{};
