@@ -3,7 +3,8 @@
 // One access at a time each way; every access is answered OKAY, an unmapped one reads 0. Byte strobes
 // are honoured. Start clears all engines and counters for one cycle, then raises `start_o`; a program
 // of another configuration is a fault at once. `halt_o`: faulted or being reset; when nothing is
-// under way any more (`quiet_i`), a reset by CONTROL clears. Start is ignored while busy or faulted.
+// under way any more (`quiet_i`), a reset by CONTROL clears, whatever the state in which it is written.
+// Start is ignored while busy or faulted.
 // Base registers hold multiples of 32, PROGRAM_ADDRESS of 16; the low bits read 0.
 // Counters have 48 bits and stand still unless a program runs.
 // Implements docs/machine.md, section 5 (Faults) and docs/reference/registers.md.
@@ -62,6 +63,13 @@ module esp_regs #(
 
   input  wire logic [esp_isa_pkg::COUNTERS-1:1] events_i
 );
+
+  if (AddressBits < 12 || AddressBits > 32) begin : gen_parameters_0
+    $error("esp_regs: AddressBits is 12 to 32");
+  end
+  if (Counters == 0 || Counters > esp_isa_pkg::COUNTERS) begin : gen_parameters_1
+    $error("esp_regs: Counters is 1 to esp_isa_pkg::COUNTERS");
+  end
 
   typedef enum logic [2:0] {
     StIdle  = 3'd0,
@@ -221,8 +229,11 @@ module esp_regs #(
         if (control_reset) state_d = StReset;
         else if (control_start) state_d = StClear;
       end
-      StClear: state_d = raise ? StFault : StStart;
-      StStart: state_d = StRun;
+      StClear: begin
+        if (control_reset) state_d = StReset;
+        else state_d = raise ? StFault : StStart;
+      end
+      StStart: state_d = control_reset ? StReset : StRun;
       StRun: begin
         if (control_reset) state_d = StReset;
         else if (raise) state_d = StFault;

@@ -337,3 +337,30 @@ TEST_CASE("fault: a reset by register stops a running program") {
   REQUIRE(tester.get(isa::reg::kStatus) == 0);
   REQUIRE(tester.program({isa::End{}}).run().fault == Fault::kNone);
 }
+
+TEST_CASE("fault: a reset in any cycle after a start stops the program, on every core") {
+  int resets = 0;
+  const auto sweep = [&resets](const std::string& config, bool asserting, bool masks) {
+    MachineTester tester(config, 0, asserting, masks);
+    isa::Load load;  // something to be under way
+    load.x_words = 64;
+    isa::Nop never = nop();
+    never.dep0_engine = static_cast<std::uint32_t>(Engine::kStore);
+    never.dep0_count = 1;
+    tester.program({load, never, isa::End{}});
+    for (int gap = 0; gap < 150; ++gap, ++resets) {
+      INFO(config << ": reset " << gap << " cycles after the start was answered");
+      tester.set(isa::reg::kControl, 1);
+      tester.machine().idle(gap);
+      tester.set(isa::reg::kControl, 2);
+      tester.machine().idle(200);
+      REQUIRE(tester.get(isa::reg::kStatus) == 0);
+      REQUIRE(tester.get(isa::reg::kIrqStatus) == 0);
+    }
+    REQUIRE(tester.program({load, isa::End{}}).run().fault == Fault::kNone);
+  };
+  for (const std::string& config : tb::fast_models()) sweep(config, false, true);
+  for (const std::string& config : tb::asserting_models()) sweep(config, true, true);
+  for (const std::string& config : tb::maskless_models()) sweep(config, true, false);
+  CHECK(resets >= 150 * 3);
+}
