@@ -42,7 +42,8 @@ function(espalier_verilate target)
   endif()
   list(REMOVE_ITEM packages ${ARG_SOURCES})
 
-  set(flags -O3 --x-assign fast --x-initial fast -Wno-fatal -Wno-lint -Wno-style
+  # An illegal parameter ($error) stops the build, warnings do not: lint/run is for those.
+  set(flags -O3 --x-assign fast --x-initial fast -Wno-fatal -Werror-USERERROR -Wno-lint -Wno-style
     -I${ESPALIER_RTL_DIR}/common)
   set(folders ${all})
   list(TRANSFORM folders REPLACE "/[^/]*$" "")

@@ -1,8 +1,8 @@
 // A small first-in first-out buffer.
 //
 // Latency: a word is at the output one cycle after it was taken. Throughput: one word a cycle.
-// Handshake: valid / ready on both sides; ready_o does not depend on ready_i. `count_o` is the
-// number of words held. Reset and clear_i empty it; data are not reset.
+// Handshake: valid / ready on both sides; ready_o does not depend on ready_i.
+// Reset and clear_i empty it; data are not reset.
 // Depth is at least 2. Data are read without a register: distributed memory, where the device has it.
 
 `default_nettype none
@@ -23,13 +23,11 @@ module esp_fifo #(
 
   output logic                   valid_o,
   input  wire logic              ready_i,
-  output logic      [Width-1:0]  data_o,
-
-  output logic      [AddrBits:0] count_o
+  output logic      [Width-1:0]  data_o
 );
 
-  if (Depth < 2) begin : gen_depth_check
-    $error("esp_fifo: Depth must be at least 2");
+  if (Width == 0 || Depth < 2) begin : gen_parameters
+    $error("esp_fifo: Width is at least 1, Depth at least 2");
   end
 
   logic [Width-1:0]    mem [Depth];
@@ -37,7 +35,6 @@ module esp_fifo #(
   logic [AddrBits:0]   count_q;
   logic                push, pop;
 
-  assign count_o = count_q;
   assign ready_o = count_q != (AddrBits+1)'(Depth);
   assign valid_o = count_q != '0;
   assign data_o = mem[rptr_q];
@@ -65,7 +62,7 @@ module esp_fifo #(
   end
 
   `ESP_ASSERT_STABLE(output_stable, clear_i, valid_o, ready_i, data_o)
-  `ESP_ASSERT(count_in_range, count_o <= (AddrBits+1)'(Depth))
+  `ESP_ASSERT(count_in_range, count_q <= (AddrBits+1)'(Depth))
 
 endmodule
 

@@ -21,6 +21,10 @@ module esp_ram_1r1w #(
   output logic      [Width-1:0]    rdata_o
 );
 
+  if (Width == 0 || Depth == 0) begin : gen_parameters
+    $error("esp_ram_1r1w: Width and Depth are at least 1");
+  end
+
   (* no_rw_check *)
   logic [Width-1:0] mem [Depth];
 

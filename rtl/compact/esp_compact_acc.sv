@@ -28,6 +28,11 @@ module esp_compact_acc #(
   output logic      [63:0]          rdata_o
 );
 
+  if ((1 << $clog2(AccWords)) != AccWords || AccWords < 2 || AccWords > 65536)
+  begin : gen_parameters
+    $error("esp_compact_acc: AccWords is a power of two from 2 to 65536");
+  end
+
   logic [1:0]                valid_q;   // reading, writing
   logic [AccBits:0]          read_q, write_q;
   logic signed [SumBits-1:0] sum0, sum1;

@@ -3,7 +3,7 @@
 //   act_data_i -> x - zx -> four products -> a sum for each column
 //
 // A word enters under valid_i (its element is 0 where present_i is clear) and its sums stand at sums_o
-// two cycles later, with sum_valid_o; one word a cycle. Weights stay until captured anew: column n takes
+// two cycles later; one word a cycle. Weights stay until captured anew: column n takes
 // its word under load_i[n]; a word that entered up to one cycle before still meets the old ones.
 // Numbers: x 9 bits signed, w int8, sums 17 bits signed, all exact. Products are sums of rows of 10 bits,
 // low bits first, which takes 140 LUTs on an iCE40 where a `*` takes 197. Reset and clear_i drop words.
@@ -24,7 +24,6 @@ module esp_compact_array (
   input  wire logic [1:0]  load_i,
   input  wire logic [15:0] wgt_data_i,
 
-  output logic             sum_valid_o,
   output logic      [33:0] sums_o
 );
 
@@ -46,17 +45,15 @@ module esp_compact_array (
     multiply = {row[8:0], low};
   endfunction
 
-  logic [1:0]         valid_q;
+  logic               valid_q;
   logic signed [8:0]  x0_q, x1_q;
   logic [15:0]        column0_q, column1_q;
   logic signed [15:0] p00_q, p01_q, p10_q, p11_q;   // row, column
 
-  assign sum_valid_o = valid_q[1];
-
   always_ff @(posedge clk_i or negedge rst_ni) begin
-    if (!rst_ni) valid_q <= '0;
-    else if (clear_i) valid_q <= '0;
-    else valid_q <= {valid_q[0], valid_i};
+    if (!rst_ni) valid_q <= 1'b0;
+    else if (clear_i) valid_q <= 1'b0;
+    else valid_q <= valid_i;
   end
 
   always_ff @(posedge clk_i) begin
@@ -66,7 +63,7 @@ module esp_compact_array (
       x0_q <= centre(act_data_i[7:0], zx_i, present_i);
       x1_q <= centre(act_data_i[15:8], zx_i, present_i);
     end
-    if (valid_q[0]) begin
+    if (valid_q) begin
       p00_q <= multiply(x0_q, column0_q[7:0]);
       p10_q <= multiply(x1_q, column0_q[15:8]);
       p01_q <= multiply(x0_q, column1_q[7:0]);

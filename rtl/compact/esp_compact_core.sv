@@ -73,6 +73,19 @@ module esp_compact_core #(
   output logic             trace_fed_o
 );
 
+  if ((1 << $clog2(ActWords)) != ActWords || ActWords < 2 || ActWords > 65536 ||
+      (1 << $clog2(WeightWords)) != WeightWords || WeightWords < 2 || WeightWords > 65536 ||
+      (1 << $clog2(AccWords)) != AccWords || AccWords < 2 || AccWords > 65536)
+  begin : gen_parameters_0
+    $error("esp_compact_core: ActWords and WeightWords and AccWords are powers of two from 2 to 65536");
+  end
+  if ((1 << $clog2(ParamBlocks)) != ParamBlocks || ParamBlocks > 256) begin : gen_parameters_1
+    $error("esp_compact_core: ParamBlocks is a power of two, at most 256");
+  end
+  if (AddressBits < 12 || AddressBits > 20) begin : gen_parameters_2
+    $error("esp_compact_core: AddressBits is 12 to 20");
+  end
+
   localparam int unsigned ActBits = $clog2(ActWords);
   localparam int unsigned WgtBits = $clog2(WeightWords);
   localparam int unsigned AccBits = $clog2(AccWords);

@@ -57,6 +57,16 @@ module esp_compact_exec #(
   output logic                    fed_o
 );
 
+  if ((1 << $clog2(ActWords)) != ActWords || ActWords < 2 || ActWords > 65536 ||
+      (1 << $clog2(WeightWords)) != WeightWords || WeightWords < 2 || WeightWords > 65536 ||
+      (1 << $clog2(AccWords)) != AccWords || AccWords < 2 || AccWords > 65536)
+  begin : gen_parameters_0
+    $error("esp_compact_exec: ActWords and WeightWords and AccWords are powers of two from 2 to 65536");
+  end
+  if ((1 << $clog2(ParamBlocks)) != ParamBlocks || ParamBlocks > 256) begin : gen_parameters_1
+    $error("esp_compact_exec: ParamBlocks is a power of two, at most 256");
+  end
+
   typedef enum logic [3:0] {
     StIdle, StCheck, StOrigin, StTile, StWord, StFeed, StDrain, StPost, StHalt
   } state_e;
@@ -272,12 +282,11 @@ module esp_compact_exec #(
   end
 
   logic [33:0] sums;
-  logic        sum_valid;
 
   esp_compact_array u_array (
     .clk_i, .rst_ni, .clear_i,
     .valid_i(valid_q), .present_i(present_q), .zx_i(conv_i.zx), .act_data_i(act_rdata_i),
-    .load_i(load_q), .wgt_data_i(wgt_rdata_i), .sum_valid_o(sum_valid), .sums_o(sums)
+    .load_i(load_q), .wgt_data_i(wgt_rdata_i), .sums_o(sums)
   );
 
   esp_compact_acc #(.AccWords(AccWords)) u_acc (
@@ -288,7 +297,7 @@ module esp_compact_exec #(
 
   // Header and post's fields.
   logic unused;
-  assign unused = ^conv_i ^ sum_valid;
+  assign unused = ^conv_i;
 
   `ESP_ASSERT(no_start_while_busy, !start_i || state_q == StIdle)
 

@@ -43,6 +43,10 @@ module esp_compact_fetch #(
   output logic      [15:0]            address_o
 );
 
+  if (AddressBits < 12 || AddressBits > 20) begin : gen_parameters
+    $error("esp_compact_fetch: AddressBits is 12 to 20");
+  end
+
   typedef enum logic [2:0] {
     StStopped, StRead, StUse, StDecide, StCopyRead, StCopyWrite, StEnd, StFault
   } state_e;

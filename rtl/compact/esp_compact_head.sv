@@ -17,6 +17,10 @@ module esp_compact_head #(
   output logic      [Bits-1:0] inst_o
 );
 
+  if (Halfwords == 0 || Halfwords > 64 || Bits < 16 * Halfwords) begin : gen_parameters
+    $error("esp_compact_head: Halfwords is 1 to 64, and Bits has room for them");
+  end
+
   logic [16*Halfwords-1:0] inst_q;
 
   for (genvar k = 0; k < Halfwords; k++) begin : gen_halfword

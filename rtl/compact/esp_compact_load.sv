@@ -39,6 +39,10 @@ module esp_compact_load #(
   output logic      [15:0]            address_o       // of the instruction, in units of 16 bytes
 );
 
+  if (AddressBits < 12 || AddressBits > 20) begin : gen_parameters
+    $error("esp_compact_load: AddressBits is 12 to 20");
+  end
+
   typedef enum logic [1:0] {StIdle, StStart, StRun, StHalt} state_e;
 
   state_e              state_q;

@@ -46,6 +46,15 @@ module esp_compact_post #(
   output logic [15:0]             out_data_o
 );
 
+  if ((1 << $clog2(ActWords)) != ActWords || ActWords < 2 || ActWords > 65536 ||
+      (1 << $clog2(AccWords)) != AccWords || AccWords < 2 || AccWords > 65536)
+  begin : gen_parameters_0
+    $error("esp_compact_post: ActWords and AccWords are powers of two from 2 to 65536");
+  end
+  if ((1 << $clog2(ParamBlocks)) != ParamBlocks || ParamBlocks > 256) begin : gen_parameters_1
+    $error("esp_compact_post: ParamBlocks is a power of two, at most 256");
+  end
+
   localparam int unsigned BlockBits = ParBits - 3;
 
   typedef enum logic [4:0] {

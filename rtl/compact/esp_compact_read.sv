@@ -33,6 +33,10 @@ module esp_compact_read #(
   input  wire logic                     rvalid_i
 );
 
+  if (AddressBits < 12 || AddressBits > 20) begin : gen_parameters
+    $error("esp_compact_read: AddressBits is 12 to 20");
+  end
+
   typedef enum logic [1:0] {StIdle, StCheck, StAddress, StData} state_e;
 
   state_e                 state_q;

@@ -45,6 +45,10 @@ module esp_compact_store #(
   input  wire logic                   bvalid_i
 );
 
+  if (AddressBits < 12 || AddressBits > 20) begin : gen_parameters
+    $error("esp_compact_store: AddressBits is 12 to 20");
+  end
+
   typedef enum logic [2:0] {StIdle, StStart, StRun, StWrite, StHalt} state_e;
 
   state_e               state_q;

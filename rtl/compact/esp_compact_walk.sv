@@ -24,6 +24,10 @@ module esp_compact_walk #(
   output logic                        last_o
 );
 
+  if (AddressBits < 12 || AddressBits > 20) begin : gen_parameters
+    $error("esp_compact_walk: AddressBits is 12 to 20");
+  end
+
   logic [AddressBits-1:0] row_q, plane_q, from, by, next;
   logic [15:0]            x_q, y_q, z_q, x_next, y_next, z_next;   // from 0
   logic                   row_end, plane_end;

@@ -38,6 +38,16 @@ module esp_clip #(
   output logic                     empty_o
 );
 
+  if ((1 << $clog2(Lanes)) != Lanes || Lanes < 4 || Lanes > 32) begin : gen_parameters_0
+    $error("esp_clip: Lanes is a power of two from 4 to 32");
+  end
+  if ((1 << $clog2(BusBytes)) != BusBytes || BusBytes > Lanes) begin : gen_parameters_1
+    $error("esp_clip: BusBytes is a power of two, at most Lanes");
+  end
+  if (AddrBits == 0 || AddrBits > 14) begin : gen_parameters_2
+    $error("esp_clip: AddrBits is 1 to 14");
+  end
+
   localparam int unsigned ByteBits = $clog2(BusBytes);
   localparam int unsigned LaneBits = $clog2(Lanes);
   localparam int unsigned WordBits = $clog2(esp_isa_pkg::ROW_BITS / Width);   // words of a row

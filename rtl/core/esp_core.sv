@@ -73,6 +73,36 @@ module esp_core #(
   output logic                       trace_fed_o
 );
 
+  if ((1 << $clog2(Lanes)) != Lanes || Lanes < 4 || Lanes > 32) begin : gen_parameters_0
+    $error("esp_core: Lanes is a power of two from 4 to 32");
+  end
+  if ((1 << $clog2(ActWords)) != ActWords || ActWords < 2 || ActWords > 65536 ||
+      (1 << $clog2(WeightWords)) != WeightWords || WeightWords < 2 || WeightWords > 65536 ||
+      (1 << $clog2(AccWords)) != AccWords || AccWords < 2 || AccWords > 65536)
+  begin : gen_parameters_1
+    $error("esp_core: ActWords and WeightWords and AccWords are powers of two from 2 to 65536");
+  end
+  if ((1 << $clog2(ParamBlocks)) != ParamBlocks || ParamBlocks < 2 || ParamBlocks > 256)
+  begin : gen_parameters_2
+    $error("esp_core: ParamBlocks is a power of two from 2 to 256");
+  end
+  if ((1 << $clog2(BusBytes)) != BusBytes || BusBytes < 4 || BusBytes > 32 || BusBytes > Lanes)
+  begin : gen_parameters_3
+    $error("esp_core: BusBytes is a power of two from 4 to 32 and divides Lanes");
+  end
+  if ((1 << $clog2(PostLanes)) != PostLanes || PostLanes > Lanes ||
+      (1 << $clog2(PoolLanes)) != PoolLanes || PoolLanes > Lanes)
+  begin : gen_parameters_4
+    $error("esp_core: PostLanes and PoolLanes are powers of two, at most Lanes");
+  end
+  if (MaskLayers > 4096) begin : gen_parameters_5
+    $error("esp_core: MaskLayers is at most 4096");
+  end
+  if ((1 << $clog2(PackLanes)) != PackLanes || PackLanes < 2 || PackLanes > BusBytes)
+  begin : gen_parameters_6
+    $error("esp_core: PackLanes is a power of two from 2 to BusBytes");
+  end
+
   localparam int unsigned ActBits = $clog2(ActWords);
   localparam int unsigned WgtBits = $clog2(WeightWords);
   localparam int unsigned AccBits = $clog2(AccWords);
@@ -510,13 +540,11 @@ module esp_core #(
   logic [31:0] exec_address, run_pool_address_q;
   logic        exec_fault_q;
   logic [1:0]  unused_track;
-  logic [2:0]  exec_tracks;
 
   esp_fifo #(.Width(32), .Depth(4)) u_track_exec (
     .clk_i, .rst_ni, .clear_i(clear),
     .valid_i(conv_valid && conv_ready), .ready_o(unused_track[0]), .data_i(conv_address),
-    .valid_o(unused_track[1]), .ready_i(engine_retire[3]), .data_o(exec_address),
-    .count_o(exec_tracks)
+    .valid_o(unused_track[1]), .ready_i(engine_retire[3]), .data_o(exec_address)
   );
 
   always_ff @(posedge clk_i or negedge rst_ni) begin
@@ -589,8 +617,7 @@ module esp_core #(
 
   // Rings ignore addresses; heads of the queues serve the trace where they do.
   logic unused;
-  assign unused = ^{unused_done, unused_beat, unused_start, unused_last, word_a_valid[2], base[159:128], word_a_address, word_w_address, room_a, head, waits, push, unused_track,
-                    exec_tracks};
+  assign unused = ^{unused_done, unused_beat, unused_start, unused_last, word_a_valid[2], base[159:128], word_a_address, word_w_address, room_a, head, waits, push, unused_track};
 
 endmodule
 

@@ -58,6 +58,20 @@ module esp_decode #(
   output logic      [3:0]   fault_cause_o
 );
 
+  if ((1 << $clog2(Lanes)) != Lanes || Lanes < 4 || Lanes > 32) begin : gen_parameters_0
+    $error("esp_decode: Lanes is a power of two from 4 to 32");
+  end
+  if ((1 << $clog2(BusBytes)) != BusBytes || BusBytes > Lanes) begin : gen_parameters_1
+    $error("esp_decode: BusBytes is a power of two, at most Lanes");
+  end
+  if (WeightWords == 0 || WeightWords > 65536 || ParamBlocks == 0 || ParamBlocks > 256)
+  begin : gen_parameters_2
+    $error("esp_decode: WeightWords is 1 to 65536, ParamBlocks 1 to 256");
+  end
+  if (MaskLayers > 4096 || TableBits == 0 || TableBits > 14) begin : gen_parameters_3
+    $error("esp_decode: MaskLayers is at most 4096, TableBits 1 to 14");
+  end
+
   localparam int unsigned ByteBits = $clog2(BusBytes);
 
   typedef enum logic [3:0] {

@@ -44,6 +44,10 @@ module esp_fetch #(
   output logic      [31:0]           fault_address_o
 );
 
+  if ((1 << $clog2(BusBytes)) != BusBytes || BusBytes < 4 || BusBytes > 32) begin : gen_parameters
+    $error("esp_fetch: BusBytes is a power of two from 4 to 32");
+  end
+
   localparam int unsigned Depth = 64;
   localparam int unsigned DepthBits = $clog2(Depth) + 1;
   localparam int unsigned BurstWords = (BusBytes < 16) ? BusBytes : 16;
@@ -137,11 +141,10 @@ module esp_fetch #(
   end
 
   logic                 fifo_ready;
-  logic [DepthBits-1:0] fifo_count;
   esp_fifo #(.Width(128), .Depth(Depth)) u_fifo (
     .clk_i, .rst_ni, .clear_i,
     .valid_i(word_in), .ready_o(fifo_ready), .data_i(word),
-    .valid_o(word_valid_o), .ready_i(word_ready_i), .data_o(word_o), .count_o(fifo_count)
+    .valid_o(word_valid_o), .ready_i(word_ready_i), .data_o(word_o)
   );
 
   assign exhausted_o = left_q == '0 && ahead_q == '0;
@@ -158,7 +161,7 @@ module esp_fetch #(
 
   // Room is kept before words are asked for.
   logic unused;
-  assign unused = ^{fifo_ready, fifo_count};
+  assign unused = fifo_ready;
 
 endmodule
 

@@ -26,6 +26,13 @@ module esp_layer_table #(
   output logic      [Width-1:0]             rdata_o
 );
 
+  if ((1 << $clog2(Lanes)) != Lanes || Lanes < 4 || Lanes > 32) begin : gen_parameters_0
+    $error("esp_layer_table: Lanes is a power of two from 4 to 32");
+  end
+  if (Words < 2) begin : gen_parameters_1
+    $error("esp_layer_table: Words is at least 2");
+  end
+
   logic             write;
   logic [Width-1:0] wdata;
 

@@ -40,7 +40,13 @@ module esp_queue #(
   output logic                  nop_retire_o
 );
 
-  localparam int unsigned PtrBits = $clog2(Depth + 1);
+  if (Used < 80 || Used > Width) begin : gen_parameters_0
+    $error("esp_queue: Used is 80, a header's, to Width");
+  end
+  if (Depth < 2 || Depth > 31 || Engine == 0 || Engine > 6) begin : gen_parameters_1
+    $error("esp_queue: Depth is 2 to 31, Engine 1 to 6");
+  end
+
   localparam int unsigned CountBits = esp_isa_pkg::COUNT_BITS;
   localparam int unsigned IssuedBits = 6;  // an engine holds fewer than 64 instructions
   localparam int unsigned DepLo = 21;  // engine and count of dep0, then dep1, dep2
@@ -53,12 +59,11 @@ module esp_queue #(
   logic [DepBits-1:0]   dependency;
   logic [IssuedBits-1:0] issued_q, own_retired;
   logic                 leave, ready;
-  logic [PtrBits:0]     unused_count;
 
   esp_fifo #(.Width(Used + 32), .Depth(Depth + 1)) u_fifo (
     .clk_i, .rst_ni, .clear_i,
     .valid_i(in_valid_i), .ready_o(in_ready_o), .data_i({in_address_i, in_data_i[Used-1:0]}),
-    .valid_o(head_valid), .ready_i(leave), .data_o({out_address_o, head}), .count_o(unused_count)
+    .valid_o(head_valid), .ready_i(leave), .data_o({out_address_o, head})
   );
 
   // The engine of `dep` (low three bits) has retired the count above them.

@@ -22,7 +22,10 @@ module esp_wconv_queue #(
   output esp_isa_pkg::conv_t      out_conv_o
 );
 
-  localparam int unsigned CountBits = $clog2(Depth + 1);
+  if (Depth < 2) begin : gen_parameters
+    $error("esp_wconv_queue: Depth is at least 2");
+  end
+
   localparam int unsigned KeptBits = Prune ? 95 : 94;
 
   typedef struct packed {
@@ -41,7 +44,6 @@ module esp_wconv_queue #(
 
   kept_t               kept, head;
   logic [KeptBits-1:0] head_bits;
-  logic [CountBits:0]  unused_count;
 
   assign head = 95'(head_bits);
 
@@ -65,7 +67,7 @@ module esp_wconv_queue #(
   esp_fifo #(.Width(KeptBits), .Depth(Depth + 1)) u_fifo (
     .clk_i, .rst_ni, .clear_i,
     .valid_i(in_valid_i), .ready_o(in_ready_o), .data_i(kept[KeptBits-1:0]),
-    .valid_o(out_valid_o), .ready_i(out_ready_i), .data_o(head_bits), .count_o(unused_count)
+    .valid_o(out_valid_o), .ready_i(out_ready_i), .data_o(head_bits)
   );
 
   always_comb begin

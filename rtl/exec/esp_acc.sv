@@ -41,6 +41,14 @@ module esp_acc #(
   output logic      [32*Lanes-1:0]      rdata_o
 );
 
+  if (Lanes < 4 || Lanes % 2 != 0) begin : gen_parameters_0
+    $error("esp_acc: Lanes is even, at least 4");
+  end
+  if ((1 << $clog2(AccWords)) != AccWords || AccWords < 2 || AccWords > 65536)
+  begin : gen_parameters_1
+    $error("esp_acc: AccWords is a power of two from 2 to 65536");
+  end
+
   localparam int unsigned PAIRS = Lanes / 2;
   localparam int unsigned DELAY = Lanes + 1;  // token to pair 0's read
   localparam int unsigned STAGES = DELAY + PAIRS;

@@ -71,6 +71,16 @@ module esp_exec #(
   output logic                    layer_valid_o
 );
 
+  if ((1 << $clog2(Lanes)) != Lanes || Lanes < 4 || Lanes > 32) begin : gen_parameters_0
+    $error("esp_exec: Lanes is a power of two from 4 to 32");
+  end
+  if ((1 << $clog2(ActWords)) != ActWords || ActWords < 2 || ActWords > 65536 ||
+      (1 << $clog2(WeightWords)) != WeightWords || WeightWords < 2 || WeightWords > 65536 ||
+      (1 << $clog2(AccWords)) != AccWords || AccWords < 2 || AccWords > 65536)
+  begin : gen_parameters_1
+    $error("esp_exec: ActWords and WeightWords and AccWords are powers of two from 2 to 65536");
+  end
+
   logic               code_in_valid, code_in_ready, code_valid, code_ready;
   logic [1:0]         code_in, code;
   logic               wgt_first, tile_ready, tile_take, weights_stuck;
@@ -82,7 +92,6 @@ module esp_exec #(
   logic               half_full;
   logic               list_valid, list_ready, head_valid, head_ready;
   esp_isa_pkg::conv_t list_conv;
-  logic [1:0]         list_count;
 
   // Halves: full from the last activation fed until post has read the last word.
   logic [1:0] full_q;
@@ -157,11 +166,10 @@ module esp_exec #(
   assign header = 32'(wgt_rdata_i);
 
   if (Prune) begin : gen_codes
-    logic [2:0] unused_codes;
     esp_fifo #(.Width(2), .Depth(4)) u_codes (
       .clk_i, .rst_ni, .clear_i,
       .valid_i(code_in_valid), .ready_o(code_in_ready), .data_i(code_in),
-      .valid_o(code_valid), .ready_i(code_ready), .data_o(code), .count_o(unused_codes)
+      .valid_o(code_valid), .ready_i(code_ready), .data_o(code)
     );
   end else begin : gen_no_codes
     assign {code_in_ready, code_valid, code} = '0;
@@ -265,12 +273,8 @@ module esp_exec #(
     .data_i (list_conv),
     .valid_o(head_valid),
     .ready_i(head_ready),
-    .data_o (post_conv_o),
-    .count_o(list_count)
+    .data_o (post_conv_o)
   );
-
-  logic unused_count;
-  assign unused_count = ^list_count;
 
   `ESP_ASSERT_STABLE(post_stable, clear_i, post_valid_o, post_ready_i, post_conv_o)
   `ESP_ASSERT(free_a_full_half, !acc_free_i || full_q[free_q])

@@ -72,13 +72,18 @@ module esp_feeder #(
   output logic                    layer_valid_o
 );
 
+  if ((1 << $clog2(Lanes)) != Lanes || Lanes < 4 || Lanes > 32) begin : gen_parameters_0
+    $error("esp_feeder: Lanes is a power of two from 4 to 32");
+  end
+  if ((1 << $clog2(ActWords)) != ActWords || ActWords < 2 || ActWords > 65536 ||
+      (1 << $clog2(AccWords)) != AccWords || AccWords < 2 || AccWords > 65536)
+  begin : gen_parameters_1
+    $error("esp_feeder: ActWords and AccWords are powers of two from 2 to 65536");
+  end
+
   localparam int unsigned DRAIN = Lanes + Lanes / 2 + 2;  // cycles from the array's input to the last write
   localparam int unsigned DRAIN_BITS = $clog2(DRAIN + 1);
   localparam int unsigned SLOT_BITS = $clog2(Lanes);
-
-  if ((ActWords & (ActWords - 1)) != 0 || (AccWords & (AccWords - 1)) != 0) begin : gen_words_check
-    $error("esp_feeder: ActWords and AccWords must be powers of two");
-  end
 
   typedef enum logic [2:0] {
     StEmpty,   // no pass

@@ -47,6 +47,12 @@ module esp_passes #(
   output logic                    busy_o
 );
 
+  if ((1 << $clog2(ActWords)) != ActWords || ActWords < 2 || ActWords > 65536 ||
+      (1 << $clog2(AccWords)) != AccWords || AccWords < 2 || AccWords > 65536)
+  begin : gen_parameters
+    $error("esp_passes: ActWords and AccWords are powers of two from 2 to 65536");
+  end
+
   typedef enum logic [1:0] {
     StIdle,
     StOrigin,

@@ -38,6 +38,10 @@ module esp_pe_packed #(
   output logic             [LowBits-1:0]   low_o
 );
 
+  if ((1 << $clog2(Lanes)) != Lanes || Lanes < 4 || Lanes > 32) begin : gen_parameters
+    $error("esp_pe_packed: Lanes is a power of two from 4 to 32");
+  end
+
   // Bit by bit: left to `+`, carry chains would take more than the few tables it needs.
   function automatic logic [LowBits-1:0] add(input logic [LowBits-1:0] a,
                                              input logic [LowBits-1:0] b);

@@ -38,6 +38,10 @@ module esp_pe_pair #(
   output logic      signed [SumBits-1:0] sum1_o
 );
 
+  if (SumBits < 17 || SumBits > 32) begin : gen_parameters
+    $error("esp_pe_pair: SumBits is 17 to 32");
+  end
+
   logic signed [7:0] shadow0_q, shadow1_q;
 
   always_ff @(posedge clk_i) begin

@@ -48,12 +48,16 @@ module esp_wseq #(
   output logic                           stuck_o
 );
 
+  if ((1 << $clog2(Lanes)) != Lanes || Lanes < 4 || Lanes > 32) begin : gen_parameters_0
+    $error("esp_wseq: Lanes is a power of two from 4 to 32");
+  end
+  if ((1 << $clog2(WeightWords)) != WeightWords || WeightWords < 2 || WeightWords > 65536)
+  begin : gen_parameters_1
+    $error("esp_wseq: WeightWords is a power of two from 2 to 65536");
+  end
+
   localparam int unsigned WORD_BITS = $clog2(Lanes);
   localparam int unsigned NEED_BITS = 24;  // offset + 121 taps of a piece
-
-  if ((WeightWords & (WeightWords - 1)) != 0 || AddrBits > 16) begin : gen_words_check
-    $error("esp_wseq: WeightWords must be a power of two, at most 65536");
-  end
 
   // The CONV under way.
   logic                 active_q;

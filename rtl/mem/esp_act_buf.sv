@@ -37,6 +37,13 @@ module esp_act_buf #(
   output logic      [8*Lanes-1:0]  b_rdata_o
 );
 
+  if ((1 << $clog2(Lanes)) != Lanes || Lanes < 4 || Lanes > 32) begin : gen_parameters_0
+    $error("esp_act_buf: Lanes is a power of two from 4 to 32");
+  end
+  if ((1 << $clog2(Words)) != Words || Words < 2 || Words > 65536) begin : gen_parameters_1
+    $error("esp_act_buf: Words is a power of two from 2 to 65536");
+  end
+
   (* no_rw_check *)
   logic [8*Lanes-1:0]  mem_q [Words];
   logic [8*Lanes-1:0]  a_q, b_q;

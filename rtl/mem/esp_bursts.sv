@@ -31,6 +31,13 @@ module esp_bursts #(
   output logic             out_last_o     // the transfer's last burst
 );
 
+  if ((1 << $clog2(BusBytes)) != BusBytes || BusBytes < 4 || BusBytes > 32) begin : gen_parameters_0
+    $error("esp_bursts: BusBytes is a power of two from 4 to 32");
+  end
+  if ((1 << $clog2(BeatsPerWord)) != BeatsPerWord) begin : gen_parameters_1
+    $error("esp_bursts: BeatsPerWord is a power of two");
+  end
+
   localparam int unsigned ByteBits = $clog2(BusBytes);
   localparam int unsigned LineBits = 12 - ByteBits;  // beats of 4 KiB
   localparam int unsigned WordBits = $clog2(BeatsPerWord);

@@ -71,6 +71,22 @@ module esp_load #(
   output logic                       wait_room_o
 );
 
+  if ((1 << $clog2(Lanes)) != Lanes || Lanes < 4 || Lanes > 32) begin : gen_parameters_0
+    $error("esp_load: Lanes is a power of two from 4 to 32");
+  end
+  if ((1 << $clog2(BusBytes)) != BusBytes || BusBytes < 4 || BusBytes > 32 || BusBytes > Lanes)
+  begin : gen_parameters_1
+    $error("esp_load: BusBytes is a power of two from 4 to 32 and divides Lanes");
+  end
+  if ((Sink0Words != 0 && ((1 << $clog2(Sink0Words)) != Sink0Words || Sink0Words > 65536)) ||
+      (Sink1Words != 0 && ((1 << $clog2(Sink1Words)) != Sink1Words || Sink1Words > 65536)))
+  begin : gen_parameters_2
+    $error("esp_load: Sink0Words and Sink1Words are 0 or powers of two, at most 65536");
+  end
+  if (TableStep == 0 || TableEntries > 256 || LayerWords > 65536) begin : gen_parameters_3
+    $error("esp_load: TableStep is at least 1, TableEntries at most 256, LayerWords at most 65536");
+  end
+
   localparam int unsigned BeatsPerWord = Lanes / BusBytes;
   localparam int unsigned WordBits = $clog2(BeatsPerWord);
   localparam int unsigned ByteBits = $clog2(BusBytes);
@@ -289,10 +305,6 @@ module esp_load #(
   // Header, region and (for rings) addresses are of no use here.
   logic unused;
   assign unused = ^{load_i, TableStep[0]};
-
-  if (Lanes % BusBytes != 0) begin : gen_illegal
-    $error("a beat never holds more than one word");
-  end
 
 endmodule
 

@@ -28,6 +28,17 @@ module esp_par_ring #(
   output logic      [64*PostLanes-1:0] rdata_o
 );
 
+  if ((1 << $clog2(Lanes)) != Lanes || Lanes < 4 || Lanes > 32) begin : gen_parameters_0
+    $error("esp_par_ring: Lanes is a power of two from 4 to 32");
+  end
+  if ((1 << $clog2(PostLanes)) != PostLanes || PostLanes > Lanes || Lanes >= 8 * PostLanes)
+  begin : gen_parameters_1
+    $error("esp_par_ring: PostLanes is a power of two, at most Lanes, and more than an eighth of it");
+  end
+  if ((1 << $clog2(Blocks)) != Blocks || Blocks < 2 || Blocks > 256) begin : gen_parameters_2
+    $error("esp_par_ring: Blocks is a power of two from 2 to 256");
+  end
+
   localparam int unsigned WordsPerRow = 8 * PostLanes / Lanes;
   localparam int unsigned PartBits = $clog2(WordsPerRow);
   localparam int unsigned RowBits = $clog2(RowsPerBlock);
@@ -70,11 +81,6 @@ module esp_par_ring #(
 
   assign rdata_o = rdata_q;
   assign loaded_o = rows_q[AddrBits:RowBits];
-
-  if (WordsPerRow < 2 || (1 << PartBits) != WordsPerRow || (1 << RowBits) != RowsPerBlock)
-  begin : gen_illegal
-    $error("PostLanes must divide Lanes, both powers of two, and Lanes < 8 PostLanes");
-  end
 
 endmodule
 

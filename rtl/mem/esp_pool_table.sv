@@ -23,6 +23,10 @@ module esp_pool_table #(
   output logic      [31:0]        rdata_o
 );
 
+  if ((1 << $clog2(Lanes)) != Lanes || Lanes < 4 || Lanes > 32) begin : gen_parameters
+    $error("esp_pool_table: Lanes is a power of two from 4 to 32");
+  end
+
   localparam int unsigned Entries = Lanes / 4;
 
   (* no_rw_check *)

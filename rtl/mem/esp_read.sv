@@ -44,6 +44,10 @@ module esp_read #(
   output logic                       m_axi_rready_o
 );
 
+  if ((1 << $clog2(BusBytes)) != BusBytes || BusBytes < 4 || BusBytes > 32) begin : gen_parameters
+    $error("esp_read: BusBytes is a power of two from 4 to 32");
+  end
+
   localparam int unsigned Outstanding = 8;
   localparam int unsigned PtrBits = $clog2(Outstanding);
 

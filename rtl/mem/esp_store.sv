@@ -55,6 +55,14 @@ module esp_store #(
   output logic                       m_axi_bready_o
 );
 
+  if ((1 << $clog2(Lanes)) != Lanes || Lanes < 4 || Lanes > 32) begin : gen_parameters_0
+    $error("esp_store: Lanes is a power of two from 4 to 32");
+  end
+  if ((1 << $clog2(BusBytes)) != BusBytes || BusBytes < 4 || BusBytes > 32 || BusBytes > Lanes)
+  begin : gen_parameters_1
+    $error("esp_store: BusBytes is a power of two from 4 to 32 and divides Lanes");
+  end
+
   localparam int unsigned BeatsPerWord = Lanes / BusBytes;
   localparam int unsigned WordBits = $clog2(BeatsPerWord);
   localparam int unsigned ByteBits = $clog2(BusBytes);
@@ -189,20 +197,17 @@ module esp_store #(
   logic [1:0]         head_valid, head_ready;
   logic [8*Lanes-1:0] head0, head1;
   logic               word_end;
-  logic [FifoBits:0]  fifo_count0, fifo_count1;
 
   esp_fifo #(.Width(8*Lanes), .Depth(FifoWords)) u_post (
     .clk_i, .rst_ni, .clear_i,
     .valid_i(word_valid_i[0]), .ready_o(word_ready_o[0]), .data_i(word_data_i[8*Lanes-1:0]),
-    .valid_o(head_valid[0]), .ready_i(head_ready[0]), .data_o(head0),
-    .count_o(fifo_count0)
+    .valid_o(head_valid[0]), .ready_i(head_ready[0]), .data_o(head0)
   );
   esp_fifo #(.Width(8*Lanes), .Depth(FifoWords)) u_pool (
     .clk_i, .rst_ni, .clear_i,
     .valid_i(word_valid_i[1]), .ready_o(word_ready_o[1]),
     .data_i(word_data_i[16*Lanes-1:8*Lanes]),
-    .valid_o(head_valid[1]), .ready_i(head_ready[1]), .data_o(head1),
-    .count_o(fifo_count1)
+    .valid_o(head_valid[1]), .ready_i(head_ready[1]), .data_o(head1)
   );
 
   logic [8*Lanes-1:0] head;
@@ -249,7 +254,7 @@ module esp_store #(
 
   // Header and region are of no use here; heads are valid whenever a job needs them.
   logic unused;
-  assign unused = ^{store_i, head_valid, fifo_count0, fifo_count1};
+  assign unused = ^{store_i, head_valid};
 
   `ESP_ASSERT(words_are_gathered, !m_axi_wvalid_o || (job_source ? head_valid[1] : head_valid[0]))
   `ESP_ASSERT(answer_was_due, !(m_axi_bvalid_i && answers_q == '0))

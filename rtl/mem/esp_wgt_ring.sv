@@ -24,6 +24,13 @@ module esp_wgt_ring #(
   output logic      [8*Lanes-1:0]  rdata_o
 );
 
+  if (Lanes == 0) begin : gen_parameters_0
+    $error("esp_wgt_ring: Lanes is at least 1");
+  end
+  if ((1 << $clog2(Words)) != Words || Words < 2 || Words > 65536) begin : gen_parameters_1
+    $error("esp_wgt_ring: Words is a power of two from 2 to 65536");
+  end
+
   (* no_rw_check *)
   logic [8*Lanes-1:0] mem_q [Words];
   logic [8*Lanes-1:0] rdata_q;

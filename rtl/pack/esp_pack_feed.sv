@@ -45,6 +45,20 @@ module esp_pack_feed #(
   input  wire logic                   full_i         // it fills PackLanes bytes
 );
 
+  if ((1 << $clog2(Lanes)) != Lanes || Lanes < 4 || Lanes > 32) begin : gen_parameters_0
+    $error("esp_pack_feed: Lanes is a power of two from 4 to 32");
+  end
+  if ((1 << $clog2(BusBytes)) != BusBytes || BusBytes > Lanes) begin : gen_parameters_1
+    $error("esp_pack_feed: BusBytes is a power of two, at most Lanes");
+  end
+  if ((1 << $clog2(PackLanes)) != PackLanes || PackLanes < 2 || PackLanes > BusBytes)
+  begin : gen_parameters_2
+    $error("esp_pack_feed: PackLanes is a power of two from 2 to BusBytes");
+  end
+  if (AddrBits == 0 || AddrBits > 14 || Base >= (1 << AddrBits)) begin : gen_parameters_3
+    $error("esp_pack_feed: AddrBits is 1 to 14, and Base below 2^AddrBits");
+  end
+
   localparam int unsigned LaneBits = $clog2(Lanes);
   localparam int unsigned StepBits = $clog2(8 * Lanes / PackLanes);   // steps of a block of parameters
   localparam int unsigned WordBits = $clog2(Lanes / PackLanes);       // of a word

@@ -32,6 +32,10 @@ module esp_squeeze #(
   output logic      [8*Lanes-1:0] data_o
 );
 
+  if ((1 << $clog2(Lanes)) != Lanes || Lanes < 2 || Lanes > 32) begin : gen_parameters
+    $error("esp_squeeze: Lanes is a power of two from 2 to 32");
+  end
+
   logic [Bits-1:0]       fill_q;
   logic [Bits:0]         end_d;       // fill and live bytes
   logic                  step, full;

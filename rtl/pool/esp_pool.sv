@@ -63,6 +63,21 @@ module esp_pool #(
     output      logic                               layer_valid_o
 );
 
+  if ((1 << $clog2(Lanes)) != Lanes || Lanes < 4 || Lanes > 32) begin : gen_parameters_0
+    $error("esp_pool: Lanes is a power of two from 4 to 32");
+  end
+  if ((1 << $clog2(ActWords)) != ActWords || ActWords < 2 || ActWords > 65536)
+  begin : gen_parameters_1
+    $error("esp_pool: ActWords is a power of two from 2 to 65536");
+  end
+  if ((1 << $clog2(PoolLanes)) != PoolLanes || PoolLanes > Lanes) begin : gen_parameters_2
+    $error("esp_pool: PoolLanes is a power of two, at most Lanes");
+  end
+  if ((1 << $clog2(PackLanes)) != PackLanes || PackLanes < 2 || PackLanes > Lanes)
+  begin : gen_parameters_3
+    $error("esp_pool: PackLanes is a power of two from 2 to Lanes");
+  end
+
   localparam int unsigned Slices = Lanes / PoolLanes;
   localparam int unsigned SliceBits = Slices > 1 ? $clog2(Slices) : 1;
   localparam int unsigned LeftBits = $clog2(Slices + 1);
@@ -70,10 +85,6 @@ module esp_pool #(
   localparam int unsigned DepthWords = Slices > 1 ? 8 : 16;
   localparam int unsigned PlaceBits = $clog2(DepthWords) + 1;
   localparam int unsigned LATENCY = 8;  // esp_requant
-
-  if (Lanes % PoolLanes != 0 || (Slices & (Slices - 1)) != 0) begin : gen_illegal
-    $error("PoolLanes times a power of two must be Lanes");
-  end
 
   esp_isa_pkg::pool_t job_q;
   logic busy_q;  // from the instruction until its last word has been read
@@ -283,14 +294,12 @@ module esp_pool #(
 
   assign fifo_packed = Prune && places_q == PlaceBits'(DepthWords);
 
-  logic [$clog2(DepthWords):0] unused_count;
 
   esp_fifo #(.Width(8 * Lanes + 1), .Depth(DepthWords)) u_out (
       .clk_i, .rst_ni, .clear_i,
       .valid_i(word_valid), .ready_o(fifo_room),
       .data_i({rlast_q[LATENCY-1] && requant_valid, word}),
-      .valid_o(fifo_valid), .ready_i(out_ready_i), .data_o({fifo_last, out_data_o}),
-      .count_o(unused_count)
+      .valid_o(fifo_valid), .ready_i(out_ready_i), .data_o({fifo_last, out_data_o})
   );
 
   assign out_valid_o   = fifo_valid;

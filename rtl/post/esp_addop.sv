@@ -37,6 +37,10 @@ module esp_addop #(
     output      logic [16*Lanes-1:0] score_o
 );
 
+  if (Lanes == 0) begin : gen_parameters
+    $error("esp_addop: Lanes is at least 1");
+  end
+
   localparam int unsigned LATENCY = 4;
 
   logic [LATENCY-1:0] valid_q;

@@ -64,14 +64,25 @@ module esp_post #(
     output      logic                                           ev_wait_operand_o
 );
 
+  if ((1 << $clog2(Lanes)) != Lanes || Lanes < 4 || Lanes > 32) begin : gen_parameters_0
+    $error("esp_post: Lanes is a power of two from 4 to 32");
+  end
+  if ((1 << $clog2(ActWords)) != ActWords || ActWords < 2 || ActWords > 65536 ||
+      (1 << $clog2(AccWords)) != AccWords || AccWords < 2 || AccWords > 65536)
+  begin : gen_parameters_1
+    $error("esp_post: ActWords and AccWords are powers of two from 2 to 65536");
+  end
+  if (ParamBlocks < 2 || ParamBlocks > 256) begin : gen_parameters_2
+    $error("esp_post: ParamBlocks is 2 to 256");
+  end
+  if ((1 << $clog2(PostLanes)) != PostLanes || PostLanes > Lanes) begin : gen_parameters_3
+    $error("esp_post: PostLanes is a power of two, at most Lanes");
+  end
+
   localparam int unsigned Slices = Lanes / PostLanes;
   localparam int unsigned SliceBits = Slices > 1 ? $clog2(Slices) : 1;
   // Words in flight from issue to the FIFOs' far ends, rounded up to a power of two.
   localparam int unsigned DepthWords = Slices > 1 ? 16 : 32;
-
-  if (Lanes % PostLanes != 0 || (Slices & (Slices - 1)) != 0) begin : gen_illegal
-    $error("PostLanes times a power of two must be Lanes");
-  end
 
   // Bit k of each of these belongs to the vector at stage k.
   logic [15:1] valid_q;  // at 15: sums on their way back
@@ -296,14 +307,12 @@ module esp_post #(
 
   // Words that leave; an empty one only retires its CONV.
   logic fifo_room;
-  logic [$clog2(DepthWords):0] unused_count;
 
   esp_fifo #(.Width(8 * Lanes + 2), .Depth(DepthWords)) u_out (
       .clk_i, .rst_ni, .clear_i,
       .valid_i(word_valid), .ready_o(fifo_room), .data_i({clast_q[14], empty_q[14], word}),
       .valid_o(fifo_valid), .ready_i(fifo_ready),
-      .data_o({fifo_last, fifo_empty_word, out_data_o}),
-      .count_o(unused_count)
+      .data_o({fifo_last, fifo_empty_word, out_data_o})
   );
 
   assign out_valid_o = fifo_valid && !fifo_empty_word;

@@ -33,6 +33,17 @@ module esp_post_fetch #(
     input  wire logic                        pop_i
 );
 
+  if ((1 << $clog2(Lanes)) != Lanes || Lanes < 4 || Lanes > 32) begin : gen_parameters_0
+    $error("esp_post_fetch: Lanes is a power of two from 4 to 32");
+  end
+  if ((1 << $clog2(ActWords)) != ActWords || ActWords < 2 || ActWords > 65536)
+  begin : gen_parameters_1
+    $error("esp_post_fetch: ActWords is a power of two from 2 to 65536");
+  end
+  if (DepthWords < 2) begin : gen_parameters_2
+    $error("esp_post_fetch: DepthWords is at least 2");
+  end
+
   localparam int unsigned CountBits = $clog2(DepthWords + 1);
 
   logic busy_q, pending_q;  // pending: the data of the last cycle's request arrive
@@ -87,7 +98,6 @@ module esp_post_fetch #(
   );
 
   logic fifo_room, fifo_valid;
-  logic [$clog2(DepthWords):0] unused_count;
   esp_fifo #(.Width(8 * Lanes), .Depth(DepthWords)) u_fifo (
       .clk_i,
       .rst_ni,
@@ -97,8 +107,7 @@ module esp_post_fetch #(
       .data_i (res_rdata_i),
       .valid_o(fifo_valid),
       .ready_i(pop_i),
-      .data_o,
-      .count_o(unused_count)
+      .data_o
   );
 
   logic unused_fifo;

@@ -86,6 +86,20 @@ module esp_post_front #(
     output      logic                                  ev_wait_operand_o
 );
 
+  if ((1 << $clog2(Lanes)) != Lanes || Lanes < 4 || Lanes > 32) begin : gen_parameters_0
+    $error("esp_post_front: Lanes is a power of two from 4 to 32");
+  end
+  if ((1 << $clog2(AccWords)) != AccWords || AccWords < 2 || AccWords > 65536)
+  begin : gen_parameters_1
+    $error("esp_post_front: AccWords is a power of two from 2 to 65536");
+  end
+  if (ParamBlocks < 2 || ParamBlocks > 256) begin : gen_parameters_2
+    $error("esp_post_front: ParamBlocks is 2 to 256");
+  end
+  if ((1 << $clog2(PostLanes)) != PostLanes || PostLanes > Lanes) begin : gen_parameters_3
+    $error("esp_post_front: PostLanes is a power of two, at most Lanes");
+  end
+
   localparam int unsigned BlockBits = $clog2(ParamBlocks);
 
   typedef struct packed {

@@ -23,6 +23,13 @@ module esp_post_gap #(
     output      logic [32*PostLanes-1:0] sums_o
 );
 
+  if (PostLanes == 0) begin : gen_parameters_0
+    $error("esp_post_gap: PostLanes is at least 1");
+  end
+  if ((1 << $clog2(Slices)) != Slices) begin : gen_parameters_1
+    $error("esp_post_gap: Slices is a power of two");
+  end
+
   // What is added: 9 bits, or with Prune the 16 of a product.
   localparam int unsigned TermBits = Prune ? 16 : 9;
 

@@ -25,6 +25,10 @@ module esp_requant #(
     output      logic [ 8*Lanes-1:0] data_o
 );
 
+  if (Lanes == 0) begin : gen_parameters
+    $error("esp_requant: Lanes is at least 1");
+  end
+
   localparam int unsigned LATENCY = 8;
 
   logic [LATENCY-1:0] valid_q;
