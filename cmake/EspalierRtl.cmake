@@ -15,6 +15,22 @@ function(espalier_rtl_sources out)
   set(${out} ${packages} ${files} PARENT_SCOPE)
 endfunction()
 
+# espalier_forget_moved(target prefix): has a model verilated anew of which a source is gone since.
+# verilate() lists the sources of its last run as dependencies, and runs again for other arguments only.
+function(espalier_forget_moved target prefix)
+  set(folder ${CMAKE_CURRENT_BINARY_DIR}/CMakeFiles/${target}.dir/${prefix}.dir)
+  if(NOT EXISTS ${folder}/${prefix}_copy.cmake)
+    return()
+  endif()
+  include(${folder}/${prefix}_copy.cmake)
+  foreach(source ${${prefix}_DEPS})
+    if(NOT EXISTS ${source})
+      file(REMOVE ${folder}/verilator_args.txt)
+      return()
+    endif()
+  endforeach()
+endfunction()
+
 # espalier_verilate(target TOP module [SOURCES a.sv ...] [PARAMETERS Lanes=4 ...] [PREFIX Vname]
 #                   [PURPOSE fast|traced|asserting|netlist])
 # A static library with the C++ model of one top, class `V<target>` (or PREFIX). Without SOURCES the
@@ -75,6 +91,7 @@ function(espalier_verilate target)
     message(FATAL_ERROR "espalier_verilate: PURPOSE is ${ARG_PURPOSE}; it may be fast, traced, asserting, netlist")
   endif()
 
+  espalier_forget_moved(${target} ${ARG_PREFIX})
   add_library(${target} STATIC)
   verilate(${target} PREFIX ${ARG_PREFIX} TOP_MODULE ${ARG_TOP} SOURCES ${packages} ${ARG_SOURCES}
     ${trace} VERILATOR_ARGS ${flags})
