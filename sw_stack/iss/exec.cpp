@@ -79,7 +79,10 @@ void Iss::run_tile(const Conv& c, int tap, std::uint32_t kb, std::uint32_t nb, s
       for (std::size_t k = 0; k < lanes; ++k) {
         const std::int32_t value = x[k] - c.zx;
         const std::int32_t* w = tile.data() + k * lanes;
-        for (std::size_t n = 0; n < lanes; ++n) out[n] += value * w[n];
+        // Accumulators wrap: their sums are modulo 2^32.
+        for (std::size_t n = 0; n < lanes; ++n)
+          out[n] = static_cast<std::int32_t>(static_cast<std::uint32_t>(out[n]) +
+                                             static_cast<std::uint32_t>(value * w[n]));
       }
     }
   }

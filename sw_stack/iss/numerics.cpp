@@ -17,6 +17,12 @@ std::uint64_t rne_shift_magnitude(std::uint64_t value, int shift) {
   return whole + ((rest > half || (rest == half && (whole & 1U) != 0)) ? 1 : 0);
 }
 
+/// The machine looks at the lower bound first: programs that are not ours may cross the two.
+int bounded(std::int64_t value, int lo, int hi) {
+  if (value < lo) return lo;
+  return value > hi ? hi : static_cast<int>(value);
+}
+
 }  // namespace
 
 std::int64_t rne_shift(std::int64_t value, int shift) {
@@ -60,13 +66,13 @@ int requantise(std::int32_t acc, std::uint32_t scale_bits, int zero, int lo, int
       value = std::clamp(negative ? -limited : limited, kMin, kMax);
     }
   }
-  return static_cast<int>(std::clamp<std::int64_t>(value + zero, lo, hi));
+  return bounded(value + zero, lo, hi);
 }
 
 int residual_add(int y, int zy, std::uint32_t ma, int b, int zb, std::uint32_t mb, int shift,
                  int zero, int lo, int hi) {
   const std::int64_t sum = std::int64_t{y - zy} * ma + std::int64_t{b - zb} * mb;
-  return static_cast<int>(std::clamp<std::int64_t>(rne_shift(sum, shift) + zero, lo, hi));
+  return bounded(rne_shift(sum, shift) + zero, lo, hi);
 }
 
 int score(int y, int zy, std::uint32_t ma, int b, int zb, std::uint32_t mb) {

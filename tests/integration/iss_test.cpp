@@ -1,8 +1,10 @@
 // The functional simulator against itself: every legal order of the engines gives the same memory,
 // and the hazard checker sees each dependency that is taken away.
 
+#include <algorithm>
 #include <bit>
 #include <map>
+#include <random>
 #include <set>
 #include <string>
 
@@ -13,6 +15,7 @@
 #include "iss/numerics.hpp"
 #include "random_program.hpp"
 #include "seed.hpp"
+#include "wrapping_program.hpp"
 
 using namespace espalier;
 
@@ -50,6 +53,13 @@ TEST_CASE("iss: rounds and adds by hand-computed literals") {
   CHECK(iss::residual_add(10, 2, 1U << 20, -4, 1, 1U << 19, 20, 3, -128, 127) == 9);
   CHECK(iss::residual_add(127, -128, (1U << 22) - 1, 127, -128, (1U << 22) - 1, 13, 0, -128, 127) ==
         127);
+}
+
+TEST_CASE("iss: of bounds that cross the lower one is looked at first, as the machine does") {
+  CHECK(iss::requantise(0, bits(1.0F), 0, 5, -5) == 5);
+  CHECK(iss::requantise(10, bits(1.0F), 0, 5, -5) == -5);
+  CHECK(iss::residual_add(0, 0, 1U << 13, 0, 0, 0, 13, 0, 5, -5) == 5);
+  CHECK(iss::residual_add(10, 0, 1U << 13, 0, 0, 0, 13, 0, 5, -5) == -5);
 }
 
 TEST_CASE("iss: a score is the product of two bytes, whatever the operand's zero point") {
@@ -159,6 +169,70 @@ TEST_CASE("iss: the hazard checker names a dependency that was taken away") {
   // Some are implied by others; a load of its own tile never is.
   CHECK(removed > 30);
   CHECK(found > removed / 2);
+}
+
+TEST_CASE("iss: sums of a program that is not ours wrap") {
+  for (const char* name : {"nano", "edge"}) {
+    const tests::WrappingProgram wrapping(*isa::find_config(name));
+    REQUIRE(wrapping.sum < -(std::int64_t{1} << 31));
+    const auto sum = static_cast<std::int32_t>(static_cast<std::uint32_t>(wrapping.sum));
+    iss::Regions regions = wrapping.program.regions;
+    REQUIRE(iss::Iss(*isa::find_config(name)).run(wrapping.program.instructions, regions).ok());
+    CHECK(sum > 0);
+    CHECK(int{regions[1][0]} == iss::requantise(sum, bits(0x1p-25F), 0, -128, 127));
+  }
+}
+
+namespace {
+
+/// Another value of a field; counts of what takes time stay small.
+template <typename Field>
+void change(std::string_view name, Field& value, std::int64_t low, std::int64_t high,
+            std::mt19937_64& random) {
+  constexpr std::string_view kCounts[] = {"x_words", "y_count",  "z_count",  "blocks", "rows",
+                                          "cols",    "k_blocks", "n_blocks", "kh",     "kw"};
+  if (name.ends_with("_engine")) high = 6;
+  if (std::ranges::count(kCounts, name) > 0) high = std::min<std::int64_t>(high, 6);
+  const std::uint64_t span = static_cast<std::uint64_t>(high - low) + 1;
+  const std::int64_t values[] = {low, high, low + static_cast<std::int64_t>(random() % span)};
+  value = static_cast<Field>(values[random() % 3]);
+}
+
+}  // namespace
+
+// Under the sanitizers (ESPALIER_SANITIZE) this is where undefined behaviour would show.
+TEST_CASE("iss: programs with any fields are run or refused, never more") {
+  const std::uint64_t seed = tests::seed();
+  INFO("ESPALIER_SEED=" << seed);
+  int ran = 0, refused = 0;
+  std::mt19937_64 random(seed);
+  for (const char* name : {"pico", "nano", "edge"}) {
+    const isa::Config& config = *isa::find_config(name);
+    for (std::uint64_t i = 0; i < static_cast<std::uint64_t>(tests::rounds(150)); ++i) {
+      const bool masked = config.mask_layers > 0 && i % 3 == 0;
+      auto program = tests::random_program(config, seed * 1000 + i, 4, masked);
+      for (std::uint64_t changes = 1 + random() % 4; changes > 0; --changes) {
+        auto& chosen = program.instructions[random() % program.instructions.size()];
+        std::visit(
+            [&](auto& x) {
+              unsigned fields = 0;
+              isa::for_each_field(x, [&](auto&&...) { ++fields; });
+              std::uint64_t at = random() % fields;
+              isa::for_each_field(x, [&](std::string_view field, auto& value, unsigned, unsigned,
+                                         bool, std::int64_t low, std::int64_t high) {
+                if (at-- == 0) change(field, value, low, high, random);
+              });
+            },
+            chosen);
+      }
+      (void)iss::check_hazards(config, program.instructions);
+      const Status status = iss::Iss(config, {i % 2}).run(program.instructions, program.regions);
+      (status.ok() ? ran : refused) += 1;
+      if (!status.ok()) CHECK_FALSE(status.error().message.empty());
+    }
+  }
+  CHECK(ran > tests::rounds(40));
+  CHECK(refused > tests::rounds(40));
 }
 
 TEST_CASE("iss: a program that would hang is refused with what it waits for") {
