@@ -6,6 +6,8 @@
 #include <catch.hpp>
 #include <chrono>
 #include <iostream>
+#include <map>
+#include <string_view>
 
 #include "golden/golden.hpp"
 #include "graphs.hpp"
@@ -44,10 +46,13 @@ std::string check(const ir::QuantGraph& graph, const isa::Config& config,
 
 const isa::Config& config(std::string_view name) { return *isa::find_config(name); }
 
+/// Graphs that each configuration ran.
+using Ran = std::map<std::string_view, int>;
+
 /// check(), but a machine without pool refuses graphs with one, and a machine of few addresses what
 /// takes more memory.
 std::string check_or_refused(const ir::QuantGraph& graph, const isa::Config& machine,
-                             const compiler::Options& options, std::uint64_t seed) {
+                             const compiler::Options& options, std::uint64_t seed, Ran& ran) {
   const bool pools = std::any_of(
       graph.nodes.begin(), graph.nodes.end(),
       [](const ir::QuantNode& n) { return std::holds_alternative<ir::QuantPool>(n.op); });
@@ -57,34 +62,50 @@ std::string check_or_refused(const ir::QuantGraph& graph, const isa::Config& mac
   if (machine.address_bits < 32 && trouble.ends_with(memory)) return {};
   const std::string refusal = "is a pool; configuration " + std::string(machine.name) + " has none";
   if (machine.pool_lanes == 0 && pools && trouble.ends_with(refusal)) return {};
+  ++ran[machine.name];
   return trouble;
+}
+
+/// All graphs ran, or of a machine that refuses some a fair share.
+void check_shares(Ran& ran, int graphs) {
+  for (const isa::Config& machine : isa::kConfigs) {
+    INFO(machine.name << " ran " << ran[machine.name] << " of " << graphs << " graphs");
+    const bool whole = machine.pool_lanes > 0 && machine.address_bits >= 32;
+    CHECK(ran[machine.name] >= (whole ? graphs : graphs / 10));
+  }
 }
 
 }  // namespace
 
 TEST_CASE("compiler: random graphs give golden's tensors on every configuration") {
   const std::uint64_t base = seed(1);
-  const auto index = GENERATE(range(0, rounds(60)));
-  const std::uint64_t s = base * 1000 + static_cast<std::uint64_t>(index);
-  const ir::QuantGraph graph = random_graph(s);
-  for (const isa::Config& machine : isa::kConfigs) {
-    INFO("seed " << s << ", " << machine.name);
-    CHECK(check_or_refused(graph, machine, {}, s) == "");
+  Ran ran;
+  for (int i = 0; i < rounds(60); ++i) {
+    const std::uint64_t s = base * 1000 + static_cast<std::uint64_t>(i);
+    const ir::QuantGraph graph = random_graph(s);
+    for (const isa::Config& machine : isa::kConfigs) {
+      INFO("seed " << s << ", " << machine.name);
+      CHECK(check_or_refused(graph, machine, {}, s, ran) == "");
+    }
   }
+  check_shares(ran, rounds(60));
 }
 
 TEST_CASE("compiler: any tiles that fit give the same outputs") {
   const std::uint64_t base = seed(2);
-  const auto index = GENERATE(range(0, rounds(60)));
-  const std::uint64_t s = base * 1000 + static_cast<std::uint64_t>(index);
-  const ir::QuantGraph graph = random_graph(s);
-  for (const isa::Config& machine : isa::kConfigs) {
-    compiler::Options options;
-    options.vary = s + 1;
-    options.relay_input = s % 3 != 0;
-    INFO("seed " << s << ", " << machine.name);
-    REQUIRE(check_or_refused(graph, machine, options, s) == "");
+  Ran ran;
+  for (int i = 0; i < rounds(60); ++i) {
+    const std::uint64_t s = base * 1000 + static_cast<std::uint64_t>(i);
+    const ir::QuantGraph graph = random_graph(s);
+    for (const isa::Config& machine : isa::kConfigs) {
+      compiler::Options options;
+      options.vary = s + 1;
+      options.relay_input = s % 3 != 0;
+      INFO("seed " << s << ", " << machine.name);
+      REQUIRE(check_or_refused(graph, machine, options, s, ran) == "");
+    }
   }
+  check_shares(ran, rounds(60));
 }
 
 TEST_CASE("compiler: the CIFAR networks give golden's tensors on every configuration") {

@@ -1,7 +1,6 @@
 // The models in the shared data directory, imported, quantised and compiled.
 
 #include <catch.hpp>
-#include <cstdlib>
 #include <filesystem>
 #include <iostream>
 #include <random>
@@ -13,16 +12,11 @@
 #include "iss/hazards.hpp"
 #include "iss/run.hpp"
 #include "quantise/quantise.hpp"
+#include "shared_file.hpp"
 #include "timing/timing.hpp"
 
 namespace espalier::tests {
 namespace {
-
-std::filesystem::path shared() {
-  const char* path = std::getenv("ESPALIER_SHARED");
-  return path != nullptr ? std::filesystem::path(path)
-                         : std::filesystem::path(ESPALIER_SOURCE_DIR) / ".." / "shared";
-}
 
 /// The model as a quantised graph; a float one is calibrated on noise.
 Result<ir::QuantGraph> load(const std::string& path) {
@@ -47,14 +41,15 @@ Result<ir::QuantGraph> load(const std::string& path) {
 }  // namespace
 
 TEST_CASE("compiler: the shared models give golden's tensors on every configuration") {
-  for (const char* file : {"mlperf_tiny_resnet8_int8.tflite", "mlperf_tiny_resnet8_float.tflite",
-                           "resnet20_cifar10_float.onnx", "resnet56_cifar10_float.onnx"}) {
-    const auto path = shared() / "data" / "models" / file;
-    if (!std::filesystem::exists(path)) {
-      std::cout << "skipped: " << path.string() << " is absent\n";
-      continue;
-    }
-    const auto graph = load(path.string());
+  std::vector<std::string> files{"mlperf_tiny_resnet8_int8.tflite",
+                                 "mlperf_tiny_resnet8_float.tflite", "resnet20_cifar10_float.onnx",
+                                 "resnet56_cifar10_float.onnx"};
+  std::erase_if(files, [](const std::string& file) {
+    return !std::filesystem::exists(shared_file("models/" + file));
+  });
+  if (files.empty()) return skip("no shared model is at hand");
+  for (const std::string& file : files) {
+    const auto graph = load(shared_file("models/" + file));
     if (!graph) FAIL(graph.error().text());
     for (const isa::Config& machine : isa::kConfigs) {
       INFO(file << ", " << machine.name);

@@ -69,6 +69,7 @@ void Comparison::add(const Comparison& other) {
 }
 
 bool Comparison::within_bounds() const {
+  if (kinds.empty()) return false;  // nothing was compared
   return std::all_of(kinds.begin(), kinds.end(), [](const auto& entry) {
     const Tally& tally = entry.second;
     if (tally.values == 0) return false;

@@ -130,7 +130,7 @@ int check_random(const Options& options) {
     total.print(fmt::format("random graphs, {} (ONNX has no word for {} of {})",
                             form == export_::Form::kQdq ? "qdq" : "qoperator", refused,
                             options.random));
-    if (!total.within_bounds()) code = 1;
+    if (!total.within_bounds() || 2 * refused > options.random) code = 1;
   }
   return code;
 }

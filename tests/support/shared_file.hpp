@@ -3,8 +3,9 @@
 
 #include <cstdlib>
 #include <filesystem>
-#include <iostream>
 #include <string>
+
+#include "skip.hpp"
 
 namespace espalier::tests {
 
@@ -15,10 +16,10 @@ inline std::string shared_file(const std::string& name) {
   return root + "/data/" + name;
 }
 
-/// Whether a file is not at hand; then says that a test is skipped.
+/// Whether a file is not at hand; then says that the case is skipped.
 inline bool absent(const std::string& name) {
   if (std::filesystem::exists(shared_file(name))) return false;
-  std::cout << "skipped: " << name << " is not at hand\n";
+  skip(name + " is not at hand");
   return true;
 }
 

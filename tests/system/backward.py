@@ -92,6 +92,8 @@ def main():
                 print(f"| {name} | {title} | {device} | {report['channels']:,} | "
                       f"{report['forward_cycles']:,}{how} | {report['backward_cycles']:,} | "
                       f"{share:.1%} | {checked['values']:,} |", flush=True)
+                if not checked["values"]:
+                    wrong.append(f"{name}, {device}: no value was compared")
                 if checked["differ"]:
                     wrong.append(f"{name}, {device}: {checked['differ']} values differ from golden")
                 if most is not None and share > most:

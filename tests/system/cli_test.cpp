@@ -7,6 +7,7 @@
 #include "catch.hpp"
 #include "has_rtl.hpp"
 #include "program/program.hpp"
+#include "skip.hpp"
 #include "tiny_model.hpp"
 
 using namespace espalier;
@@ -155,10 +156,7 @@ TEST_CASE("command: softmax, its logarithm and the layout of the output are the 
 
 TEST_CASE("command: the layers' cycles sum to the total, and utilisation follows from them") {
   const Workplace place;
-  if (!has_rtl(place.scratch, "nano")) {
-    WARN("skipped: this build has no rtl device");
-    return;
-  }
+  if (!has_rtl(place.scratch, "nano")) return tests::skip("this build has no rtl device");
   const json report =
       place.report({"--device", "rtl", "--check", "--mem-stall", "0.2", "--seed", "5"});
   std::uint64_t cycles = 0, macs = 0;
@@ -189,10 +187,7 @@ TEST_CASE("command: the layers' cycles sum to the total, and utilisation follows
 
 TEST_CASE("command: the simulator's transfers are those that the machine's bus counts") {
   const Workplace place;
-  if (!has_rtl(place.scratch, "nano")) {
-    WARN("skipped: this build has no rtl device");
-    return;
-  }
+  if (!has_rtl(place.scratch, "nano")) return tests::skip("this build has no rtl device");
   const json iss = place.report({"--device", "iss"}), rtl = place.report({"--device", "rtl"});
   CHECK(iss["bytes_read"] == rtl["bytes_read"]);
   CHECK(iss["bytes_written"] == rtl["bytes_written"]);

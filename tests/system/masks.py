@@ -65,8 +65,9 @@ def one(options, program, images, name, scope, aligned, keep):
     if options.rtl:
         ran = output(options.espalier, "profile", program, "--mask", mask, "--device", "rtl",
                      "--images", images, "--check", "--json")
-        if ran["mismatches"] != 0:
-            raise SystemExit(f"{name}: {ran['mismatches']} values differ from golden with {mask}")
+        if ran["mismatches"] != 0 or ran["values_checked"] == 0:
+            raise SystemExit(f"{name}: {ran['mismatches']} of {ran['values_checked']} values "
+                             f"differ from golden with {mask}")
         row["measured"], row["packing"] = ran["cycles"], ran["packing"][0]["cycles"]
     return row
 
@@ -77,8 +78,9 @@ def switch(options, program, images, name):
              for part in ("--mask", options.work / f"{name}-{scope}-0.5.mask")]
     ran = output(options.espalier, "run", program, *masks, "--device", "rtl", "--images", images,
                  "--count", 2, "--check", "--json")
-    if ran["mismatches"] != 0:
-        raise SystemExit(f"{name}: {ran['mismatches']} values differ from golden in turns")
+    if ran["mismatches"] != 0 or ran["values_checked"] == 0:
+        raise SystemExit(f"{name}: {ran['mismatches']} of {ran['values_checked']} values differ "
+                         "from golden in turns")
     return ran["switch"]
 
 

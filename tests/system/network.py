@@ -46,6 +46,8 @@ def export(network, work):
 
 
 def complaints(report, most):
+    if report["values_checked"] == 0:
+        yield "no value was compared"
     if report["mismatches"] != 0:
         yield f"{report['mismatches']} values differ from golden"
     if report["images"] != 1:

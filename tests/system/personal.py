@@ -75,8 +75,9 @@ def measured(options, program, images, *more):
     """Cycles of one image on the verilated machine."""
     ran = masks.output(options.espalier, "profile", program, *more, "--device", "rtl", "--images",
                        images, "--check", "--json")
-    if ran["mismatches"] != 0:
-        raise SystemExit(f"{program}: {ran['mismatches']} values differ from golden")
+    if ran["mismatches"] != 0 or ran["values_checked"] == 0:
+        raise SystemExit(f"{program}: {ran['mismatches']} of {ran['values_checked']} values differ "
+                         "from golden")
     return ran["cycles"]
 
 

@@ -9,6 +9,7 @@
 
 #include "catch.hpp"
 #include "process.hpp"
+#include "skip.hpp"
 #include "tiny_model.hpp"
 
 using namespace espalier;
@@ -59,10 +60,7 @@ bool has_waves(const tests::Scratch& scratch, const std::string& config) {
 
 TEST_CASE("waves: the wave of the edge machine holds every signal of the view") {
   const tests::Scratch scratch;
-  if (!has_waves(scratch, "edge")) {
-    WARN("skipped: this build has no traced machine of edge");
-    return;
-  }
+  if (!has_waves(scratch, "edge")) return tests::skip("this build has no traced machine of edge");
   const std::string model = scratch.write("tiny.onnx", tests::tiny_model());
   const std::string images = scratch.write("images.npy", tests::tiny_images(6));
   const std::string program = scratch.path("tiny.espl"), wave = scratch.path("w.fst");

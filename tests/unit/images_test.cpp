@@ -10,6 +10,7 @@
 #include "images/files.hpp"
 #include "scratch.hpp"
 #include "seed.hpp"
+#include "shared_file.hpp"
 
 namespace {
 
@@ -232,14 +233,8 @@ TEST_CASE("class names: one a line") {
 }
 
 TEST_CASE("cifar: the real test set has a thousand images of each class") {
-  const char* shared = std::getenv("ESPALIER_SHARED");
-  const std::string root = shared != nullptr ? shared : ESPALIER_SOURCE_DIR "/../shared";
-  const std::string path = root + "/data/cifar10/test_batch.bin";
-  if (!std::filesystem::exists(path)) {
-    std::cout << "skipped: " << path << " is absent\n";
-    return;
-  }
-  const auto set = Dataset::open(path, kCifar);
+  if (tests::absent("cifar10/test_batch.bin")) return;
+  const auto set = Dataset::open(tests::shared_file("cifar10/test_batch.bin"), kCifar);
   REQUIRE(set.ok());
   REQUIRE(set->size() == 10000);
   std::vector<int> counts(10);

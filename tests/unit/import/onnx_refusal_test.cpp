@@ -196,17 +196,22 @@ std::string rich_model() {
 TEST_CASE("onnx: a model cut off anywhere is refused or read, never more") {
   const std::string whole = rich_model();
   REQUIRE(import_::parse_onnx(whole, ".", "test").ok());
+  std::size_t refused = 0;
   for (std::size_t size = 0; size < whole.size(); ++size) {
     const auto graph = import_::parse_onnx(whole.substr(0, size), ".", "test");
     if (graph.ok()) CHECK(ir::verify(graph.value()).ok());
+    refused += graph.ok() ? 0 : 1;
   }
+  CHECK(2 * refused > whole.size());
 }
 
 TEST_CASE("onnx: a model with flipped bits is refused or read, never more") {
   const std::string whole = rich_model();
   std::mt19937_64 random(seed());
   INFO("seed " << seed());
-  for (int round = 0; round < 6000; ++round) {
+  int read = 0;
+  constexpr int kRounds = 6000;
+  for (int round = 0; round < kRounds; ++round) {
     std::string damaged = whole;
     const int flips = 1 + static_cast<int>(random() % 3);
     for (int i = 0; i < flips; ++i) {
@@ -214,7 +219,10 @@ TEST_CASE("onnx: a model with flipped bits is refused or read, never more") {
     }
     const auto graph = import_::parse_onnx(damaged, ".", "test");
     if (graph.ok()) CHECK(ir::verify(graph.value()).ok());
+    read += graph.ok() ? 1 : 0;
   }
+  CHECK(read > kRounds / 20);
+  CHECK(read < kRounds * 19 / 20);
 }
 
 }  // namespace
