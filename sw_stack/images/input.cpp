@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "ir/steps.hpp"
+
 namespace espalier::images {
 
 std::vector<float> preprocess_input(const ir::Preprocess& preprocess, const ir::Shape& shape,
@@ -23,11 +25,8 @@ std::vector<float> preprocess_input(const ir::Preprocess& preprocess, const ir::
 std::vector<std::int8_t> quantise_values(std::span<const float> values, const ir::Quant& quant) {
   std::vector<std::int8_t> result(values.size());
   for (std::size_t i = 0; i < values.size(); ++i) {
-    const float steps = std::nearbyintf(values[i] / quant.scale);
-    // Beyond +-256 the result saturates whatever the zero point is.
-    const float near = std::isnan(steps) ? 0.0F : std::clamp(steps, -256.0F, 256.0F);
-    result[i] =
-        static_cast<std::int8_t>(std::clamp(static_cast<int>(near) + quant.zero, -128, 127));
+    const float value = std::isnan(values[i]) ? 0.0F : values[i];
+    result[i] = static_cast<std::int8_t>(ir::stored(value, quant, ir::Ties::kEven));
   }
   return result;
 }

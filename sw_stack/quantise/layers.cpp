@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "ir/steps.hpp"
+
 namespace espalier::quantise {
 namespace {
 
@@ -32,11 +34,7 @@ std::int64_t bias_limit(std::int64_t depth) {
 }
 
 Clamp quantised_clamp(const Step& step, const ir::Quant& y) {
-  const auto bound = [&](float real) {
-    const double at = std::nearbyint(static_cast<double>(real) / static_cast<double>(y.scale));
-    return static_cast<int>(std::clamp(at + y.zero, -128.0, 127.0));
-  };
-  return {bound(step.lo), bound(step.hi)};
+  return {ir::stored(step.lo, y, ir::Ties::kEven), ir::stored(step.hi, y, ir::Ties::kEven)};
 }
 
 ir::QuantConv quantise_conv(const ir::FloatConv& conv, const ir::Quant& x, const ir::Quant& y,

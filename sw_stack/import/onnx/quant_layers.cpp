@@ -7,6 +7,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "ir/steps.hpp"
+
 namespace espalier::import_ {
 namespace {
 
@@ -16,7 +18,7 @@ constexpr int kDiagonal = 127;
 /// The bias of output channel n in steps of `unit`.
 Result<std::int32_t> bias_steps(const WorkNode& node, const DenseConstants& constants,
                                 const ir::FloatConv& conv, std::size_t n, float unit) {
-  double steps = std::nearbyint(static_cast<double>(conv.bias[n]) / unit);
+  double steps = ir::steps(conv.bias[n], unit, ir::Ties::kEven);
   if (constants.bias != nullptr && constants.bias->steps != nullptr) {
     // Runtimes take the integers as they are, whatever rounding the bias' own scale went through.
     const ConstantSteps& own = *constants.bias->steps;

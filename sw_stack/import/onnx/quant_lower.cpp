@@ -11,6 +11,7 @@
 
 #include "import/onnx/quant_layers.hpp"
 #include "import/onnx/quant_nodes.hpp"
+#include "ir/steps.hpp"
 #include "quantise/add_multipliers.hpp"
 
 namespace espalier::import_ {
@@ -268,11 +269,7 @@ class Lowering {
   /// Emits the operator that makes a pending tensor, with its result stored.
   Result<int> store(const WorkNode& node, const State& x, const ir::Quant& y) {
     const WorkNode& maker = *x.maker;
-    const auto bound = [&](float real) {
-      const double at = std::nearbyint(static_cast<double>(real) / static_cast<double>(y.scale));
-      return static_cast<int>(std::clamp(at + y.zero, -128.0, 127.0));
-    };
-    const Clamp clamp{bound(x.lo), bound(x.hi)};
+    const Clamp clamp{ir::stored(x.lo, y, ir::Ties::kEven), ir::stored(x.hi, y, ir::Ties::kEven)};
     const int to = node.output;
     if (const auto* conv = std::get_if<ir::FloatConv>(&maker.op)) {
       auto op = quantised_dense(context_, maker, *conv, quant(x.inputs[0]), y);

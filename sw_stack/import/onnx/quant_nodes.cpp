@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "ir/steps.hpp"
+
 namespace espalier::import_ {
 namespace {
 
@@ -60,6 +62,15 @@ Result<Parameters> parameters(const Context& context, const OnnxNode& node) {
   return result;
 }
 
+int least_of(Stored type) { return type == Stored::kUint8 ? 0 : -128; }
+
+Status check_zero(const OnnxNode& node, const Parameters& p, Stored type) {
+  const int least = least_of(type);
+  if (p.zero >= least && p.zero <= least + 255) return {};
+  return node.fail(ErrorCode::kRange, fmt::format("zero point is {}; the limits are {} and {}",
+                                                  p.zero, least, least + 255));
+}
+
 Status check_stored(const OnnxNode& node, const Parameters& p, Stored type) {
   if (p.scale.size() != 1) {
     return node.unsupported(
@@ -69,12 +80,7 @@ Status check_stored(const OnnxNode& node, const Parameters& p, Stored type) {
     return node.unsupported(fmt::format(
         "stores activations as element type {}; int8 and uint8 are supported", p.element));
   }
-  const std::int64_t least = type == Stored::kUint8 ? 0 : -128;
-  if (p.zero < least || p.zero > least + 255) {
-    return node.fail(ErrorCode::kRange, fmt::format("zero point is {}; the limits are {} and {}",
-                                                    p.zero, least, least + 255));
-  }
-  return {};
+  return check_zero(node, p, type);
 }
 
 /// Place along the axis of each element of a constant.
@@ -106,16 +112,17 @@ Status quantise_constant(Context& context, const OnnxNode& node, const Constant&
   const auto axis = scale_axis(node, x, p);
   if (!axis) return axis.error();
   const AxisWalk walk(x.dims, *axis);
-  const double least = type == Stored::kUint8 ? 0 : -128;
+  if (const Status status = check_zero(node, p, type); !status) return status;
+  const int least = least_of(type);
   auto result = std::make_shared<Constant>();
   result->dims = x.dims;
   result->is_float = false;
   result->element = type == Stored::kUint8 ? TensorProto::UINT8 : TensorProto::INT8;
   for (std::size_t i = 0; i < x.count(); ++i) {
-    const float scaled = x.floats[i] / p.scale[p.scale.size() == 1 ? 0 : walk.place(i)];
-    if (std::isnan(scaled)) return node.fail(ErrorCode::kRange, "quantises a NaN");
-    const double q = std::nearbyint(static_cast<double>(scaled)) + static_cast<double>(p.zero);
-    result->integers.push_back(static_cast<std::int64_t>(std::clamp(q, least, least + 255)));
+    if (std::isnan(x.floats[i])) return node.fail(ErrorCode::kRange, "quantises a NaN");
+    const ir::Quant quant{p.scale[p.scale.size() == 1 ? 0 : walk.place(i)],
+                          static_cast<int>(p.zero)};
+    result->integers.push_back(ir::stored(x.floats[i], quant, ir::Ties::kEven, least, least + 255));
   }
   context.define(node, std::shared_ptr<const Constant>(std::move(result)));
   return {};

@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "import/tflite/quant_importer.hpp"
+#include "ir/steps.hpp"
 
 namespace espalier::import_ {
 
@@ -29,10 +30,8 @@ Result<ir::Quant> QuantImporter::quant_of(const LiteOp& op, const LiteTensor& te
 
 Result<Bounds> QuantImporter::bounds(const LiteOp& op, lite::Activation activation,
                                      const ir::Quant& y) const {
-  const auto at = [&](float real) {
-    const float steps = std::round(real / y.scale) + static_cast<float>(y.zero);
-    return static_cast<int>(std::clamp(steps, -128.0F, 127.0F));
-  };
+  // As CalculateActivationRangeQuantized of TensorFlow Lite.
+  const auto at = [&](float real) { return ir::stored(real, y, ir::Ties::kAway); };
   switch (activation) {
     case lite::Activation_NONE:
       return Bounds{};

@@ -79,11 +79,12 @@ class OnnxBuilder {
     model.add_opset_import()->set_version(opset);
   }
   /// A dimension of -1 is an open one.
-  OnnxBuilder& input(const std::string& name, const std::vector<std::int64_t>& dims) {
+  OnnxBuilder& input(const std::string& name, const std::vector<std::int64_t>& dims,
+                     int element = onnx::TensorProto::FLOAT) {
     auto* value = graph().add_input();
     value->set_name(name);
     auto* type = value->mutable_type()->mutable_tensor_type();
-    type->set_elem_type(onnx::TensorProto::FLOAT);
+    type->set_elem_type(element);
     for (const std::int64_t dim : dims) {
       auto* added = type->mutable_shape()->add_dim();
       if (dim < 0) {

@@ -216,6 +216,44 @@ TEST_CASE("tflite: a ReLU of its own folds where it may") {
   CHECK(output_of(graph, {-3, 2, 100}) == (same_scale ? Bytes{-10, -8, -7} : Bytes{-10, -6, -4}));
 }
 
+TEST_CASE("tflite: the bounds of activation functions are rounded away from ties, in fp32") {
+  const auto [activation, op, low, high] = GENERATE(
+      std::tuple{lite::Activation_RELU6, lite::BuiltinOperator_RELU6, 0.0F, 6.0F},
+      std::tuple{lite::Activation_RELU_N1_TO_1, lite::BuiltinOperator_RELU_N1_TO_1, -1.0F, 1.0F});
+  const bool fused = GENERATE(true, false);
+  const int zero = GENERATE(-128, 0, 5);
+  Bytes every(256);
+  for (int i = 0; i < 256; ++i)
+    every[static_cast<std::size_t>(i)] = static_cast<std::int8_t>(i - 128);
+  std::size_t compared = 0, off = 0, tellable = 0;
+  for (int k = 0; k < 120; ++k) {
+    const auto scale = static_cast<float>(high / (k + 0.5));
+    LiteBuilder m;
+    const int x = m.int8("x", {1, 16, 16, 1}, scale, zero);
+    const int y = m.int8("y", {1, 16, 16, 1}, scale, zero);
+    if (fused) {
+      const int w =
+          m.constant("w", {1, 1, 1, 1}, lite::TensorType_INT8, Bytes{1}, {{1.0F}, {0}, 0});
+      m.conv({x, w}, y, lite::Padding_SAME, 1, activation);
+    } else {
+      m.op(op, {x}, {y});
+    }
+    const Bytes got = output_of(quantised(m.finish({x}, {y})), every);
+    REQUIRE(got.size() == every.size());
+    // TfLiteRound(f / scale), in fp32.
+    const auto bound = [&, z = zero](float real) {
+      return std::clamp(z + static_cast<int>(std::roundf(real / scale)), -128, 127);
+    };
+    for (std::size_t i = 0; i < every.size(); ++i, ++compared) {
+      off += int{got[i]} != std::clamp(int{every[i]}, bound(low), bound(high)) ? 1 : 0;
+    }
+    tellable += std::roundf(high / scale) != std::nearbyintf(high / scale) ? 1 : 0;
+  }
+  CHECK(compared == 120 * 256);
+  CHECK(tellable > 20);
+  CHECK(off == 0);
+}
+
 TEST_CASE("tflite: QUANTIZE and DEQUANTIZE at the ends are the host's") {
   LiteBuilder m;
   const int f = m.tensor("f", {1, 1, 1, 2}, lite::TensorType_FLOAT32);
@@ -313,34 +351,46 @@ std::string rich_model() {
   return m.finish({x}, {out});
 }
 
-void read_or_refuse(const std::string& bytes) {
+/// Whether it is read; what is read is right.
+bool read_or_refuse(const std::string& bytes) {
   const auto model = import_::parse_tflite(bytes, "test");
-  if (!model.ok()) return;
+  if (!model.ok()) {
+    CHECK_FALSE(model.error().message.empty());
+    return false;
+  }
   if (const auto* graph = std::get_if<ir::QuantGraph>(&model.value())) {
     CHECK(ir::verify(*graph).ok());
   } else {
     CHECK(ir::verify(std::get<ir::FloatGraph>(model.value())).ok());
   }
+  return true;
 }
 
 TEST_CASE("tflite: a model cut off anywhere is refused or read, never more") {
   const std::string whole = rich_model();
   REQUIRE(import_::parse_tflite(whole, "test").ok());
-  for (std::size_t size = 0; size < whole.size(); ++size) read_or_refuse(whole.substr(0, size));
+  std::size_t refused = 0;
+  for (std::size_t size = 0; size < whole.size(); ++size)
+    refused += read_or_refuse(whole.substr(0, size)) ? 0 : 1;
+  CHECK(2 * refused > whole.size());
 }
 
 TEST_CASE("tflite: a model with flipped bits is refused or read, never more") {
   const std::string whole = rich_model();
   std::mt19937_64 random(seed());
   INFO("seed " << seed());
-  for (int round = 0; round < 20000; ++round) {
+  int read = 0;
+  constexpr int kRounds = 20000;
+  for (int round = 0; round < kRounds; ++round) {
     std::string damaged = whole;
     const int flips = 1 + static_cast<int>(random() % 3);
     for (int i = 0; i < flips; ++i) {
       damaged[random() % damaged.size()] ^= static_cast<char>(1U << (random() % 8));
     }
-    read_or_refuse(damaged);
+    read += read_or_refuse(damaged) ? 1 : 0;
   }
+  CHECK(read > kRounds / 20);
+  CHECK(read < kRounds * 19 / 20);
 }
 
 }  // namespace
