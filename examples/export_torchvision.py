@@ -18,6 +18,8 @@ SIZES = {
     "resnet101": 224,
     "inception_v3": 299,
     "googlenet": 224,
+    "vgg11": 224,
+    "vgg16": 224,
 }
 
 

@@ -11,9 +11,7 @@
 namespace espalier::compiler {
 namespace {
 
-constexpr std::int64_t kAlign = 64;
-
-std::int64_t align(std::int64_t bytes) { return (bytes + kAlign - 1) / kAlign * kAlign; }
+std::int64_t align(std::int64_t bytes, std::int64_t to) { return (bytes + to - 1) / to * to; }
 
 /// Rows of the weight image: the output's blocks.
 std::int64_t rows_of(const Layer& layer, int lanes) { return std::int64_t{layer.conv.nb} * lanes; }
@@ -82,13 +80,17 @@ isa::LayerRow dense_row(const Layer& layer, const ConstantPlaces& places, int la
   return row;
 }
 
-/// Takes the place of a layer's dense weights where their stream is worth it.
-void make_sparse(const Layer& layer, const isa::Config& config, const Options& options,
-                 std::vector<std::uint8_t>& weights, ConstantPlaces& places) {
-  auto sparse = sparse_weights(layer, weights, config, options.vary % 2 == 1);
-  if (!sparse) return;
-  weights = std::move(sparse->bytes);
-  places.streams = std::move(sparse->streams);
+/// Puts a layer's weights, [N][taps][K], in the order in which they are loaded; as streams where
+/// that is worth it.
+void by_unit(const Layer& layer, const isa::Config& config, const Options& options,
+             std::vector<std::uint8_t>& weights, ConstantPlaces& places) {
+  std::optional<UnitWeights> made;
+  if (!options.dense_tiles && config.mask_layers > 0)
+    made = sparse_weights(layer, weights, config, options.vary % 2 == 1);
+  places.sparse = made.has_value();
+  if (!made) made = dense_weights(layer, weights, config.lanes);
+  weights = std::move(made->bytes);
+  places.units = std::move(made->units);
 }
 
 }  // namespace
@@ -120,11 +122,12 @@ Result<Constants> make_constants(const ir::QuantGraph& graph, const std::vector<
                                  const Options& options) {
   Constants out;
   out.places.resize(layers.size());
-  const bool may_be_sparse = !options.dense_tiles && !layout.maskable && config.mask_layers > 0;
+  // Whole bursts from the start on cross no line of 4 KiB.
+  const std::int64_t start_at = std::max(64, kTiming.burst_beats * config.bus_bytes);
   std::int64_t size = 0;
   const auto take = [&](std::int64_t bytes) {
     const std::int64_t start = size;
-    size = align(size + bytes);
+    size = align(size + bytes, start_at);
     return static_cast<std::uint32_t>(start);
   };
   if (layout.maskable) {
@@ -146,7 +149,7 @@ Result<Constants> make_constants(const ir::QuantGraph& graph, const std::vector<
         weights[l].assign(static_cast<std::size_t>(bytes), 0);
         const bool by_tap = layout.maskable && layer.conv_plan.tapwise;
         put_weights(graph, layout, layer, config.lanes, by_tap, weights[l].data());
-        if (may_be_sparse) make_sparse(layer, config, options, weights[l], out.places[l]);
+        if (!layout.maskable) by_unit(layer, config, options, weights[l], out.places[l]);
         bytes = static_cast<std::int64_t>(weights[l].size());
       }
       bytes += rows_of(layer, config.lanes) * 8;

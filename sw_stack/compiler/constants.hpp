@@ -15,7 +15,8 @@ namespace espalier::compiler {
 struct ConstantPlaces {
   std::uint32_t weights = 0, params = 0, table = 0;
   int table_words = 0;
-  std::vector<Stream> streams;  ///< by group and chunk, where the weights are sparse
+  std::vector<Unit> units;  ///< of weights, by group and chunk; none where the program takes masks
+  bool sparse = false;      ///< the units are streams (docs/tiles.md)
 };
 
 /// Where a convolution's weights lie where masks may shorten it, without its bit maps.

@@ -113,18 +113,18 @@ Result<ConvGeometry> conv_geometry(const ir::QuantGraph& graph, const Layout& la
                      g.x.dil == 1 && w.pad_top == 0 && w.pad_left == 0;
   // Where a mask may shorten the input, its pixels are taps: lanes of k blocks must be channels.
   const bool pixels_are_taps = layout.maskable && x.h * x.w <= kMaxPackTaps;
-  if (whole && x.h * x.w > 1 && !pixels_are_taps) {
-    g.flat = true;
-    g.kb *= x.h * x.w;
-    g.block_words = g.row_words = 1;
-    g.y = g.x = Axis{};
-  } else if (relay.active()) {
+  if (relay.active()) {
     g.relay = relay;
     g.y = relay_axis(g.y, relay.fy, relay.py);
     g.x = relay_axis(g.x, relay.fx, relay.px);
     g.kb = ceil_div(x.c * relay.fy * relay.fx, lanes);
     g.block_words = g.y.in * g.x.in;
     g.row_words = g.x.in;
+  } else if (whole && x.h * x.w > 1 && !pixels_are_taps) {
+    g.flat = true;
+    g.kb *= x.h * x.w;
+    g.block_words = g.row_words = 1;
+    g.y = g.x = Axis{};
   }
   if (!g.flat && !relay.active() && !layout.maskable && g.kb > 1 &&
       is_diagonal(conv, at(layout.spots, layer.input).channels, at(layout.spots, made).channels,

@@ -88,9 +88,8 @@ class Search {
           config_.weight_words / (std::int64_t{nb} * config_.lanes * tap_rows_ * tap_cols_);
       const int most = static_cast<int>(std::min<std::int64_t>({kMaxKBlocks, budget_ / area, fit}));
       if (most == 0) continue;
-      int tried = 0;
-      for (const int kc : shares(g_.kb, most)) {
-        if (++tried > 6) break;
+      const bool bound_by_weights = rows * cols <= config_.lanes;
+      for (const int kc : chunk_depths(most, fit, bound_by_weights)) {
         ConvPlan plan;
         plan.rows = rows;
         plan.cols = cols;
@@ -115,6 +114,22 @@ class Search {
         }
       }
     }
+  }
+
+  /// Sizes of k chunks to try: the largest that fit, the largest that leave the weight ring room
+  /// for the next, and where `small` those that are there soon. `fit`: of which the ring holds one.
+  [[nodiscard]] std::vector<int> chunk_depths(int most, std::int64_t fit, bool small) const {
+    constexpr std::size_t kTried = 6;
+    std::vector<int> list;
+    for (const std::int64_t part : {1, 2, 8}) {
+      const int limit = static_cast<int>(std::min<std::int64_t>(most, fit / part));
+      if (limit == 0 || (part > 2 && !small)) break;
+      if (!list.empty() && limit >= list.back()) continue;
+      std::vector<int> more = shares(g_.kb, limit);
+      if (more.size() > kTried) more.resize(kTried);
+      list.insert(list.end(), more.begin(), more.end());
+    }
+    return list;
   }
 
   void evaluate(ConvPlan plan, const AxisTiles& ty, const AxisTiles& tx, std::int64_t area) {
@@ -216,7 +231,7 @@ class Search {
     const std::int64_t given_back =
         plan.tapwise ? unit_words / (plan.tap_rows * plan.tap_cols) : unit_words;
     if (!plan.weights_stay || tiles == 1) {
-      if (2 * given_back > config_.weight_words) serial += weights * 0.8;
+      serial += ring_stalls(given_back, unit_rate, weights, compute);
     } else {
       // The next layer's or group's weights find room for their first part only.
       const auto late =
@@ -258,6 +273,21 @@ class Search {
     return sum;
   }
 
+  /// Cycles lost where the ring gives weights back in pieces of so many words: what comes after the
+  /// next piece waits for room. `rate`: cycles to load a word; `loads`: to load all.
+  [[nodiscard]] double ring_stalls(std::int64_t piece, double rate, double loads,
+                                   double compute) const {
+    const std::int64_t room = config_.weight_words - 2 * piece;
+    if (room < 0) return loads * 0.8;
+    const double load = static_cast<double>(piece) * rate;
+    const double pieces = loads / load;
+    const double late = std::max(0.0, kTiming.latency - static_cast<double>(room) * rate);
+    double sum = pieces * std::max(0.0, load + late - std::max(load, compute / pieces));
+    // Where weights bound the layer, none are there before it starts.
+    if (loads > 0.9 * compute) sum += 0.5 * load;
+    return sum;
+  }
+
   /// Divides the buffer: most slots for operands that leave `enough` for tiles.
   void share_buffer(ConvPlan& plan, int enough, int least) const {
     for (plan.operand_slots = g_.add ? kOperandSlots : 0;; --plan.operand_slots) {
@@ -268,24 +298,24 @@ class Search {
   /// Cycles to load every tile once.
   [[nodiscard]] double load_cycles(const ConvPlan& plan, const AxisTiles& ty, const AxisTiles& tx,
                                    int kb) const {
-    if (g_.flat) return run_cycles(config_, plan.kc, double{1.0} * kb / plan.kc);
     const double blocks = kb;
+    if (ty.count == 1 && tx.count == 1 && ty.pixels * tx.pixels == g_.block_words) {
+      return run_cycles(config_, plan.kc * ty.pixels * tx.pixels, blocks / plan.kc);
+    }
     if (tx.count == 1 && tx.pixels == g_.x.in && g_.row_step == 1) {
       return run_cycles(config_, ty.pixels / ty.count * g_.x.in, blocks * ty.count);
     }
     return run_cycles(config_, tx.pixels / tx.count,
                       blocks * static_cast<double>(ty.pixels) * tx.count);
   }
-  /// Cycles to load one word of weights.
+  /// Cycles to load one word of weights: a unit is a run, or where masks may shorten it each row
+  /// of an n block, or an n block.
   [[nodiscard]] double weight_cycles(const ConvPlan& plan) const {
     std::int64_t run = plan.kc;
-    if (maskable_) {  // an n block is a run of its own
-      if (plan.kc == g_.kb) run *= std::int64_t{config_.lanes} * (plan.tapwise ? 1 : g_.taps());
-    } else if (!plan.tapwise && plan.kc == g_.kb) {
-      run *= plan.tap_rows * plan.tap_cols;
-      if (run == std::int64_t{g_.kb} * g_.taps()) run *= config_.lanes * plan.nb;
-    } else if (plan.kc == g_.kb && g_.taps() == 1) {
-      run *= config_.lanes * plan.nb;
+    if (!maskable_) {
+      run *= std::int64_t{plan.tap_rows} * plan.tap_cols * config_.lanes * plan.nb;
+    } else if (plan.kc == g_.kb) {
+      run *= std::int64_t{config_.lanes} * (plan.tapwise ? 1 : g_.taps());
     }
     return run_cycles(config_, run, 1) / static_cast<double>(run);
   }

@@ -101,9 +101,9 @@ class Builder {
     piece.plane = piece.in_rows * piece.in_cols;
     piece.words = piece.plane * chunk.kb.size();
     piece.k0 = chunk.kb.low;
-    // Of a flat layer a mask leaves the input alone: its k blocks are no channel blocks.
+    // Of a flat or packed input a mask leaves all: its k blocks are no channel blocks.
     piece.transfer =
-        g.flat
+        g.flat || g.relay.active()
             ? merge(piece.in_cols, piece.in_rows, g.row_words, chunk.kb.size(), g.block_words)
             : transfer(piece.in_cols, piece.in_rows, g.row_words, chunk.kb.size(), g.block_words);
     const std::int64_t image = std::int64_t{root.h} * root.w;  // unused where the input is relaid

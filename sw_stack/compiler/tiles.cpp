@@ -102,46 +102,85 @@ class Cutter {
 };
 
 /// The most words that the ring holds at once for this layer.
-std::int64_t kept_words(const Layer& layer, const std::vector<Stream>& streams) {
+std::int64_t kept_words(const Layer& layer, const std::vector<Unit>& units) {
   const std::size_t chunks = layer.chunks.size();
   std::int64_t all = 0, group = 0, unit = 0, sum = 0;
-  for (std::size_t s = 0; s < streams.size(); ++s) {
+  for (std::size_t s = 0; s < units.size(); ++s) {
     if (s % chunks == 0) sum = 0;
-    sum += streams[s].words;
-    all += streams[s].words;
+    sum += units[s].words;
+    all += units[s].words;
     group = std::max(group, sum);
-    unit = std::max<std::int64_t>(unit, streams[s].words);
+    unit = std::max<std::int64_t>(unit, units[s].words);
   }
   if (!layer.conv_plan.weights_stay) return unit;
   return layer.conv_plan.by_group ? group : all;
 }
 
+/// The n blocks of each output group.
+std::vector<Span> groups_of(const Layer& layer) {
+  std::vector<Span> list;
+  for (int low = 0; low < layer.conv.nb; low += layer.conv_plan.nb)
+    list.push_back({low, std::min(low + layer.conv_plan.nb, layer.conv.nb)});
+  return list;
+}
+
 }  // namespace
 
-std::optional<SparseWeights> sparse_weights(const Layer& layer, std::span<const std::uint8_t> dense,
-                                            const isa::Config& config, bool always) {
+UnitWeights dense_weights(const Layer& layer, std::span<const std::uint8_t> dense, int lanes) {
+  const ConvGeometry& g = layer.conv;
+  const auto word = static_cast<std::size_t>(lanes);
+  UnitWeights out;
+  out.bytes.reserve(dense.size());
+  const auto put = [&](const Chunk& chunk, int row, int ky, int kx) {
+    const std::size_t tap = static_cast<std::size_t>(ky) * g.x.kernel + kx;
+    const std::size_t first = (row * static_cast<std::size_t>(g.taps()) + tap) * g.kb;
+    const auto words = dense.subspan((first + chunk.kb.low) * word, chunk.kb.size() * word);
+    out.bytes.insert(out.bytes.end(), words.begin(), words.end());
+  };
+  const auto each_tap = [](const Chunk& chunk, auto&& f) {
+    for (int ky = chunk.ky.low; ky < chunk.ky.high; ++ky)
+      for (int kx = chunk.kx.low; kx < chunk.kx.high; ++kx) f(ky, kx);
+  };
+  for (const Span& group : groups_of(layer)) {
+    const Span rows{group.low * lanes, group.high * lanes};
+    for (const Chunk& chunk : layer.chunks) {
+      const std::size_t start = out.bytes.size() / word;
+      if (layer.conv_plan.tapwise) {
+        each_tap(chunk, [&](int ky, int kx) {
+          for (int row = rows.low; row < rows.high; ++row) put(chunk, row, ky, kx);
+        });
+      } else {
+        for (int row = rows.low; row < rows.high; ++row)
+          each_tap(chunk, [&](int ky, int kx) { put(chunk, row, ky, kx); });
+      }
+      out.units.push_back({static_cast<std::uint32_t>(start),
+                           static_cast<std::uint32_t>(out.bytes.size() / word - start)});
+    }
+  }
+  return out;
+}
+
+std::optional<UnitWeights> sparse_weights(const Layer& layer, std::span<const std::uint8_t> dense,
+                                          const isa::Config& config, bool always) {
   Cutter cutter(layer, dense, config.lanes);
   struct Group {
     Span blocks;
     std::vector<std::vector<std::uint8_t>> codes;  // by chunk
   };
   std::vector<Group> groups;
-  for (int low = 0; low < layer.conv.nb; low += layer.conv_plan.nb) {
-    const Span blocks{low, std::min(low + layer.conv_plan.nb, layer.conv.nb)};
-    groups.push_back({blocks, cutter.codes(blocks)});
-  }
+  for (const Span& blocks : groups_of(layer)) groups.push_back({blocks, cutter.codes(blocks)});
   if (!always && cutter.zero_share() < kLeastShare) return std::nullopt;
-  SparseWeights out;
+  UnitWeights out;
   const auto lanes = static_cast<std::size_t>(config.lanes);
   for (const Group& group : groups) {
     for (std::size_t c = 0; c < group.codes.size(); ++c) {
       const std::size_t start = out.bytes.size();
       cutter.put(layer.chunks[c], group.blocks, group.codes[c], out.bytes);
-      out.streams.push_back({static_cast<std::uint32_t>(start / lanes),
-                             static_cast<std::uint32_t>((out.bytes.size() - start) / lanes)});
+      out.units.push_back({static_cast<std::uint32_t>(start / lanes),
+                           static_cast<std::uint32_t>((out.bytes.size() - start) / lanes)});
     }
   }
-  if (kept_words(layer, out.streams) > config.weight_words) return std::nullopt;
+  if (kept_words(layer, out.units) > config.weight_words) return std::nullopt;
   return out;
 }
 

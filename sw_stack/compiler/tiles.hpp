@@ -1,5 +1,5 @@
 #pragma once
-// Streams of weights without the tiles that are zero (docs/tiles.md).
+// Weights unit by unit: dense, and as streams without the tiles that are zero (docs/tiles.md).
 
 #include <cstdint>
 #include <optional>
@@ -10,21 +10,25 @@
 
 namespace espalier::compiler {
 
-/// The stream of one unit: an output group and a chunk. Units: words.
-struct Stream {
+/// The weights of one unit, an output group and a chunk: a run. Units: words.
+struct Unit {
   std::uint32_t offset = 0;  ///< from the layer's first
   std::uint32_t words = 0;
 };
 
-struct SparseWeights {
+struct UnitWeights {
   std::vector<std::uint8_t> bytes;
-  std::vector<Stream> streams;  ///< by group and chunk
+  std::vector<Unit> units;  ///< by group and chunk
 };
+
+/// The units of a layer whose weights are [N][taps][K] bytes, each in the order in which the
+/// weight ring holds it: [n][tap][k], or where the plan is tapwise [tap][n][k].
+UnitWeights dense_weights(const Layer& layer, std::span<const std::uint8_t> dense, int lanes);
 
 /// The streams of a layer whose weights are [N][taps][K] bytes, where they leave out enough tiles
 /// to be worth it (with `always`: whatever they leave out) and fit the weight ring; otherwise
 /// nothing.
-std::optional<SparseWeights> sparse_weights(const Layer& layer, std::span<const std::uint8_t> dense,
-                                            const isa::Config& config, bool always);
+std::optional<UnitWeights> sparse_weights(const Layer& layer, std::span<const std::uint8_t> dense,
+                                          const isa::Config& config, bool always);
 
 }  // namespace espalier::compiler

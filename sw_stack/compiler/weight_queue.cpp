@@ -33,14 +33,13 @@ std::int64_t& WeightQueue::param_position(const Step& step) {
   return at(at(param_at_, step.layer), step.group);
 }
 
-const Stream* WeightQueue::stream(const Layer& layer, const Step& step) const {
-  const std::vector<Stream>& streams = at(constants_.places, step.layer).streams;
-  if (streams.empty()) return nullptr;
-  return &at(streams, step.group * static_cast<int>(layer.chunks.size()) + step.chunk);
+const Unit& WeightQueue::unit(const Layer& layer, const Step& step) const {
+  return at(at(constants_.places, step.layer).units,
+            step.group * static_cast<int>(layer.chunks.size()) + step.chunk);
 }
 
 std::int64_t WeightQueue::unit_words(const Layer& layer, const Step& step) const {
-  if (const Stream* unit = stream(layer, step)) return unit->words;
+  if (!maskable_) return unit(layer, step).words;
   const Chunk& chunk = at(layer.chunks, step.chunk);
   return std::int64_t{step.blocks.size()} * config_.lanes * chunk.taps() * chunk.kb.size();
 }
@@ -82,33 +81,12 @@ isa::Load WeightQueue::unit_load(const Layer& layer, const Step& step, int tap) 
 
 isa::Load WeightQueue::weight_load(const Layer& layer, const Step& step) const {
   if (maskable_) return unit_load(layer, step, weight_load_);
-  if (const Stream* unit = stream(layer, step)) {
-    isa::Load load;
-    load.target = static_cast<std::uint32_t>(isa::LoadTarget::kWeights);
-    load.offset = at(constants_.places, step.layer).weights +
-                  unit->offset * static_cast<std::uint32_t>(config_.lanes);
-    load.x_words = unit->words;
-    return load;
-  }
-  const ConvGeometry& g = layer.conv;
-  const Chunk& chunk = at(layer.chunks, step.chunk);
-  const int rows = step.blocks.size() * config_.lanes;
-  const std::int64_t row = std::int64_t{g.taps()} * g.kb;
-  const std::int64_t first = std::int64_t{step.blocks.low} * config_.lanes * row +
-                             (std::int64_t{chunk.ky.low} * g.x.kernel + chunk.kx.low) * g.kb +
-                             chunk.kb.low;
-  const Transfer t = layer.conv_plan.tapwise
-                         ? merge(chunk.kb.size(), rows, row, chunk.taps(), g.kb)
-                         : merge(chunk.kb.size(), chunk.taps(), g.kb, rows, row);
+  const Unit& run = unit(layer, step);
   isa::Load load;
   load.target = static_cast<std::uint32_t>(isa::LoadTarget::kWeights);
-  load.offset =
-      at(constants_.places, step.layer).weights + static_cast<std::uint32_t>(first * config_.lanes);
-  load.x_words = static_cast<std::uint32_t>(t.x);
-  load.y_count = static_cast<std::uint32_t>(t.y);
-  load.z_count = static_cast<std::uint32_t>(t.z);
-  load.y_stride = static_cast<std::uint32_t>(t.y_stride * config_.lanes);
-  load.z_stride = static_cast<std::uint32_t>(t.z_stride * config_.lanes);
+  load.offset = at(constants_.places, step.layer).weights +
+                run.offset * static_cast<std::uint32_t>(config_.lanes);
+  load.x_words = run.words;
   return load;
 }
 
@@ -181,7 +159,7 @@ void WeightQueue::use(const Step& step, isa::Conv& conv) {
   conv.w_n_stride = static_cast<std::uint32_t>(plan.tapwise ? kc : chunk.taps() * kc);
   conv.w_tap_stride = static_cast<std::uint32_t>(plan.tapwise ? rows * kc : kc);
   conv.w_piece = static_cast<std::uint32_t>(plan.tapwise ? std::int64_t{rows} * kc : words);
-  if (stream(layer, step) != nullptr) {
+  if (at(constants_.places, step.layer).sparse) {
     conv.w_sparse = 1;
     conv.w_tapwise = 0;
     conv.w_n_stride = 1;

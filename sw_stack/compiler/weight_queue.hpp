@@ -31,8 +31,8 @@ class WeightQueue {
     std::int64_t loaded = 0, base = 0, size = 0;
     [[nodiscard]] bool fits(std::int64_t words) const { return loaded - base + words <= size; }
   };
-  /// A sparse layer's stream of a unit, or nullptr.
-  [[nodiscard]] const Stream* stream(const Layer& layer, const Step& step) const;
+  /// Where a step's weights lie in a program that takes no masks.
+  [[nodiscard]] const Unit& unit(const Layer& layer, const Step& step) const;
   [[nodiscard]] std::int64_t unit_words(const Layer& layer, const Step& step) const;
   /// LOADs of a unit: where a mask may shorten it, a tap each if its weights are tapwise.
   [[nodiscard]] int weight_loads(const Layer& layer, const Step& step) const;
