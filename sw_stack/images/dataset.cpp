@@ -24,7 +24,8 @@ Result<SourcePtr> open_source(const std::string& path, const ir::Shape& shape) {
   if (extension == ".bin") return open_cifar(path, shape);
   if (extension == ".npy") return open_npy(path, shape);
   return fail(ErrorCode::kUnsupported,
-              "images are a CIFAR-10 .bin file, an .npy file or a folder of PNG and JPEG files",
+              fmt::format("images are a CIFAR-10 .bin file, an .npy file or a folder of {} files",
+                          kPictureKinds),
               path);
 }
 
@@ -43,6 +44,8 @@ const ir::Shape& Dataset::shape() const { return source_->shape; }
 bool Dataset::has_labels() const { return !source_->labels.empty(); }
 bool Dataset::raw_float() const { return source_->raw_float; }
 const std::vector<std::string>& Dataset::class_names() const { return source_->class_names; }
+
+const std::vector<std::string>& Dataset::left_out() const { return source_->left_out; }
 
 int Dataset::label(std::size_t i) const {
   ESP_CHECK(i < source_->labels.size());

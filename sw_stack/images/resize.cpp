@@ -37,7 +37,7 @@ std::vector<Blend> blends(int in, int out, int from, int count) {
 
 std::vector<float> scale_and_crop(const Picture& picture, int height, int width) {
   constexpr double kMargin = 256.0 / 224.0;
-  constexpr int kChannels = 3;
+  const int channels = picture.channels;
   const double scale =
       kMargin * std::max(double(height) / picture.height, double(width) / picture.width);
   const int scaled_h = std::max(height, static_cast<int>(std::lround(picture.height * scale)));
@@ -47,32 +47,32 @@ std::vector<float> scale_and_crop(const Picture& picture, int height, int width)
   const auto columns = blends(picture.width, scaled_w, (scaled_w - width) / 2, width);
   const int top = rows.front().first;
   const int bottom = rows.back().first + static_cast<int>(rows.back().weights.size());
-  const std::size_t line = std::size_t(width) * kChannels;
+  const std::size_t line = std::size_t(width) * channels;
   std::vector<float> narrow((bottom - top) * line);
   for (int y = top; y < bottom; ++y) {
     const std::uint8_t* const in =
-        picture.pixels.data() + std::size_t(y) * picture.width * kChannels;
+        picture.pixels.data() + std::size_t(y) * picture.width * channels;
     float* out = narrow.data() + (y - top) * line;
     for (const Blend& blend : columns) {
-      for (int c = 0; c < kChannels; ++c) {
+      for (int c = 0; c < channels; ++c) {
         double sum = 0;
         for (std::size_t i = 0; i < blend.weights.size(); ++i) {
-          sum += blend.weights[i] * in[(blend.first + i) * kChannels + c];
+          sum += blend.weights[i] * in[(blend.first + i) * channels + c];
         }
         *out++ = static_cast<float>(sum);
       }
     }
   }
   const std::size_t plane = std::size_t(height) * width;
-  std::vector<float> result(kChannels * plane);
+  std::vector<float> result(channels * plane);
   for (int y = 0; y < height; ++y) {
     const Blend& blend = rows[std::size_t(y)];
     for (int x = 0; x < width; ++x) {
-      for (int c = 0; c < kChannels; ++c) {
+      for (int c = 0; c < channels; ++c) {
         double sum = 0;
         for (std::size_t i = 0; i < blend.weights.size(); ++i) {
           sum += blend.weights[i] *
-                 narrow[(blend.first - top + i) * line + std::size_t(x) * kChannels + c];
+                 narrow[(blend.first - top + i) * line + std::size_t(x) * channels + c];
         }
         result[c * plane + std::size_t(y) * width + x] =
             static_cast<float>(std::clamp(std::nearbyint(sum), 0.0, 255.0));

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -18,6 +19,7 @@ struct Dataset::Source {
   bool raw_float = false;
   std::vector<int> labels;  ///< empty, or one an image
   std::vector<std::string> class_names;
+  std::vector<std::string> left_out;  ///< see Dataset::left_out
 
   virtual ~Source() = default;
   [[nodiscard]] virtual std::string name(std::size_t i) const;
@@ -40,18 +42,25 @@ Result<std::uint64_t> file_size(const std::string& path);
 /// `3x32x32`.
 std::string shape_text(const ir::Shape& shape);
 
-/// A decoded picture. Shapes: pixels [height][width][3].
+/// A decoded picture. Shapes: pixels [height][width][channels].
 struct Picture {
-  int width = 0, height = 0;
+  int width = 0, height = 0, channels = 3;
   std::vector<std::uint8_t> pixels;
 };
 
-/// A PNG or JPEG file. Errors: kIo, kMalformed, kUnsupported (too large).
-Result<Picture> read_picture(const std::string& path);
+/// A file of one of the kinds that is_picture knows, turned as its EXIF says. Range: channels 3, or
+/// 1: luma as ITU-R BT.601 has it, (19595 R + 38470 G + 7471 B) / 65536, rounded.
+/// Errors: kIo, kMalformed, kUnsupported (too large).
+Result<Picture> read_picture(const std::string& path, int channels);
+
+/// EXIF's orientation of a JPEG or PNG file's bytes, 1 to 8; 1, upright, where it has none.
+int orientation(std::span<const std::uint8_t> bytes);
+/// The picture as it is meant to be seen.
+Picture turned(const Picture& picture, int orientation);
 
 /// Scales so that the picture covers 256/224 of height x width, bilinear (a triangle as wide as the
 /// step between output pixels, as Pillow does), and cuts height x width out of the centre.
-/// Shapes: result [3][height][width], whole numbers 0..255.
+/// Shapes: result [channels][height][width], whole numbers 0..255.
 std::vector<float> scale_and_crop(const Picture& picture, int height, int width);
 
 }  // namespace espalier::images
