@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <set>
 
+#include "import/onnx/dims.hpp"
 #include "import/onnx/quant_nodes.hpp"
 
 namespace espalier::import_ {
@@ -60,7 +61,8 @@ const std::map<std::string, Handler>& handlers() {
 /// One import of one graph.
 class Importer {
  public:
-  Importer(const onnx::ModelProto& model, std::string folder) : graph_(model.graph()) {
+  Importer(const onnx::ModelProto& model, std::string folder, Refusals* refusals)
+      : model_(model), graph_(model.graph()), refusals_(refusals) {
     context_.folder = std::move(folder);
     for (const auto& opset : model.opset_import()) {
       if (opset.domain().empty() || opset.domain() == "ai.onnx") {
@@ -77,11 +79,18 @@ class Importer {
   Status read_input();
   Status read_output();
   Status order_output(const Activation& output, const std::string& place);
+  Status import_nodes();
+  Status judge_node(const onnx::NodeProto& proto);
+  bool stand_in(const onnx::NodeProto& proto, const std::string& output);
   Status import_node(const onnx::NodeProto& proto);
   Status import_plain(const OnnxNode& node);
   [[nodiscard]] bool input_is_nhwc() const;
 
+  const onnx::ModelProto& model_;
   const onnx::GraphProto& graph_;
+  Refusals* refusals_;  // null: the first refused node ends the import
+  Dims dims_;           // once a node is refused
+  std::set<std::string> unknown_;
   Context context_;
   std::vector<bool> live_;
   std::string input_name_;
@@ -222,6 +231,72 @@ Status Importer::read_input() {
   return {};
 }
 
+/// All nodes that the output depends on; with refusals_ those behind a refused one, too.
+Status Importer::import_nodes() {
+  std::vector<const onnx::NodeProto*> noted;
+  for (int i = 0; i < graph_.node_size(); ++i) {
+    if (!live_[static_cast<std::size_t>(i)]) continue;
+    const onnx::NodeProto& proto = graph_.node(i);
+    const Status status = refusals_ == nullptr ? import_node(proto) : judge_node(proto);
+    if (!status) return status;
+    noted.push_back(&proto);
+  }
+  if (refusals_ == nullptr || !refusals_->any()) return {};
+  for (std::size_t i = 0; i < noted.size(); ++i)
+    refusals_->nodes()[i].macs = node_macs(*noted[i], dims_) / context_.batch;
+  return *refusals_->first();
+}
+
+/// Imports a node and notes what became of it. Errors: those that are no refusal.
+Status Importer::judge_node(const onnx::NodeProto& proto) {
+  Refusals::Node note{proto.op_type(), node_name(proto), 0, {}, true};
+  note.judged = std::ranges::none_of(
+      proto.input(), [this](const std::string& input) { return unknown_.count(input) != 0; });
+  Status status;
+  if (note.judged) status = import_node(proto);
+  if (!status) {
+    if (!Refusals::goes_on(status.error())) return status;
+    note.refused = status.error();
+    if (!refusals_->any()) dims_ = infer_dims(model_);
+  }
+  if (!status || !note.judged) {
+    for (const std::string& output : proto.output()) {
+      if (!output.empty() && (!note.judged || !stand_in(proto, output))) unknown_.insert(output);
+    }
+  }
+  refusals_->note(std::move(note));
+  return {};
+}
+
+/// Defines an activation for what a refused node makes: of the layout of an input that has its
+/// shape, or N, C, H, W. Returns false where the shape is unknown, or no image's.
+bool Importer::stand_in(const onnx::NodeProto& proto, const std::string& output) {
+  const auto known = dims_.find(output);
+  if (known == dims_.end()) return false;
+  const std::vector<std::int64_t>& dims = known->second;
+  bool computed = false;
+  for (const std::string& input : proto.input()) {
+    const auto value = context_.values.find(input);
+    const auto* like =
+        value == context_.values.end() ? nullptr : std::get_if<Activation>(&value->second);
+    computed = computed || like != nullptr;
+    if (like == nullptr || context_.dims(*like) != dims) continue;
+    const int tensor = context_.work.add_tensor(output, context_.work.shape(like->tensor));
+    context_.values.insert_or_assign(output, Activation{tensor, like->view});
+    return true;
+  }
+  if (!computed || (dims.size() != 2 && dims.size() != 4) || dims[0] != context_.batch)
+    return false;
+  const bool image = dims.size() == 4;
+  const auto shape = checked_shape(dims[1], image ? dims[2] : 1, image ? dims[3] : 1);
+  if (!shape) return false;
+  const int tensor = context_.work.add_tensor(output, *shape);
+  View view = context_.nchw(tensor);
+  view.resize(dims.size());
+  context_.values.insert_or_assign(output, Activation{tensor, std::move(view)});
+  return true;
+}
+
 Status Importer::import_node(const onnx::NodeProto& proto) {
   const OnnxNode node(proto, node_name(proto));
   if (is_quantised_operator(proto.domain(), proto.op_type())) {
@@ -310,10 +385,7 @@ Result<Model> Importer::run(const std::string& name) {
   if (const Status status = find_live(); !status) return status.error();
   if (const Status status = read_initialisers(); !status) return status.error();
   if (const Status status = read_input(); !status) return status.error();
-  for (int i = 0; i < graph_.node_size(); ++i) {
-    if (!live_[static_cast<std::size_t>(i)]) continue;
-    if (const Status status = import_node(graph_.node(i)); !status) return status.error();
-  }
+  if (const Status status = import_nodes(); !status) return status.error();
   if (const Status status = read_output(); !status) return status.error();
   if (is_quantised(context_.work)) {
     auto graph = make_quantised(context_, name);
@@ -328,7 +400,7 @@ Result<Model> Importer::run(const std::string& name) {
 }  // namespace
 
 Result<Model> parse_onnx_model(std::string_view bytes, const std::string& folder,
-                               const std::string& name) {
+                               const std::string& name, Refusals* refusals) {
   constexpr std::size_t kMaxBytes = 0x7FFFFFFF;
   if (bytes.size() > kMaxBytes) {
     return fail(ErrorCode::kRange,
@@ -342,7 +414,7 @@ Result<Model> parse_onnx_model(std::string_view bytes, const std::string& folder
     return fail(ErrorCode::kMalformed, "is not an ONNX model");
   }
   if (!model.has_graph()) return fail(ErrorCode::kMalformed, "the model has no graph");
-  return Importer(model, folder).run(name);
+  return Importer(model, folder, refusals).run(name);
 }
 
 Result<ir::FloatGraph> parse_onnx(std::string_view bytes, const std::string& folder,

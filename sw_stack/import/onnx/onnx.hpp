@@ -14,9 +14,10 @@ namespace espalier::import_ {
 /// Reads a serialised ModelProto. `folder` is where external data lies.
 /// Batch normalisation, borders, slices and arithmetic on channels fold into neighbours where that
 /// is exact, and become 1 x 1 convolutions elsewhere. A model with a batch is read for one image.
-/// Errors: kMalformed, kUnsupported (names the operator and the node), kShape, kRange, kIo.
+/// Errors: kMalformed, kUnsupported (names the operator and the node), kShape, kRange, kIo; with
+/// `refusals` all nodes that are refused are noted there.
 Result<Model> parse_onnx_model(std::string_view bytes, const std::string& folder,
-                               const std::string& name);
+                               const std::string& name, Refusals* refusals = nullptr);
 
 /// The same for a model that must be float. Errors: also kUnsupported where it is not.
 Result<ir::FloatGraph> parse_onnx(std::string_view bytes, const std::string& folder,

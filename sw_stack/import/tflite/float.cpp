@@ -7,7 +7,7 @@
 #include <limits>
 #include <map>
 
-#include "import/tflite/reader.hpp"
+#include "import/tflite/judge.hpp"
 
 namespace espalier::import_ {
 namespace {
@@ -16,10 +16,12 @@ constexpr float kInfinity = std::numeric_limits<float>::infinity();
 
 class FloatImporter {
  public:
-  explicit FloatImporter(const LiteGraph& graph) : lite_(graph) {}
+  FloatImporter(const LiteGraph& graph, Refusals* refusals) : lite_(graph), refusals_(refusals) {}
   Result<ir::FloatGraph> run(const std::string& name);
 
  private:
+  Status import_one(const LiteOp& op);
+  bool stand_in(int tensor);
   Status import(const LiteOp& op);
   Status conv(const LiteOp& op);
   Status add(const LiteOp& op);
@@ -38,6 +40,7 @@ class FloatImporter {
   Status emit(const LiteOp& op, WorkOp node, std::vector<int> inputs, const ir::Shape& shape);
 
   const LiteGraph& lite_;
+  Refusals* refusals_;
   WorkGraph work_;
   std::map<int, int> values_;  ///< tensor of the model to tensor of the graph
 };
@@ -303,6 +306,19 @@ Status FloatImporter::import(const LiteOp& op) {
   }
 }
 
+Status FloatImporter::import_one(const LiteOp& op) {
+  if (op.outputs.size() != 1) return op.unsupported("has more than one output");
+  if (values_.count(op.outputs[0]) != 0) return op.fail(ErrorCode::kMalformed, "is made twice");
+  return import(op);
+}
+
+bool FloatImporter::stand_in(int tensor) {
+  const LiteTensor& made = lite_.tensors[tensor];
+  const auto shape = lite_shape(made);
+  if (shape) values_[tensor] = work_.add_tensor(made.name, *shape);
+  return shape.ok();
+}
+
 Result<ir::FloatGraph> FloatImporter::run(const std::string& name) {
   const LiteTensor& input = lite_.tensors[lite_.input];
   const std::string place = "input '" + input.name + "'";
@@ -313,11 +329,10 @@ Result<ir::FloatGraph> FloatImporter::run(const std::string& name) {
   if (!shape) return shape.error();
   work_.input = work_.add_tensor(input.name, *shape);
   values_[lite_.input] = work_.input;
-  for (const LiteOp& op : lite_.ops) {
-    if (op.outputs.size() != 1) return op.unsupported("has more than one output");
-    if (values_.count(op.outputs[0]) != 0) return op.fail(ErrorCode::kMalformed, "is made twice");
-    if (const Status status = import(op); !status) return status.error();
-  }
+  const Status status = import_all(
+      lite_, refusals_, [this](const LiteOp& op) { return import_one(op); },
+      [this](int tensor) { return stand_in(tensor); });
+  if (!status) return status.error();
   const auto output = values_.find(lite_.output);
   if (output == values_.end()) return fail(ErrorCode::kMalformed, "no operator makes the output");
   work_.output = output->second;
@@ -328,8 +343,9 @@ Result<ir::FloatGraph> FloatImporter::run(const std::string& name) {
 
 }  // namespace
 
-Result<ir::FloatGraph> lite_float(const LiteGraph& graph, const std::string& name) {
-  return FloatImporter(graph).run(name);
+Result<ir::FloatGraph> lite_float(const LiteGraph& graph, const std::string& name,
+                                  Refusals* refusals) {
+  return FloatImporter(graph, refusals).run(name);
 }
 
 }  // namespace espalier::import_

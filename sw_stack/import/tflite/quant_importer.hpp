@@ -22,10 +22,12 @@ struct Bounds {
 
 class QuantImporter {
  public:
-  explicit QuantImporter(const LiteGraph& graph) : lite_(graph) {}
+  QuantImporter(const LiteGraph& graph, Refusals* refusals) : lite_(graph), refusals_(refusals) {}
   Result<ir::QuantGraph> run(const std::string& name);
 
  private:
+  Status import_one(const LiteOp& op);
+  bool stand_in(int tensor);
   Status import(const LiteOp& op);
   Status conv(const LiteOp& op);
   Status add(const LiteOp& op);
@@ -55,6 +57,7 @@ class QuantImporter {
   [[nodiscard]] int producer(int id) const { return made_[static_cast<std::size_t>(id)].node; }
 
   const LiteGraph& lite_;
+  Refusals* refusals_;
   ir::QuantGraph graph_;
   std::map<int, LiteValue> values_;
   struct Made {

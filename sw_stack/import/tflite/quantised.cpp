@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "import/tflite/judge.hpp"
 #include "import/tflite/quant_importer.hpp"
 #include "ir/steps.hpp"
 
@@ -157,6 +158,23 @@ Status QuantImporter::import(const LiteOp& op) {
   }
 }
 
+Status QuantImporter::import_one(const LiteOp& op) {
+  if (op.outputs.size() != 1) return op.unsupported("has more than one output");
+  if (values_.count(op.outputs[0]) != 0) return op.fail(ErrorCode::kMalformed, "is made twice");
+  return import(op);
+}
+
+bool QuantImporter::stand_in(int tensor) {
+  const LiteTensor& made = lite_.tensors[tensor];
+  const auto shape = lite_shape(made);
+  if (!shape) return false;
+  LiteOp whole;
+  whole.name = made.name;
+  const auto quant = quant_of(whole, made);
+  values_[tensor] = {add_tensor(tensor, *shape, quant ? *quant : ir::Quant{1, 0}), {}};
+  return true;
+}
+
 Result<ir::QuantGraph> QuantImporter::run(const std::string& name) {
   graph_.name = name;
   const LiteTensor& input = lite_.tensors[lite_.input];
@@ -171,11 +189,10 @@ Result<ir::QuantGraph> QuantImporter::run(const std::string& name) {
     graph_.input = add_tensor(lite_.input, *shape, *quant);
     values_[lite_.input] = {graph_.input, {}};
   }
-  for (const LiteOp& op : lite_.ops) {
-    if (op.outputs.size() != 1) return op.unsupported("has more than one output");
-    if (values_.count(op.outputs[0]) != 0) return op.fail(ErrorCode::kMalformed, "is made twice");
-    if (const Status status = import(op); !status) return status.error();
-  }
+  const Status imported = import_all(
+      lite_, refusals_, [this](const LiteOp& op) { return import_one(op); },
+      [this](int tensor) { return stand_in(tensor); });
+  if (!imported) return imported.error();
   const auto output = values_.find(lite_.output);
   if (output == values_.end()) return fail(ErrorCode::kMalformed, "no operator makes the output");
   graph_.output = output->second.id;
@@ -185,8 +202,9 @@ Result<ir::QuantGraph> QuantImporter::run(const std::string& name) {
   return std::move(graph_);
 }
 
-Result<ir::QuantGraph> lite_quantised(const LiteGraph& graph, const std::string& name) {
-  return QuantImporter(graph).run(name);
+Result<ir::QuantGraph> lite_quantised(const LiteGraph& graph, const std::string& name,
+                                      Refusals* refusals) {
+  return QuantImporter(graph, refusals).run(name);
 }
 
 }  // namespace espalier::import_

@@ -164,8 +164,10 @@ std::int64_t LiteTensor::count() const {
   return result;
 }
 
+std::string LiteOp::type() const { return code_name(code); }
+
 Diagnostic LiteOp::fail(ErrorCode error, std::string message) const {
-  return {error, std::move(message), fmt::format("node '{}' ({})", name, code_name(code))};
+  return {error, std::move(message), fmt::format("node '{}' ({})", name, type())};
 }
 
 Diagnostic LiteOp::placed(const Diagnostic& diagnostic) const {

@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "import/refusals.hpp"
 #include "import/work_graph.hpp"
 #include "tflite_generated.h"
 
@@ -40,6 +41,8 @@ struct LiteOp {
   int axis = 0;
   float beta = 1;
 
+  /// Its name in the format, as in CONV_2D.
+  [[nodiscard]] std::string type() const;
   /// A diagnostic placed at this operator.
   [[nodiscard]] Diagnostic fail(ErrorCode error, std::string message) const;
   [[nodiscard]] Diagnostic unsupported(std::string message) const {
@@ -110,7 +113,9 @@ Result<WeightLayout> weight_layout(const LiteOp& op, const LiteTensor& weights,
                                    const ir::Shape& in);
 
 // The two sides.
-Result<ir::QuantGraph> lite_quantised(const LiteGraph& graph, const std::string& name);
-Result<ir::FloatGraph> lite_float(const LiteGraph& graph, const std::string& name);
+Result<ir::QuantGraph> lite_quantised(const LiteGraph& graph, const std::string& name,
+                                      Refusals* refusals);
+Result<ir::FloatGraph> lite_float(const LiteGraph& graph, const std::string& name,
+                                  Refusals* refusals);
 
 }  // namespace espalier::import_

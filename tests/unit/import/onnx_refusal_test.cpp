@@ -155,7 +155,7 @@ TEST_CASE("onnx: external data is read beside the model, and never from elsewher
 TEST_CASE("load: names the file in every complaint") {
   const Scratch scratch;
   CHECK_THAT(import_::load(scratch.path("none.onnx")).error().text(),
-             Contains("none.onnx: is not a file"));
+             Contains("none.onnx: cannot be opened: No such file"));
   const std::string text = scratch.write("text.onnx", "this is no model");
   CHECK_THAT(import_::load(text).error().text(), Contains("text.onnx: is not an ONNX model"));
   const std::string lite = scratch.write("text.tflite", "this is no model");

@@ -1,0 +1,33 @@
+// Which files an ONNX model keeps its weights in.
+
+#include <onnx/onnx_pb.h>
+
+#include <filesystem>
+#include <set>
+
+#include "import/model.hpp"
+#include "support/whole_file.hpp"
+
+namespace espalier::import_ {
+
+std::vector<std::string> external_files(const std::string& path) {
+  const auto bytes = read_file(path);
+  onnx::ModelProto model;
+  if (!bytes || !model.ParseFromString(*bytes)) return {};
+  const std::filesystem::path folder = std::filesystem::path(path).parent_path();
+  std::set<std::string> files;
+  const auto note = [&](const onnx::TensorProto& tensor) {
+    for (const auto& entry : tensor.external_data()) {
+      if (entry.key() == "location") files.insert((folder / entry.value()).string());
+    }
+  };
+  for (const auto& tensor : model.graph().initializer()) note(tensor);
+  for (const auto& node : model.graph().node()) {
+    for (const auto& attribute : node.attribute()) {
+      if (attribute.has_t()) note(attribute.t());
+    }
+  }
+  return {files.begin(), files.end()};
+}
+
+}  // namespace espalier::import_
