@@ -1,11 +1,10 @@
 #include "golden/golden.hpp"
 
 #include <algorithm>
-#include <atomic>
 #include <optional>
-#include <thread>
 
 #include "golden/layers.hpp"
+#include "support/parallel.hpp"
 #include "support/result.hpp"
 
 namespace espalier::golden {
@@ -143,26 +142,14 @@ std::vector<std::int8_t> Runner::run_batch(std::span<const std::int8_t> inputs, 
   ESP_CHECK(inputs.size() % in_count == 0);
   const std::size_t images = inputs.size() / in_count;
   std::vector<std::int8_t> outputs(images * out_count);
-  std::atomic<std::size_t> next{0};
-  const auto work = [&] {
-    const std::size_t most = impl_->graph->more_inputs.empty() ? kBatch : 1;
-    for (;;) {
-      const std::size_t first = next.fetch_add(most);
-      if (first >= images) return;
-      const std::size_t batch = std::min(most, images - first);
-      const std::vector<Tensor> tensors = impl_->run(
-          inputs.subspan(first * in_count, batch * in_count), static_cast<int>(batch), false);
-      std::ranges::copy(tensors[std::size_t(impl_->graph->output)],
-                        outputs.begin() + static_cast<std::ptrdiff_t>(first * out_count));
-    }
-  };
-  const std::size_t wanted =
-      threads > 0 ? std::size_t(threads) : std::max(1U, std::thread::hardware_concurrency());
-  const std::size_t useful = std::min(wanted, (images + kBatch - 1) / kBatch);
-  std::vector<std::jthread> others;
-  for (std::size_t i = 1; i < useful; ++i) others.emplace_back(work);
-  work();
-  others.clear();  // joins
+  const std::size_t most = impl_->graph->more_inputs.empty() ? kBatch : 1;
+  for_each((images + most - 1) / most, threads, [&](std::size_t i) {
+    const std::size_t first = i * most, batch = std::min(most, images - first);
+    const std::vector<Tensor> tensors = impl_->run(
+        inputs.subspan(first * in_count, batch * in_count), static_cast<int>(batch), false);
+    std::ranges::copy(tensors[std::size_t(impl_->graph->output)],
+                      outputs.begin() + static_cast<std::ptrdiff_t>(first * out_count));
+  });
   return outputs;
 }
 

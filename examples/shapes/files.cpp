@@ -3,10 +3,11 @@
 #include <stb/stb_image_write.h>
 
 #include <algorithm>
-#include <fstream>
+#include <string>
 #include <vector>
 
 #include "examples/shapes/draw.hpp"
+#include "support/whole_file.hpp"
 
 namespace espalier::shapes {
 namespace {
@@ -22,11 +23,6 @@ Status check_count(std::uint64_t count) {
                                        "; it has to be between 1 and " + std::to_string(kMaxCount));
   }
   return {};
-}
-
-Status close(std::ofstream& file, const std::string& path) {
-  file.close();
-  return file ? Status() : Status(fail(ErrorCode::kIo, "cannot be written", path));
 }
 
 void place(const Drawing& drawing, std::uint8_t* corner, std::size_t pitch) {
@@ -46,21 +42,20 @@ Status write_records(const std::string& path, std::uint64_t seed, std::uint64_t 
   if (Status status = check_count(count); !status) {
     return status;
   }
-  std::ofstream file(path, std::ios::binary);
-  for (std::uint64_t i = 0; i < count && file; ++i) {
+  std::string records;
+  records.reserve(count * (1 + kImageBytes));
+  for (std::uint64_t i = 0; i < count; ++i) {
     const Drawing drawing = draw(seed, i);
-    file.put(static_cast<char>(drawing.label));
-    file.write(reinterpret_cast<const char*>(drawing.planes.data()), kImageBytes);
+    records.push_back(static_cast<char>(drawing.label));
+    records.append(reinterpret_cast<const char*>(drawing.planes.data()), kImageBytes);
   }
-  return close(file, path);
+  return write_file(path, records);
 }
 
 Status write_class_names(const std::string& path) {
-  std::ofstream file(path);
-  for (const std::string_view name : kClassNames) {
-    file << name << '\n';
-  }
-  return close(file, path);
+  std::string lines;
+  for (const std::string_view name : kClassNames) lines += std::string(name) + '\n';
+  return write_file(path, lines);
 }
 
 Status write_sheet(const std::string& path, std::uint64_t seed, std::uint64_t count) {
@@ -78,11 +73,15 @@ Status write_sheet(const std::string& path, std::uint64_t seed, std::uint64_t co
     const std::size_t left = i % columns * kCell + kGap;
     place(draw(seed, i), &sheet[top * pitch + 3 * left], pitch);
   }
-  if (stbi_write_png(path.c_str(), static_cast<int>(pitch / 3), static_cast<int>(height), 3,
-                     sheet.data(), static_cast<int>(pitch)) == 0) {
-    return fail(ErrorCode::kIo, "cannot be written", path);
-  }
-  return {};
+  std::string png;
+  const auto append = [](void* to, void* data, int size) {
+    static_cast<std::string*>(to)->append(static_cast<const char*>(data),
+                                          static_cast<std::size_t>(size));
+  };
+  ESP_CHECK(stbi_write_png_to_func(append, &png, static_cast<int>(pitch / 3),
+                                   static_cast<int>(height), 3, sheet.data(),
+                                   static_cast<int>(pitch)) != 0);
+  return write_file(path, png);
 }
 
 }  // namespace espalier::shapes

@@ -6,6 +6,8 @@
 #include <algorithm>
 
 #include "cli/commands.hpp"
+#include "cli/file_options.hpp"
+#include "cli/images.hpp"
 #include "images/dataset.hpp"
 #include "images/input.hpp"
 #include "quantise/quantise.hpp"
@@ -49,7 +51,7 @@ Result<Calibrated> calibrate(const ir::FloatGraph& graph, const CalibrationOptio
   const ir::Shape shape = graph.tensors[static_cast<std::size_t>(graph.input)].shape;
   const auto preprocess = read_preprocess(options, shape.c);
   if (!preprocess) return preprocess.error();
-  const auto dataset = images::Dataset::open(options.images, shape);
+  const auto dataset = open_images(options.images, shape);
   if (!dataset) return dataset.error();
   const std::uint64_t size = dataset->size();
   if (options.has_count && options.count > size) {
@@ -86,11 +88,12 @@ Result<Calibrated> calibrate(const ir::FloatGraph& graph, const CalibrationOptio
 
 void add_calibration(CLI::App& command, CalibrationOptions& calibration) {
   command.add_option("--calibrate", calibration.images, "images to quantise a float model with")
+      ->check(reads())
       ->type_name("IMAGES");
   command
       .add_option("--count", calibration.count, "how many of them (200, or as many as there are)")
       ->type_name("N")
-      ->check(between(1, 1e6));
+      ->transform(whole(1, 1'000'000));
   command.add_option("--mean", calibration.mean, "of each channel, as in 0.485,0.456,0.406")
       ->type_name("m,m,m");
   command.add_option("--std", calibration.std, "of each channel, as in 0.229,0.224,0.225")

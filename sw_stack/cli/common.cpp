@@ -9,7 +9,7 @@
 #include <charconv>
 #include <chrono>
 #include <cmath>
-#include <fstream>
+#include <limits>
 
 namespace espalier::cli {
 namespace {
@@ -38,6 +38,12 @@ int complain(const Diagnostic& diagnostic) {
   return kBadInput;
 }
 
+int complain(const Diagnostic& diagnostic, const std::vector<std::string>& more) {
+  const int code = complain(diagnostic);
+  for (const std::string& line : more) fmt::print(stderr, "  {}\n", printable(line));
+  return code;
+}
+
 std::string printable(std::string_view text) {
   std::string out(text);
   for (char& c : out) {
@@ -49,7 +55,7 @@ std::string printable(std::string_view text) {
 
 std::string grouped(std::uint64_t value) {
   std::string digits = std::to_string(value);
-  for (std::size_t i = digits.size(); i > 3; i -= 3) digits.insert(i - 3, ",");
+  for (std::size_t i = digits.size(); i > 3; i -= 3) digits.insert(i - 3, 1, ',');
   return digits;
 }
 
@@ -64,14 +70,6 @@ std::string json_text(const Json& json) {
 }
 
 void print_json(const Json& json) { fmt::print("{}", json_text(json)); }
-
-Status write_text(const std::string& path, const std::string& text) {
-  std::ofstream file(path, std::ios::binary);
-  file << text;
-  file.close();
-  if (!file) return fail(ErrorCode::kIo, "cannot be written", path);
-  return {};
-}
 
 Result<std::vector<float>> parse_list(const std::string& option, const std::string& text) {
   std::vector<float> values;
@@ -89,6 +87,52 @@ Result<std::vector<float>> parse_list(const std::string& option, const std::stri
     if (end == text.size()) return values;
     at = end + 1;
   }
+}
+
+std::optional<std::uint64_t> parse_whole(std::string_view text) {
+  if (text.empty() || text.find_first_not_of("0123456789") != std::string_view::npos) return {};
+  std::uint64_t value = 0;
+  const auto [rest, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  return error == std::errc() ? value : std::numeric_limits<std::uint64_t>::max();
+}
+
+namespace {
+
+/// What is wrong with a whole number, or nothing.
+std::string whole_complaint(const std::string& text, std::optional<std::uint64_t> value,
+                            std::uint64_t low, std::uint64_t high) {
+  if (!value) return fmt::format("`{}` is no whole number; {} to {}", text, low, high);
+  if (*value < low || *value > high)
+    return fmt::format("`{}` is out of range; {} to {}", text, low, high);
+  return {};
+}
+
+}  // namespace
+
+Result<std::vector<std::uint64_t>> parse_wholes(const std::string& option, const std::string& text,
+                                                std::uint64_t low, std::uint64_t high) {
+  std::vector<std::uint64_t> values;
+  for (std::size_t at = 0;;) {
+    const std::size_t end = std::min(text.find(',', at), text.size());
+    const std::string item = text.substr(at, end - at);
+    const auto value = parse_whole(item);
+    if (std::string wrong = whole_complaint(item, value, low, high); !wrong.empty())
+      return fail(ErrorCode::kUsage, std::move(wrong), option);
+    values.push_back(*value);
+    if (end == text.size()) return values;
+    at = end + 1;
+  }
+}
+
+CLI::Validator whole(std::uint64_t low, std::uint64_t high) {
+  return CLI::Validator(
+      [low, high](std::string& text) -> std::string {
+        const auto value = parse_whole(text);
+        std::string wrong = whole_complaint(text, value, low, high);
+        if (wrong.empty()) text = std::to_string(*value);
+        return wrong;
+      },
+      high < 1'000'000 ? fmt::format("{}..{}", low, high) : "", "whole");
 }
 
 CLI::Validator between(double low, double high) {

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <nlohmann/json_fwd.hpp>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -25,6 +26,8 @@ inline constexpr int kInterrupted = 128;  ///< plus the signal: 130 after Ctrl-C
 
 /// Writes `espalier: PLACE: MESSAGE` to stderr, on one line, and returns kBadInput.
 int complain(const Diagnostic& diagnostic);
+/// The same, with further lines behind it, two blanks before each.
+int complain(const Diagnostic& diagnostic, const std::vector<std::string>& more);
 
 /// The text with control characters replaced: names in files may hold anything.
 std::string printable(std::string_view text);
@@ -37,14 +40,20 @@ std::string bytes_text(std::uint64_t bytes);
 /// Prints JSON to stdout, indented; bytes that are not UTF-8 are replaced.
 void print_json(const Json& json);
 std::string json_text(const Json& json);
-/// Errors: kIo.
-Status write_text(const std::string& path, const std::string& text);
 
 /// `0.485,0.456,0.406` as numbers. Errors: kUsage, naming the option.
 Result<std::vector<float>> parse_list(const std::string& option, const std::string& text);
 
+/// A whole number in decimal digits; one too large becomes the largest.
+std::optional<std::uint64_t> parse_whole(std::string_view text);
+/// `60,40` as whole numbers from low to high. Errors: kUsage, naming the option.
+Result<std::vector<std::uint64_t>> parse_wholes(const std::string& option, const std::string& text,
+                                                std::uint64_t low, std::uint64_t high);
+
 /// A validator for numbers from low to high; refuses NaN.
 CLI::Validator between(double low, double high);
+/// One for whole numbers, as in `option->transform(whole(1, 256))`: it leaves plain digits.
+CLI::Validator whole(std::uint64_t low, std::uint64_t high);
 
 /// Rows of text as columns; numbers stand right.
 class Table {

@@ -10,6 +10,7 @@
 
 #include "cli/calibrate.hpp"
 #include "cli/commands.hpp"
+#include "cli/file_options.hpp"
 #include "cli/compare_float.hpp"
 #include "cli/models.hpp"
 #include "compiler/compiler.hpp"
@@ -39,7 +40,7 @@ constexpr const char* kFooter =
     "A float model is quantised here: --calibrate gives images like those that the network will "
     "see\n"
     "(200 are plenty; no labels are needed). Images are a CIFAR-10 .bin file, an .npy array, or a\n"
-    "folder of PNG and JPEG files.\n"
+    "folder of pictures (PNG, JPEG, BMP, GIF, PSD, TGA, PGM, PPM).\n"
     "\n"
     "Without --mean and --std the network gets pixels from 0 to 255; with them (pixel/255 - mean) "
     "/ std,\n"
@@ -97,6 +98,8 @@ class Compile {
     return kOk;
   }
 
+  [[nodiscard]] const import_::Refusals& refusals() const { return refusals_; }
+
  private:
   Status load_model() {
     if (is_program(options_.model)) {
@@ -104,7 +107,7 @@ class Compile {
       if (!program) return program.error();
       return take_quantised(prune::without_copies(program->graph));
     }
-    auto model = import_::load(options_.model);
+    auto model = import_::load(options_.model, &refusals_);
     if (!model) return model.error();
     if (auto* quantised = std::get_if<ir::QuantGraph>(&*model)) {
       return take_quantised(std::move(*quantised));
@@ -220,6 +223,7 @@ class Compile {
   }
 
   const CompileOptions& options_;
+  import_::Refusals refusals_;
   ir::FloatGraph float_graph_;
   ir::QuantGraph graph_;
   std::uint64_t calibrated_ = 0;
@@ -236,9 +240,11 @@ void add_compile(CLI::App& app, Action& chosen) {
       app.add_subcommand("compile", "compile a model to a program for one configuration");
   command->footer(kFooter);
   command->add_option("MODEL", options->model, "ONNX or TensorFlow Lite file, or a program")
+      ->check(reads())
       ->type_name("FILE")
       ->required();
   command->add_option("-o,--output", options->output, "program file to write")
+      ->check(writes())
       ->type_name("P.espl")
       ->required();
   command
@@ -250,6 +256,7 @@ void add_compile(CLI::App& app, Action& chosen) {
   CLI::Option* prune =
       command
           ->add_option("--prune", options->mask, "leave the channels out that this mask leaves out")
+          ->check(reads())
           ->type_name("U.mask");
   command
       ->add_flag("--prune-zeroed", options->prune_zeroed,
@@ -267,8 +274,9 @@ void add_compile(CLI::App& app, Action& chosen) {
     options->calibration.has_count = command->count("--count") > 0;
     options->calibration.quiet = options->json;
     chosen = [options] {
-      const auto code = Compile(*options).go();
-      return code ? *code : complain(code.error());
+      Compile job(*options);
+      const auto code = job.go();
+      return code ? *code : complain(code.error(), job.refusals().lines());
     };
   });
 }

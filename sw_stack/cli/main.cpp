@@ -3,10 +3,12 @@
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
+#include <csignal>
 #include <exception>
 #include <new>
 
 #include "cli/commands.hpp"
+#include "cli/file_options.hpp"
 
 namespace {
 
@@ -61,12 +63,14 @@ int start(int argc, char** argv) {
     return cli::complain(
         fail(ErrorCode::kUsage, std::string(error.what()) + "; see espalier --help"));
   }
+  if (const Status status = cli::check_files(app); !status) return cli::complain(status.error());
   return chosen();
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
+  std::signal(SIGXFSZ, SIG_IGN);  // a file that may not grow is an error of writing like others
   try {
     return start(argc, argv);
   } catch (const std::bad_alloc&) {

@@ -7,6 +7,7 @@
 #include <memory>
 
 #include "cli/commands.hpp"
+#include "cli/file_options.hpp"
 #include "cli/mask_overlay.hpp"
 #include "cli/mask_show.hpp"
 #include "program/program.hpp"
@@ -69,9 +70,11 @@ Result<int> make(const MaskOptions& options, Choose choose) {
 
 void add_program(CLI::App& command, MaskOptions& options) {
   command.add_option("PROGRAM", options.program, "program file that `compile` wrote")
+      ->check(reads())
       ->type_name("P.espl")
       ->required();
   command.add_option("-o,--output", options.output, "mask file to write")
+      ->check(writes())
       ->type_name("U.mask")
       ->required();
 }
@@ -93,7 +96,7 @@ void add_choice(CLI::App& command, MaskOptions& options) {
           .add_option("--align", options.align,
                       "live channels come in blocks of so many (the machine's lanes)")
           ->type_name("L")
-          ->check(between(1, 65536));
+          ->transform(whole(1, 65536));
   command.add_flag("--no-align", options.no_align, "count single channels")->excludes(align);
 }
 
@@ -126,7 +129,7 @@ void add_mask(CLI::App& app, Action& chosen) {
       });
   command->add_option("--seed", random->seed, "the same seed gives the same mask")
       ->type_name("N")
-      ->check(between(0, 1e18))
+      ->transform(whole(0, 1'000'000'000'000'000'000))
       ->capture_default_str();
   add_maker(*mask, "magnitude",
             "keep the channels of most weight, each relative to its layer, over all tensors", true,

@@ -10,6 +10,7 @@
 #include <fstream>
 #include <memory>
 
+#include "cli/file_options.hpp"
 #include "program/program.hpp"
 #include "prune/overlay.hpp"
 
@@ -131,9 +132,11 @@ void add_mask_overlay(CLI::App& mask, Action& chosen) {
   CLI::App* command =
       mask.add_subcommand("overlay", "keep single weights: an overlay, one bit a weight");
   command->add_option("PROGRAM", options->program, "program file that `compile` wrote")
+      ->check(reads())
       ->type_name("P.espl")
       ->required();
   command->add_option("-o,--output", options->output, "overlay file to write")
+      ->check(writes())
       ->type_name("U.overlay")
       ->required();
   command->add_option("--keep", options->choice.keep, "share of each layer's weights that stays")
@@ -153,7 +156,7 @@ void add_mask_overlay(CLI::App& mask, Action& chosen) {
       ->capture_default_str();
   command->add_option("--seed", options->choice.seed, "random: the same seed gives the same file")
       ->type_name("N")
-      ->check(between(0, 1e18))
+      ->transform(whole(0, 1'000'000'000'000'000'000))
       ->capture_default_str();
   command->callback([options, &chosen] {
     chosen = [options] {

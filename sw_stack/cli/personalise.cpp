@@ -23,6 +23,7 @@
 #include "learn/watch.hpp"
 #include "program/program.hpp"
 #include "prune/patch.hpp"
+#include "support/file_id.hpp"
 #include "support/whole_file.hpp"
 #include "timing/timing.hpp"
 
@@ -37,6 +38,13 @@ constexpr int kSteps = 9;           // of the search for a loss
 class Job {
  public:
   explicit Job(const PersonaliseOptions& options) : options_(options) {}
+  /// Scores of a run that came to nothing would refuse the next one.
+  ~Job() {
+    std::error_code ignored;
+    if (made_scores_ && !done_) std::filesystem::remove(followed(options_.scores), ignored);
+  }
+  Job(const Job&) = delete;
+  Job& operator=(const Job&) = delete;
 
   Result<int> go() {
     for (const auto step : {&Job::load_program, &Job::open_stream, &Job::open_scores, &Job::learn,
@@ -44,28 +52,21 @@ class Job {
       if (const Status status = (this->*step)(); !status) return status.error();
     }
     if (!options_.svg.empty()) {
-      if (const Status s = write_whole(options_.svg, report_svg(report_)); !s) return s.error();
+      if (const Status s = write_file(options_.svg, report_svg(report_)); !s) return s.error();
     }
     if (!options_.answers.empty()) {
-      if (const Status s = write_whole(options_.answers, answers_); !s) return s.error();
+      if (const Status s = write_file(options_.answers, answers_); !s) return s.error();
     }
     print_report(report_, options_);
+    done_ = true;
     return kOk;
   }
 
  private:
   Status load_program() {
-    std::error_code error;
     if (!options_.patch.empty() && options_.correct == "none") {
       return fail(ErrorCode::kUsage, "there are no corrections to write with --correct none",
                   "--patch");
-    }
-    for (const std::string& file :
-         {options_.personal, options_.output, options_.scores, options_.patch}) {
-      if (std::filesystem::equivalent(file, options_.program, error)) {
-        return fail(ErrorCode::kUsage,
-                    "is the program that is to be personalised, and a file to write", file);
-      }
     }
     auto program = program::load(options_.program);
     if (!program) return program.error();
@@ -125,18 +126,25 @@ class Job {
 
   Status open_scores() {
     std::error_code error;
-    if (!std::filesystem::exists(options_.scores, error)) return {};
+    if (!std::filesystem::is_regular_file(options_.scores, error)) return {};
     auto loaded =
         learn::load_scores(scores_of(), channels_.classes(), meter_->slots(), options_.scores);
-    if (!loaded) return loaded.error();
+    if (!loaded) return of_others(loaded.error());
     importance_ = std::move(*loaded);
     if (importance_.images > options_.count) {
-      return fail(ErrorCode::kMismatch,
-                  fmt::format("is of {} images; --count is {}", importance_.images, options_.count),
-                  options_.scores);
+      return of_others(
+          fail(ErrorCode::kMismatch,
+               fmt::format("is of {} images; --count is {}", importance_.images, options_.count),
+               options_.scores));
     }
     report_.resumed = importance_.images;
     return {};
+  }
+  /// What to do about a file of scores that this run cannot go on from.
+  static Diagnostic of_others(Diagnostic error) {
+    if (error.code != ErrorCode::kIo)
+      error.message += "; remove it to begin anew, or name another file with --scores";
+    return error;
   }
   [[nodiscard]] learn::ScoresOf scores_of() const {
     return {prune::fingerprint(graph_), options_.scope, classes_};
@@ -207,10 +215,11 @@ class Job {
     for (; checked_ < std::min(total, report_.resumed); ++checked_) {
       digest_ = learn::digest(digest_, input(checked_), learnt_.labels[checked_]);
       if (checked_ + 1 == report_.resumed && digest_ != importance_.digest) {
-        return fail(ErrorCode::kMismatch,
-                    fmt::format("is of other images than the {} that this stream begins with",
-                                report_.resumed),
-                    options_.scores);
+        return of_others(
+            fail(ErrorCode::kMismatch,
+                 fmt::format("is of other images than the {} that this stream begins with",
+                             report_.resumed),
+                 options_.scores));
       }
     }
     if (total <= importance_.images) return {};
@@ -219,6 +228,7 @@ class Job {
         meter_->add({input(first).data(), learnt_.inputs.data() + learnt_.inputs.size()},
                     std::span(learnt_.labels).subspan(first), importance_, options_.jobs);
     if (!added) return added;
+    made_scores_ = report_.resumed == 0 && file_id(options_.scores);
     return learn::save_scores(scores_of(), importance_, options_.scores);
   }
 
@@ -369,11 +379,11 @@ class Job {
       report_.pruned = *count;
     }
     const std::string mask = prune::to_text(prune::to_file(graph_, channels_, mask_));
-    if (Status s = write_whole(options_.output, mask); !s) return s;
+    if (Status s = write_file(options_.output, mask); !s) return s;
     const auto bytes = program::serialise(*program);
-    if (Status s = write_whole(options_.personal, text_of(bytes)); !s) return s;
+    if (Status s = write_file(options_.personal, text_of(bytes)); !s) return s;
     if (!options_.patch.empty()) {
-      if (Status s = write_whole(options_.patch, text_of(patch_)); !s) return s;
+      if (Status s = write_file(options_.patch, text_of(patch_)); !s) return s;
       report_.patch = patch_.size();
     }
     report_.macs_share = learn::macs_share(graph_, channels_, mask_);
@@ -481,8 +491,10 @@ class Job {
   std::size_t seen_ = 0;           // of the user's
   std::size_t agreed_ = 0;         // labels that are the generic model's answer
   Samples learnt_, trial_, held_;  // trial_: to try budgets of loss on
-  std::size_t checked_ = 0;        // images of learnt_ against the file of scores
-  std::uint64_t digest_ = 0;       // of these
+  bool made_scores_ = false;       // this run began the file of scores
+  bool done_ = false;
+  std::size_t checked_ = 0;   // images of learnt_ against the file of scores
+  std::uint64_t digest_ = 0;  // of these
   learn::Importance importance_;
   learn::Reference reference_;
   learn::Correction level_ = learn::Correction::kAll;

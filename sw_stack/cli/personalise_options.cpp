@@ -5,7 +5,9 @@
 #include <memory>
 
 #include "cli/commands.hpp"
+#include "cli/file_options.hpp"
 #include "cli/personalise.hpp"
+#include "support/file_id.hpp"
 
 namespace espalier::cli {
 namespace {
@@ -34,31 +36,39 @@ void add_personalise(CLI::App& app, Action& chosen) {
       app.add_subcommand("personalise", "a user's own mask and program, from their images");
   command->footer(kFooter);
   command->add_option("PROGRAM", o->program, "program file that `compile` wrote")
+      ->check(reads())
       ->type_name("P.espl")
       ->required();
   command->add_option("--images", o->images, "the user's images, as `run` takes them")
+      ->check(reads())
       ->type_name("IMAGES")
       ->required();
   command->add_option("--classes", o->classes, "outputs that the user needs, from 0")
       ->type_name("A,B,...")
       ->required();
   command->add_option("-o,--output", o->output, "mask file to write")
+      ->check(writes())
       ->type_name("U.mask")
       ->required();
-  command->add_option("--program", o->personal, "program to write; without it U.espl")
-      ->type_name("U.espl");
+  CLI::Option* program =
+      command->add_option("--program", o->personal, "program to write; without it U.espl")
+          ->check(writes())
+          ->type_name("U.espl");
   command
       ->add_option(
           "--patch", o->patch,
           "file to write the corrections to as well: `run --mask U.mask --patch U.patch` of "
           "the\nprogram that takes masks then is the user's model")
+      ->check(writes())
       ->type_name("U.patch");
-  command
-      ->add_option("--labels", o->labels,
-                   "given (those of the images), predicted (the network's own), or a file with a "
-                   "label a line")
-      ->type_name("LABELS")
-      ->capture_default_str();
+  CLI::Option* labels =
+      command
+          ->add_option(
+              "--labels", o->labels,
+              "given (those of the images), predicted (the network's own), or a file with a "
+              "label a line")
+          ->type_name("LABELS")
+          ->capture_default_str();
   command->add_option("--budget", o->budget, "cycles=SHARE, macs=SHARE or loss=POINTS")
       ->type_name("BUDGET")
       ->capture_default_str();
@@ -76,7 +86,7 @@ void add_personalise(CLI::App& app, Action& chosen) {
       ->capture_default_str();
   command->add_option("--align", o->align, "live channels come in blocks of so many (lanes)")
       ->type_name("L")
-      ->check(between(1, 65536));
+      ->transform(whole(1, 65536));
   command
       ->add_option("--least", o->least,
                    "share of a tensor's channels that always stays (a block does)")
@@ -84,11 +94,11 @@ void add_personalise(CLI::App& app, Action& chosen) {
       ->check(between(0, 1));
   command->add_option("--count", o->count, "images to score")
       ->type_name("N")
-      ->check(between(16, 1e6))
+      ->transform(whole(16, 1'000'000))
       ->capture_default_str();
   command->add_option("--held", o->held, "images held back to measure accuracy on")
       ->type_name("N")
-      ->check(between(16, 1e6))
+      ->transform(whole(16, 1'000'000))
       ->capture_default_str();
   command
       ->add_option("--device", o->device,
@@ -98,28 +108,44 @@ void add_personalise(CLI::App& app, Action& chosen) {
       ->capture_default_str();
   command->add_option("--every", o->every, "score every N-th of the user's images")
       ->type_name("N")
-      ->check(between(1, 1e6));
+      ->transform(whole(1, 1'000'000));
   command->add_option("--serve", o->serve, "images to answer with the new model (all that follow)")
       ->type_name("N")
-      ->check(between(0, 1e18));
+      ->transform(whole(0, 1'000'000'000'000'000'000));
   command->add_flag("--watch", o->watch,
                     "return to the generic model where unsure answers become many");
-  command
-      ->add_option("--scores", o->scores,
-                   "file that keeps the scores, and is gone on from; without it U.scores")
-      ->type_name("U.scores");
-  command->add_option("--svg", o->svg, "picture of the live channels to write")->type_name("F.svg");
-  command->add_option("--answers", o->answers, "table of all answers to write")->type_name("F.csv");
-  command->add_option("--seed", o->seed, "of --by random")->type_name("N")->check(between(0, 1e18));
+  CLI::Option* scores =
+      command
+          ->add_option("--scores", o->scores,
+                       "file that keeps the scores, and is gone on from; without it U.scores")
+          ->check(writes())
+          ->type_name("U.scores");
+  command->add_option("--svg", o->svg, "picture of the live channels to write")
+      ->check(writes())
+      ->type_name("F.svg");
+  command->add_option("--answers", o->answers, "table of all answers to write")
+      ->check(writes())
+      ->type_name("F.csv");
+  command->add_option("--seed", o->seed, "of --by random")
+      ->type_name("N")
+      ->transform(whole(0, 1'000'000'000'000'000'000));
   command->add_option("--jobs", o->jobs, "threads (every core)")
       ->type_name("J")
-      ->check(between(1, 256));
+      ->transform(whole(1, 256));
   command->add_flag("--json", o->json, "print the report as JSON");
-  command->callback([o, &chosen] {
-    if (o->personal.empty())
-      o->personal = std::filesystem::path(o->output).replace_extension(".espl").string();
-    if (o->scores.empty())
-      o->scores = std::filesystem::path(o->output).replace_extension(".scores").string();
+  command->callback([o, program, scores, labels, &chosen] {
+    const auto derive = [&](CLI::Option* option, std::string& name, const char* extension) {
+      if (!name.empty()) return;
+      if (!file_id(o->output)) {
+        throw CLI::ValidationError(option->get_name(),
+                                   "is missing: " + o->output + " is no file to name it after");
+      }
+      name = std::filesystem::path(o->output).replace_extension(extension).string();
+      option->add_result(name);
+    };
+    derive(program, o->personal, ".espl");
+    derive(scores, o->scores, ".scores");
+    if (o->labels != "given" && o->labels != "predicted") labels->check(reads());
     chosen = [o] {
       const auto code = personalise_job(*o);
       return code ? *code : complain(code.error());

@@ -2,7 +2,7 @@
 
 #include <fmt/format.h>
 
-#include <cmath>
+#include <limits>
 #include <set>
 
 #include "cli/common.hpp"
@@ -10,14 +10,14 @@
 namespace espalier::cli {
 
 Result<std::vector<int>> read_classes(const std::string& text, int outputs) {
-  const auto list = parse_list("--classes", text);
+  const auto list = parse_wholes("--classes", text, 0, std::numeric_limits<std::uint64_t>::max());
   if (!list) {
     return fail(ErrorCode::kUsage, fmt::format("`{}` is no list of classes, as in 3,5,8", text),
                 "--classes");
   }
   std::set<int> chosen;
-  for (const float value : *list) {
-    if (value != std::floor(value) || value < 0 || value >= static_cast<float>(outputs)) {
+  for (const std::uint64_t value : *list) {
+    if (value >= static_cast<std::uint64_t>(outputs)) {
       return fail(ErrorCode::kUsage,
                   fmt::format("{} is no class of the model; it has {}, from 0 on", value, outputs),
                   "--classes");

@@ -2,18 +2,18 @@
 
 #include <fmt/format.h>
 
-#include <cmath>
-#include <fstream>
+#include <sstream>
 
 #include "cli/common.hpp"
+#include "cli/images.hpp"
 #include "images/input.hpp"
+#include "support/whole_file.hpp"
 
 namespace espalier::cli {
 
 Result<UserStream> UserStream::open(const ir::QuantGraph& graph, const std::string& path,
                                     const std::string& labels) {
-  auto set =
-      images::Dataset::open(path, graph.tensors[static_cast<std::size_t>(graph.input)].shape);
+  auto set = open_images(path, graph.tensors[static_cast<std::size_t>(graph.input)].shape);
   if (!set) return set.error();
   UserStream stream(graph, std::move(*set));
   stream.predicted_ = labels == "predicted";
@@ -31,20 +31,20 @@ Result<UserStream> UserStream::open(const ir::QuantGraph& graph, const std::stri
 
 Status UserStream::read_labels(const std::string& images, const std::string& path) {
   const int outputs = graph_->tensors[static_cast<std::size_t>(graph_->output)].shape.c;
-  std::ifstream in(path);
-  if (!in) return fail(ErrorCode::kIo, "cannot be opened", path);
+  const auto text = read_file(path);
+  if (!text) return text.error();
+  std::istringstream in(*text);
   std::string line;
   while (std::getline(in, line)) {
-    const auto value = parse_list("label", line);
+    const auto value = parse_whole(line);
     const std::string place = fmt::format("{}:{}", path, labels_.size() + 1);
-    if (!value || value->size() != 1 || value->front() != std::floor(value->front()) ||
-        value->front() < 0 || value->front() >= static_cast<float>(outputs)) {
+    if (!value || *value >= static_cast<std::uint64_t>(outputs)) {
       return fail(ErrorCode::kMalformed,
                   fmt::format("`{}` is no class; the model has {}, from 0 on", line, outputs),
                   place);
     }
     const std::size_t i = labels_.size();
-    labels_.push_back(static_cast<int>(value->front()));
+    labels_.push_back(static_cast<int>(*value));
     if (i < set_.size() && set_.has_labels() && set_.label(i) != labels_[i]) {
       return fail(ErrorCode::kMismatch,
                   fmt::format("says {}; {} says {}", labels_[i], set_.name(i), set_.label(i)),

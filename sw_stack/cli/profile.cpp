@@ -7,6 +7,8 @@
 #include <memory>
 
 #include "cli/commands.hpp"
+#include "cli/file_options.hpp"
+#include "cli/images.hpp"
 #include "cli/masks.hpp"
 #include "cli/models.hpp"
 #include "cli/profile_report.hpp"
@@ -14,6 +16,7 @@
 #include "images/dataset.hpp"
 #include "images/input.hpp"
 #include "runtime/interrupt.hpp"
+#include "support/whole_file.hpp"
 
 namespace espalier::cli {
 namespace {
@@ -46,7 +49,7 @@ constexpr const char* kFooter =
 Status measure(const ProfileOptions& options, Profile& profile) {
   const program::Program& program = *profile.report.program;
   const auto input = static_cast<std::size_t>(program.graph.input);
-  auto dataset = images::Dataset::open(options.images, program.graph.tensors[input].shape);
+  auto dataset = open_images(options.images, program.graph.tensors[input].shape);
   if (!dataset) return dataset.error();
   if (options.first >= dataset->size()) {
     return fail(ErrorCode::kUsage,
@@ -125,11 +128,11 @@ Result<int> profile(const ProfileOptions& options) {
     if (Status status = measure(options, profile); !status) return status.error();
   }
   if (!options.csv.empty()) {
-    if (Status status = write_text(options.csv, to_csv(profile)); !status) return status.error();
+    if (Status status = write_file(options.csv, to_csv(profile)); !status) return status.error();
   }
   const Json json = to_json(profile);
   if (!options.report.empty()) {
-    if (Status status = write_text(options.report, json_text(json)); !status) return status.error();
+    if (Status status = write_file(options.report, json_text(json)); !status) return status.error();
   }
   if (options.json) {
     print_json(json);
@@ -149,32 +152,40 @@ void add_profile(CLI::App& app, Action& chosen) {
       app.add_subcommand("profile", "say where a program's cycles go, layer by layer");
   command->footer(kFooter);
   command->add_option("PROGRAM", options->program, "program file that `compile` wrote")
+      ->check(reads())
       ->type_name("FILE")
       ->required();
   command->add_option("--report", options->report, "write the profile as JSON")
+      ->check(writes())
       ->type_name("R.json");
-  command->add_option("--csv", options->csv, "write a line for each layer")->type_name("F.csv");
+  command->add_option("--csv", options->csv, "write a line for each layer")
+      ->check(writes())
+      ->type_name("F.csv");
   command->add_option("--device", options->device, "measure too: rtl, the verilated machine")
       ->type_name("DEVICE")
       ->check(CLI::IsMember({"rtl"}));
   command->add_option("--images", options->images, "where the image to measure with is, as for run")
+      ->check(reads())
       ->type_name("IMAGES");
   command->add_option("--mask", options->mask, "profile the program with this mask")
+      ->check(reads())
       ->type_name("U.mask");
   CLI::Option* patch =
       command->add_option("--patch", options->patch, "with a user's own weights for the mask")
+          ->check(reads())
           ->type_name("U.patch")
           ->needs("--mask");
   command
       ->add_option("--overlay", options->overlay,
                    "with these weights only, the others 0: no cycle changes, but --check sees them")
+      ->check(reads())
       ->type_name("U.overlay")
       ->excludes(patch);
   command->add_flag("--check", options->check,
                     "compare every layer's output with golden; exit code 1 if one differs");
   command->add_option("--first", options->first, "which of them, counted from 0")
       ->type_name("N")
-      ->check(between(0, 1e12));
+      ->transform(whole(0, 1'000'000'000'000));
   command
       ->add_option("--mem-latency", options->latency,
                    "cycles that memory takes: R or R,W, reads and write responses (60,40)")

@@ -5,17 +5,18 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <filesystem>
 #include <memory>
 
 #include "cli/calibrate.hpp"
 #include "cli/commands.hpp"
+#include "cli/file_options.hpp"
 #include "cli/models.hpp"
 #include "cli/personalise_request.hpp"
 #include "export/onnx_writer.hpp"
 #include "import/model.hpp"
 #include "learn/correct.hpp"
 #include "program/program.hpp"
+#include "support/whole_file.hpp"
 
 namespace espalier::cli {
 namespace {
@@ -51,24 +52,17 @@ class Prune {
   explicit Prune(const PruneOptions& options) : options_(options) {}
 
   Result<int> go() {
-    for (const auto step : {&Prune::check_output, &Prune::load, &Prune::apply_mask,
-                            &Prune::keep_classes, &Prune::write}) {
+    for (const auto step :
+         {&Prune::load, &Prune::apply_mask, &Prune::keep_classes, &Prune::write}) {
       if (const Status status = (this->*step)(); !status) return status.error();
     }
     tell();
     return kOk;
   }
 
- private:
-  Status check_output() {
-    for (const std::string& file : {options_.model, options_.mask}) {
-      std::error_code error;
-      if (std::filesystem::equivalent(file, options_.output, error))
-        return fail(ErrorCode::kUsage, "is a file to read, and the one to write", file);
-    }
-    return {};
-  }
+  [[nodiscard]] const import_::Refusals& refusals() const { return refusals_; }
 
+ private:
   Status load() {
     const bool program = is_program(options_.model);
     if (!program && options_.mask.empty() && options_.classes.empty()) {
@@ -80,7 +74,7 @@ class Prune {
       if (!loaded) return loaded.error();
       graph_ = prune::without_copies(loaded->graph);
     } else {
-      auto model = import_::load(options_.model);
+      auto model = import_::load(options_.model, &refusals_);
       if (!model) return model.error();
       if (auto* plain = std::get_if<ir::FloatGraph>(&*model)) {
         auto made = calibrate(*plain, options_.calibration, options_.model);
@@ -133,7 +127,7 @@ class Prune {
     const auto bytes = export_::write_onnx(graph_, {form, false});
     if (!bytes) return placed(bytes.error(), options_.model);
     size_ = bytes->size();
-    return write_text(options_.output, *bytes);
+    return write_file(options_.output, *bytes);
   }
 
   void tell() const {
@@ -158,6 +152,7 @@ class Prune {
   }
 
   const PruneOptions& options_;
+  import_::Refusals refusals_;
   ir::QuantGraph graph_;
   std::int64_t macs_ = 0;  // of the model as it was
   std::size_t size_ = 0;
@@ -171,12 +166,16 @@ void add_prune(CLI::App& app, Action& chosen) {
       app.add_subcommand("prune", "write a model without the channels that a mask leaves out");
   command->footer(kFooter);
   command->add_option("MODEL", options->model, "ONNX or TensorFlow Lite file, or a program")
+      ->check(reads())
       ->type_name("FILE")
       ->required();
-  command->add_option("--mask", options->mask, "the channels that stay")->type_name("U.mask");
+  command->add_option("--mask", options->mask, "the channels that stay")
+      ->check(reads())
+      ->type_name("U.mask");
   command->add_option("--classes", options->classes, "outputs that stay, from 0; without it all")
       ->type_name("A,B,...");
   command->add_option("-o,--output", options->output, "model to write")
+      ->check(writes())
       ->type_name("SMALL.onnx")
       ->required();
   command->add_option("--form", options->form, "qdq or qoperator, as `quantise` has them")
@@ -189,8 +188,9 @@ void add_prune(CLI::App& app, Action& chosen) {
     options->calibration.has_count = command->count("--count") > 0;
     options->calibration.quiet = options->json;
     chosen = [options] {
-      const auto code = Prune(*options).go();
-      return code ? *code : complain(code.error());
+      Prune job(*options);
+      const auto code = job.go();
+      return code ? *code : complain(code.error(), job.refusals().lines());
     };
   });
 }

@@ -7,9 +7,11 @@
 
 #include "cli/calibrate.hpp"
 #include "cli/commands.hpp"
+#include "cli/file_options.hpp"
 #include "cli/models.hpp"
 #include "export/onnx_writer.hpp"
 #include "import/model.hpp"
+#include "support/whole_file.hpp"
 
 namespace espalier::cli {
 namespace {
@@ -34,8 +36,8 @@ constexpr const char* kFooter =
     "                    --mean 0.485,0.456,0.406 --std 0.229,0.224,0.225\n"
     "  espalier quantise resnet8_int8.tflite -o resnet8.onnx --form qoperator";
 
-Result<int> quantise(const QuantiseOptions& options) {
-  auto model = import_::load(options.model);
+Result<int> quantise(const QuantiseOptions& options, import_::Refusals& refusals) {
+  auto model = import_::load(options.model, &refusals);
   if (!model) return model.error();
   ir::QuantGraph graph;
   std::uint64_t images = 0;
@@ -54,7 +56,7 @@ Result<int> quantise(const QuantiseOptions& options) {
   const auto form = options.form == "qdq" ? export_::Form::kQdq : export_::Form::kQoperator;
   const auto bytes = export_::write_onnx(graph, {form, false});
   if (!bytes) return placed(bytes.error(), options.model);
-  if (const Status status = write_text(options.output, *bytes); !status) return status.error();
+  if (const Status status = write_file(options.output, *bytes); !status) return status.error();
   fmt::print("{}: {} operators, {}\n", printable(graph.name), graph.nodes.size(),
              bytes_text(bytes->size()));
   if (images > 0)
@@ -70,9 +72,11 @@ void add_quantise(CLI::App& app, Action& chosen) {
   CLI::App* command = app.add_subcommand("quantise", "quantise a model and write it as ONNX");
   command->footer(kFooter);
   command->add_option("MODEL", options->model, "ONNX or TensorFlow Lite file")
+      ->check(reads())
       ->type_name("FILE")
       ->required();
   command->add_option("-o,--output", options->output, "model to write")
+      ->check(writes())
       ->type_name("Q.onnx")
       ->required();
   command->add_option("--form", options->form, "qdq or qoperator")
@@ -83,8 +87,9 @@ void add_quantise(CLI::App& app, Action& chosen) {
   command->callback([options, command, &chosen] {
     options->calibration.has_count = command->count("--count") > 0;
     chosen = [options] {
-      const auto code = quantise(*options);
-      return code ? *code : complain(code.error());
+      import_::Refusals refusals;
+      const auto code = quantise(*options, refusals);
+      return code ? *code : complain(code.error(), refusals.lines());
     };
   });
 }

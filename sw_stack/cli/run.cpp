@@ -4,6 +4,8 @@
 #include <memory>
 
 #include "cli/commands.hpp"
+#include "cli/file_options.hpp"
+#include "cli/lockstep.hpp"
 #include "cli/run_job.hpp"
 
 namespace espalier::cli {
@@ -12,7 +14,7 @@ namespace {
 constexpr const char* kFooter =
     "IMAGES is a CIFAR-10 .bin file, an .npy array (N x C x H x W: uint8 pixels, or float32 that "
     "is\n"
-    "fed to the network as it is), or a folder of PNG and JPEG files, one sub-folder a class.\n"
+    "fed to the network as it is), or a folder of pictures, one sub-folder a class.\n"
     "How pixels become the network's input is in the program.\n"
     "\n"
     "The report R.json counts over all images: cycles, bytes_read, bytes_written, and cycles and "
@@ -51,9 +53,11 @@ void add_run(CLI::App& app, Action& chosen) {
   CLI::App* command = app.add_subcommand("run", "run images through a program on a device");
   command->footer(kFooter);
   command->add_option("PROGRAM", options->program, "program file that `compile` wrote")
+      ->check(reads())
       ->type_name("FILE")
       ->required();
   command->add_option("--images", options->images, "images to run; see below")
+      ->check(reads())
       ->type_name("IMAGES")
       ->required();
   command
@@ -70,6 +74,7 @@ void add_run(CLI::App& app, Action& chosen) {
           "run with these channels only; all devices but golden need a program that takes\n"
           "masks (compile --maskable). Several times: all are resident, and images take\n"
           "turns, image 0 the first mask, image 1 the second")
+      ->check(reads())
       ->type_name("U.mask")
       ->allow_extra_args(false);
   CLI::Option* patch =
@@ -77,6 +82,7 @@ void add_run(CLI::App& app, Action& chosen) {
           ->add_option("--patch", options->patches,
                        "a user's own weights for the mask of the same place, as `personalise` "
                        "writes them")
+          ->check(reads())
           ->type_name("U.patch")
           ->allow_extra_args(false)
           ->needs("--mask");
@@ -85,6 +91,7 @@ void add_run(CLI::App& app, Action& chosen) {
           "--overlay", options->overlay,
           "run with these weights only, the others 0; as for masks, all devices but golden\n"
           "need a program that takes masks")
+      ->check(reads())
       ->type_name("U.overlay")
       ->excludes(patch);
   command
@@ -94,11 +101,11 @@ void add_run(CLI::App& app, Action& chosen) {
       ->type_name("FILE");
   command->add_option("--first", options->first, "first image, counted from 0")
       ->type_name("N")
-      ->check(between(0, 1e12));
+      ->transform(whole(0, 1'000'000'000'000));
   CLI::Option* count =
       command->add_option("--count", options->count, "how many images; without it all that follow")
           ->type_name("N")
-          ->check(between(1, 1e12));
+          ->transform(whole(1, 1'000'000'000'000));
   command->add_flag(
       "--check", options->check,
       "compare every layer's output with golden, value by value; exit code 1 if one differs");
@@ -110,30 +117,36 @@ void add_run(CLI::App& app, Action& chosen) {
       "wave\n"
       "of the last 1000 cycles before it (--wave, --wave-cycles)");
   command->add_option("--report", options->report, "write the results as JSON")
+      ->check(writes())
       ->type_name("R.json");
   command->add_flag("--layers", options->layers, "show cycles and utilisation layer by layer");
   command
       ->add_option("--output", options->output,
                    "write the scores as an .npy array of float32, images x outputs")
+      ->check(writes())
       ->type_name("O.npy");
   command->add_option("--top", options->top, "print the best K classes of every image")
       ->type_name("K")
-      ->check(between(1, 65536));
+      ->transform(whole(1, 65536));
   command->add_option("--classes", options->classes, "text file that names the classes, one a line")
+      ->check(reads())
       ->type_name("FILE");
   command
       ->add_option(
           "--compare-float", options->float_model,
           "the float model that the program was compiled from: run it beside, and print the\n"
           "signal-to-quantisation-noise ratio of every layer")
+      ->check(reads())
       ->type_name("MODEL");
-  command->add_option("--wave", options->wave, "rtl: write a wave file (FST) for GTKWave")
-      ->type_name("F.fst");
+  CLI::Option* wave =
+      command->add_option("--wave", options->wave, "rtl: write a wave file (FST) for GTKWave")
+          ->check(writes())
+          ->type_name("F.fst");
   CLI::Option* wave_cycles =
       command
           ->add_option("--wave-cycles", options->wave_cycles, "end the wave after so many cycles")
           ->type_name("N")
-          ->check(between(1, 1e12));
+          ->transform(whole(1, 1'000'000'000'000));
   command
       ->add_option("--mem-latency", options->latency,
                    "rtl: cycles that memory takes: R or R,W, reads and write responses (60,40)")
@@ -147,16 +160,17 @@ void add_run(CLI::App& app, Action& chosen) {
                           ->add_option("--seed", options->seed,
                                        "seed of the stalls; on iss, of the order of the engines")
                           ->type_name("N")
-                          ->check(between(0, 1e18));
+                          ->transform(whole(0, 1'000'000'000'000'000'000));
   command
       ->add_option(
           "--jobs", options->jobs,
           "devices at work at once: golden in as many threads (every core), iss and rtl in "
           "as many\nprocesses (1)")
       ->type_name("J")
-      ->check(between(1, 256));
+      ->transform(whole(1, 256));
   command->add_flag("--json", options->json, "print the report as JSON");
-  command->callback([options, count, seed, wave_cycles, &chosen] {
+  command->callback([options, count, seed, wave, wave_cycles, &chosen] {
+    if (options->lockstep && options->wave.empty()) wave->add_result(wave_name(options->program));
     options->has_count = count->count() > 0;
     options->has_seed = seed->count() > 0;
     options->has_wave_cycles = wave_cycles->count() > 0;

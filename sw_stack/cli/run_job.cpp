@@ -10,6 +10,7 @@
 #include <optional>
 
 #include "cli/compare_float.hpp"
+#include "cli/images.hpp"
 #include "cli/lockstep.hpp"
 #include "cli/masks.hpp"
 #include "cli/report.hpp"
@@ -18,6 +19,7 @@
 #include "images/input.hpp"
 #include "import/model.hpp"
 #include "runtime/interrupt.hpp"
+#include "support/whole_file.hpp"
 
 namespace espalier::cli {
 namespace {
@@ -44,8 +46,7 @@ Status check_options(const RunOptions& options, const program::Program& program,
   const bool fpga = kind == runtime::DeviceKind::kFpga;
   if (!fpga && !options.buffer.empty())
     return usage("--buffer", "is memory of a board; take --device fpga:/dev/uioN");
-  if (fpga && options.jobs > 1)
-    return usage("--jobs", fmt::format("is {}; a board is one machine", options.jobs));
+  if (Status status = runtime::check_jobs(kind, options.jobs); !status) return status;
   if (!rtl && options.lockstep)
     return usage("--lockstep", "follows the verilated machine; take --device rtl");
   if (options.lockstep && !options.float_model.empty())
@@ -134,7 +135,7 @@ class RunJob {
   }
 
   Status load_images() {
-    auto dataset = images::Dataset::open(options_.images, input().shape);
+    auto dataset = open_images(options_.images, input().shape);
     if (!dataset) return dataset.error();
     dataset_.emplace(std::move(dataset).value());
     const std::uint64_t size = dataset_->size();
@@ -256,7 +257,7 @@ class RunJob {
     if (options_.lockstep) json["lockstep"] = to_json(difference_);
     if (float_ != nullptr) json["float"] = float_->report();
     if (!options_.report.empty()) {
-      if (Status status = write_text(options_.report, json_text(json)); !status)
+      if (Status status = write_file(options_.report, json_text(json)); !status)
         return status.error();
     }
     if (options_.json) {
@@ -393,11 +394,11 @@ class RunJob {
 
 Status parse_latency(const std::string& text, runtime::DeviceOptions& device) {
   if (text.empty()) return {};
-  const auto values = parse_list("--mem-latency", text);
+  const auto values = parse_wholes("--mem-latency", text, 1, 10000);
   if (!values) return values.error();
-  const auto fits = [](float v) { return v >= 1 && v <= 10000 && v == std::floor(v); };
-  if (values->size() > 2 || !std::ranges::all_of(*values, fits)) {
-    return fail(ErrorCode::kUsage, "`" + text + "` is not R or R,W with whole cycles, 1 to 10000",
+  if (values->size() > 2) {
+    return fail(ErrorCode::kUsage,
+                fmt::format("`{}` has {} numbers; R or R,W", text, values->size()),
                 "--mem-latency");
   }
   device.read_latency = static_cast<int>((*values)[0]);

@@ -9,6 +9,7 @@
 #include <numeric>
 
 #include "cli/commands.hpp"
+#include "cli/file_options.hpp"
 #include "cli/common.hpp"
 #include "cli/models.hpp"
 #include "cli/personalise_request.hpp"
@@ -174,7 +175,7 @@ class Job {
         text += fmt::format("\"{}\",{},{}\n", graph_.tensors[t].name, c, importance_.taylor[id]);
       }
     }
-    return write_whole(options_.output, text);
+    return write_file(options_.output, text);
   }
 
   void report() const {
@@ -241,19 +242,23 @@ void add_score(CLI::App& app, Action& chosen) {
       app.add_subcommand("score", "how much each channel matters for some images, on a device");
   command->footer(kFooter);
   command->add_option("PROGRAM", o->program, "program file that `compile` wrote")
+      ->check(reads())
       ->type_name("P.espl")
       ->required();
   command->add_option("--images", o->images, "images, as `run` takes them")
+      ->check(reads())
       ->type_name("IMAGES")
       ->required();
   command->add_option("--classes", o->classes, "outputs that compete, from 0 (all)")
       ->type_name("A,B,...");
-  command
-      ->add_option("--labels", o->labels,
-                   "given (those of the images), predicted (the network's best of the classes), or "
-                   "a file with a\nlabel a line")
-      ->type_name("LABELS")
-      ->capture_default_str();
+  CLI::Option* labels =
+      command
+          ->add_option(
+              "--labels", o->labels,
+              "given (those of the images), predicted (the network's best of the classes), or "
+              "a file with a\nlabel a line")
+          ->type_name("LABELS")
+          ->capture_default_str();
   command->add_option("--scope", o->scope, "as `mask random` has it")
       ->type_name("SCOPE")
       ->check(CLI::IsMember({"internal", "all"}))
@@ -264,10 +269,10 @@ void add_score(CLI::App& app, Action& chosen) {
       ->type_name("NAME");
   command->add_option("--first", o->first, "first image, counted from 0")
       ->type_name("N")
-      ->check(between(0, 1e12));
+      ->transform(whole(0, 1'000'000'000'000));
   command->add_option("--count", o->count, "images to score")
       ->type_name("N")
-      ->check(between(1, 1e6))
+      ->transform(whole(1, 1'000'000))
       ->capture_default_str();
   command->add_option("--device", o->device, "what runs the passes: golden, iss or rtl")
       ->type_name("DEVICE")
@@ -276,16 +281,20 @@ void add_score(CLI::App& app, Action& chosen) {
   command->add_flag("--check", o->check,
                     "compare every activation, gradient and sum that the device stores with "
                     "golden;\nexit code 1 if one differs");
-  command->add_option("-o,--output", o->output, "table of scores to write")->type_name("F.csv");
+  command->add_option("-o,--output", o->output, "table of scores to write")
+      ->check(writes())
+      ->type_name("F.csv");
   command
       ->add_option("--backward", o->backward,
                    "program of the backward pass to write, for `inspect` and `profile`")
+      ->check(writes())
       ->type_name("B.espl");
   command->add_option("--jobs", o->jobs, "golden: threads (every core)")
       ->type_name("J")
-      ->check(between(1, 256));
+      ->transform(whole(1, 256));
   command->add_flag("--json", o->json, "print the report as JSON");
-  command->callback([o, &chosen] {
+  command->callback([o, labels, &chosen] {
+    if (o->labels != "given" && o->labels != "predicted") labels->check(reads());
     chosen = [o] {
       const auto code = Job(*o).go();
       return code ? *code : complain(code.error());

@@ -3,9 +3,9 @@
 #include <fmt/format.h>
 
 #include <bit>
-#include <fstream>
 
 #include "images/source.hpp"
+#include "support/whole_file.hpp"
 
 namespace espalier::images {
 namespace {
@@ -68,11 +68,7 @@ Status write_scores(const std::string& path, std::span<const float> values, std:
     const auto bits = std::bit_cast<std::uint32_t>(value);
     for (int i = 0; i < 4; ++i) bytes.push_back(static_cast<char>(bits >> (8 * i) & 0xFF));
   }
-  std::ofstream file(path, std::ios::binary | std::ios::trunc);
-  file.write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
-  file.close();
-  if (!file) return fail(ErrorCode::kIo, "cannot be written", path);
-  return {};
+  return write_file(path, bytes);
 }
 
 }  // namespace espalier::images

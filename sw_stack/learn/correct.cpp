@@ -8,8 +8,8 @@
 
 #include "golden/golden.hpp"
 #include "golden/layers.hpp"
-#include "learn/parallel.hpp"
 #include "learn/spread.hpp"
+#include "support/parallel.hpp"
 
 namespace espalier::learn {
 namespace {
@@ -170,7 +170,7 @@ class Corrector {
     const std::vector<std::size_t> outputs = channels(dense_.nodes[at].output, true);
     SpreadMeter meter(graph_, node, images_);
     const auto size = static_cast<std::size_t>(tensor(node.inputs[0]).shape.count());
-    each((images_ + kBatch - 1) / kBatch, threads_, [&](std::size_t b) {
+    for_each((images_ + kBatch - 1) / kBatch, threads_, [&](std::size_t b) {
       meter.add(b * kBatch, values_[index(node.inputs[0])].data() + b * kBatch * size,
                 std::min(kBatch, images_ - b * kBatch));
     });
@@ -216,7 +216,7 @@ class Corrector {
     const ir::QuantTensor& full_x = dense_.tensors[index(full_node.inputs[0])];
     const ir::QuantTensor& full_y = dense_.tensors[index(full_node.output)];
     const golden::PreparedConv prepared(full, side(full_x), side(full_y));
-    each(images, threads_, [&](std::size_t i) {
+    for_each(images, threads_, [&](std::size_t i) {
       std::vector<std::int32_t> acc(static_cast<std::size_t>(full_y.shape.count()));
       prepared.accumulate(dense_values(full_node.inputs[0], i).data(), 1, acc.data());
       const std::int8_t* const from = values_[index(node.inputs[0])].data() + i * x_size;
@@ -285,8 +285,9 @@ class Corrector {
       dense_tensors_.resize(std::clamp<std::size_t>(kMostBytes / bytes, 1, images_));
       const golden::Runner runner(dense_);
       const auto size = inputs_.size() / images_;
-      each(dense_tensors_.size(), threads_,
-           [&](std::size_t i) { dense_tensors_[i] = runner.run(inputs_.subspan(i * size, size)); });
+      for_each(dense_tensors_.size(), threads_, [&](std::size_t i) {
+        dense_tensors_[i] = runner.run(inputs_.subspan(i * size, size));
+      });
     }
     return dense_tensors_.size();
   }
@@ -353,14 +354,14 @@ class Corrector {
     if (const auto* conv = std::get_if<ir::QuantConv>(&node.op)) {
       const golden::PreparedConv prepared(*conv, side(node.inputs[0]), side(node.output));
       const auto x_size = static_cast<std::size_t>(tensor(node.inputs[0]).shape.count());
-      each((images_ + kBatch - 1) / kBatch, threads_, [&](std::size_t b) {
+      for_each((images_ + kBatch - 1) / kBatch, threads_, [&](std::size_t b) {
         prepared.run(values_[index(node.inputs[0])].data() + b * kBatch * x_size,
                      static_cast<int>(std::min(kBatch, images_ - b * kBatch)),
                      out.data() + b * kBatch * y_size);
       });
       return;
     }
-    each(images_, threads_, [&](std::size_t i) {
+    for_each(images_, threads_, [&](std::size_t i) {
       std::vector<golden::Tensor> parts;
       for (const int input : node.inputs) {
         const auto size = static_cast<std::size_t>(tensor(input).shape.count());

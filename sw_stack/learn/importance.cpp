@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
-#include "learn/parallel.hpp"
 #include "support/bytes.hpp"
+#include "support/parallel.hpp"
 
 namespace espalier::learn {
 namespace {
@@ -213,8 +213,9 @@ Status Meter::add(std::span<const std::int8_t> inputs, std::span<const int> labe
     const std::size_t count = std::min(labels.size() - first, kRound - state.images % kRound);
     if (Status s = impl_->use(state.scales.scales()); !s) return s;
     std::vector<Result<Sample>> samples(count, Sample{});
-    each(count, impl_->passes->threads() ? threads : 1,
-         [&](std::size_t i) { samples[i] = impl_->measure(image(first + i), labels[first + i]); });
+    for_each(count, impl_->passes->threads() ? threads : 1, [&](std::size_t i) {
+      samples[i] = impl_->measure(image(first + i), labels[first + i]);
+    });
     for (const auto& sample : samples) {
       if (!sample) return sample.error();
     }

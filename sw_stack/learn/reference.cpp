@@ -7,8 +7,8 @@
 #include "golden/golden.hpp"
 #include "golden/layers.hpp"
 #include "learn/correct.hpp"
-#include "learn/parallel.hpp"
 #include "learn/spread.hpp"
+#include "support/parallel.hpp"
 
 namespace espalier::learn {
 namespace {
@@ -59,7 +59,7 @@ Reference measure_reference(const ir::QuantGraph& graph, std::span<const std::in
   out.moments.resize(graph.tensors.size());
   out.logits.resize(images);
   std::mutex mutex;
-  each(images, threads, [&](std::size_t i) {
+  for_each(images, threads, [&](std::size_t i) {
     const auto tensors = runner.run(inputs.subspan(i * size, size));
     const ir::Quant quant = graph.tensors[index(graph.output)].quant;
     for (const int q : tensors[index(graph.output)])

@@ -46,7 +46,7 @@ Status save_scores(const ScoresOf& of, const Importance& importance, const std::
   json["activation"] = importance.activation;
   json["scales"] = importance.scales.scales();
   json["window"] = importance.scales.window();
-  return write_whole(path, json.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n");
+  return write_file(path, json.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n");
 }
 
 Result<Importance> load_scores(const ScoresOf& of, std::size_t size, std::size_t slots,

@@ -3,11 +3,11 @@
 #include <algorithm>
 #include <atomic>
 #include <mutex>
-#include <thread>
 
 #include "runtime/interrupt.hpp"
 #include "runtime/jobs.hpp"
 #include "support/bytes.hpp"
+#include "support/parallel.hpp"
 
 namespace espalier::runtime {
 namespace {
@@ -113,11 +113,10 @@ class Batch {
   }
 
   Result<BatchResult> run() {
-    std::size_t jobs = static_cast<std::size_t>(std::max(options_.jobs, 1));
-    if (options_.jobs == 0 && options_.kind == DeviceKind::kGolden) {
-      jobs = std::max(1U, std::thread::hardware_concurrency());
-    }
-    jobs = std::clamp<std::size_t>(jobs, 1, std::max<std::size_t>(count_, 1));
+    if (Status status = check_jobs(options_.kind, options_.jobs); !status) return status.error();
+    const bool every_core = options_.jobs == 0 && options_.kind == DeviceKind::kGolden;
+    const std::size_t jobs =
+        thread_count(std::max<std::size_t>(count_, 1), every_core ? 0 : std::max(options_.jobs, 1));
     device_ = options_.device;
     device_.keep_tensors = device_.keep_tensors || options_.check;
     if (jobs > 1 && options_.kind != DeviceKind::kGolden && !observe_) {
@@ -126,13 +125,14 @@ class Batch {
     }
     auto devices = open(program_, options_.kind, device_, static_cast<int>(jobs));
     if (!devices) return devices.error();
-    {
-      std::vector<std::jthread> others;
-      for (std::size_t i = 1; i < jobs; ++i) {
-        others.emplace_back([this, &devices, i, jobs] { work(*(*devices)[i], i, jobs); });
+    for_each(jobs, static_cast<int>(jobs), [&](std::size_t i) {
+      try {
+        work(*(*devices)[i], i, jobs);
+      } catch (...) {
+        failed_ = true;  // the others need not go on
+        throw;
       }
-      work(*(*devices)[0], 0, jobs);
-    }
+    });
     packings_ = (*devices)[0]->packings();
     if (!error_) return error_.error();
     if (jobs == 1) {
@@ -303,6 +303,12 @@ class Batch {
 };
 
 }  // namespace
+
+Status check_jobs(DeviceKind kind, int jobs) {
+  if (kind != DeviceKind::kFpga || jobs <= 1) return {};
+  return fail(ErrorCode::kUsage, "is " + std::to_string(jobs) + "; a board is one machine",
+              "--jobs");
+}
 
 Result<BatchResult> run_batch(const program::Program& program, const BatchOptions& options,
                               std::size_t count, const LoadImage& load, const Progress& progress,

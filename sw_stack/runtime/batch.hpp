@@ -49,11 +49,14 @@ struct BatchResult {
   std::optional<Traffic> traffic;  ///< sums over the images
 };
 
+/// Refuses several devices of a kind that has one. Errors: kUsage.
+Status check_jobs(DeviceKind kind, int jobs);
+
 /// Runs images 0 .. count-1; of several resident masks image i has the one of i modulo their
 /// number. The result does not depend on how devices interleave: image i goes
 /// to device i modulo jobs where the device has a clock. Processes are used where jobs > 1, the
 /// device simulates and nobody observes. An interrupt (runtime/interrupt.hpp) ends the batch early,
-/// without an error.
+/// without an error. Errors: those of check_jobs, open, the devices, `load` and `observe`.
 Result<BatchResult> run_batch(const program::Program& program, const BatchOptions& options,
                               std::size_t count, const LoadImage& load,
                               const Progress& progress = {}, const Observe& observe = {});

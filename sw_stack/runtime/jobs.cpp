@@ -9,6 +9,8 @@
 #include <csignal>
 #include <cstdio>
 #include <cstring>
+#include <exception>
+#include <new>
 
 #include "runtime/interrupt.hpp"
 #include "support/bytes.hpp"
@@ -42,19 +44,32 @@ bool send_message(int file, Kind kind, std::span<const std::uint8_t> data) {
   return write_all(file, head.bytes());
 }
 
+/// The parent is told of what is thrown as of any error.
+Status guarded(int job, const Work& work, const Send& send) {
+  try {
+    return work(job, send);
+  } catch (const std::bad_alloc&) {
+    return fail(ErrorCode::kCapacity, "out of memory", "job " + std::to_string(job));
+  } catch (const std::exception& error) {
+    return fail(ErrorCode::kIo, error.what(), "job " + std::to_string(job));
+  }
+}
+
+std::vector<std::uint8_t> encoded(const Diagnostic& error) {
+  ByteWriter out;
+  out.put_string(std::to_string(static_cast<int>(error.code)));
+  out.put_string(error.message);
+  out.put_string(error.place);
+  return out.take();
+}
+
 /// The child's life.
 [[noreturn]] void live(int job, int pipe, const Work& work) {
-  const Status status = work(job, [pipe](std::span<const std::uint8_t> record) {
+  const Status status = guarded(job, work, [pipe](std::span<const std::uint8_t> record) {
     // A parent that is gone needs no more records.
     if (!send_message(pipe, Kind::kRecord, record)) _exit(1);
   });
-  if (!status) {
-    ByteWriter error;
-    error.put(static_cast<std::uint32_t>(status.error().code));
-    error.put_string(status.error().message);
-    error.put_string(status.error().place);
-    send_message(pipe, Kind::kError, error.bytes());
-  }
+  if (!status) send_message(pipe, Kind::kError, encoded(status.error()));
   _exit(0);  // the parent's buffers and files are not ours to close
 }
 
@@ -154,7 +169,7 @@ class Family {
       const auto message = std::span(child.data).subspan(kHeader, size);
       if (kind == Kind::kError) {
         ByteReader error(message);
-        const auto code = static_cast<ErrorCode>(error.get<std::uint32_t>());
+        const auto code = static_cast<ErrorCode>(std::stoi(error.get_string()));
         const std::string text = error.get_string();
         errors_[index] = fail(code, text, error.get_string());
       } else if (Status status = receive_(message); !status) {

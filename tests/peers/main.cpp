@@ -4,8 +4,6 @@
 
 #include <CLI/CLI.hpp>
 #include <filesystem>
-#include <fstream>
-#include <iterator>
 #include <map>
 #include <random>
 
@@ -13,6 +11,7 @@
 #include "images/dataset.hpp"
 #include "images/input.hpp"
 #include "import/model.hpp"
+#include "support/whole_file.hpp"
 #include "tests/compiler/graphs.hpp"
 #include "tests/peers/compare.hpp"
 
@@ -56,10 +55,10 @@ int check_model(const Options& options) {
   const auto inputs =
       load_inputs(options, graph->tensors[static_cast<std::size_t>(graph->input)].shape);
   if (!inputs) return complain(inputs.error());
-  std::ifstream file(options.model, std::ios::binary);
-  const std::string bytes(std::istreambuf_iterator<char>(file), {});
+  const auto bytes = read_file(options.model);
+  if (!bytes) return complain(bytes.error());
   const std::string label = std::filesystem::path(options.model).stem().string();
-  const auto result = peers::compare(options.places, label, bytes, *inputs);
+  const auto result = peers::compare(options.places, label, *bytes, *inputs);
   if (!result) return complain(result.error());
   result->print(label);
   return result->within_bounds() && result->same_top == result->images ? 0 : 1;

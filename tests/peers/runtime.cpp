@@ -5,26 +5,16 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <fstream>
-#include <iterator>
 #include <nlohmann/json.hpp>
 #include <set>
+
+#include "support/whole_file.hpp"
 
 namespace espalier::peers {
 namespace {
 
-Status write_file(const std::string& path, const void* data, std::size_t size) {
-  std::ofstream file(path, std::ios::binary);
-  file.write(static_cast<const char*>(data), static_cast<std::streamsize>(size));
-  file.close();
-  if (file) return {};
-  return fail(ErrorCode::kIo, "cannot be written", path);
-}
-
-Result<std::string> read_file(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  if (!file) return fail(ErrorCode::kIo, "cannot be read", path);
-  return std::string(std::istreambuf_iterator<char>(file), {});
+Status write_bytes(const std::string& path, const void* data, std::size_t size) {
+  return espalier::write_file(path, {static_cast<const char*>(data), size});
 }
 
 /// The model with the values among its outputs; their types are left to inference.
@@ -92,9 +82,9 @@ Result<std::vector<Values>> run_runtime(const Places& places, const std::string&
   const auto whole = with_outputs(model, wanted);
   if (!whole) return whole.error();
   const std::string base = places.work + "/" + label;
-  if (const Status s = write_file(base + ".onnx", whole->data(), whole->size()); !s)
+  if (const Status s = write_bytes(base + ".onnx", whole->data(), whole->size()); !s)
     return s.error();
-  if (const Status s = write_file(base + ".in", images.data(), images.size() * sizeof(float)); !s)
+  if (const Status s = write_bytes(base + ".in", images.data(), images.size() * sizeof(float)); !s)
     return s.error();
   const auto count = images.size() / static_cast<std::size_t>(shape.count());
   const int code = run({"node", places.script, places.modules, base + ".onnx", base + ".in",

@@ -281,6 +281,15 @@ TEST_CASE("personalise: stopped while it learns it goes on from its scores, to t
   const Ran other = run_espalier(place.scratch, place.arguments({}));
   CHECK(other.code == 2);
   CHECK(contains(other.err, "user.scores: is of other images than the 160 that this stream"));
+  const std::string what_to_do = "; remove it to begin anew, or name another file with --scores\n";
+  CHECK(other.err.ends_with(what_to_do));
+  CHECK(std::filesystem::exists(scores));  // which this run did not begin
+  const Ran others = run_espalier(place.scratch, place.arguments({"--classes", "2,3"}));
+  CHECK(others.code == 2);
+  CHECK(contains(others.err, "user.scores: is of another measurement: `classes` is [1,4,7]"));
+  CHECK(others.err.ends_with(what_to_do));
+  const Ran fewer = run_espalier(place.scratch, place.arguments({"--count", "100"}));
+  CHECK(fewer.err.ends_with("is of 160 images; --count is 100" + what_to_do));
 }
 
 TEST_CASE("personalise: a watch returns to the generic model when the user changes") {
@@ -339,6 +348,7 @@ TEST_CASE("personalise: bad input is refused by name") {
     CHECK(ran.out.empty());
     CHECK(contains(ran.err, part));
     CHECK_FALSE(std::filesystem::exists(place.mask));
+    CHECK_FALSE(std::filesystem::exists(place.scratch.path("user.scores")));
   };
   const auto classes = [&](const std::string& list, const std::string& part) {
     place.forget();
@@ -390,7 +400,7 @@ TEST_CASE("personalise: bad input is refused by name") {
   place.forget();
   (void)place.scratch.write("bad.scores", "{}");
   refuses(with({"--scores", place.scratch.path("bad.scores")}), "bad.scores: has no `format`");
-  refuses(with({"--scores", place.program}), "is the program that is to be personalised");
+  refuses(with({"--scores", place.program}), "shapes.espl is the file that PROGRAM reads");
   refuses(with({"-o", place.scratch.path("none/") + "x/user.mask"}), "cannot be written");
 }
 

@@ -123,6 +123,6 @@ TEST_CASE("prune: bad input is refused by name, and nothing is written") {
           "tiny.onnx/small.onnx: cannot be written");
   const std::string before = tests::slurp(place.program);
   refused({place.program, "--mask", place.mask, "-o", place.program},
-          "tiny.espl: is a file to read, and the one to write");
+          "tiny.espl is the file that MODEL reads; give it a name of its own");
   CHECK(tests::slurp(place.program) == before);
 }

@@ -3,8 +3,9 @@
 #include <onnx/onnx_pb.h>
 
 #include <bit>
-#include <fstream>
 #include <initializer_list>
+
+#include "support/whole_file.hpp"
 
 namespace espalier::shapes {
 namespace {
@@ -144,10 +145,7 @@ Status write_onnx(const FoldedNet& net, std::int64_t side, const std::string& pa
   at = writer.simple("Flatten", "flatten", {at});
   writer.gemm("classifier", net.classifier, at, "logits");
 
-  std::ofstream file(path, std::ios::binary);
-  model.SerializeToOstream(&file);
-  file.close();
-  return file ? Status() : Status(fail(ErrorCode::kIo, "cannot be written", path));
+  return write_file(path, model.SerializeAsString());
 }
 
 }  // namespace espalier::shapes

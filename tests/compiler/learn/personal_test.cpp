@@ -240,7 +240,8 @@ TEST_CASE("personal: a file of scores is refused where it belongs to something e
         "`scales` must be a list of 3 numbers from 0");
   std::ofstream(file) << "[1";
   CHECK(learn::load_scores(of, 2, 2, file).error().message == "is no JSON object");
-  CHECK(learn::load_scores(of, 2, 2, scratch.path("none")).error().message == "cannot be opened");
+  CHECK(learn::load_scores(of, 2, 2, scratch.path("none")).error().message ==
+        "cannot be opened: No such file or directory");
 }
 
 TEST_CASE("personal: a ranking removes the least first, in whole blocks") {
