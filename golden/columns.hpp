@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <cstring>
+#include <span>
 #include <vector>
 
 #include "ir/graph.hpp"
@@ -22,11 +23,12 @@ class PaddedImages {
         width_(shape.w + window.pad_left + window.pad_right),
         values_(static_cast<std::size_t>(images) * image_size()) {}
 
-  /// Copies image i in; `pad` goes where there is padding.
+  /// Copies image i in; `pads[c]` goes where there is padding.
   template <typename T>
-  void set(int i, const T* source, float pad) {
+  void set(int i, const T* source, std::span<const float> pads) {
     float* out = values_.data() + static_cast<std::size_t>(i) * image_size();
     for (int c = 0; c < shape_.c; ++c) {
+      const float pad = pads[static_cast<std::size_t>(c)];
       for (int y = 0; y < height_; ++y) {
         const int in_y = y - window_.pad_top;
         float* const row = out + (std::size_t(c) * height_ + y) * width_;

@@ -1,8 +1,8 @@
 // Convolution as an exact fp32 matrix product. Activations enter as they are stored, -128..127,
-// and padding as the zero point, so that a product is at most 2^14 and a sum of 1,023 of them below
-// 2^24: every partial sum is an integer that fp32 holds, in whatever order Eigen adds. Chunks are
-// summed in int32, and the zero point is taken out at the end:
-// sum (x - zx) w = sum x w - zx sum w.
+// and padding as the zero point (or as its own values), so that a product is at most 2^14 and a sum
+// of 1,023 of them below 2^24: every partial sum is an integer that fp32 holds, in whatever order
+// Eigen adds. Chunks are summed in int32, and the zero point is taken out at the end: sum (x - zx)
+// w = sum x w - zx sum w.
 
 #include <Eigen/Core>
 #include <algorithm>
@@ -78,8 +78,9 @@ void PreparedConv::accumulate(const std::int8_t* x, int images, std::int32_t* ac
 template <typename Sink>
 void PreparedConv::each_run(const std::int8_t* x, int images, Sink sink) const {
   PaddedImages padded(x_.shape, conv_->window, images);
-  const auto zero = static_cast<float>(x_.quant.zero);
-  for (int i = 0; i < images; ++i) padded.set(i, x + i * x_.shape.count(), zero);
+  std::vector<float> pads(conv_->border.begin(), conv_->border.end());
+  if (pads.empty()) pads.assign(std::size_t(x_.shape.c), static_cast<float>(x_.quant.zero));
+  for (int i = 0; i < images; ++i) padded.set(i, x + i * x_.shape.count(), pads);
   const int all_rows = images * y_.shape.h;
   const int chunk = std::min(depth_, kExactDepth);
   const int step = std::clamp(kColumnFloats / (chunk * y_.shape.w), 1, all_rows);

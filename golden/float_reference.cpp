@@ -26,7 +26,7 @@ class FloatRun {
     const ir::Shape& x = shape(node_.inputs[0]);
     const ir::Shape& y = shape(node_.output);
     PaddedImages padded(x, conv.window, 1);
-    padded.set(0, in(0).data(), 0.0F);
+    padded.set(0, in(0).data(), conv.border.empty() ? Values(std::size_t(x.c)) : conv.border);
     const int depth = conv.window.kh * conv.window.kw * x.c;
     const Eigen::Map<const RowMajor> weights(conv.weights.data(), y.c, depth);
     const Eigen::Map<const Eigen::VectorXf> bias(conv.bias.data(), y.c);

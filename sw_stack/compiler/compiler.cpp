@@ -115,9 +115,10 @@ class Compiler {
   Status plan_layer(std::size_t l, int budget) {
     Layer& layer = layers_[l];
     const auto readers = consumers(graph_);
-    if (options_.relay_input && layer.nodes.input == graph_.input &&
-        at(readers, graph_.input).size() == 1) {
-      relay_ = choose_relay(graph_, layout_, layer.nodes, config_, budget, options_);
+    if (layer.nodes.input == graph_.input && at(readers, graph_.input).size() == 1) {
+      const auto relay = choose_relay(graph_, layout_, layer.nodes, config_, budget, options_);
+      if (!relay) return relay.error();
+      relay_ = *relay;
       if (relay_.active()) relayed_ = &layer.nodes;
     }
     const Relay relay = relayed_ == &layer.nodes ? relay_ : Relay{};

@@ -30,8 +30,9 @@ Reach reach(const Axis& axis, int out, int count, int tap, int taps);
 /// pixel starts a packed one.
 struct Relay {
   int fy = 1, fx = 1, py = 1, px = 1;
+  bool bordered = false;  ///< padding has values of its own: the host must write it
   bool operator==(const Relay&) const = default;
-  [[nodiscard]] bool active() const { return fy > 1 || fx > 1; }
+  [[nodiscard]] bool active() const { return fy > 1 || fx > 1 || bordered; }
 };
 
 /// Where weight (c, ky, kx) of a convolution lies.

@@ -51,9 +51,11 @@ Result<ConvPlan> plan_conv(const ConvGeometry& geometry, const isa::Config& conf
 Result<PoolPlan> plan_pool(const PoolGeometry& geometry, const isa::Config& config, int base,
                            const Options& options, const std::string& place);
 
-/// The best lanes for the input of a first convolution.
-Relay choose_relay(const ir::QuantGraph& graph, const Layout& layout, const LayerNodes& layer,
-                   const isa::Config& config, int budget, const Options& options);
+/// The best lanes for the input of a first convolution. Errors: those of conv_geometry; kCapacity
+/// where nothing fits and the host must write the padding.
+Result<Relay> choose_relay(const ir::QuantGraph& graph, const Layout& layout,
+                           const LayerNodes& layer, const isa::Config& config, int budget,
+                           const Options& options);
 
 /// Chooses the candidate of least cost, or a random one: call `offer` for each that fits.
 class Chooser {

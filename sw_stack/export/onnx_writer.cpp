@@ -190,6 +190,11 @@ class Writer {
   }
 
   Status write(const ir::QuantNode& node, const ir::QuantConv& op) {
+    if (!op.border.empty()) {
+      return fail(ErrorCode::kUnsupported,
+                  "padding has a value for each channel; a convolution of ONNX pads with 0",
+                  "node '" + node.name + "'");
+    }
     const int x = node.inputs[0], y = node.output;
     const ir::Quant &qx = tensor(x).quant, &qy = tensor(y).quant;
     const ir::Shape& in = tensor(x).shape;

@@ -38,7 +38,8 @@ void scale_outputs(ir::FloatConv& conv, const Affine& affine) {
   }
 }
 
-/// conv(scale * x + shift), per input channel; exact where the convolution has no padding.
+/// conv(scale * x + shift), per input channel; exact where the convolution has no padding, or
+/// where its padding takes the values that become 0.
 void scale_inputs(ir::FloatConv& conv, const Affine& affine) {
   const std::size_t channels = affine.scale.size();
   const std::size_t row = conv.weights.size() / static_cast<std::size_t>(conv.out_channels);
@@ -51,6 +52,18 @@ void scale_inputs(ir::FloatConv& conv, const Affine& affine) {
     }
     conv.bias[n] += static_cast<float>(shift);
   }
+}
+
+/// What an affine turns into 0, per channel.
+std::vector<float> zeros_of(const Affine& affine) {
+  std::vector<float> values;
+  for (std::size_t c = 0; c < affine.scale.size(); ++c)
+    values.push_back(-affine.shift[c] / affine.scale[c]);
+  return values;
+}
+
+bool has_zero(const Affine& affine) {
+  return std::ranges::all_of(zeros_of(affine), [](float value) { return std::isfinite(value); });
 }
 
 }  // namespace
@@ -290,16 +303,21 @@ void WorkGraph::fold_affines_forward() {
     if (node.dead || affine == nullptr || node.output == output) continue;
     const bool shifts = std::any_of(affine->shift.begin(), affine->shift.end(),
                                     [](float shift) { return shift != 0; });
+    const std::vector<int>& users = consumers_[node.output];
+    // Around the graph's input the host writes whatever becomes 0, where that is one reader's wish.
+    const bool first = node.inputs[0] == input && consumers_[input].size() == 1 &&
+                       users.size() == 1 && has_zero(*affine);
     const auto takes = [&](int index) {
       const auto* conv = std::get_if<ir::FloatConv>(&nodes_[index].op);
-      return conv != nullptr && !(shifts && padded(conv->window));
+      return conv != nullptr && (first || !(shifts && padded(conv->window)));
     };
-    const std::vector<int>& users = consumers_[node.output];
     if (users.empty() || !std::all_of(users.begin(), users.end(), takes)) continue;
     const int from = node.inputs[0];
     std::erase(consumers_[from], static_cast<int>(&node - nodes_.data()));
     for (const int index : users) {
-      scale_inputs(std::get<ir::FloatConv>(nodes_[index].op), *affine);
+      auto& conv = std::get<ir::FloatConv>(nodes_[index].op);
+      scale_inputs(conv, *affine);
+      if (shifts && padded(conv.window)) conv.border = zeros_of(*affine);
       nodes_[index].inputs[0] = from;
       consumers_[from].push_back(index);
     }

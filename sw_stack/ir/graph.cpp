@@ -36,6 +36,14 @@ bool is_place(const QuantOp& op) {
          std::holds_alternative<QuantInterleave>(op);
 }
 
+std::span<const std::int8_t> input_border(const QuantGraph& graph) {
+  for (const QuantNode& node : graph.nodes) {
+    const auto* conv = std::get_if<QuantConv>(&node.op);
+    if (conv != nullptr && node.inputs[0] == graph.input) return conv->border;
+  }
+  return {};
+}
+
 std::int64_t input_elements(const QuantGraph& graph) {
   std::int64_t count = graph.tensors[static_cast<std::size_t>(graph.input)].shape.count();
   for (const int id : graph.more_inputs)

@@ -8,6 +8,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <span>
 #include <string>
 #include <variant>
 #include <vector>
@@ -45,6 +46,8 @@ struct FloatConv {
   int out_channels = 0;
   std::vector<float> weights;
   std::vector<float> bias;
+  /// What padding holds, by input channel; empty: 0. Only on the graph's input, read by this alone.
+  std::vector<float> border;
 };
 struct FloatAdd {};  ///< two inputs of one shape
 struct FloatClamp {
@@ -103,6 +106,9 @@ struct QuantConv {
   std::vector<std::int32_t> bias;
   std::vector<float> scale;
   int lo = -128, hi = 127;
+  /// What padding holds, by input channel, as stored; empty: the zero point. Only on the graph's
+  /// input, read by this alone: the host writes it.
+  std::vector<std::int8_t> border;
 };
 /// y = clamp(rne_shift((a - za) * ma + (b - zb) * mb, shift) + zero_y, lo, hi).
 /// With one input, b is absent and mb is 0: that changes the scale of a tensor, as the inputs of a
@@ -186,6 +192,9 @@ using ChannelMask = std::vector<std::vector<bool>>;
 
 /// True for an operator that only says where its input lies in memory: no machine works for it.
 bool is_place(const QuantOp& op);
+
+/// What padding of the graph's input holds, by channel, where that is not the zero point; or none.
+std::span<const std::int8_t> input_border(const QuantGraph& graph);
 
 /// Elements of all inputs of a graph.
 std::int64_t input_elements(const QuantGraph& graph);

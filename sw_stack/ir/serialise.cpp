@@ -12,8 +12,8 @@ namespace espalier::ir {
 namespace {
 
 constexpr std::uint32_t kMagic = 0x52495345;  // "ESIR"
-constexpr std::uint32_t kVersion =
-    3;  // 2: an add may have one input; 3: several inputs, backward graphs
+// 2: an add may have one input; 3: several inputs, backward graphs; 4: padding with values
+constexpr std::uint32_t kVersion = 4;
 
 enum class Tag : std::uint8_t { kConv, kAdd, kPool, kConcat, kGate, kScore, kSlice, kInterleave };
 
@@ -139,7 +139,7 @@ void op_fields(Codec& codec, Op& op) {
   using T = std::remove_const_t<Op>;
   if constexpr (std::is_same_v<T, QuantConv>) {
     window(codec, op.window);
-    codec.fields(op.out_channels, op.weights, op.bias, op.scale, op.lo, op.hi);
+    codec.fields(op.out_channels, op.weights, op.bias, op.scale, op.lo, op.hi, op.border);
   } else if constexpr (std::is_same_v<T, QuantAdd>) {
     codec.fields(op.ma, op.mb, op.shift, op.lo, op.hi);
   } else if constexpr (std::is_same_v<T, QuantPool>) {

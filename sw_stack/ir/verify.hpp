@@ -1,6 +1,8 @@
 #pragma once
 // Checks that both kinds of graph share.
 
+#include <algorithm>
+#include <cstddef>
 #include <cstdint>
 #include <span>
 #include <string>
@@ -44,5 +46,23 @@ Status check_same(const Shape& x, const Shape& y, const std::string& place);
 
 /// Number of inputs.
 Status check_arity(std::size_t inputs, std::size_t wanted, const std::string& place);
+
+/// Values of padding, if any: one a channel of the graph's input, which has no other reader.
+template <typename Graph>
+Status check_border(std::size_t values, const Graph& graph, int tensor, const std::string& place) {
+  if (values == 0) return {};
+  const int channels = graph.tensors[static_cast<std::size_t>(tensor)].shape.c;
+  if (values != static_cast<std::size_t>(channels)) {
+    return fail(ErrorCode::kShape,
+                std::to_string(values) + " values of padding for " + std::to_string(channels) +
+                    " input channels",
+                place);
+  }
+  std::ptrdiff_t readers = 0;
+  for (const auto& node : graph.nodes) readers += std::ranges::count(node.inputs, tensor);
+  if (tensor == graph.input && readers == 1) return {};
+  return fail(ErrorCode::kUnsupported,
+              "padding has values of its own; only the graph's input may, read by one node", place);
+}
 
 }  // namespace espalier::ir

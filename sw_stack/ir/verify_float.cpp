@@ -30,7 +30,9 @@ class FloatOpCheck {
       return s;
     }
     if (Status s = check_finite(conv.weights, "weight", place_); !s) return s;
-    return check_finite(conv.bias, "bias", place_);
+    if (Status s = check_finite(conv.bias, "bias", place_); !s) return s;
+    if (Status s = check_border(conv.border.size(), graph_, node_.inputs[0], place_); !s) return s;
+    return check_finite(conv.border, "padding", place_);
   }
   Status operator()(const FloatAdd&) const {
     if (Status s = check_arity(node_.inputs.size(), 2, place_); !s) return s;

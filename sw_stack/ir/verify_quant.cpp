@@ -57,6 +57,7 @@ class QuantOpCheck {
             place_);
       }
     }
+    if (Status s = check_border(conv.border.size(), graph_, node_.inputs[0], place_); !s) return s;
     return check_clamp(conv.lo, conv.hi, place_);
   }
   Status operator()(const QuantAdd& add) const {

@@ -199,6 +199,8 @@ class Corrector {
     const std::size_t lanes = index(x.shape.c), taps = index(w.kh) * index(w.kw);
     const std::size_t depth = lanes * taps;
     if (depth > kMostDepth) return;
+    std::vector<int> padding(conv.border.begin(), conv.border.end());
+    padding.resize(lanes, x.quant.zero);
     const std::size_t at = dense_node(node);
     const std::vector<std::size_t> outputs = channels(dense_.nodes[at].output, true);
     const std::size_t pixels = index(y.shape.h) * index(y.shape.w);
@@ -234,7 +236,7 @@ class Corrector {
             const std::size_t place =
                 (c * index(x.shape.h) + index(iy)) * index(x.shape.w) + index(ix);
             features(row, static_cast<Eigen::Index>(t * lanes + c)) =
-                inside ? static_cast<float>(from[place] - x.quant.zero) : 0.0F;
+                static_cast<float>((inside ? from[place] : padding[c]) - x.quant.zero);
           }
         }
         for (std::size_t n = 0; n < outputs.size(); ++n) {

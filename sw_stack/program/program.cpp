@@ -110,6 +110,7 @@ std::vector<std::uint8_t> pack_input(const Program& program, std::span<const std
     pack(more, lanes, rest.first(count), std::span(out).subspan(further[i]));
     rest = rest.subspan(count);
   }
+  const std::span<const std::int8_t> border = ir::input_border(program.graph);
   std::size_t at = 0;
   for (int block = 0; block < layout.blocks; ++block) {
     for (int y = 0; y < layout.h; ++y) {
@@ -118,9 +119,13 @@ std::vector<std::uint8_t> pack_input(const Program& program, std::span<const std
           const InputLayout::Lane& lane = layout.lanes[static_cast<std::size_t>(block * lanes + l)];
           const int sy = y * layout.stride_y + lane.dy;
           const int sx = x * layout.stride_x + lane.dx;
-          if (lane.c < 0 || sy < 0 || sy >= shape.h || sx < 0 || sx >= shape.w) continue;
-          out[at] = static_cast<std::uint8_t>(
-              image[(static_cast<std::size_t>(lane.c) * shape.h + sy) * shape.w + sx]);
+          if (lane.c < 0) continue;
+          const auto c = static_cast<std::size_t>(lane.c);
+          if (sy >= 0 && sy < shape.h && sx >= 0 && sx < shape.w) {
+            out[at] = static_cast<std::uint8_t>(image[(c * shape.h + sy) * shape.w + sx]);
+          } else if (!border.empty()) {
+            out[at] = static_cast<std::uint8_t>(border[c]);
+          }
         }
       }
     }

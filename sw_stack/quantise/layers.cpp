@@ -47,6 +47,8 @@ ir::QuantConv quantise_conv(const ir::FloatConv& conv, const ir::Quant& x, const
   ir::QuantConv result;
   result.window = conv.window;
   result.out_channels = conv.out_channels;
+  for (const float value : conv.border)
+    result.border.push_back(static_cast<std::int8_t>(ir::stored(value, x, ir::Ties::kEven)));
   result.weights.reserve(conv.weights.size());
   for (int n = 0; n < conv.out_channels; ++n) {
     const std::span<const float> weights(conv.weights.data() + n * depth, depth);

@@ -37,6 +37,7 @@ class Quantiser {
   [[nodiscard]] Status check(const Calibration& calibration) const;
   [[nodiscard]] Status check_layers() const;
   Status calibrate(const Calibration& calibration);
+  Status calibrate_borders();
   void choose_scales();
   void widen_sums();
   void shorten_sums();
@@ -120,6 +121,18 @@ Status Quantiser::calibrate(const Calibration& calibration) {
       }
     }
     if (options_.progress) options_.progress(i + 1, calibration.count);
+  }
+  return calibrate_borders();
+}
+
+/// What padding holds is in range as pixels are.
+Status Quantiser::calibrate_borders() {
+  for (const Step& step : plan_.steps) {
+    const auto* conv = std::get_if<ir::FloatConv>(&step.node->op);
+    if (conv == nullptr || conv->border.empty()) continue;
+    if (!statistics_.values[step.node->inputs[0]].add(conv->border)) {
+      return fail(ErrorCode::kRange, "padding leaves the range of numbers", place_of(*step.node));
+    }
   }
   return {};
 }

@@ -145,6 +145,60 @@ TEST_CASE("lanes: a fully connected layer on any map gives golden's tensors") {
   }
 }
 
+TEST_CASE("lanes: padding with values of its own is golden's") {
+  const std::uint64_t base = seed(13);
+  const auto index = GENERATE(range(0, rounds(30)));
+  const std::uint64_t s = base * 1000 + static_cast<std::uint64_t>(index);
+  GraphBuilder g(s);
+  ir::Window w;
+  w.kh = g.uniform(1, 7);
+  w.kw = g.chance(0.6) ? w.kh : g.uniform(1, 7);
+  w.stride_h = w.stride_w = g.uniform(1, 3);
+  if (g.chance(0.2)) w.dilation_h = w.dilation_w = 2;
+  w.pad_top = g.uniform(0, 4);
+  w.pad_left = g.uniform(0, 4);
+  w.pad_bottom = g.uniform(0, 4);
+  w.pad_right = g.uniform(0, 4);
+  const int channels = g.chance(0.5) ? 3 : g.uniform(1, 40);
+  const int x = g.input(channels, 14 + g.uniform(0, 9), 14);
+  ir::QuantGraph graph = g.finish(g.conv(x, g.uniform(1, 40), w));
+  auto& conv = std::get<ir::QuantConv>(graph.nodes[0].op);
+  const auto image = random_image(graph, s);
+  const auto plain = golden::run(graph, image).back();
+  for (int c = 0; c < channels; ++c)
+    conv.border.push_back(static_cast<std::int8_t>(g.uniform(-128, 127)));
+  const bool padded = w.pad_top + w.pad_left + w.pad_bottom + w.pad_right > 0;
+  if (!padded) CHECK(golden::run(graph, image).back() == plain);
+  for (const char* machine : {"nano", "tiny", "edge", "wide"}) {
+    for (const int option : {0, 1, 2}) {
+      compiler::Options options;
+      options.maskable = option == 1;
+      options.relay_input = option != 2;
+      INFO("seed " << s << ", " << machine << ", option " << option);
+      const auto program = compiler::compile(graph, config(machine), options);
+      if (!program) FAIL(program.error().text());
+      CHECK(compare(*program, s) > 0);
+    }
+  }
+}
+
+TEST_CASE("lanes: only the input's one reader may have values in its padding") {
+  GraphBuilder g(3);
+  const int x = g.conv(g.input(3, 9, 9), 5, 3);
+  ir::QuantGraph graph = g.finish(g.conv(x, 4, 3));
+  auto& first = std::get<ir::QuantConv>(graph.nodes[0].op);
+  auto& second = std::get<ir::QuantConv>(graph.nodes[1].op);
+  first.border = {1, 2, 3};
+  CHECK(compiler::compile(graph, config("edge")).ok());
+  first.border = {1, 2};
+  CHECK_FALSE(compiler::compile(graph, config("edge")).ok());
+  first.border.clear();
+  second.border = {1, 2, 3, 4, 5};
+  const auto refused = compiler::compile(graph, config("edge"));
+  REQUIRE_FALSE(refused.ok());
+  CHECK(refused.error().message.find("only the graph's input") != std::string::npos);
+}
+
 TEST_CASE("lanes: a flattened input of few channels takes no pass for empty lanes") {
   for (const ir::Shape& map : {ir::Shape{1, 28, 28}, {3, 32, 32}, {5, 7, 9}, {24, 6, 6}}) {
     const program::Program program = compiled(connected(map, {16}), "edge");

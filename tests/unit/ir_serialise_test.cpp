@@ -19,6 +19,7 @@ ir::QuantGraph sample() {
   op.scale = {0.5F, 1e-8F, 3.25F};
   op.lo = -100;
   op.hi = 99;
+  op.border = {5, -128};
   const int x = b.conv(0, op, {0.2F, -3});
   const int y = b.add(x, x, {4194303, 17, 29, -3, 90}, {0.2F, -3});
   const ir::Shape s = b.shape(y);
@@ -53,7 +54,8 @@ ir::QuantGraph backward_sample() {
 
 bool same(const ir::QuantConv& a, const ir::QuantConv& b) {
   return a.window == b.window && a.out_channels == b.out_channels && a.weights == b.weights &&
-         a.bias == b.bias && a.scale == b.scale && a.lo == b.lo && a.hi == b.hi;
+         a.bias == b.bias && a.scale == b.scale && a.lo == b.lo && a.hi == b.hi &&
+         a.border == b.border;
 }
 bool same(const ir::QuantAdd& a, const ir::QuantAdd& b) {
   return a.ma == b.ma && a.mb == b.mb && a.shift == b.shift && a.lo == b.lo && a.hi == b.hi;
@@ -202,7 +204,7 @@ TEST_CASE("parse: another version and other files are named") {
   Bytes bytes = ir::serialise(sample());
   ++bytes[4];
   CHECK(parse(bytes).error().code == ErrorCode::kMismatch);
-  CHECK_THAT(parse(bytes).error().text(), Catch::Contains("version 4; this reader has 3"));
+  CHECK_THAT(parse(bytes).error().text(), Catch::Contains("version 5; this reader has 4"));
   bytes[0] = 'X';
   CHECK_THAT(parse(bytes).error().text(), Catch::Contains("not a graph"));
 }

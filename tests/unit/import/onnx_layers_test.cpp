@@ -98,13 +98,60 @@ TEST_CASE("onnx: batch normalisation folds into the convolution before it") {
   CHECK(graph.tensors[graph.output].name == "n");
 }
 
-TEST_CASE("onnx: batch normalisation before a padded convolution stays apart") {
+TEST_CASE("onnx: batch normalisation before a padded convolution on the input folds into it") {
   std::vector<float> w;
   std::vector<float> p[4];
   const OnnxBuilder m = normalised(false, w, p);
   const Image x = random_image(3, 6, 6);
   const auto graph =
       require_same(m, x, plain::conv(normalise(x, p), w, {}, 3, {3, 3, 1, 1, 1, 1, 1, 1}));
+  REQUIRE(count_ops(graph, "conv") == 1);
+  // What becomes 0 is what padding holds.
+  const auto& conv = std::get<ir::FloatConv>(graph.nodes[0].op);
+  REQUIRE(conv.border.size() == 3);
+  for (std::size_t c = 0; c < 3; ++c) {
+    const float gain = p[0][c] / std::sqrt(p[3][c] + 0.01F);
+    CHECK(std::abs((conv.border[c] - p[2][c]) * gain + p[1][c]) < 1e-4F);
+  }
+}
+
+TEST_CASE("onnx: channels taken apart, scaled and joined fold into a padded first convolution") {
+  const std::vector<float> w = random_floats(5 * 3 * 49, 3);
+  const float gain[] = {0.458F, 0.448F, 0.45F}, shift[] = {-0.03F, -0.088F, -0.188F};
+  OnnxBuilder m;
+  m.input("x", {1, 3, 12, 13}).floats("w", {5, 3, 7, 7}, w);
+  std::vector<std::string> parts;
+  for (int c = 0; c < 3; ++c) {
+    const std::string n = std::to_string(c);
+    m.ints("s" + n, {c}).ints("e" + n, {c + 1}).ints("a" + n, {1});
+    m.floats("g" + n, {}, {gain[c]}).floats("h" + n, {}, {shift[c]});
+    m.node("Slice", {"x", "s" + n, "e" + n, "a" + n}, {"p" + n});
+    m.node("Mul", {"p" + n, "g" + n}, {"q" + n}).node("Add", {"q" + n, "h" + n}, {"r" + n});
+    parts.push_back("r" + n);
+  }
+  m.node("Concat", parts, {"t"}, {{"axis", 1}});
+  m.node("Conv", {"t", "w"}, {"y"},
+         {{"pads", Ints{3, 3, 3, 3}}, {"strides", Ints{2, 2}}, {"kernel_shape", Ints{7, 7}}});
+  m.output("y");
+  const Image x = random_image(3, 12, 13);
+  const Image t = plain::map(x, [&](float v, int c) { return v * gain[c] + shift[c]; });
+  const auto graph = require_same(m, x, plain::conv(t, w, {}, 5, {7, 7, 2, 2, 3, 3, 3, 3}));
+  CHECK(graph.nodes.size() == 1);
+}
+
+TEST_CASE("onnx: batch normalisation before a padded convolution inside stays apart") {
+  const std::vector<float> w = random_floats(2 * 2 * 9, 2);
+  const Image x = random_image(2, 6, 6);
+  OnnxBuilder m;
+  m.input("x", {1, 2, 6, 6}).floats("w", {2, 2, 3, 3}, w);
+  m.floats("g", {2}, {2, 3}).floats("z", {2}, {1, -1}).floats("o", {2}, {1, 1});
+  m.node("Relu", {"x"}, {"r"}).node("BatchNormalization", {"r", "g", "z", "z", "o"}, {"n"});
+  m.node("Conv", {"n", "w"}, {"y"}, {{"pads", Ints{1, 1, 1, 1}}}).output("y");
+  const Image n = plain::map(x, [](float v, int c) {
+    const float z = c == 0 ? 1.0F : -1.0F;
+    return (std::max(v, 0.0F) - z) / std::sqrt(1.00001F) * (c == 0 ? 2.0F : 3.0F) + z;
+  });
+  const auto graph = require_same(m, x, plain::conv(n, w, {}, 2, {3, 3, 1, 1, 1, 1, 1, 1}));
   CHECK(count_ops(graph, "conv") == 2);
 }
 
