@@ -259,9 +259,10 @@ def sv_top(config):
     else:
         out += ["// Packed: the array forms two products by one multiplier of 25 x 18 bits; only the area "
                 "differs.",
-                "// Prune: clear it to leave masks out.", "", "`default_nettype none", "",
+                "// Prune: clear it to leave masks out. Score: clear it to leave gate and score out of them.",
+                "", "`default_nettype none", "",
                 f"module esp_top_{name} #(", "  parameter bit Packed = 1'b0,",
-                "  parameter bit Prune = 1'b1", ") ("]
+                "  parameter bit Prune = 1'b1,", "  parameter bit Score = 1'b1", ") ("]
     out.append(",\n".join(
         f"  {d} wire logic {'' if w == 1 else f'[{w - 1}:0] '}{n}".replace("output wire logic", "output logic")
         for d, n, w in ports))
@@ -274,7 +275,7 @@ def sv_top(config):
               ("PoolLanes", c["pool_lanes"])]
     out.append(",\n".join([f"    .{n}({v})" for n, v in params]
                           + [f"    .MaskLayers(Prune ? {c['mask_layers']} : 0), .PackLanes({c['pack_lanes']})",
-                             "    .Packed(Packed)", f"    .ConfigHash(32'h{config_hash(c):08X})"]))
+                             "    .Score(Score), .Packed(Packed)", f"    .ConfigHash(32'h{config_hash(c):08X})"]))
     out.append("  ) u_core (")
     out.append(",\n".join(f"    .{n}({n})" for _, n, _ in ports))
     out += ["  );", "", "endmodule", "", "`default_nettype wire"]

@@ -16,6 +16,7 @@ module esp_core #(
   parameter int unsigned PoolLanes = 4,
   parameter int unsigned MaskLayers = 0,   // rows of the layer table; 0: nothing of docs/pack.md
   parameter int unsigned PackLanes = 4,    // of the squeezer
+  parameter bit          Score = 1'b1,     // with MaskLayers: post's products, gate and score
   parameter bit          Packed = 1'b0,
   parameter logic [31:0] ConfigHash = '0
 ) (
@@ -108,6 +109,7 @@ module esp_core #(
   localparam int unsigned AccBits = $clog2(AccWords);
   localparam int unsigned ParBits = $clog2(ParamBlocks) + 1;
   localparam bit          Prune = MaskLayers != 0;
+  localparam bit          Products = Prune && Score;
   localparam int unsigned TableWidth = (Lanes < 8) ? 64 : 8 * Lanes;
   localparam int unsigned TableWords = MaskLayers * esp_isa_pkg::ROW_BITS / TableWidth;
   localparam int unsigned MapBlocks = 512;     // bit maps behind the layer table
@@ -201,7 +203,7 @@ module esp_core #(
 
   esp_decode #(
     .Lanes(Lanes), .BusBytes(BusBytes), .WeightWords(WeightWords), .ParamBlocks(ParamBlocks),
-    .MaskLayers(MaskLayers), .TableBits(TableBits)
+    .MaskLayers(MaskLayers), .Score(Products), .TableBits(TableBits)
   ) u_decode (
     .clk_i, .rst_ni, .clear_i(clear), .halt_i(halt), .start_i(start),
     .program_address_i(program_address),
@@ -472,7 +474,7 @@ module esp_core #(
 
   esp_post #(
     .Lanes(Lanes), .ActWords(ActWords), .AccWords(AccWords), .ParamBlocks(ParamBlocks),
-    .PostLanes(PostLanes), .Prune(Prune)
+    .PostLanes(PostLanes), .Prune(Prune), .Score(Products)
   ) u_post (
     .clk_i, .rst_ni, .clear_i(clear),
     .conv_valid_i(post_valid), .conv_ready_o(post_ready), .conv_i(post_conv), .half_i(post_half),

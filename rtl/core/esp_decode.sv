@@ -22,6 +22,7 @@ module esp_decode #(
   parameter int unsigned WeightWords = 1024,
   parameter int unsigned ParamBlocks = 64,
   parameter int unsigned MaskLayers = 0,
+  parameter bit          Score = 1'b0,         // CONVs may have `product`
   parameter int unsigned TableBits = 10,       // address of the layer table's RAM
   localparam int unsigned TableWidth = (Lanes < 8) ? 64 : 8 * Lanes
 ) (
@@ -217,7 +218,7 @@ module esp_decode #(
                    && !(conv.w_release[0] && conv.w_offset != '0)
                    && !(conv.p_release[0] && conv.p_offset != '0)
                    && !(conv.add[0] && conv.add_shift < 5'd13)
-                   && !(conv.product[0] && (MaskLayers == 0 || !conv.add[0]))
+                   && !(conv.product[0] && (!Score || !conv.add[0]))
                    && !(conv.w_sparse[0] && (MaskLayers == 0 || clipped_q || conv.w_tapwise[0]))
                    && !(conv.gap[0] && !(conv.gap_first[0] && conv.gap_last[0])
                         && conv.n_blocks != 8'd1);

@@ -1,6 +1,6 @@
 // Residual adder: y = clamp(rne_shift((a - za)*ma + (b - zb)*mb, shift) + zero, lo, hi) on Lanes
 // lanes, exact inside and rounded once; y = a where add_i is clear.
-// With Prune, gate_i and add_i: y = a where zb <= b < za, 0 elsewhere. With score_i and add_i:
+// With Score, gate_i and add_i: y = a where zb <= b < za, 0 elsewhere. With score_i and add_i:
 // score_o is the low 16 bits of (a - za)*m + (a - zb)*mb, m = ma with b + 128 in its low byte, and y
 // is of no use; score_o is 0 without add_i.
 //
@@ -12,7 +12,7 @@
 
 module esp_addop #(
     parameter int unsigned Lanes = 8,
-    parameter bit          Prune = 1'b0
+    parameter bit          Score = 1'b0
 ) (
     input  wire logic                clk_i,
     input  wire logic                rst_ni,
@@ -59,8 +59,8 @@ module esp_addop #(
     else if (en_i) valid_q <= {valid_q[LATENCY-2:0], valid_i};
   end
 
-  assign gate  = Prune && gate_i;
-  assign score = Prune && score_i;
+  assign gate  = Score && gate_i;
+  assign score = Score && score_i;
   assign add   = add_i && !gate;
 
   always_ff @(posedge clk_i) begin
@@ -83,7 +83,7 @@ module esp_addop #(
   end
 
   for (genvar i = 0; i < Lanes; i++) begin : gen_lane
-    esp_addop_lane #(.Prune(Prune)) u_lane (
+    esp_addop_lane #(.Score(Score)) u_lane (
         .clk_i,
         .stage_i(stage),
         .add_i  ({add_q, add}),

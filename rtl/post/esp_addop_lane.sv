@@ -8,7 +8,7 @@
 `default_nettype none
 
 module esp_addop_lane #(
-    parameter bit Prune = 1'b0
+    parameter bit Score = 1'b0
 ) (
     input  wire logic        clk_i,
     input  wire logic [ 3:0] stage_i,
@@ -89,7 +89,7 @@ module esp_addop_lane #(
     if (stage_i[3]) data_o <= add_i[3] ? offset_clamp(value_q, zero_i, lo_i, hi_i) : value_q[7:0];
   end
 
-  if (Prune) begin : gen_score
+  if (Score) begin : gen_score
     logic [15:0] score_q;
     always_ff @(posedge clk_i) begin
       if (stage_i[2]) score_q <= sum_q[15:0];

@@ -8,7 +8,7 @@
 //
 // PostLanes lanes a cycle: Lanes / PostLanes cycles a word, without a bubble between words, blocks
 // and CONVs; a CONV needs at least 10 cycles, and each block that is summed for gap takes one word
-// more. With Prune the operand may gate a CONV's words, or be multiplied by them (scored): the sums of
+// more. With Score the operand may gate a CONV's words, or be multiplied by them (scored): the sums of
 // a scored block then leave as four words, one a byte. The pipeline never stalls: a word is issued only when a place in the output FIFO is free
 // and its operand waits, and the sums of a block come back to the requantiser in slots that
 // esp_post_front leaves empty. A CONV that sums without gap_last sends an empty word, so that it
@@ -25,7 +25,8 @@ module esp_post #(
     parameter int unsigned AccWords    = 512,
     parameter int unsigned ParamBlocks = 64,
     parameter int unsigned PostLanes   = 8,
-    parameter bit          Prune       = 1'b0   // CONVs may gate, score, or have no n blocks
+    parameter bit          Prune       = 1'b0,  // CONVs may have no n blocks
+    parameter bit          Score       = 1'b0   // CONVs may gate or score
 ) (
     input  wire logic                                           clk_i,
     input  wire logic                                           rst_ni,
@@ -228,7 +229,7 @@ module esp_post #(
 
   esp_post_front #(
       .Lanes(Lanes), .AccWords(AccWords), .ParamBlocks(ParamBlocks), .PostLanes(PostLanes),
-      .Prune(Prune)
+      .Prune(Prune), .Score(Score)
   ) u_front (
       .clk_i, .rst_ni, .clear_i,
       .conv_valid_i, .conv_ready_o, .conv_i, .half_i,
@@ -274,7 +275,7 @@ module esp_post #(
 
   assign operand_slice = operand_word[8*PostLanes*slice10+:8*PostLanes];
 
-  esp_addop #(.Lanes(PostLanes), .Prune(Prune)) u_addop (
+  esp_addop #(.Lanes(PostLanes), .Score(Score)) u_addop (
       .clk_i, .rst_ni, .clear_i, .en_i(1'b1),
       .valid_i(requant_valid), .add_i(add_q[10]), .gate_i(stage_gate_q), .score_i(stage_score_q),
       .a_i(y), .b_i(operand_slice), .minus_za_i(stage_minus_za_q), .minus_zb_i(stage_minus_zb_q),
@@ -284,7 +285,7 @@ module esp_post #(
       .valid_o(addop_valid), .data_o(z), .score_o(products)
   );
 
-  esp_post_gap #(.PostLanes(PostLanes), .Slices(Slices), .Prune(Prune)) u_gap (
+  esp_post_gap #(.PostLanes(PostLanes), .Slices(Slices), .Score(Score)) u_gap (
       .clk_i,
       .valid_i(addop_valid && gap_q[14]), .start_i(start_q[14]),
       .score_i(sum_score_q), .shift_i(sum_score_q && !add_q[14]),

@@ -7,7 +7,7 @@
 // word is free, and the injection of pooled sums does not need the slot (hold_i). Pooled words come
 // out of the pipeline late, so a CONV without gap waits for those of the CONV before (sums_due_i).
 // A CONV without n blocks (Prune) is one vector that reads nothing and only retires (empty_o). One that
-// scores (Prune) issues the word of each block's last pixel four times, where its sums leave: the three
+// scores (Score) issues the word of each block's last pixel four times, where its sums leave: the three
 // repetitions claim no operand (operand_o is clear), and each carries on the sums' next byte.
 // In the cycle of issue the read addresses of accumulators and parameters are out.
 // Reset and clear_i empty it and give the parameter ring back. docs/machine.md, section 5, esp_post.
@@ -19,6 +19,7 @@ module esp_post_front #(
     parameter int unsigned ParamBlocks = 64,
     parameter int unsigned PostLanes   = 8,
     parameter bit          Prune       = 1'b0,
+    parameter bit          Score       = 1'b0,
     localparam int unsigned Slices     = Lanes / PostLanes,
     localparam int unsigned SliceBits  = Slices > 1 ? $clog2(Slices) : 1
 ) (
@@ -164,8 +165,8 @@ module esp_post_front #(
   assign slice_last    = slice_q == SliceBits'(Slices - 1) || empty;
   assign last          = last_word || empty;
   assign ready_params  = {(8 - BlockBits)'(0), loaded} >= need_q || empty;
-  assign again         = Prune && round_q != '0;
-  assign more          = Prune && job_q.score && job_q.gap_last && block_last && round_q != 2'd3;
+  assign again         = Score && round_q != '0;
+  assign more          = Score && job_q.score && job_q.gap_last && block_last && round_q != 2'd3;
   assign word_done     = issue_o && slice_last && !more;
   assign conv_done     = word_done && last;
   assign ready_operand = operand_i || !operand_o || slice_q != '0;
@@ -252,8 +253,8 @@ module esp_post_front #(
       next_q.p_release  <= conv_i.p_release[0];
       next_q.bounds     <= {conv_i.zy, conv_i.lo, conv_i.hi};
       next_q.add        <= conv_i.add[0] && !next_empty;
-      next_q.gate       <= Prune && conv_i.product[0] && !conv_i.gap[0];
-      next_q.score      <= Prune && conv_i.product[0] && conv_i.gap[0];
+      next_q.gate       <= Score && conv_i.product[0] && !conv_i.gap[0];
+      next_q.score      <= Score && conv_i.product[0] && conv_i.gap[0];
       next_q.add_ma     <= conv_i.add_ma;
       next_q.add_mb     <= conv_i.add_mb;
       next_q.add_shift  <= conv_i.add_shift;

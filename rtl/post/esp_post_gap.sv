@@ -3,14 +3,14 @@
 //
 // Slices come in turn. A vector under valid_i adds data_i + minus_zero_i to its slice's sums, which start
 // at zero under start_i. sums_o is the slice's that came last. Not reset: every sum starts by
-// start_i. With Prune: score_i adds product_i instead of data_i, and shift_i first moves the sums right by
+// start_i. With Score: score_i adds product_i instead of data_i, and shift_i first moves the sums right by
 // 8 bits. docs/machine.md, section 3.
 `default_nettype none
 
 module esp_post_gap #(
     parameter int unsigned PostLanes = 8,
     parameter int unsigned Slices    = 2,
-    parameter bit          Prune     = 1'b0
+    parameter bit          Score     = 1'b0
 ) (
     input  wire logic                    clk_i,
     input  wire logic                    valid_i,
@@ -30,8 +30,8 @@ module esp_post_gap #(
     $error("esp_post_gap: Slices is a power of two");
   end
 
-  // What is added: 9 bits, or with Prune the 16 of a product.
-  localparam int unsigned TermBits = Prune ? 16 : 9;
+  // What is added: 9 bits, or with Score the 16 of a product.
+  localparam int unsigned TermBits = Score ? 16 : 9;
 
   // (y - zero) + sum
   function automatic logic [31:0] add(input logic [31:0] sum, input logic [TermBits-1:0] y,
@@ -48,8 +48,8 @@ module esp_post_gap #(
 
   assign oldest = sums_q[32*PostLanes*(Slices-1)+:32*PostLanes];
 
-  assign score  = Prune && score_i;
-  assign shift  = Prune && shift_i;
+  assign score  = Score && score_i;
+  assign shift  = Score && shift_i;
 
   for (genvar i = 0; i < PostLanes; i++) begin : gen_lane
     logic [31:0] kept;
