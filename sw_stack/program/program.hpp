@@ -16,7 +16,8 @@ namespace espalier::program {
 
 /// How the host writes the input tensor into region 2. Lane l of block b at packed pixel (y, x) is
 /// channel `c` of image pixel (y*stride_y + dy, x*stride_x + dx), or the zero point (the value of
-/// the graph's input_border) where that lies outside; the zero point where c < 0. Without re-laying: strides 1, dy = dx = 0, c = b*L + l.
+/// the graph's input_border) where that lies outside; the zero point where c < 0. Without
+/// re-laying: strides 1, dy = dx = 0, c = b*L + l.
 struct InputLayout {
   struct Lane {
     int c = -1, dy = 0, dx = 0;
