@@ -3,15 +3,17 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 
 #include "images/input.hpp"
-#include "learn/importance.hpp"
 #include "learn/select.hpp"
 
 namespace espalier::users {
 namespace {
 
 constexpr std::uint64_t kRandomSeed = 5;
+constexpr int kThreads = 1;  // processes share the work
+constexpr auto kScope = prune::Scope::kInternal;
 
 /// The first images of a set that `wanted` says yes to, until there are `count`.
 Result<learn::Samples> take(const ir::QuantGraph& graph, const images::Dataset& set,
@@ -35,8 +37,6 @@ Result<learn::Samples> take(const ir::QuantGraph& graph, const images::Dataset& 
 
 }  // namespace
 
-std::string Case::name() const { return fmt::format("{}/{}/{}/{:.2f}", by, correct, align, cut); }
-
 Result<Bench> Bench::open(const ir::QuantGraph& graph, const prune::Channels& channels,
                           const User& user, const images::Dataset& learn,
                           const images::Dataset& test, const Images& counts) {
@@ -56,44 +56,49 @@ Result<Bench> Bench::open(const ir::QuantGraph& graph, const prune::Channels& ch
   return bench;
 }
 
-double Bench::generic() const { return learn::accuracy(*graph_, test_, user_); }
+std::size_t Bench::answered(const ir::QuantGraph& graph) const {
+  const auto all = static_cast<double>(test_.size());
+  return static_cast<std::size_t>(
+      std::lround(learn::accuracy(graph, test_, user_, kThreads) * all));
+}
 
-Result<std::optional<double>> Bench::accuracy(const Case& which) {
-  constexpr auto kScope = prune::Scope::kInternal;
-  std::vector<double>& scores = scores_[which.by];
-  if (scores.empty()) {
-    if (which.by == "magnitude") {
-      scores = prune::magnitudes(*graph_, *channels_);
-    } else if (which.by == "random") {
-      scores = learn::random_scores(channels_->classes(), kRandomSeed);
-    } else {
-      auto meter = learn::Meter::make(*graph_, *channels_,
-                                      learn::scored_tensors(*graph_, *channels_, kScope), user_);
-      if (!meter) return meter.error();
-      learn::Importance importance;
-      if (Status s = meter->add(learn_.inputs, learn_.labels, importance); !s) return s.error();
-      scores_["taylor"] = scores_["plain"] = importance.taylor;
-      scores_["activation"] = importance.activation;
-    }
+Result<std::vector<double>> Bench::scores(const std::string& by) {
+  if (by == "magnitude") return prune::magnitudes(*graph_, *channels_);
+  if (by == "random") return learn::random_scores(channels_->classes(), kRandomSeed);
+  if (importance_.images == 0) {
+    auto meter = learn::Meter::make(*graph_, *channels_,
+                                    learn::scored_tensors(*graph_, *channels_, kScope), user_);
+    if (!meter) return meter.error();
+    if (Status s = meter->add(learn_.inputs, learn_.labels, importance_, kThreads); !s)
+      return s.error();
   }
+  return by == "activation" ? importance_.activation : importance_.taylor;
+}
+
+Result<std::optional<std::size_t>> Bench::right(const Case& which) {
+  if (which.by == kGeneric.by) return std::optional(answered(*graph_));
+  const auto values = scores(which.by);
+  if (!values) return values.error();
   const std::vector<double> costs =
       which.by == "plain" ? std::vector<double>() : learn::channel_macs(*graph_, *channels_);
-  const learn::Ranking ranking(*channels_, kScope, scores, which.align, costs);
+  const learn::Ranking ranking(*channels_, kScope, *values, which.align, costs);
   const auto found = learn::meet(
       ranking, 1 / which.cut,
       [this](const prune::Mask& mask) -> Result<double> {
         return learn::macs_share(*graph_, *channels_, mask);
       },
       "the share of MACs");
-  if (!found) return std::optional<double>();
+  if (!found) return std::optional<std::size_t>();
   const auto level = which.correct == "none"   ? learn::Correction::kNone
                      : which.correct == "fold" ? learn::Correction::kFold
                                                : learn::Correction::kAll;
-  if (!reference_) reference_ = learn::measure_reference(*graph_, learn_.inputs);
-  const auto pruned = learn::personalise(*graph_, *channels_, found->mask, *reference_,
-                                         learn_.inputs, user_, level);
+  if (level != learn::Correction::kNone && !reference_)
+    reference_ = learn::measure_reference(*graph_, learn_.inputs, kThreads);
+  const auto pruned = learn::personalise(*graph_, *channels_, found->mask,
+                                         reference_ ? *reference_ : learn::Reference{},
+                                         learn_.inputs, user_, level, kThreads);
   if (!pruned) return pruned.error();
-  return std::optional(learn::accuracy(*pruned, test_, user_));
+  return std::optional(answered(*pruned));
 }
 
 }  // namespace espalier::users

@@ -1,12 +1,12 @@
 #pragma once
 // Users of a classifier, ways to prune it for them, and what each way costs in accuracy.
 
-#include <map>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "images/dataset.hpp"
+#include "learn/importance.hpp"
 #include "learn/personal.hpp"
 #include "prune/channels.hpp"
 #include "support/result.hpp"
@@ -21,9 +21,9 @@ struct Case {
   double cut = 1;
   std::string by = "taylor", correct = "all";
   int align = 1;
-  [[nodiscard]] std::string name() const;
-  bool operator==(const Case&) const = default;
 };
+/// Nothing pruned.
+inline const Case kGeneric{1, "generic", "none", 1};
 
 /// Images from a set to learn from, and to test on.
 struct Images {
@@ -31,19 +31,20 @@ struct Images {
   std::size_t per_class = 300;  ///< to test on, of each class
 };
 
-/// Measures the cases of one user; what all cases share is measured once.
+/// Measures the cases of one user, on one thread; what all cases share is measured once.
 class Bench {
  public:
   /// Errors: those of reading images; kRange where there are too few.
   static Result<Bench> open(const ir::QuantGraph& graph, const prune::Channels& channels,
                             const User& user, const images::Dataset& learn,
                             const images::Dataset& test, const Images& counts);
-  /// Accuracy on the test images without pruning, outputs restricted to the user's classes.
-  [[nodiscard]] double generic() const;
-  /// The same after pruning; nothing where no mask cuts so much. Errors: those of ir::verify.
-  [[nodiscard]] Result<std::optional<double>> accuracy(const Case& which);
+  /// How many test images are answered right, outputs restricted to the user's classes; nothing
+  /// where no mask cuts so much. Errors: those of ir::verify.
+  [[nodiscard]] Result<std::optional<std::size_t>> right(const Case& which);
 
  private:
+  [[nodiscard]] std::size_t answered(const ir::QuantGraph& graph) const;
+  Result<std::vector<double>> scores(const std::string& by);
   Bench(const ir::QuantGraph& graph, const prune::Channels& channels, User user)
       : graph_(&graph), channels_(&channels), user_(std::move(user)) {}
   const ir::QuantGraph* graph_;
@@ -51,7 +52,7 @@ class Bench {
   User user_;
   learn::Samples learn_, test_;
   std::optional<learn::Reference> reference_;
-  std::map<std::string, std::vector<double>> scores_;
+  learn::Importance importance_;
 };
 
 }  // namespace espalier::users

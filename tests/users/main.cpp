@@ -1,14 +1,19 @@
-// Personalises a network for random users, and tells what each way to do it costs in accuracy.
-
-#include <CLI/CLI.hpp>
-#include <algorithm>
-#include <chrono>
-#include <cstdio>
-#include <numeric>
-#include <random>
+// Personalises a network for random users in every way that is compared, and counts right answers.
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <atomic>
+#include <cstdio>
+#include <functional>
+#include <memory>
+#include <numeric>
+#include <random>
 
 #include "program/program.hpp"
 #include "tests/users/cases.hpp"
@@ -17,34 +22,22 @@
 namespace espalier::users {
 namespace {
 
-constexpr const char* kGeneric = "generic";
 const std::vector<double> kCuts{1.25, 1.5, 2, 3};
 
-struct Row {
-  std::string title;
-  Case settings;  // its cut aside
+/// What is compared, cuts aside; the main one first.
+const std::vector<Case> kRows{
+    {1, "taylor", "all", 1},  {1, "taylor", "fold", 1},   {1, "taylor", "none", 1},
+    {1, "plain", "all", 1},   {1, "magnitude", "all", 1}, {1, "activation", "all", 1},
+    {1, "random", "all", 1},  {1, "taylor", "all", 4},    {1, "taylor", "all", 8},
+    {1, "taylor", "all", 16},
 };
-const std::vector<Row> kRows{
-    {"Taylor, all corrections", {}},
-    {"Taylor, fold", {1, "taylor", "fold", 1}},
-    {"Taylor, no correction", {1, "taylor", "none", 1}},
-    {"Taylor not by cost, all", {1, "plain", "all", 1}},
-    {"magnitude, all", {1, "magnitude", "all", 1}},
-    {"activation, all", {1, "activation", "all", 1}},
-    {"random, all", {1, "random", "all", 1}},
-    {"Taylor, all, multiples of 4", {1, "taylor", "all", 4}},
-    {"Taylor, all, multiples of 8", {1, "taylor", "all", 8}},
-    {"Taylor, all, multiples of 16", {1, "taylor", "all", 16}},
-};
-
-/// The cut at one point lost that Taylor with all corrections must reach, by number of classes.
-const std::map<std::size_t, double> kBars{{2, 1.5}, {3, 1.4}, {5, 1.25}};
 
 struct Options {
-  std::string program, learn, test, state = "users.txt";
+  std::string program, learn, test, state = "users.csv", output;
   Images images;
   std::size_t users = 5;
   std::vector<std::size_t> sizes{2, 3, 5};
+  int jobs = 2;
   bool quick = false;
 };
 
@@ -62,22 +55,30 @@ std::vector<User> random_users(std::size_t count, std::size_t size, int outputs)
   return users;
 }
 
-std::string text(const User& user) { return fmt::format("{}", fmt::join(user, ",")); }
+bool complain(const Diagnostic& diagnostic) {
+  fmt::print(stderr, "users_check: {}\n", diagnostic.text());
+  return false;
+}
+
+/// A user, and ways to prune for it that are measured together.
+struct Part {
+  std::size_t user = 0;
+  std::vector<Case> cases;
+};
 
 class Experiment {
  public:
-  Experiment(const Options& options, Results results)
-      : options_(options), results_(std::move(results)) {}
+  explicit Experiment(const Options& options) : options_(options) {}
 
   Status open() {
     auto program = program::load(options_.program);
     if (!program) return program.error();
     graph_ = prune::without_copies(program->graph);
     channels_ = prune::find_channels(graph_);
-    outputs_ = graph_.tensors[static_cast<std::size_t>(graph_.output)].shape.c;
-    if (outputs_ < 10) {
+    const ir::Shape& out = graph_.tensors[static_cast<std::size_t>(graph_.output)].shape;
+    if (out.c < 10) {
       return fail(ErrorCode::kUnsupported,
-                  fmt::format("has {} classes; users are drawn from 10 or more", outputs_),
+                  fmt::format("has {} classes; users are drawn from 10 or more", out.c),
                   options_.program);
     }
     const ir::Shape& shape = graph_.tensors[static_cast<std::size_t>(graph_.input)].shape;
@@ -87,129 +88,122 @@ class Experiment {
       if (!opened->has_labels()) return fail(ErrorCode::kUsage, "has no labels", *path);
       set->emplace(std::move(*opened));
     }
+    auto results = Results::open(
+        options_.state,
+        fmt::format("{} {:016x}, learn {}, test {} a class", graph_.name,
+                    prune::fingerprint(graph_), options_.images.learn, options_.images.per_class));
+    if (!results) return results.error();
+    results_.emplace(std::move(*results));
+    plan(out.c);
     return {};
   }
 
-  /// The rows that matter most first, for every user; then the next.
+  /// Measures what is still to do, in several processes.
   Status measure() {
-    const std::size_t rows = options_.quick ? 1 : kRows.size();
-    const std::size_t total = options_.sizes.size() * options_.users * (1 + rows * kCuts.size());
-    std::size_t done = 0;
-    for (const std::size_t first : {std::size_t{0}, std::size_t{1}}) {
-      const std::size_t last = first == 0 ? 1 : rows;
-      for (const std::size_t size : options_.sizes) {
-        for (const User& user : random_users(options_.users, size, outputs_)) {
-          std::optional<Bench> bench;
-          std::vector<std::pair<std::string, std::optional<Case>>> cases;
-          if (first == 0) cases.emplace_back(kGeneric, std::nullopt);
-          for (std::size_t r = first; r < last; ++r) {
-            for (const double cut : kCuts) {
-              Case which = kRows[r].settings;
-              which.cut = cut;
-              cases.emplace_back(which.name(), which);
-            }
-          }
-          for (const auto& [name, which] : cases) {
-            ++done;
-            if (results_.has(text(user), name)) continue;
-            if (!bench) {
-              auto opened = Bench::open(graph_, channels_, user, *learn_, *test_, options_.images);
-              if (!opened) return opened.error();
-              bench.emplace(std::move(*opened));
-            }
-            double value = 0;
-            if (which) {
-              const auto accuracy = bench->accuracy(*which);
-              if (!accuracy) return accuracy.error();
-              value = accuracy->value_or(-1);
-            } else {
-              value = bench->generic();
-            }
-            if (Status s = results_.add(text(user), name, value); !s) return s;
-            fmt::print(stderr, "{}/{}: classes {}, {}: {}\n", done, total, text(user), name,
-                       value < 0 ? "cannot be cut so far" : fmt::format("{:.2f} %", 100 * value));
-          }
-        }
-      }
+    const auto taken = shared_flags(parts_.size());
+    if (taken == nullptr) return fail(ErrorCode::kIo, "cannot be shared", "memory");
+    std::vector<pid_t> children;
+    for (int job = 0; job < options_.jobs; ++job) {
+      const pid_t child = fork();
+      if (child < 0) return fail(ErrorCode::kIo, "cannot be started", "a process");
+      if (child == 0) _exit(work(static_cast<std::size_t>(job), taken.get()) ? 0 : 2);
+      children.push_back(child);
     }
+    bool good = true;
+    for (const pid_t child : children) {
+      int status = 0;
+      good = waitpid(child, &status, 0) == child && WIFEXITED(status) && WEXITSTATUS(status) == 0 &&
+             good;
+    }
+    if (!good) return fail(ErrorCode::kDevice, "ended early; run it again to go on", "a process");
     return {};
   }
 
-  /// Prints the tables; whether the bars are met.
-  bool report() const {
-    bool met = true;
-    const std::size_t rows = options_.quick ? 1 : kRows.size();
-    for (const std::size_t size : options_.sizes) {
-      const auto users = random_users(options_.users, size, outputs_);
-      double generic = 0;
-      for (const User& user : users) generic += 100 * results_.at(text(user), kGeneric);
-      generic /= static_cast<double>(users.size());
-      fmt::print(
-          "\n{} users of {} classes, {:.2f} % without pruning; points lost at a MAC cut of\n\n",
-          users.size(), size, generic);
-      fmt::print("| |");
-      for (const double cut : kCuts) fmt::print(" {} |", cut);
-      fmt::print(" cut at 1 point |\n|---|");
-      for (std::size_t i = 0; i <= kCuts.size(); ++i) fmt::print("---|");
-      fmt::print("\n");
-      for (std::size_t r = 0; r < rows; ++r) {
-        fmt::print("| {} |", kRows[r].title);
-        std::vector<std::pair<double, double>> curve;
-        for (const double cut : kCuts) {
-          Case which = kRows[r].settings;
-          which.cut = cut;
-          const auto lost = loss(users, which);
-          fmt::print(" {} |", lost ? fmt::format("{:.2f}", *lost) : "-");
-          if (lost) curve.emplace_back(cut, *lost);
-        }
-        const double cut = cut_at(curve, 1);
-        fmt::print(" {:.2f} |\n", cut);
-        const auto bar = kBars.find(size);
-        if (r == 0 && bar != kBars.end() && cut < bar->second) {
-          fmt::print(stderr, "{} classes: the cut at 1 point is {:.2f}; the bar is {}\n", size, cut,
-                     bar->second);
-          met = false;
-        }
-      }
-    }
-    return met;
+  /// What the processes measured, in order, as a file. Errors: those of Results.
+  Status save() const {
+    const auto whole = Results::open(options_.state, results_->settings());
+    if (!whole) return whole.error();
+    return options_.output.empty() ? Status() : whole->save(options_.output);
   }
 
  private:
-  /// Points lost on average; nothing where some user's network cannot be cut so far.
-  [[nodiscard]] std::optional<double> loss(const std::vector<User>& users,
-                                           const Case& which) const {
-    double sum = 0;
-    for (const User& user : users) {
-      const double value = results_.at(text(user), which.name());
-      if (value < 0) return {};
-      sum += 100 * (results_.at(text(user), kGeneric) - value);
+  using Flags = std::unique_ptr<std::atomic<bool>, std::function<void(std::atomic<bool>*)>>;
+  /// Flags that processes forked from here share.
+  static Flags shared_flags(std::size_t count) {
+    static_assert(std::atomic<bool>::is_always_lock_free);
+    const std::size_t bytes = std::max<std::size_t>(count, 1) * sizeof(std::atomic<bool>);
+    void* const at =
+        mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (at == MAP_FAILED) return nullptr;
+    return {new (at) std::atomic<bool>[count], [bytes](void* p) { munmap(p, bytes); }};
+  }
+
+  /// All rows for a user of each size, then for the next: rows have users evenly at any time.
+  void plan(int outputs) {
+    for (std::size_t u = 0; u < options_.users; ++u) {
+      for (const std::size_t size : options_.sizes) {
+        users_.push_back(random_users(options_.users, size, outputs)[u]);
+        for (std::size_t r = 0; r < (options_.quick ? 1 : kRows.size()); ++r) {
+          Part part{users_.size() - 1, {}};
+          if (r == 0) part.cases.push_back(kGeneric);
+          for (const double cut : kCuts) {
+            part.cases.push_back(kRows[r]);
+            part.cases.back().cut = cut;
+          }
+          const User& user = users_.back();
+          std::erase_if(part.cases, [&](const Case& c) { return results_->has(user, c); });
+          if (!part.cases.empty()) parts_.push_back(std::move(part));
+        }
+      }
     }
-    return sum / static_cast<double>(users.size());
+  }
+
+  /// One process of several: every so many-th user, then what others have not begun.
+  bool work(std::size_t job, std::atomic<bool>* taken) {
+    const auto jobs = static_cast<std::size_t>(options_.jobs);
+    std::vector<std::size_t> order(parts_.size());
+    std::iota(order.begin(), order.end(), 0);
+    std::ranges::stable_partition(order,
+                                  [&](std::size_t p) { return parts_[p].user % jobs == job; });
+    std::optional<Bench> bench;
+    std::optional<std::size_t> of;
+    for (const std::size_t p : order) {
+      if (taken[p].exchange(true)) continue;
+      const User& user = users_[parts_[p].user];
+      if (of != parts_[p].user) {
+        auto opened = Bench::open(graph_, channels_, user, *learn_, *test_, options_.images);
+        if (!opened) return complain(opened.error());
+        bench.emplace(std::move(*opened));
+        of = parts_[p].user;
+      }
+      for (const Case& which : parts_[p].cases) {
+        const auto right = bench->right(which);
+        if (!right) return complain(right.error());
+        if (Status s = results_->add(user, which, *right); !s) return complain(s.error());
+      }
+      fmt::print(stderr, "{} of {}: classes {}, {}, {}, {}\n", p + 1, parts_.size(),
+                 fmt::join(user, ","), parts_[p].cases.back().by, parts_[p].cases.back().correct,
+                 parts_[p].cases.back().align);
+    }
+    return true;
   }
 
   const Options& options_;
-  Results results_;
+  std::optional<Results> results_;
   ir::QuantGraph graph_;
   prune::Channels channels_;
-  int outputs_ = 0;
   std::optional<images::Dataset> learn_, test_;
+  std::vector<User> users_;
+  std::vector<Part> parts_;  ///< still to do
 };
 
-int complain(const Diagnostic& diagnostic) {
-  fmt::print(stderr, "users_check: {}\n", diagnostic.text());
-  return 2;
-}
-
 int run(const Options& options) {
-  auto results =
-      Results::open(options.state, fmt::format("{} learn {} test {} a class", options.program,
-                                               options.images.learn, options.images.per_class));
-  if (!results) return complain(results.error());
-  Experiment experiment(options, std::move(*results));
-  if (const Status s = experiment.open(); !s) return complain(s.error());
-  if (const Status s = experiment.measure(); !s) return complain(s.error());
-  return experiment.report() ? 0 : 1;
+  Experiment experiment(options);
+  for (const auto step : {&Experiment::open, &Experiment::measure}) {
+    if (const Status s = (experiment.*step)(); !s) return complain(s.error()), 2;
+  }
+  if (const Status s = experiment.save(); !s) return complain(s.error()), 2;
+  return 0;
 }
 
 }  // namespace
@@ -217,15 +211,18 @@ int run(const Options& options) {
 
 int main(int argc, char** argv) {
   CLI::App app(
-      "Personalises a network for random users and prints what accuracy each MAC cut costs.\n"
-      "Measurements go into a file as they come; a run that was cut goes on from there.\n"
-      "Exit code 1 where Taylor with all corrections misses a bar.");
+      "Personalises a network for random users and counts right answers at each MAC cut.\n"
+      "Measurements go into a file as they come; a run that was cut goes on from there.");
   espalier::users::Options options;
   app.add_option("PROGRAM", options.program, "program file that `espalier compile` wrote")
       ->required();
   app.add_option("--learn", options.learn, "labelled images to learn from")->required();
   app.add_option("--test", options.test, "labelled images to test on")->required();
   app.add_option("--state", options.state, "file of measurements")->capture_default_str();
+  app.add_option("-o,--output", options.output, "file for the finished table, in order");
+  app.add_option("-j,--jobs", options.jobs, "processes")
+      ->check(CLI::Range(1, 256))
+      ->capture_default_str();
   app.add_option("--users", options.users, "users of each number of classes")
       ->check(CLI::Range(1, 40))
       ->capture_default_str();

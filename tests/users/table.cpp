@@ -1,69 +1,76 @@
 #include "tests/users/table.hpp"
 
-#include <fmt/format.h>
+#include <fcntl.h>
+#include <unistd.h>
 
-#include <fstream>
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <filesystem>
 #include <sstream>
 
+#include "support/whole_file.hpp"
+
 namespace espalier::users {
+namespace {
+
+constexpr const char* kColumns = "classes,by,correct,align,cut,right";
+
+}  // namespace
+
+std::string Results::key(const User& user, const Case& which) {
+  return fmt::format("{},{},{},{},{}", fmt::join(user, " "), which.by, which.correct, which.align,
+                     which.cut);
+}
 
 Result<Results> Results::open(const std::string& path, const std::string& settings) {
   Results results;
   results.path_ = path;
-  std::ifstream in(path);
-  std::string line;
-  if (in && std::getline(in, line)) {
-    if (line != settings) {
+  results.settings_ = settings;
+  std::error_code error;
+  if (std::filesystem::exists(path, error)) {
+    const auto text = read_file(path);
+    if (!text) return text.error();
+    // A last line without its end was cut off.
+    std::istringstream lines(text->substr(0, text->rfind('\n') + 1));
+    std::string line;
+    std::getline(lines, line);
+    if (line != "# " + settings) {
       return fail(ErrorCode::kMismatch, fmt::format("is of `{}`; this run is `{}`", line, settings),
                   path);
     }
-    while (std::getline(in, line) && !in.eof()) {  // a last line without its end was cut off
-      std::istringstream words(line);
-      std::string user, name;
-      double value = 0;
-      if (words >> user >> name >> value) results.values_[{user, name}] = value;
+    std::getline(lines, line);
+    while (std::getline(lines, line)) {
+      const std::size_t comma = line.rfind(',');
+      if (comma != std::string::npos)
+        results.values_[line.substr(0, comma)] = line.substr(comma + 1);
     }
-    // Without what was cut off.
-    std::ofstream out(path, std::ios::trunc);
-    out << settings << "\n";
-    for (const auto& [key, value] : results.values_)
-      out << fmt::format("{} {} {}\n", key.first, key.second, value);
-    out.close();
-    if (!out) return fail(ErrorCode::kIo, "cannot be written", path);
-    return results;
   }
-  std::ofstream out(path, std::ios::trunc);
-  out << settings << "\n";
-  out.close();
-  if (!out) return fail(ErrorCode::kIo, "cannot be written", path);
+  if (Status s = results.save(path); !s) return s.error();
   return results;
 }
 
-bool Results::has(const std::string& user, const std::string& name) const {
-  return values_.contains({user, name});
+Status Results::save(const std::string& path) const {
+  std::string text = fmt::format("# {}\n{}\n", settings_, kColumns);
+  for (const auto& [key, value] : values_) text += fmt::format("{},{}\n", key, value);
+  return write_whole(path, text);
 }
 
-Status Results::add(const std::string& user, const std::string& name, double accuracy) {
-  values_[{user, name}] = accuracy;
-  std::ofstream out(path_, std::ios::app);
-  out << fmt::format("{} {} {}\n", user, name, accuracy);
-  out.close();
-  if (!out) return fail(ErrorCode::kIo, "cannot be written", path_);
+bool Results::has(const User& user, const Case& which) const {
+  return values_.contains(key(user, which));
+}
+
+Status Results::add(const User& user, const Case& which, std::optional<std::size_t> right) {
+  const std::string name = key(user, which), value = right ? fmt::format("{}", *right) : "-";
+  values_[name] = value;
+  // One write, so that lines of several processes stay whole.
+  const std::string line = fmt::format("{},{}\n", name, value);
+  const int file = ::open(path_.c_str(), O_WRONLY | O_APPEND);
+  const bool good =
+      file >= 0 && ::write(file, line.data(), line.size()) == static_cast<ssize_t>(line.size());
+  if (file >= 0) ::close(file);
+  if (!good) return fail(ErrorCode::kIo, "cannot be written", path_);
   return {};
-}
-
-double Results::at(const std::string& user, const std::string& name) const {
-  return values_.at({user, name});
-}
-
-double cut_at(const std::vector<std::pair<double, double>>& loss_by_cut, double loss) {
-  double cut = 1, lost = 0;
-  for (const auto& [next, more] : loss_by_cut) {
-    if (more > loss) return cut + (next - cut) * (loss - lost) / (more - lost);
-    cut = next;
-    lost = more;
-  }
-  return cut;
 }
 
 }  // namespace espalier::users

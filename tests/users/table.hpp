@@ -1,34 +1,35 @@
 #pragma once
-// Measurements kept in a file while they come, and tables of them.
+// Measurements kept in a file while they come.
 
 #include <cstddef>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "support/result.hpp"
+#include "tests/users/cases.hpp"
 
 namespace espalier::users {
 
-/// Accuracy by user and case; a line of text each, appended as they come, so that a run that was
-/// cut goes on.
+/// Right answers by user and case; a line of text each, appended as they come, also by several
+/// processes at once, so that a run that was cut goes on. tests/users/table.py reads it.
 class Results {
  public:
   /// `settings` must be those of the file, which begins with them. Errors: kIo, kMismatch.
   static Result<Results> open(const std::string& path, const std::string& settings);
-  [[nodiscard]] bool has(const std::string& user, const std::string& name) const;
-  /// Errors: kIo.
-  Status add(const std::string& user, const std::string& name, double accuracy);
-  /// Range: has(user, name).
-  [[nodiscard]] double at(const std::string& user, const std::string& name) const;
+  [[nodiscard]] bool has(const User& user, const Case& which) const;
+  /// `right`: images; nothing where the network cannot be cut so far. Errors: kIo.
+  Status add(const User& user, const Case& which, std::optional<std::size_t> right);
+  /// The file anew, in order, at `path`. Errors: kIo.
+  [[nodiscard]] Status save(const std::string& path) const;
+  [[nodiscard]] const std::string& settings() const { return settings_; }
 
  private:
-  std::string path_;
-  std::map<std::pair<std::string, std::string>, double> values_;
-};
+  static std::string key(const User& user, const Case& which);
 
-/// The largest cut that loses `loss` at most, by straight lines between the points, which ascend in
-/// cut; a cut of 1 loses nothing. The last cut where even that loses less.
-double cut_at(const std::vector<std::pair<double, double>>& loss_by_cut, double loss);
+  std::string path_, settings_;
+  std::map<std::string, std::string> values_;
+};
 
 }  // namespace espalier::users
