@@ -10,11 +10,13 @@
 #include <optional>
 
 #include "cli/common.hpp"
+#include "cli/device_option.hpp"
 #include "cli/models.hpp"
 #include "cli/personalise_report.hpp"
 #include "cli/personalise_request.hpp"
 #include "cli/personalise_stream.hpp"
 #include "cli/scoring.hpp"
+#include "cli/serving.hpp"
 #include "compiler/compiler.hpp"
 #include "golden/golden.hpp"
 #include "learn/personal.hpp"
@@ -101,16 +103,19 @@ class Job {
           fmt::format("the configuration {} has no timing model; take macs=SHARE", program_.config),
           "--budget");
     }
-    const auto device = runtime::find_device(options_.device);
-    ESP_CHECK(device.has_value());
-    auto meter = learn::Meter::make(
-        graph_, channels_, learn::scored_tensors(graph_, channels_, scope_), classes_,
-        *device == runtime::DeviceKind::kGolden
-            ? learn::MakePasses(learn::golden_passes)
-            : device_passes(program_.machine(), *device, false, std::make_shared<ScoringTotals>()));
+    auto board = board_of(options_.device, options_.buffer);
+    if (!board) return board.error();
+    runtime::DeviceOptions device;
+    device.fpga = std::move(*board);
+    server_.emplace(device_kind(options_.device), device, options_.jobs);
+    auto meter = learn::Meter::make(graph_, channels_,
+                                    learn::scored_tensors(graph_, channels_, scope_), classes_,
+                                    server_->kind() == runtime::DeviceKind::kGolden
+                                        ? learn::MakePasses(learn::golden_passes)
+                                        : device_passes(program_.machine(), server_->kind(), device,
+                                                        false, std::make_shared<ScoringTotals>()));
     if (!meter) return placed(meter.error(), options_.program);
     meter_.emplace(std::move(*meter));
-    runner_.emplace(graph_);
     report_.network = graph_.name;
     report_.classes = classes_;
     return {};
@@ -170,10 +175,11 @@ class Job {
       const std::size_t first = at_, count = std::min(kChunk, stream_->size() - first);
       const auto inputs = stream_->load(first, count);
       if (!inputs) return inputs.error();
-      const auto outputs = runner_->run_batch(*inputs, options_.jobs);
+      const auto outputs = server_->answer(program_, *inputs);
+      if (!outputs) return outputs.error();
       const std::size_t size = inputs->size() / count;
       for (std::size_t i = 0; i < count && !full(); ++i, ++at_) {
-        const auto row = std::span(outputs).subspan(i * outputs_, outputs_);
+        const auto row = std::span(*outputs).subspan(i * outputs_, outputs_);
         const int best = static_cast<int>(std::ranges::max_element(row) - row.begin());
         answer(at_, best, "generic");
         const int label = stream_->predicted() ? best : stream_->label(at_);
@@ -371,16 +377,17 @@ class Job {
     return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
   }
   Status write() {
-    const auto program = compiled(personal_);
+    auto program = compiled(personal_);
     if (!program) return program.error();
+    personal_program_ = std::move(*program);
     if (timed_) {
-      const auto count = cycles(*program);
+      const auto count = cycles(personal_program_);
       if (!count) return count.error();
       report_.pruned = *count;
     }
     const std::string mask = prune::to_text(prune::to_file(graph_, channels_, mask_));
     if (Status s = write_file(options_.output, mask); !s) return s;
-    const auto bytes = program::serialise(*program);
+    const auto bytes = program::serialise(personal_program_);
     if (Status s = write_file(options_.personal, text_of(bytes)); !s) return s;
     if (!options_.patch.empty()) {
       if (Status s = write_file(options_.patch, text_of(patch_)); !s) return s;
@@ -409,14 +416,13 @@ class Job {
     int best = 0;
     double confidence = 0;
   };
-  std::vector<Answer> answers(const golden::Runner& runner, std::span<const std::int8_t> inputs,
-                              std::size_t count) const {
-    const auto outputs = runner.run_batch(inputs, options_.jobs);
+  [[nodiscard]] std::vector<Answer> answers(std::span<const std::int8_t> outputs,
+                                            std::size_t count) const {
     const ir::Quant quant = personal_.tensors[static_cast<std::size_t>(personal_.output)].quant;
     const std::size_t width = outputs.size() / count;
     std::vector<Answer> list;
     for (std::size_t i = 0; i < count; ++i) {
-      const auto row = std::span(outputs).subspan(i * width, width);
+      const auto row = outputs.subspan(i * width, width);
       std::vector<std::int8_t> own;
       for (std::size_t c = 0; c < classes_.size(); ++c)
         own.push_back(row[reduced() ? c : static_cast<std::size_t>(classes_[c])]);
@@ -428,12 +434,11 @@ class Job {
 
   /// Goes on with the personal model, and with --watch back to the generic one where it must.
   Status serve() {
-    const golden::Runner runner(personal_);
     std::optional<learn::Watch> watch;
     if (options_.watch) {
       std::vector<double> held;
-      for (const Answer& a : answers(runner, held_.inputs, held_.size()))
-        held.push_back(a.confidence);
+      const auto outputs = golden::run_batch(personal_, held_.inputs, options_.jobs);
+      for (const Answer& a : answers(outputs, held_.size())) held.push_back(a.confidence);
       watch.emplace(std::move(held));
     }
     const std::size_t end = at_ + std::min(options_.serve, stream_->size() - at_);
@@ -443,13 +448,18 @@ class Job {
       const std::size_t count = std::min(kChunk, end - at_);
       const auto inputs = stream_->load(at_, count);
       if (!inputs) return inputs.error();
-      const auto list = answers(runner, *inputs, count);
+      const auto outputs = server_->answer(personal_program_, *inputs);
+      if (!outputs) return outputs.error();
+      const auto list = answers(*outputs, count);
       std::vector<std::int8_t> generic;
-      if (report_.returned) generic = runner_->run_batch(*inputs, options_.jobs);
       for (std::size_t i = 0; i < count; ++i, ++at_, ++report_.served) {
         int best = list[i].best;
         if (report_.returned) {
-          if (generic.empty()) generic = runner_->run_batch(*inputs, options_.jobs);
+          if (generic.empty()) {
+            auto again = server_->answer(program_, *inputs);
+            if (!again) return again.error();
+            generic = std::move(*again);
+          }
           const auto row = std::span(generic).subspan(i * outputs_, outputs_);
           best = static_cast<int>(std::ranges::max_element(row) - row.begin());
         }
@@ -469,6 +479,8 @@ class Job {
       }
       bar.show(report_.served);
     }
+    report_.answered = server_->images();
+    if (server_->cycles() > 0) report_.cycles = server_->cycles();
     if (watch) report_.low_share = watch->low_share();
     if (report_.judged > 0)
       report_.served_right = static_cast<double>(right) / static_cast<double>(report_.judged);
@@ -485,7 +497,7 @@ class Job {
   Budget budget_;
   bool timed_ = true;  // the configuration has a timing model
   std::optional<learn::Meter> meter_;
-  std::optional<golden::Runner> runner_;  // of the generic model
+  std::optional<Server> server_;
   std::optional<UserStream> stream_;
   std::size_t at_ = 0;             // the next image of the stream
   std::size_t seen_ = 0;           // of the user's
@@ -500,6 +512,7 @@ class Job {
   learn::Correction level_ = learn::Correction::kAll;
   prune::Mask mask_;
   ir::QuantGraph personal_;
+  program::Program personal_program_;
   std::vector<std::uint8_t> patch_;  // its file
   std::string answers_ = "image,answer,model\n";
   PersonaliseReport report_;

@@ -20,7 +20,8 @@ struct PersonaliseOptions {
   std::size_t every = 1;      ///< of the user's images one in so many is scored
   std::size_t serve = ~0ULL;  ///< images after the switch, at most
   std::uint64_t seed = 1;
-  std::string device = "golden";  ///< that the passes of scored images run on
+  std::string device = "golden";  ///< that answers, and runs the passes of scored images
+  std::string buffer;             ///< of a board
   int align = 0;                  ///< 0: the machine's lanes
   double least = 0;               ///< share of a group's channels that stays
   int jobs = 0;                   ///< 0: every core

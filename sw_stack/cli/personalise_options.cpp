@@ -5,6 +5,7 @@
 #include <memory>
 
 #include "cli/commands.hpp"
+#include "cli/device_option.hpp"
 #include "cli/file_options.hpp"
 #include "cli/personalise.hpp"
 #include "support/file_id.hpp"
@@ -102,10 +103,16 @@ void add_personalise(CLI::App& app, Action& chosen) {
       ->capture_default_str();
   command
       ->add_option("--device", o->device,
-                   "what runs the passes of images that are scored: golden, iss or rtl")
+                   "what answers and runs the passes of images that are scored: golden, iss, rtl\n"
+                   "or fpga:/dev/uioN")
       ->type_name("DEVICE")
-      ->check(CLI::IsMember({"golden", "iss", "rtl"}))
+      ->check(refuse_device, kDeviceNames)
       ->capture_default_str();
+  command
+      ->add_option("--buffer", o->buffer,
+                   "fpga: u-dma-buf device of the memory that the machine works in "
+                   "(/dev/udmabuf0)")
+      ->type_name("FILE");
   command->add_option("--every", o->every, "score every N-th of the user's images")
       ->type_name("N")
       ->transform(whole(1, 1'000'000));

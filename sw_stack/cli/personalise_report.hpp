@@ -28,6 +28,8 @@ struct PersonaliseReport {
   /// Cycles of one image and of its backward pass by the timing model;
   /// nothing where the configuration has no timing model.
   std::optional<std::int64_t> forward, backward, pruned;
+  std::size_t answered = 0;             ///< images that the device answered; twice counts twice
+  std::optional<std::uint64_t> cycles;  ///< of these on the device, where it counts them
   std::size_t served = 0;               ///< images after the switch
   std::size_t judged = 0;               ///< of them, those with a label of the user's classes
   double served_right = 0;              ///< share of the judged

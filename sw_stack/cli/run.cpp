@@ -4,6 +4,7 @@
 #include <memory>
 
 #include "cli/commands.hpp"
+#include "cli/device_option.hpp"
 #include "cli/file_options.hpp"
 #include "cli/lockstep.hpp"
 #include "cli/run_job.hpp"
@@ -37,15 +38,6 @@ constexpr const char* kFooter =
     "  espalier run net.espl --images x.npy --count 1 --wave net.fst --wave-cycles 20000\n"
     "  espalier run net.espl --images test_batch.bin --count 20 --mem-latency 200 --mem-stall 0.2";
 
-const CLI::Validator kDevice(
-    [](std::string& text) {
-      if (text == "golden" || text == "iss" || text == "rtl") return std::string();
-      const std::string fpga(kFpga);
-      if (text.starts_with(fpga) && text.size() > fpga.size()) return std::string();
-      return text + " not in {golden,iss,rtl,fpga:/dev/uioN}";
-    },
-    "{golden,iss,rtl,fpga:/dev/uioN}");
-
 }  // namespace
 
 void add_run(CLI::App& app, Action& chosen) {
@@ -67,7 +59,7 @@ void add_run(CLI::App& app, Action& chosen) {
                    "or fpga:/dev/uioN (a machine in an FPGA); without it rtl where this build has "
                    "it,\notherwise iss")
       ->type_name("DEVICE")
-      ->check(kDevice);
+      ->check(refuse_device, kDeviceNames);
   command
       ->add_option(
           "--mask", options->masks,

@@ -10,6 +10,7 @@
 #include <optional>
 
 #include "cli/compare_float.hpp"
+#include "cli/device_option.hpp"
 #include "cli/images.hpp"
 #include "cli/lockstep.hpp"
 #include "cli/masks.hpp"
@@ -27,8 +28,7 @@ namespace {
 /// The device that is asked for, or the best that this build has. Errors: kUsage.
 Result<runtime::DeviceKind> choose_device(const RunOptions& options,
                                           const program::Program& program) {
-  if (options.device.starts_with(kFpga)) return runtime::DeviceKind::kFpga;
-  if (!options.device.empty()) return *runtime::find_device(options.device);
+  if (!options.device.empty()) return device_kind(options.device);
   return runtime::has_rtl(program.machine()) ? runtime::DeviceKind::kRtl
                                              : runtime::DeviceKind::kIss;
 }
@@ -43,9 +43,6 @@ Status check_options(const RunOptions& options, const program::Program& program,
   if (options.check && kind == runtime::DeviceKind::kGolden) {
     return usage("--check", "compares a device with golden; take --device iss or rtl");
   }
-  const bool fpga = kind == runtime::DeviceKind::kFpga;
-  if (!fpga && !options.buffer.empty())
-    return usage("--buffer", "is memory of a board; take --device fpga:/dev/uioN");
   if (Status status = runtime::check_jobs(kind, options.jobs); !status) return status;
   if (!rtl && options.lockstep)
     return usage("--lockstep", "follows the verilated machine; take --device rtl");
@@ -99,10 +96,9 @@ class RunJob {
     if (options_.has_seed) batch_.device.order_seed = options_.seed;
     batch_.device.wave = options_.wave;
     batch_.device.wave_cycles = options_.wave_cycles;
-    if (*kind == runtime::DeviceKind::kFpga) {
-      batch_.device.fpga.uio = options_.device.substr(kFpga.size());
-      if (!options_.buffer.empty()) batch_.device.fpga.buffer = options_.buffer;
-    }
+    auto board = board_of(options_.device, options_.buffer);
+    if (!board) return board.error();
+    batch_.device.fpga = std::move(*board);
     if (options_.lockstep && options_.wave.empty() && can_wave(program_))
       batch_.device.wave = wave_name(options_.program);
     if (Status status = check_options(options_, program_, *kind); !status) return status;

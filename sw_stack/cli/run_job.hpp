@@ -3,16 +3,12 @@
 
 #include <cstdint>
 #include <string>
-#include <string_view>
 #include <vector>
 
 #include "runtime/device.hpp"
 #include "support/result.hpp"
 
 namespace espalier::cli {
-
-/// What precedes the device file in `--device fpga:/dev/uio0`.
-inline constexpr std::string_view kFpga = "fpga:";
 
 struct RunOptions {
   std::string program, images, device, buffer, report, wave, output, classes, float_model, latency;

@@ -106,7 +106,7 @@ class Job {
     auto meter = learn::Meter::make(
         graph_, channels_, scored_, classes_,
         golden ? learn::MakePasses(learn::golden_passes)
-               : device_passes(program_.machine(), *kind, options_.check, totals_));
+               : device_passes(program_.machine(), *kind, {}, options_.check, totals_));
     if (!meter) return placed(meter.error(), options_.program);
     meter_.emplace(std::move(*meter));
     return {};

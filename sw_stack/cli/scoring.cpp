@@ -24,21 +24,26 @@ Result<program::Program> compile_forward(const ir::QuantGraph& graph,
 /// One program on its device.
 class Runner {
  public:
-  Runner(runtime::DeviceKind kind, bool check) : kind_(kind), check_(check) {}
+  Runner(runtime::DeviceKind kind, const runtime::DeviceOptions& device, bool check)
+      : kind_(kind), options_(device), check_(check) {
+    options_.keep_tensors = true;
+  }
 
   Status open(program::Program program) {
     device_.reset();
     program_ = std::make_unique<program::Program>(std::move(program));
-    runtime::DeviceOptions options;
-    options.keep_tensors = true;
-    auto devices = runtime::open(*program_, kind_, options);
-    if (!devices) return devices.error();
-    device_ = std::move(devices->front());
-    return {};
+    return reopen();
+  }
+  /// Leaves a board to another program.
+  void leave() {
+    if (kind_ == runtime::DeviceKind::kFpga) device_.reset();
   }
 
   Result<Tensors> run(std::span<const std::int8_t> input, std::uint64_t image,
                       std::uint64_t& cycles, runtime::Comparison& comparison) {
+    if (!device_) {
+      if (Status s = reopen(); !s) return s.error();
+    }
     auto list = device_->run(input);
     if (!list) return list.error();
     runtime::Execution& execution = list->front();
@@ -67,7 +72,15 @@ class Runner {
   }
 
  private:
+  Status reopen() {
+    auto devices = runtime::open(*program_, kind_, options_);
+    if (!devices) return devices.error();
+    device_ = std::move(devices->front());
+    return {};
+  }
+
   runtime::DeviceKind kind_;
+  runtime::DeviceOptions options_;
   bool check_;
   std::unique_ptr<program::Program> program_;
   std::unique_ptr<runtime::Device> device_;
@@ -76,12 +89,13 @@ class Runner {
 class DevicePasses final : public learn::Passes {
  public:
   DevicePasses(const learn::Backward& backward, const isa::Config& machine,
-               runtime::DeviceKind kind, bool check, std::shared_ptr<ScoringTotals> totals)
+               runtime::DeviceKind kind, const runtime::DeviceOptions& device, bool check,
+               std::shared_ptr<ScoringTotals> totals)
       : graph_(backward),
         machine_(machine),
         totals_(std::move(totals)),
-        forward_(kind, check),
-        backward_(kind, check) {}
+        forward_(kind, device, check),
+        backward_(kind, device, check) {}
 
   Status open(const ir::QuantGraph& forward) {
     auto program = compile_forward(forward, graph_, machine_);
@@ -92,13 +106,16 @@ class DevicePasses final : public learn::Passes {
   Status rescaled() override {
     auto program = compiler::compile(graph_.graph(), machine_);
     if (!program) return program.error();
+    forward_.leave();
     return backward_.open(std::move(*program));
   }
   Result<Tensors> forward(std::span<const std::int8_t> input) override {
+    backward_.leave();
     return forward_.run(input, totals_->forward_images++, totals_->forward_cycles,
                         totals_->forward);
   }
   Result<Tensors> backward(std::span<const std::int8_t> input) override {
+    forward_.leave();
     return backward_.run(input, totals_->backward_images++, totals_->backward_cycles,
                          totals_->backward);
   }
@@ -122,11 +139,12 @@ Result<ScoringPrograms> compile_scoring(const ir::QuantGraph& forward,
   return ScoringPrograms{std::move(*there), std::move(*back)};
 }
 
-learn::MakePasses device_passes(const isa::Config& machine, runtime::DeviceKind kind, bool check,
+learn::MakePasses device_passes(const isa::Config& machine, runtime::DeviceKind kind,
+                                const runtime::DeviceOptions& device, bool check,
                                 std::shared_ptr<ScoringTotals> totals) {
   return [=](const ir::QuantGraph& forward,
              const learn::Backward& backward) -> Result<std::unique_ptr<learn::Passes>> {
-    auto passes = std::make_unique<DevicePasses>(backward, machine, kind, check, totals);
+    auto passes = std::make_unique<DevicePasses>(backward, machine, kind, device, check, totals);
     if (Status s = passes->open(forward); !s) return s.error();
     return std::unique_ptr<learn::Passes>(std::move(passes));
   };

@@ -28,9 +28,11 @@ struct ScoringTotals {
   runtime::Comparison forward, backward;  ///< with `check`
 };
 
-/// Makes passes on a device. `check` compares every stored tensor with golden. `totals` must
-/// outlive the passes. Errors: those of compile_scoring and runtime::open.
-learn::MakePasses device_passes(const isa::Config& machine, runtime::DeviceKind kind, bool check,
+/// Makes passes on a device; a board has the program of the pass that is next. `check` compares
+/// every stored tensor with golden. `totals` must outlive the passes. Errors: those of
+/// compile_scoring and runtime::open.
+learn::MakePasses device_passes(const isa::Config& machine, runtime::DeviceKind kind,
+                                const runtime::DeviceOptions& device, bool check,
                                 std::shared_ptr<ScoringTotals> totals);
 
 }  // namespace espalier::cli

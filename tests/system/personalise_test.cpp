@@ -106,13 +106,21 @@ TEST_CASE("personalise: users of three shapes get half the cycles for a point of
 
 TEST_CASE("personalise: a device finds the mask that golden finds") {
   const Place place(800);
-  std::vector<std::string> masks;
+  const std::string answers = place.scratch.path("answers.csv");
+  std::vector<std::string> found;
   for (const char* device : {"golden", "iss"}) {
     place.forget();
-    (void)place.personalise({"--device", device, "--count", "32", "--held", "32"});
-    masks.push_back(tests::slurp(place.mask) + tests::slurp(place.scratch.path("user.scores")));
+    const json report = place.personalise({"--device", device, "--count", "32", "--held", "32",
+                                           "--serve", "64", "--answers", answers});
+    found.push_back(tests::slurp(place.mask) + tests::slurp(place.scratch.path("user.scores")) +
+                    tests::slurp(answers));
+    // It serves as well: in whole chunks of the stream, before the switch and after it.
+    CHECK(report["device"] == device);
+    CHECK(report["served_images"] == 64);
+    const auto until = report["images_until_switch"].get<std::size_t>();
+    CHECK(report["device_images"] == (until + 63) / 64 * 64 + 64);
   }
-  CHECK(masks[0] == masks[1]);
+  CHECK(found[0] == found[1]);
 }
 
 TEST_CASE("personalise: answers, picture, program and report belong together") {

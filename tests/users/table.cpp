@@ -53,7 +53,7 @@ Result<Results> Results::open(const std::string& path, const std::string& settin
 Status Results::save(const std::string& path) const {
   std::string text = fmt::format("# {}\n{}\n", settings_, kColumns);
   for (const auto& [key, value] : values_) text += fmt::format("{},{}\n", key, value);
-  return write_whole(path, text);
+  return write_file(path, text);
 }
 
 bool Results::has(const User& user, const Case& which) const {

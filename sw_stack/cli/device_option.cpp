@@ -1,0 +1,28 @@
+#include "cli/device_option.hpp"
+
+namespace espalier::cli {
+
+std::string refuse_device(const std::string& text) {
+  if (text == "golden" || text == "iss" || text == "rtl") return {};
+  if (text.starts_with(kFpga) && text.size() > kFpga.size()) return {};
+  return text + " not in " + kDeviceNames;
+}
+
+runtime::DeviceKind device_kind(const std::string& text) {
+  if (text.starts_with(kFpga)) return runtime::DeviceKind::kFpga;
+  return *runtime::find_device(text);
+}
+
+Result<runtime::FpgaOptions> board_of(const std::string& text, const std::string& buffer) {
+  runtime::FpgaOptions board;
+  if (text.starts_with(kFpga)) {
+    board.uio = text.substr(kFpga.size());
+    if (!buffer.empty()) board.buffer = buffer;
+  } else if (!buffer.empty()) {
+    return fail(ErrorCode::kUsage, "is memory of a board; take --device fpga:/dev/uioN",
+                "--buffer");
+  }
+  return board;
+}
+
+}  // namespace espalier::cli

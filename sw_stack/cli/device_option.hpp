@@ -1,0 +1,25 @@
+#pragma once
+// `--device` and `--buffer`, as `run` and `personalise` take them.
+
+#include <string>
+#include <string_view>
+
+#include "runtime/device.hpp"
+
+namespace espalier::cli {
+
+/// What precedes the device file in `--device fpga:/dev/uio0`.
+inline constexpr std::string_view kFpga = "fpga:";
+
+inline constexpr const char* kDeviceNames = "{golden,iss,rtl,fpga:/dev/uioN}";
+/// What is wrong with a text that should be one of these; empty: nothing.
+std::string refuse_device(const std::string& text);
+
+/// Of a text that is not refused.
+runtime::DeviceKind device_kind(const std::string& text);
+
+/// Where the board of such a text is found; `buffer` is the file of its memory, empty: the default.
+/// Errors: kUsage where a buffer is named for what is no board.
+Result<runtime::FpgaOptions> board_of(const std::string& text, const std::string& buffer);
+
+}  // namespace espalier::cli
