@@ -73,7 +73,8 @@ function(espalier_verilate target)
 
   set(trace "")
   if(ARG_PURPOSE STREQUAL "netlist")
-    # Carry chains look like loops, and cells have pins that are left open.
+    # Cells have pins that are left open, and carry chains look like loops. Verilator 5.006 does not settle
+    # such a loop where it depends on inputs of the top: synth/post has none.
     set(optimize -O1)
     set(packages "")
     set(flags -O3 --x-assign fast --x-initial fast -Wno-fatal -Wno-lint -Wno-style -Wno-UNOPTFLAT
