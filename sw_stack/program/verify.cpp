@@ -37,11 +37,6 @@ struct Checker {
     return {};
   }
 
-  static std::string bounds(std::int32_t lo, std::int32_t hi) {
-    if (lo <= hi) return {};
-    return "clamps to " + std::to_string(lo) + " to " + std::to_string(hi);
-  }
-
   std::string no_pool() const {
     return "configuration " + std::string(machine.name) + " has no pool";
   }
@@ -125,10 +120,6 @@ struct Checker {
       return "w_release with w_offset " + std::to_string(x.w_offset);
     if (x.p_release != 0 && x.p_offset != 0)
       return "p_release with p_offset " + std::to_string(x.p_offset);
-    if (std::string trouble = bounds(x.lo, x.hi); !trouble.empty()) return trouble;
-    if (x.add != 0 && x.product == 0) {
-      if (std::string trouble = bounds(x.add_lo, x.add_hi); !trouble.empty()) return trouble;
-    }
     if (x.add != 0 && x.add_shift < 13)
       return "add_shift is " + std::to_string(x.add_shift) + "; 13 to 31";
     if (x.product != 0) {
@@ -158,7 +149,6 @@ struct Checker {
   std::string operator()(const Pool& x) const {
     if (machine.pool_lanes == 0) return no_pool();
     if (std::string trouble = isa::clip_trouble(x, machine); !trouble.empty()) return trouble;
-    if (std::string trouble = bounds(x.lo, x.hi); !trouble.empty()) return trouble;
     if (x.clip && x.blocks != x.clip->nb) return "has other blocks than its clip word";
     if (x.act_base >= static_cast<std::uint32_t>(machine.act_words)) {
       return "activation buffer has " + std::to_string(machine.act_words) + " words";

@@ -483,7 +483,7 @@ class Generator {
   void clamps(std::int32_t& lo, std::int32_t& hi) {
     lo = below(2) != 0 ? -128 : signed8();
     hi = below(2) != 0 ? 127 : signed8();
-    if (lo > hi) std::swap(lo, hi);
+    if (lo > hi && below(8) != 0) std::swap(lo, hi);
   }
 
   void conv_job() {
