@@ -15,7 +15,7 @@ CONFIGURE_DEMO = test -f $(BUILD)/build.ninja || $(CONFIGURE) -DBUILD_TESTING=OF
 FORMATTED = git ls-files '*.cpp' '*.hpp' | grep -v /generated/
 
 .DEFAULT_GOAL := help
-.PHONY: help deps deps-build deps-synth deps-lint deps-networks network-tools peers-tools bitstream resnet50 inception masks backward personal bench-cpu users verilate test test-long peers mutants proofs demo demo-tools waves ecp5 lint synth netlists format clean
+.PHONY: help deps deps-build deps-synth deps-lint deps-networks network-tools peers-tools bitstream resnet50 inception masks backward personal bench-cpu bench-sim users verilate test test-long peers mutants proofs demo demo-tools waves ecp5 lint synth netlists format clean
 
 help: ## this list
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/make \1\t\2/p' Makefile | expand -t 16
@@ -99,6 +99,12 @@ personal: network-tools ## masks of `personalise` at budgets of MACs, on the ver
 bench-cpu: network-tools peers-tools ## the same networks dense and pruned in ONNX Runtime on one thread, beside the machine's cycles
 	tests/peers/install.sh $(BUILD)/peers
 	$(PERSONAL) --cpu $(BUILD)/peers
+
+bench-sim: deps ## how fast the verilated machine runs, beside a fixed piece of work; fails where it has become slower
+	@test -f $(BUILD)/build.ninja && grep -q sim_bench $(BUILD)/build.ninja || \
+	  $(CONFIGURE) -DBUILD_TESTING=ON '-DESPALIER_MODELS=edge'
+	cmake --build $(BUILD) -j$(JOBS) --target sim_bench
+	$(BUILD)/bin/sim_bench
 
 SHARED ?= ../shared
 CIFAR = $(SHARED)/data/cifar10

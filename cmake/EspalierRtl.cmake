@@ -31,15 +31,15 @@ function(espalier_forget_moved target prefix)
   endforeach()
 endfunction()
 
-# espalier_verilate(target TOP module [SOURCES a.sv ...] [PARAMETERS Lanes=4 ...] [PREFIX Vname]
-#                   [PURPOSE fast|traced|asserting|netlist])
+# espalier_verilate(target TOP module [SOURCES a.sv ...] [PARAMETERS Lanes=4 ...] [DEFINES A=b ...]
+#                   [PREFIX Vname] [PURPOSE fast|traced|asserting|netlist])
 # A static library with the C++ model of one top, class `V<target>` (or PREFIX). Without SOURCES the
 # top is found by its file name under rtl/; modules below it are always found by their file names.
 # fast: no assertions; traced: waves (FST), none in the array's elements; asserting: assertions;
-# netlist: SOURCES is the whole design, a synthesised one with models of its cells.
+# netlist: SOURCES is the whole design: a synthesised one, models of its cells, a bench's wrapper.
 # verilate() runs while CMake configures, so generated SystemVerilog must exist by then.
 function(espalier_verilate target)
-  cmake_parse_arguments(ARG "" "TOP;PREFIX;PURPOSE" "SOURCES;PARAMETERS" ${ARGN})
+  cmake_parse_arguments(ARG "" "TOP;PREFIX;PURPOSE" "SOURCES;PARAMETERS;DEFINES" ${ARGN})
   if(NOT ARG_PREFIX)
     set(ARG_PREFIX V${target})
   endif()
@@ -67,9 +67,6 @@ function(espalier_verilate target)
   foreach(folder ${folders})
     list(APPEND flags -y ${folder})
   endforeach()
-  foreach(parameter ${ARG_PARAMETERS})
-    list(APPEND flags -G${parameter})
-  endforeach()
 
   set(trace "")
   if(ARG_PURPOSE STREQUAL "netlist")
@@ -91,6 +88,13 @@ function(espalier_verilate target)
   else()
     message(FATAL_ERROR "espalier_verilate: PURPOSE is ${ARG_PURPOSE}; it may be fast, traced, asserting, netlist")
   endif()
+
+  foreach(parameter ${ARG_PARAMETERS})
+    list(APPEND flags -G${parameter})
+  endforeach()
+  foreach(define ${ARG_DEFINES})
+    list(APPEND flags +define+${define})
+  endforeach()
 
   espalier_forget_moved(${target} ${ARG_PREFIX})
   add_library(${target} STATIC)

@@ -131,7 +131,8 @@ class Machine final : public Simulation {
     return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_nsec) * 1e-9;
   }
 
-  /// One clock. `settled` sees the outputs before the rising edge.
+  /// One cycle: the rising edge that begins it, at which the machine takes its inputs
+  /// (tb/esp_sim.sv) and ends the cycle before; then `settled` sees the outputs.
   template <typename Settled>
   void clock(Settled&& settled) {
     Model& top = *top_;
@@ -147,12 +148,12 @@ class Machine final : public Simulation {
       top.m_axi_rresp_i = memory_.r_data(&top.m_axi_rdata_i);
       top.m_axi_rlast_i = memory_.r_last();
     }
-    top.clk_i = 0;
+    top.clk_i = 1;
     top.eval();
     dump();
     settled();
     if (top.rst_ni != 0) exchange(top);
-    top.clk_i = 1;
+    top.clk_i = 0;
     top.eval();
     dump();
     memory_.tick();

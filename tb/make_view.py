@@ -10,7 +10,7 @@ import sys
 import tomllib
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-CORE = "TOP.esp_top_edge.u_core."
+CORE = "TOP.esp_sim.u_top.u_core."
 HOME = "/waves/"  # GTKWave looks for the files as they lie relative to its save file
 HEX, BINARY, DECIMAL, TRANSLATED, BEGIN, END = 0x22, 0x28, 0x24, 0x2000, 0x800200, 0x1000200
 

@@ -1,12 +1,18 @@
 // Assertions of the RTL: empty unless ESP_ASSERTIONS is defined (never in synthesis).
 // Used inside modules that have `clk_i` and `rst_ni`; immediate assertions under a clock, since both
 // simulators and Yosys (-formal) accept those.
+// And `ESP_WHEN(Busy)`, the condition of an `if` around combinational logic which idles most of the
+// time: a simulator evaluates that logic when Busy only. Without Busy, the values before the `if` must
+// be what the logic would give, or nothing may read them. Synthesis sees no condition.
 
 `ifndef ESP_ASSERT_SVH
 `define ESP_ASSERT_SVH
 
 `ifdef SYNTHESIS
 `undef ESP_ASSERTIONS
+`define ESP_WHEN(Busy) 1'b1
+`else
+`define ESP_WHEN(Busy) (Busy)
 `endif
 
 `ifdef ESP_ASSERTIONS

@@ -58,93 +58,116 @@ module esp_squeeze #(
   assign there_in = (valid_i && !pad_i) ? mask_i : '0;   // quiet unless there is a step
   always_comb begin
     logic carry;
+    carry = 1'b0;
     total = '0;
     rank = '0;
-    for (int i = 0; i < Lanes; i++) begin
-      rank[i*Bits +: Bits] = total[Bits-1:0];
-      carry = there_in[i];
-      for (int b = 0; b <= Bits; b++) begin
-        {carry, total[b]} = {total[b] && carry, total[b] ^ carry};
+    goal = '0;
+    end_d = {1'b0, fill_q};
+    if (`ESP_WHEN(valid_i)) begin
+      for (int i = 0; i < Lanes; i++) begin
+        rank[i*Bits +: Bits] = total[Bits-1:0];
+        carry = there_in[i];
+        for (int b = 0; b <= Bits; b++) begin
+          {carry, total[b]} = {total[b] && carry, total[b] ^ carry};
+        end
       end
-    end
-    for (int i = 0; i < Lanes; i++) begin
+      for (int i = 0; i < Lanes; i++) begin
+        carry = 1'b0;
+        for (int b = 0; b < Bits; b++) begin
+          goal[i*Bits + b] = rank[i*Bits + b] ^ fill_q[b] ^ carry;
+          carry = (rank[i*Bits + b] && fill_q[b]) || (carry && (rank[i*Bits + b] || fill_q[b]));
+        end
+      end
       carry = 1'b0;
       for (int b = 0; b < Bits; b++) begin
-        goal[i*Bits + b] = rank[i*Bits + b] ^ fill_q[b] ^ carry;
-        carry = (rank[i*Bits + b] && fill_q[b]) || (carry && (rank[i*Bits + b] || fill_q[b]));
+        end_d[b] = total[b] ^ fill_q[b] ^ carry;
+        carry = (total[b] && fill_q[b]) || (carry && (total[b] || fill_q[b]));
       end
+      end_d[Bits] = total[Bits] ^ carry;
     end
-    carry = 1'b0;
-    for (int b = 0; b < Bits; b++) begin
-      end_d[b] = total[b] ^ fill_q[b] ^ carry;
-      carry = (total[b] && fill_q[b]) || (carry && (total[b] || fill_q[b]));
-    end
-    end_d[Bits] = total[Bits] ^ carry;
   end
 
   // By exchanges of lanes that differ in bit 0, then 1, ...: live bytes are nearer to each other there
   // than here, so none meet. Where a byte comes from is found first, for two exchanges together, so
   // that its bits pass one multiplexer of four for both.
-  for (genvar s = 0; s <= Bits; s++) begin : gen_stage
-    logic [Lanes*Bits-1:0] to;
-    logic [Lanes-1:0]      there, comes;
-    if (s == 0) begin : gen_in
-      assign to = goal;
-      assign there = there_in;
-      assign comes = '0;
-    end else begin : gen_exchange
-      for (genvar i = 0; i < Lanes; i++) begin : gen_lane
-        localparam int unsigned Other = i ^ (1 << (s - 1));
-        localparam bit Side = ((i >> (s - 1)) & 1) != 0;
-        logic stays;
-        assign stays = gen_stage[s-1].there[i] && gen_stage[s-1].to[i*Bits + s-1] == Side;
-        assign comes[i] = gen_stage[s-1].there[Other]
-                       && gen_stage[s-1].to[Other*Bits + s-1] == Side;
-        assign there[i] = stays || comes[i];
-        assign to[i*Bits +: Bits] = comes[i] ? gen_stage[s-1].to[Other*Bits +: Bits]
-                                             : gen_stage[s-1].to[i*Bits +: Bits];
-        `ESP_ASSERT(no_two_meet, !(stays && comes[i]))
+  logic [Bits*Lanes-1:0] comes;   // exchange s, lane i at s*Lanes + i: from the lane across
+  logic [Bits*Lanes-1:0] meet;
+
+  always_comb begin
+    logic [Lanes*Bits-1:0] to, to_next;
+    logic [Lanes-1:0]      there_next;
+    logic                  stays;
+    to = goal;
+    to_next = goal;
+    there_next = '0;
+    stays = 1'b0;
+    live = '0;
+    comes = '0;
+    meet = '0;
+    if (`ESP_WHEN(valid_i)) begin
+      live = there_in;
+      for (int s = 0; s < Bits; s++) begin
+        for (int i = 0; i < Lanes; i++) begin
+          stays = live[i] && to[i*Bits + s] == 1'(i >> s);
+          comes[s*Lanes + i] = live[i ^ (1 << s)] && to[(i ^ (1 << s))*Bits + s] == 1'(i >> s);
+          meet[s*Lanes + i] = stays && comes[s*Lanes + i];
+          there_next[i] = stays || comes[s*Lanes + i];
+          to_next[i*Bits +: Bits] = comes[s*Lanes + i] ? to[(i ^ (1 << s))*Bits +: Bits]
+                                                       : to[i*Bits +: Bits];
+        end
+        to = to_next;
+        live = there_next;
       end
     end
   end
 
-  for (genvar p = 0; p <= (Bits + 1) / 2; p++) begin : gen_pair
-    logic [8*Lanes-1:0] data;
-    if (p == 0) begin : gen_in
-      assign data = data_i;
-    end else if (2 * p > Bits) begin : gen_last
-      for (genvar i = 0; i < Lanes; i++) begin : gen_lane
-        assign data[8*i +: 8] = gen_stage[2*p-1].comes[i]
-                              ? gen_pair[p-1].data[8*(i ^ (1 << (2*p-2))) +: 8]
-                              : gen_pair[p-1].data[8*i +: 8];
-      end
-    end else begin : gen_two
-      for (genvar i = 0; i < Lanes; i++) begin : gen_lane
-        localparam int unsigned Near = 1 << (2*p - 2), Far = 1 << (2*p - 1);
-        logic near, far;
-        assign far = gen_stage[2*p].comes[i];
-        assign near = far ? gen_stage[2*p-1].comes[i ^ Far] : gen_stage[2*p-1].comes[i];
-        always_comb begin
+  always_comb begin
+    logic [8*Lanes-1:0] moved;
+    logic               near, far;
+    routed = data_i;
+    moved = data_i;
+    near = 1'b0;
+    far = 1'b0;
+    if (`ESP_WHEN(valid_i)) begin
+      for (int s = 0; s + 1 < Bits; s += 2) begin
+        for (int i = 0; i < Lanes; i++) begin
+          far = comes[(s+1)*Lanes + i];
+          near = far ? comes[s*Lanes + (i ^ (2 << s))] : comes[s*Lanes + i];
           case ({far, near})
-            2'd0: data[8*i +: 8] = gen_pair[p-1].data[8*i +: 8];
-            2'd1: data[8*i +: 8] = gen_pair[p-1].data[8*(i ^ Near) +: 8];
-            2'd2: data[8*i +: 8] = gen_pair[p-1].data[8*(i ^ Far) +: 8];
-            default: data[8*i +: 8] = gen_pair[p-1].data[8*(i ^ Near ^ Far) +: 8];
+            2'd0: moved[8*i +: 8] = routed[8*i +: 8];
+            2'd1: moved[8*i +: 8] = routed[8*(i ^ (1 << s)) +: 8];
+            2'd2: moved[8*i +: 8] = routed[8*(i ^ (2 << s)) +: 8];
+            default: moved[8*i +: 8] = routed[8*(i ^ (3 << s)) +: 8];
           endcase
         end
+        routed = moved;
+      end
+      if (Bits % 2 != 0) begin
+        for (int i = 0; i < Lanes; i++) begin
+          if (comes[(Bits-1)*Lanes + i]) moved[8*i +: 8] = routed[8*(i ^ (Lanes/2)) +: 8];
+          else moved[8*i +: 8] = routed[8*i +: 8];
+        end
+        routed = moved;
       end
     end
   end
 
-  assign routed = gen_pair[(Bits + 1) / 2].data;
-  assign live = gen_stage[Bits].there;
+  `ESP_ASSERT(no_two_meet, meet == '0)
 
   logic unused;
-  assign unused = ^{gen_stage[Bits].to, gen_stage[0].comes};
+  assign unused = ^meet;
 
   // The beat that leaves: held bytes below the fill, new ones from there on.
-  for (genvar j = 0; j < Lanes; j++) begin : gen_beat
-    assign data_o[8*j +: 8] = (32'(fill_q) > j) ? held_q[8*j +: 8] : zero_i ? '0 : routed[8*j +: 8];
+  always_comb begin
+    data_o = routed;
+    if (`ESP_WHEN(valid_i)) begin
+      for (int j = 0; j < Lanes; j++) begin
+        data_o[8*j +: 8] = (32'(fill_q) > j) ? held_q[8*j +: 8] : zero_i ? '0 : routed[8*j +: 8];
+      end
+    end
+  end
+
+  for (genvar j = 0; j < Lanes; j++) begin : gen_held
     always_ff @(posedge clk_i) begin
       if (step && live[j]) held_q[8*j +: 8] <= zero_i ? '0 : routed[8*j +: 8];
     end

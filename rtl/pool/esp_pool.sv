@@ -103,6 +103,7 @@ module esp_pool #(
   logic finish;  // it ends its window
 
   // The window being requantised
+  logic [25*Lanes-1:0] sums;
   logic [32*Lanes-1:0] values;
   logic [LeftBits-1:0] left_q, left_next;  // slices to go, now and in the next cycle
   logic [SliceBits-1:0] slice_q;
@@ -188,18 +189,20 @@ module esp_pool #(
   assign scale = from_table_q ? tab_rdata_i : scale_q;
 
   for (genvar i = 0; i < Lanes; i++) begin : gen_lane
-    logic [24:0] value;
-    assign values[32*i+:32] = {{7{value[24]}}, value};
     esp_pool_lane u_lane (
         .clk_i,
         .valid_i(word_q), .first_i(word_first_q), .last_i(word_end_q), .empty_i(word_empty_q),
         .average_i(job_q.average[0]), .x_i(req_rdata_i[8*i+:8]), .zero_i(job_q.zx),
-        .value_o(value)
+        .value_o(sums[25*i+:25])
     );
   end
 
-  for (genvar i = 0; i < PoolLanes; i++) begin : gen_requant_lane
-    assign acc[32*i+:32] = values[32*(PoolLanes*slice_q+i)+:32];
+  always_comb begin
+    {values, acc} = '0;
+    if (`ESP_WHEN(left_q != '0)) begin
+      for (int i = 0; i < Lanes; i++) values[32*i+:32] = 32'($signed(sums[25*i+:25]));
+      for (int i = 0; i < PoolLanes; i++) acc[32*i+:32] = values[32*(PoolLanes*slice_q+i)+:32];
+    end
   end
 
   esp_pool_windows u_windows (

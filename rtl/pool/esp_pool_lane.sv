@@ -4,6 +4,7 @@
 // the tile), last_i moves its result to value_o, where it stays until the next window's.
 // value_o: 25 bits signed; |sum| <= 255 * 255 * 255 < 2^24. docs/machine.md, section 4.
 `default_nettype none
+`include "esp_assert.svh"
 
 module esp_pool_lane (
     input  wire logic        clk_i,
@@ -22,11 +23,16 @@ module esp_pool_lane (
   logic               above, keep, take;
 
   // One adder serves both: the maximum adds nothing to what it keeps. So far it has 9 bits.
-  assign difference = $signed({x_i[7], x_i}) - $signed({zero_i[7], zero_i});
-  assign above = difference > $signed(value_q[8:0]);
-  assign keep = !first_i && !empty_i && (average_i || !above);
-  assign take = !empty_i && (first_i || average_i || above);
-  assign sum = (take ? 25'(difference) : '0) + (* in_order *) (keep ? value_q : '0);
+  always_comb begin
+    {difference, above, keep, take, sum} = '0;
+    if (`ESP_WHEN(valid_i)) begin
+      difference = $signed({x_i[7], x_i}) - $signed({zero_i[7], zero_i});
+      above = difference > $signed(value_q[8:0]);
+      keep = !first_i && !empty_i && (average_i || !above);
+      take = !empty_i && (first_i || average_i || above);
+      sum = (take ? 25'(difference) : '0) + (* in_order *) (keep ? value_q : '0);
+    end
+  end
 
   always_ff @(posedge clk_i) begin
     if (valid_i) begin

@@ -9,6 +9,7 @@
 // 9 bits. Reset and clear_i empty it.
 // docs/machine.md, section 3.
 `default_nettype none
+`include "esp_assert.svh"
 
 module esp_addop #(
     parameter int unsigned Lanes = 8,
@@ -77,9 +78,14 @@ module esp_addop #(
   end
 
   logic [31:0] below, beyond;
-  for (genvar i = 0; i < 32; i++) begin : gen_mask
-    assign below[i]  = i < 12 || 6'(i) < {1'b0, shift1_q} + 6'd12;
-    assign beyond[i] = i >= 21 && 6'(i) >= {1'b0, shift1_q} + 6'd21;
+  always_comb begin
+    {below, beyond} = '0;
+    if (`ESP_WHEN(stage[2] && add_q[1])) begin
+      for (int i = 0; i < 32; i++) begin
+        below[i]  = i < 12 || 6'(i) < {1'b0, shift1_q} + 6'd12;
+        beyond[i] = i >= 21 && 6'(i) >= {1'b0, shift1_q} + 6'd21;
+      end
+    end
   end
 
   for (genvar i = 0; i < Lanes; i++) begin : gen_lane

@@ -6,6 +6,7 @@
 // Zero points come negated, so that they feed the carry chains and the operands' choice is free.
 // docs/machine.md, section 3.
 `default_nettype none
+`include "esp_assert.svh"
 
 module esp_addop_lane #(
     parameter bit Score = 1'b0
@@ -56,22 +57,32 @@ module esp_addop_lane #(
   logic signed [31:0] by_16, by_4;
   logic sign, up, too_far;
 
-  assign difference_a = subtract(gate_i ? b_i : a_i, minus_za_i);
-  assign difference_b = subtract(score_i ? a_i : b_i, minus_zb_i);
-  assign ma = score_i ? {ma_i[21:8], !b_i[7], b_i[6:0]} : ma_i;
-  // Under the lower bound, or not under the upper one.
-  assign blocked = gated_i && (difference_b[8] || !difference_a[8]);
+  always_comb begin
+    {difference_a, difference_b, ma, blocked} = '0;
+    if (`ESP_WHEN(stage_i[0])) begin
+      difference_a = subtract(gate_i ? b_i : a_i, minus_za_i);
+      difference_b = subtract(score_i ? a_i : b_i, minus_zb_i);
+      ma = score_i ? {ma_i[21:8], !b_i[7], b_i[6:0]} : ma_i;
+      // Under the lower bound, or not under the upper one.
+      blocked = gated_i && (difference_b[8] || !difference_a[8]);
+    end
+  end
 
   // To nearest, ties to even. Far shifts first: the later ones are then of few bits.
-  assign sign = sum_q[31];
-  assign by_16 = shift_i[4] ? sum_q >>> 16 : sum_q;
-  assign by_4 = shift_i[3] ? (shift_i[2] ? by_16 >>> 12 : by_16 >>> 8)
-                           : (shift_i[2] ? by_16 >>> 4 : by_16);
-  assign kept = 10'((shift_i[1] ? (shift_i[0] ? by_4 >>> 3 : by_4 >>> 2)
-                                : (shift_i[0] ? by_4 >>> 1 : by_4)) >>> 12);
-  assign up = kept[0] & (kept[1] | ((sum_q & below_i) != '0));
-  assign too_far = ((sum_q ^ {32{sign}}) & beyond_i) != '0;
-  assign rounded = too_far ? {sign, sign, {8{!sign}}} : 10'($signed(kept[9:1])) + 10'(up);
+  always_comb begin
+    {sign, by_16, by_4, kept, up, too_far, rounded} = '0;
+    if (`ESP_WHEN(stage_i[2] && add_i[2])) begin
+      sign = sum_q[31];
+      by_16 = shift_i[4] ? sum_q >>> 16 : sum_q;
+      by_4 = shift_i[3] ? (shift_i[2] ? by_16 >>> 12 : by_16 >>> 8)
+                        : (shift_i[2] ? by_16 >>> 4 : by_16);
+      kept = 10'((shift_i[1] ? (shift_i[0] ? by_4 >>> 3 : by_4 >>> 2)
+                             : (shift_i[0] ? by_4 >>> 1 : by_4)) >>> 12);
+      up = kept[0] & (kept[1] | ((sum_q & below_i) != '0));
+      too_far = ((sum_q ^ {32{sign}}) & beyond_i) != '0;
+      rounded = too_far ? {sign, sign, {8{!sign}}} : 10'($signed(kept[9:1])) + 10'(up);
+    end
+  end
 
   always_ff @(posedge clk_i) begin
     if (stage_i[0]) begin

@@ -180,9 +180,18 @@ module esp_post #(
   // Stages 1 and 2: bias, or sums that come back. Fields follow the vectors they belong to: the
   // bounds at stage 1, the operand's at stage 10, the pooling's at 14 (zero point) and 15.
   for (genvar i = 0; i < PostLanes; i++) begin : gen_lane
-    assign biased[32*i+:32] = acc_rdata_i[32*(PostLanes*slice1+i)+:32] + par_rdata_i[64*i+:32];
-    assign scales[32*i+:32] = par_rdata_i[64*i+32+:32];
-    assign pooled[32*i+:32] = gap_score_q ? 32'($signed(sums[32*i+:8])) : sums[32*i+:32];
+    always_comb begin
+      biased[32*i+:32] = '0;
+      scales[32*i+:32] = '0;
+      pooled[32*i+:32] = '0;
+      if (`ESP_WHEN(valid_q[1])) begin
+        biased[32*i+:32] = acc_rdata_i[32*(PostLanes*slice1+i)+:32] + par_rdata_i[64*i+:32];
+        scales[32*i+:32] = par_rdata_i[64*i+32+:32];
+      end
+      if (`ESP_WHEN(inject)) begin
+        pooled[32*i+:32] = gap_score_q ? 32'($signed(sums[32*i+:8])) : sums[32*i+:32];
+      end
+    end
   end
 
   // Zero points are negated once for all lanes, on their way to the stages. A gate's upper bound stands
@@ -273,7 +282,8 @@ module esp_post #(
       .valid_o(requant_valid), .data_o(y)
   );
 
-  assign operand_slice = operand_word[8*PostLanes*slice10+:8*PostLanes];
+  assign operand_slice = `ESP_WHEN(requant_valid) ? operand_word[8*PostLanes*slice10+:8*PostLanes]
+                                                  : '0;
 
   esp_addop #(.Lanes(PostLanes), .Score(Score)) u_addop (
       .clk_i, .rst_ni, .clear_i, .en_i(1'b1),

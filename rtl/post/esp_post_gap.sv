@@ -6,6 +6,7 @@
 // start_i. With Score: score_i adds product_i instead of data_i, and shift_i first moves the sums right by
 // 8 bits. docs/machine.md, section 3.
 `default_nettype none
+`include "esp_assert.svh"
 
 module esp_post_gap #(
     parameter int unsigned PostLanes = 8,
@@ -54,10 +55,16 @@ module esp_post_gap #(
   for (genvar i = 0; i < PostLanes; i++) begin : gen_lane
     logic [31:0] kept;
     logic [TermBits-1:0] term;
-    assign kept = start_i ? '0 : shift ? {{8{oldest[32*i+31]}}, oldest[32*i+8+:24]}
-                                       : oldest[32*i+:32];
-    assign term = score ? TermBits'(product_i[16*i+:16]) : TermBits'($signed(data_i[8*i+:8]));
-    assign sums[32*i+:32] = add(kept, term, minus_zero_i);
+    always_comb begin
+      {kept, term} = '0;
+      sums[32*i+:32] = '0;
+      if (`ESP_WHEN(valid_i)) begin
+        kept = start_i ? '0 : shift ? {{8{oldest[32*i+31]}}, oldest[32*i+8+:24]}
+                                    : oldest[32*i+:32];
+        term = score ? TermBits'(product_i[16*i+:16]) : TermBits'($signed(data_i[8*i+:8]));
+        sums[32*i+:32] = add(kept, term, minus_zero_i);
+      end
+    end
   end
 
   always_ff @(posedge clk_i) begin

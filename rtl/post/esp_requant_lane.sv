@@ -15,6 +15,7 @@
 // The sign of the scale is ignored.
 // docs/machine.md, section 3; numerics: docs/machine.md, esp_requant.
 `default_nettype none
+`include "esp_assert.svh"
 
 module esp_requant_lane (
     input  wire logic        clk_i,
@@ -114,7 +115,7 @@ module esp_requant_lane (
   logic [47:0] product_q;
   logic [8:0] integer_q;
 
-  assign zero = magnitude_q == '0 || scale0_q[30:23] == '0;
+  assign zero = `ESP_WHEN(stage_i[1]) && (magnitude_q == '0 || scale0_q[30:23] == '0);
 
   always_ff @(posedge clk_i) begin
     if (stage_i[0]) begin
