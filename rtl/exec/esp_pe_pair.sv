@@ -45,10 +45,8 @@ module esp_pe_pair #(
   logic signed [7:0] shadow0_q, shadow1_q;
 
   always_ff @(posedge clk_i) begin
-    if (cap_any_i) begin
-      if (cap0_i) shadow0_q <= w_i;
-      if (cap1_i) shadow1_q <= w_i;
-    end
+    if (cap_any_i && cap0_i) shadow0_q <= w_i;
+    if (cap_any_i && cap1_i) shadow1_q <= w_i;
   end
 
   always_ff @(posedge clk_i) begin
@@ -59,11 +57,9 @@ module esp_pe_pair #(
   logic signed [15:0] product0_q, product1_q;
 
   always_ff @(posedge clk_i) begin
-    if (swap_any_i) begin
-      if (swap_i) begin
-        weight0_q <= shadow0_q;
-        weight1_q <= shadow1_q;
-      end
+    if (swap_any_i && swap_i) begin
+      weight0_q <= shadow0_q;
+      weight1_q <= shadow1_q;
     end
   end
 
