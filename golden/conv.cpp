@@ -34,10 +34,21 @@ void requantise_row(const std::int32_t* acc, int count, float scale, int zero, i
   }
 }
 
+ir::QuantConv without_weights(const ir::QuantConv& conv) {
+  ir::QuantConv out;
+  out.window = conv.window;
+  out.out_channels = conv.out_channels;
+  out.scale = conv.scale;
+  out.border = conv.border;
+  out.lo = conv.lo;
+  out.hi = conv.hi;
+  return out;
+}
+
 }  // namespace
 
 PreparedConv::PreparedConv(const ir::QuantConv& conv, const Side& x, const Side& y)
-    : conv_(&conv),
+    : conv_(without_weights(conv)),
       x_(x),
       y_(y),
       depth_(conv.window.kh * conv.window.kw * x.shape.c),
@@ -63,9 +74,14 @@ PreparedConv::PreparedConv(const ir::QuantConv& conv, const Side& x, const Side&
   }
 }
 
+void PreparedConv::rescale(const std::vector<float>& scale) {
+  ESP_CHECK(scale.size() == conv_.scale.size());
+  conv_.scale = scale;
+}
+
 void PreparedConv::run(const std::int8_t* x, int images, std::int8_t* y) const {
   each_run(x, images, [&](int n, const std::int32_t* acc, int count, std::size_t at) {
-    requantise_row(acc, count, conv_->scale[n], y_.quant.zero, conv_->lo, conv_->hi, y + at);
+    requantise_row(acc, count, conv_.scale[n], y_.quant.zero, conv_.lo, conv_.hi, y + at);
   });
 }
 
@@ -77,8 +93,8 @@ void PreparedConv::accumulate(const std::int8_t* x, int images, std::int32_t* ac
 
 template <typename Sink>
 void PreparedConv::each_run(const std::int8_t* x, int images, Sink sink) const {
-  PaddedImages padded(x_.shape, conv_->window, images);
-  std::vector<float> pads(conv_->border.begin(), conv_->border.end());
+  PaddedImages padded(x_.shape, conv_.window, images);
+  std::vector<float> pads(conv_.border.begin(), conv_.border.end());
   if (pads.empty()) pads.assign(std::size_t(x_.shape.c), static_cast<float>(x_.quant.zero));
   for (int i = 0; i < images; ++i) padded.set(i, x + i * x_.shape.count(), pads);
   const int all_rows = images * y_.shape.h;
@@ -88,14 +104,14 @@ void PreparedConv::each_run(const std::int8_t* x, int images, Sink sink) const {
   for (int row = 0; row < all_rows; row += step) {
     const int rows = std::min(step, all_rows - row);
     const std::vector<std::int32_t> acc = tile(padded, row, rows);
-    for (int n = 0; n < conv_->out_channels; ++n) {
+    for (int n = 0; n < conv_.out_channels; ++n) {
       // Rows of one image are one run in the output; a tile may hold several images.
       for (int r = 0; r < rows;) {
         const int image = (row + r) / y_.shape.h;
         const int image_row = (row + r) % y_.shape.h;
         const int run = std::min(rows - r, y_.shape.h - image_row);
         sink(n, acc.data() + (std::size_t(n) * rows + r) * y_.shape.w, run * y_.shape.w,
-             (std::size_t(image) * conv_->out_channels + n) * plane +
+             (std::size_t(image) * conv_.out_channels + n) * plane +
                  std::size_t(image_row) * y_.shape.w);
         r += run;
       }
@@ -106,7 +122,7 @@ void PreparedConv::each_run(const std::int8_t* x, int images, Sink sink) const {
 std::vector<std::int32_t> PreparedConv::tile(const PaddedImages& padded, int first_row,
                                              int rows) const {
   const int pixels = rows * y_.shape.w;
-  const int channels = conv_->out_channels;
+  const int channels = conv_.out_channels;
   RowMajor columns(std::min(depth_, kExactDepth), pixels);
   RowMajor product(channels, pixels);
   std::vector<std::int32_t> acc(std::size_t(channels) * pixels);

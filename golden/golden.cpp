@@ -63,15 +63,34 @@ std::optional<PreparedConv> prepare(const ir::QuantGraph& graph, const ir::Quant
 
 }  // namespace
 
+namespace {
+
+/// The graph without its convolutions' arrays: those lie in PreparedConv.
+ir::QuantGraph frame_of(const ir::QuantGraph& graph) {
+  ir::QuantGraph out;
+  out.tensors = graph.tensors;
+  out.input = graph.input;
+  out.output = graph.output;
+  out.more_inputs = graph.more_inputs;
+  for (const ir::QuantNode& node : graph.nodes) {
+    const bool conv = std::holds_alternative<ir::QuantConv>(node.op);
+    out.nodes.push_back({node.name, node.inputs, node.output, ir::QuantConv{}});
+    if (!conv) out.nodes.back().op = node.op;
+  }
+  return out;
+}
+
+}  // namespace
+
 struct Runner::Impl {
-  const ir::QuantGraph* graph;
+  ir::QuantGraph graph;                            ///< its frame
   std::vector<std::optional<PreparedConv>> convs;  ///< by node
   std::vector<std::size_t> last_use;               ///< by tensor: the last node that reads it
 
   ir::ChannelMask mask;
 
   Impl(const ir::QuantGraph& g, ir::ChannelMask m)
-      : graph(&g), last_use(g.tensors.size(), 0), mask(std::move(m)) {
+      : graph(frame_of(g)), last_use(g.tensors.size(), 0), mask(std::move(m)) {
     ESP_CHECK(mask.empty() || mask.size() == g.tensors.size());
     for (std::size_t i = 0; i < g.nodes.size(); ++i) {
       convs.push_back(prepare(g, g.nodes[i]));
@@ -81,13 +100,13 @@ struct Runner::Impl {
   }
 
   [[nodiscard]] std::size_t count(int id) const {
-    return std::size_t(graph->tensors[std::size_t(id)].shape.count());
+    return std::size_t(graph.tensors[std::size_t(id)].shape.count());
   }
 
   /// Absent channels hold the zero point.
   void apply_mask(int id, int images, Tensor& values) const {
     if (mask.empty() || mask[std::size_t(id)].empty()) return;
-    const ir::QuantTensor& tensor = graph->tensors[std::size_t(id)];
+    const ir::QuantTensor& tensor = graph.tensors[std::size_t(id)];
     const std::vector<bool>& live = mask[std::size_t(id)];
     const std::size_t pixels = std::size_t(tensor.shape.h) * tensor.shape.w;
     for (std::size_t c = 0; c < std::size_t(images) * live.size(); ++c) {
@@ -100,21 +119,21 @@ struct Runner::Impl {
   /// Every tensor, for a batch; without `keep`, only those still to be read.
   [[nodiscard]] std::vector<Tensor> run(std::span<const std::int8_t> input, int images,
                                         bool keep) const {
-    std::vector<Tensor> tensors(graph->tensors.size());
-    ESP_CHECK(graph->more_inputs.empty() || images == 1);
-    const auto first = input.subspan(0, count(graph->input) * std::size_t(images));
-    tensors[std::size_t(graph->input)].assign(first.begin(), first.end());
+    std::vector<Tensor> tensors(graph.tensors.size());
+    ESP_CHECK(graph.more_inputs.empty() || images == 1);
+    const auto first = input.subspan(0, count(graph.input) * std::size_t(images));
+    tensors[std::size_t(graph.input)].assign(first.begin(), first.end());
     std::size_t at = first.size();
-    for (const int id : graph->more_inputs) {
+    for (const int id : graph.more_inputs) {
       const auto part = input.subspan(at, count(id));
       tensors[std::size_t(id)].assign(part.begin(), part.end());
       at += part.size();
     }
-    for (std::size_t i = 0; i < graph->nodes.size(); ++i) {
-      const ir::QuantNode& node = graph->nodes[i];
+    for (std::size_t i = 0; i < graph.nodes.size(); ++i) {
+      const ir::QuantNode& node = graph.nodes[i];
       std::vector<const Tensor*> inputs;
       for (const int id : node.inputs) inputs.push_back(&tensors[std::size_t(id)]);
-      tensors[std::size_t(node.output)] = run_op(*graph, node, convs[i], inputs, images);
+      tensors[std::size_t(node.output)] = run_op(graph, node, convs[i], inputs, images);
       apply_mask(node.output, images, tensors[std::size_t(node.output)]);
       if (keep) continue;
       for (const int id : node.inputs) {
@@ -131,23 +150,42 @@ Runner::~Runner() = default;
 Runner::Runner(Runner&&) noexcept = default;
 Runner& Runner::operator=(Runner&&) noexcept = default;
 
+void Runner::rescale(const ir::QuantGraph& graph) {
+  Impl& own = *impl_;
+  ESP_CHECK(graph.nodes.size() == own.convs.size());
+  ESP_CHECK(graph.tensors.size() == own.graph.tensors.size());
+  for (std::size_t t = 0; t < graph.tensors.size(); ++t) {
+    ir::Quant& quant = own.graph.tensors[t].quant;
+    ESP_CHECK(graph.tensors[t].quant.zero == quant.zero);
+    quant.scale = graph.tensors[t].quant.scale;
+  }
+  for (std::size_t n = 0; n < graph.nodes.size(); ++n) {
+    const ir::QuantNode& node = graph.nodes[n];
+    if (const auto* conv = std::get_if<ir::QuantConv>(&node.op)) {
+      own.convs[n]->rescale(conv->scale);
+    } else {
+      own.graph.nodes[n].op = node.op;
+    }
+  }
+}
+
 std::vector<Tensor> Runner::run(std::span<const std::int8_t> input) const {
-  ESP_CHECK(std::int64_t(input.size()) == ir::input_elements(*impl_->graph));
+  ESP_CHECK(std::int64_t(input.size()) == ir::input_elements(impl_->graph));
   return impl_->run(input, 1, true);
 }
 
 std::vector<std::int8_t> Runner::run_batch(std::span<const std::int8_t> inputs, int threads) const {
-  const auto in_count = std::size_t(ir::input_elements(*impl_->graph));
-  const std::size_t out_count = impl_->count(impl_->graph->output);
+  const auto in_count = std::size_t(ir::input_elements(impl_->graph));
+  const std::size_t out_count = impl_->count(impl_->graph.output);
   ESP_CHECK(inputs.size() % in_count == 0);
   const std::size_t images = inputs.size() / in_count;
   std::vector<std::int8_t> outputs(images * out_count);
-  const std::size_t most = impl_->graph->more_inputs.empty() ? kBatch : 1;
+  const std::size_t most = impl_->graph.more_inputs.empty() ? kBatch : 1;
   for_each((images + most - 1) / most, threads, [&](std::size_t i) {
     const std::size_t first = i * most, batch = std::min(most, images - first);
     const std::vector<Tensor> tensors = impl_->run(
         inputs.subspan(first * in_count, batch * in_count), static_cast<int>(batch), false);
-    std::ranges::copy(tensors[std::size_t(impl_->graph->output)],
+    std::ranges::copy(tensors[std::size_t(impl_->graph.output)],
                       outputs.begin() + static_cast<std::ptrdiff_t>(first * out_count));
   });
   return outputs;

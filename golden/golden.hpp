@@ -28,8 +28,8 @@ Tensor run_node(const ir::QuantGraph& graph, const ir::QuantNode& node,
 std::vector<std::int8_t> run_batch(const ir::QuantGraph& graph, std::span<const std::int8_t> inputs,
                                    int threads = 0);
 
-/// A graph with its weights made ready, for callers that run many images. Refers to the graph,
-/// which must outlive it. Const calls may come from several threads.
+/// A graph with its weights made ready, for callers that run many images. It holds what it needs of
+/// the graph: changes of that later are not seen. Const calls may come from several threads.
 ///
 /// With a mask, channels that are absent hold their tensor's zero point in every result, so that
 /// whatever reads them takes nothing from them. The mask is one of prune/: tensors that an add, a
@@ -40,6 +40,9 @@ class Runner {
   ~Runner();
   Runner(Runner&&) noexcept;
   Runner& operator=(Runner&&) noexcept;
+
+  /// Takes the scales and multipliers of `graph`, which is the one that it was made of in all else.
+  void rescale(const ir::QuantGraph& graph);
 
   /// As golden::run.
   [[nodiscard]] std::vector<Tensor> run(std::span<const std::int8_t> input) const;

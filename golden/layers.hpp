@@ -15,10 +15,12 @@ struct Side {
   ir::Quant quant;
 };
 
-/// A convolution with its weights as floats, which hold them exactly.
+/// A convolution with its weights as floats, which hold them exactly. Refers to nothing.
 class PreparedConv {
  public:
   PreparedConv(const ir::QuantConv& conv, const Side& x, const Side& y);
+  /// Takes other multipliers; all else stays.
+  void rescale(const std::vector<float>& scale);
   /// Shapes: x [images][C][H][W], y [images][N][Ho][Wo].
   void run(const std::int8_t* x, int images, std::int8_t* y) const;
   /// The sums before they are requantised, bias included. Shapes: acc [images][N][Ho][Wo].
@@ -35,7 +37,7 @@ class PreparedConv {
   void add_few(const PaddedImages& padded, int first_row, int rows,
                std::vector<std::int32_t>& acc) const;
 
-  const ir::QuantConv* conv_;
+  ir::QuantConv conv_;  ///< without weights and biases
   Side x_, y_;
   int depth_;                   ///< K: taps times input channels
   std::vector<float> weights_;  ///< [N][K]; empty where few_ has them

@@ -73,16 +73,21 @@ namespace {
 class GoldenPasses final : public Passes {
  public:
   GoldenPasses(const ir::QuantGraph& forward, const Backward& backward)
-      : forward_(forward), backward_(backward.graph()) {}
+      : graph_(backward), forward_(forward), backward_(backward.graph()) {}
   Result<std::vector<golden::Tensor>> forward(std::span<const std::int8_t> input) override {
     return forward_.run(input);
   }
   Result<std::vector<golden::Tensor>> backward(std::span<const std::int8_t> input) override {
     return backward_.run(input);
   }
+  Status rescaled() override {
+    backward_.rescale(graph_.graph());
+    return {};
+  }
   [[nodiscard]] bool threads() const override { return true; }
 
  private:
+  const Backward& graph_;
   golden::Runner forward_, backward_;
 };
 
@@ -98,9 +103,10 @@ DelayedScales fit_scales(Backward& backward, std::span<const std::int8_t> input)
   constexpr int kAttempts = 24;
   DelayedScales scales;
   scales.start(backward.first_scales());
-  const golden::Runner runner(backward.graph());  // sees the scales change
+  golden::Runner runner(backward.graph());
   for (int attempt = 0; attempt < kAttempts; ++attempt) {
     backward.set_scales(scales.scales());
+    runner.rescale(backward.graph());
     if (scales.fit(backward.maxima(runner.run(input)), attempt)) break;
   }
   backward.set_scales(scales.scales());

@@ -190,6 +190,28 @@ TEST_CASE("concat: channels one after the other, a tensor twice") {
   CHECK(output_of(b, {1, 5}) == Tensor{1, 5, 2, 10, 3, 15, 1, 5});
 }
 
+TEST_CASE("run: a runner holds values, and takes other scales only when it is told") {
+  QuantBuilder b({1, 2, 2}, {1.0F, 0});
+  const int x = b.conv(0, plain_conv({}, 1, {2}), {1.0F, 0});
+  const int y = b.add(x, x, {1U << 13, 0, 13}, {1.0F, 0});
+  const int z = b.pool(y, {ir::PoolKind::kAverage, {2, 2}}, 1, 1, {1.0F, 0});
+  ir::QuantGraph graph = b.graph();
+  golden::Runner runner(graph);
+  const Tensor image{1, 2, 3, 6};
+  const auto before = runner.run(image);
+  CHECK(before[std::size_t(z)] == Tensor{6});
+  std::get<ir::QuantConv>(graph.nodes[0].op).scale[0] = 2;
+  std::get<ir::QuantAdd>(graph.nodes[1].op).ma = 1U << 12;
+  graph.tensors[std::size_t(z)].quant.scale = 0.5F;
+  CHECK(runner.run(image) == before);
+  runner.rescale(graph);
+  const auto after = runner.run(image);
+  CHECK(after[std::size_t(x)] == Tensor{4, 8, 12, 24});
+  CHECK(after[std::size_t(y)] == Tensor{2, 4, 6, 12});
+  CHECK(after[std::size_t(z)] == Tensor{12});
+  CHECK(after == golden::run(graph, image));
+}
+
 TEST_CASE("run: returns every tensor, and a node alone gives the same") {
   QuantBuilder b({2, 3, 3}, {1.0F, 1});
   const int y = b.conv(0, plain_conv({2, 2}, 3, count_from(-12, 24)), {1.0F, 2});
