@@ -101,13 +101,16 @@ class DevicePasses final : public learn::Passes {
     auto program = compile_forward(forward, graph_, machine_);
     if (!program) return program.error();
     if (Status s = forward_.open(std::move(*program)); !s) return s;
-    return rescaled();
+    auto compiled = compiler::Rescalable::compile(graph_.graph(), machine_);
+    if (!compiled) return compiled.error();
+    compiled_.emplace(std::move(*compiled));
+    forward_.leave();
+    return backward_.open(compiled_->program());
   }
   Status rescaled() override {
-    auto program = compiler::compile(graph_.graph(), machine_);
-    if (!program) return program.error();
+    if (Status s = compiled_->rescale(graph_.graph()); !s) return s;
     forward_.leave();
-    return backward_.open(std::move(*program));
+    return backward_.open(compiled_->program());
   }
   Result<Tensors> forward(std::span<const std::int8_t> input) override {
     backward_.leave();
@@ -124,6 +127,7 @@ class DevicePasses final : public learn::Passes {
   const learn::Backward& graph_;
   isa::Config machine_;
   std::shared_ptr<ScoringTotals> totals_;
+  std::optional<compiler::Rescalable> compiled_;  // the backward graph
   Runner forward_, backward_;
 };
 

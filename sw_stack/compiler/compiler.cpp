@@ -45,9 +45,7 @@ class Compiler {
     program::Program program;
     program.config = std::string(config_.name);
     program.config_hash = config_.hash;
-    for (const isa::Instruction& instruction : emitted.instructions) {
-      isa::encode(instruction, program.instructions);
-    }
+    encode(emitted, program);
     program.activation_bytes = *activations;
     program.input = input;
     program.input_bytes = static_cast<std::uint32_t>(
@@ -64,11 +62,26 @@ class Compiler {
     }
     program.constants = std::move(constants->bytes);
     program.graph = std::move(graph_);
+    constants_ = std::move(*constants);
     if (const Status s = program::verify(program); !s) return s.error();
     return program;
   }
 
+  /// Puts the scales of a graph, rewritten, into the program that run() made.
+  void rescale(ir::QuantGraph graph, program::Program& program) {
+    graph_ = std::move(graph);
+    put_scales(graph_, layers_, layout_, constants_.places, program.constants);
+    program.instructions.clear();
+    encode(emit(graph_, layers_, layout_, schedule_, constants_, config_), program);
+    program.graph = std::move(graph_);
+  }
+
  private:
+  static void encode(const Emitted& emitted, program::Program& program) {
+    for (const isa::Instruction& instruction : emitted.instructions)
+      isa::encode(instruction, program.instructions);
+  }
+
   [[nodiscard]] std::int64_t bytes_of(const Root& root) const {
     return std::int64_t{root.blocks} * root.h * root.w * config_.lanes;
   }
@@ -203,7 +216,7 @@ class Compiler {
           out.op += gate ? "+gate" : layer.conv.add ? "+add" : "+rescale";
         }
         if (layer.conv.gap) out.op += layer.nodes.product(graph_) ? "+score" : "+gap";
-        out.macs = ir::macs(graph_, at(graph_.nodes, layer.nodes.conv));
+        out.macs = program::macs(graph_, out);
         out.tile = {layer.conv_plan.rows, layer.conv_plan.cols, layer.conv_plan.nb,
                     layer.conv_plan.kc};
       }
@@ -221,6 +234,7 @@ class Compiler {
   Relay relay_;
   const LayerNodes* relayed_ = nullptr;  // in layers_
   Schedule schedule_;
+  Constants constants_;  // its bytes are the program's
 };
 
 }  // namespace
@@ -231,6 +245,40 @@ Result<program::Program> compile(const ir::QuantGraph& graph, const isa::Config&
   auto rewritten = rewrite(graph, config.lanes);
   if (!rewritten) return rewritten.error();
   return Compiler(std::move(*rewritten), config, options).run();
+}
+
+struct Rescalable::Impl {
+  Compiler compiler;
+  int lanes;
+  program::Program program;
+};
+
+Result<Rescalable> Rescalable::compile(const ir::QuantGraph& graph, const isa::Config& config,
+                                       const Options& options) {
+  if (const Status s = ir::verify(graph); !s) return s.error();
+  auto rewritten = rewrite(graph, config.lanes);
+  if (!rewritten) return rewritten.error();
+  auto impl = std::make_unique<Impl>(
+      Impl{Compiler(std::move(*rewritten), config, options), config.lanes, {}});
+  auto program = impl->compiler.run();
+  if (!program) return program.error();
+  impl->program = std::move(*program);
+  return Rescalable(std::move(impl));
+}
+
+Rescalable::Rescalable(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Rescalable::~Rescalable() = default;
+Rescalable::Rescalable(Rescalable&&) noexcept = default;
+Rescalable& Rescalable::operator=(Rescalable&&) noexcept = default;
+
+const program::Program& Rescalable::program() const { return impl_->program; }
+
+Status Rescalable::rescale(const ir::QuantGraph& graph) {
+  auto rewritten = rewrite(graph, impl_->lanes);
+  if (!rewritten) return rewritten.error();
+  ESP_CHECK(rewritten->nodes.size() == impl_->program.graph.nodes.size());
+  impl_->compiler.rescale(std::move(*rewritten), impl_->program);
+  return {};
 }
 
 }  // namespace espalier::compiler

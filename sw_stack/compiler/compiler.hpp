@@ -4,6 +4,7 @@
 // plan (tiles), order (steps of convolutions and pools in one sequence), memory (addresses), emit.
 
 #include <cstdint>
+#include <memory>
 
 #include "ir/graph.hpp"
 #include "isa/generated/configs.hpp"
@@ -29,5 +30,27 @@ struct Options {
 /// Errors: what ir::verify complains of; kUnsupported and kCapacity, with the node and the limit.
 Result<program::Program> compile(const ir::QuantGraph& graph, const isa::Config& config,
                                  const Options& options = {});
+
+/// A program whose scales may change: they are parameters, fields of adds and tables of pools, and
+/// no tile, order or address depends on them.
+class Rescalable {
+ public:
+  /// Errors: those of compile().
+  static Result<Rescalable> compile(const ir::QuantGraph& graph, const isa::Config& config,
+                                    const Options& options = {});
+  ~Rescalable();
+  Rescalable(Rescalable&&) noexcept;
+  Rescalable& operator=(Rescalable&&) noexcept;
+
+  [[nodiscard]] const program::Program& program() const;
+  /// Writes the scales and multipliers of `graph`, which is the one compiled in all else; program()
+  /// is then, byte for byte, what compile() makes of it. Errors: what ir::verify complains of.
+  Status rescale(const ir::QuantGraph& graph);
+
+ private:
+  struct Impl;
+  explicit Rescalable(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
 
 }  // namespace espalier::compiler

@@ -177,15 +177,22 @@ Result<Constants> make_constants(const ir::QuantGraph& graph, const std::vector<
     }
     std::copy(table.begin(), table.end(), out.bytes.begin());
   }
+  for (std::size_t l = 0; l < layers.size(); ++l)
+    std::ranges::copy(weights[l], out.bytes.begin() + out.places[l].weights);
+  put_scales(graph, layers, layout, out.places, out.bytes);
+  return out;
+}
+
+void put_scales(const ir::QuantGraph& graph, const std::vector<Layer>& layers, const Layout& layout,
+                const std::vector<ConstantPlaces>& places, std::vector<std::uint8_t>& bytes) {
   for (std::size_t l = 0; l < layers.size(); ++l) {
     const Layer& layer = layers[l];
     if (!layer.is_pool()) {
-      std::ranges::copy(weights[l], out.bytes.begin() + out.places[l].weights);
-      put_params(graph, layout, layer, out.bytes.data() + out.places[l].params);
+      put_params(graph, layout, layer, bytes.data() + places[l].params);
     } else if (layer.pool.use_table) {
       const float sx = at(graph.tensors, layer.nodes.input).quant.scale;
       const float sy = at(graph.tensors, layer.nodes.output).quant.scale;
-      std::uint8_t* target = out.bytes.data() + out.places[l].table;
+      std::uint8_t* target = bytes.data() + places[l].table;
       for (int rows = 1; rows <= layer.pool.y.kernel; ++rows) {
         for (int cols = 1; cols <= layer.pool.x.kernel; ++cols) {
           const float multiplier = ir::pool_multiplier(sx, sy, rows * cols);
@@ -194,7 +201,6 @@ Result<Constants> make_constants(const ir::QuantGraph& graph, const std::vector<
       }
     }
   }
-  return out;
 }
 
 }  // namespace espalier::compiler

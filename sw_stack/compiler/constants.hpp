@@ -35,4 +35,8 @@ Result<Constants> make_constants(const ir::QuantGraph& graph, const std::vector<
                                  const Layout& layout, const isa::Config& config,
                                  const Options& options);
 
+/// Writes what follows from scales: parameters of convolutions and tables of pools.
+void put_scales(const ir::QuantGraph& graph, const std::vector<Layer>& layers, const Layout& layout,
+                const std::vector<ConstantPlaces>& places, std::vector<std::uint8_t>& bytes);
+
 }  // namespace espalier::compiler

@@ -73,17 +73,73 @@ std::string check(const Pass& pass, const isa::Config& config, const compiler::O
 
 TEST_CASE("backward programs: random graphs give golden's gradients and scores") {
   const std::uint64_t base = seed(1);
-  const auto i = GENERATE(range(0, rounds(40)));
-  const std::uint64_t s = base * 1000 + static_cast<std::uint64_t>(i);
-  const auto pass = make_pass(random_graph(s), s);
-  if (!pass) return;
-  for (const isa::Config& machine : isa::kConfigs) {
-    if (machine.compact) continue;
-    compiler::Options options;
-    options.vary = i % 2 == 0 ? 0 : s + 1;
-    INFO("seed " << s << ", " << machine.name);
-    CHECK(check(*pass, machine, options, s) == "");
+  int compared = 0;
+  for (int i = 0; i < rounds(40); ++i) {
+    const std::uint64_t s = base * 1000 + static_cast<std::uint64_t>(i);
+    const auto pass = make_pass(random_graph(s), s);
+    if (!pass) continue;
+    ++compared;
+    for (const isa::Config& machine : isa::kConfigs) {
+      if (machine.compact) continue;
+      compiler::Options options;
+      options.vary = i % 2 == 0 ? 0 : s + 1;
+      INFO("seed " << s << ", " << machine.name);
+      CHECK(check(*pass, machine, options, s) == "");
+    }
   }
+  CHECK(4 * compared > 3 * rounds(40));
+}
+
+TEST_CASE("backward programs: other scales, written in, give what compiling again gives") {
+  const std::uint64_t base = seed(2);
+  int compared = 0, changed = 0;
+  for (int i = 0; i < rounds(20); ++i) {
+    const std::uint64_t s = base * 1000 + static_cast<std::uint64_t>(i);
+    const ir::QuantGraph forward = i == 0 ? resnet8() : random_graph(s);
+    std::vector<bool> scored(forward.tensors.size(), true);
+    scored[index(forward.input)] = false;
+    auto backward = learn::Backward::make(forward, scored);
+    if (!backward) continue;
+    const isa::Config& machine = *isa::find_config(i % 2 == 0 ? "edge" : "nano");
+    INFO("seed " << s << ", " << machine.name);
+    auto program = compiler::Rescalable::compile(backward->graph(), machine);
+    REQUIRE(program.ok());
+    std::mt19937_64 random(s);
+    for (int round = 0; round < 2; ++round) {
+      const auto before = program::serialise(program->program());
+      std::vector<float> scales = backward->scales();
+      for (std::size_t slot = 1; slot < scales.size(); ++slot)
+        scales[slot] *= std::uniform_real_distribution<float>(0.2F, 4.0F)(random);
+      backward->set_scales(scales);
+      REQUIRE(program->rescale(backward->graph()).ok());
+      const auto fresh = compiler::compile(backward->graph(), machine);
+      REQUIRE(fresh.ok());
+      const auto bytes = program::serialise(program->program());
+      CHECK(bytes == program::serialise(*fresh));
+      CHECK(program::verify(program->program()).ok());
+      ++compared;
+      changed += bytes != before ? 1 : 0;
+    }
+  }
+  CHECK(2 * compared > 3 * rounds(20));
+  CHECK(2 * changed > compared);
+}
+
+TEST_CASE("backward programs: pools with scales of their own are rescaled as well") {
+  GraphBuilder g(3);
+  const int x = g.conv(g.input(8, 9, 9), 8, 3);
+  ir::Window w;
+  w.kh = w.kw = 3;
+  w.pad_top = w.pad_left = w.pad_bottom = w.pad_right = 1;
+  ir::QuantGraph graph = g.finish(g.pool(x, ir::PoolKind::kAverage, w));
+  const isa::Config& machine = *isa::find_config("edge");
+  auto program = compiler::Rescalable::compile(graph, machine);
+  REQUIRE(program.ok());
+  graph.tensors[index(graph.output)].quant.scale *= 1.7F;
+  REQUIRE(program->rescale(graph).ok());
+  const auto fresh = compiler::compile(graph, machine);
+  REQUIRE(fresh.ok());
+  CHECK(program::serialise(program->program()) == program::serialise(*fresh));
 }
 
 TEST_CASE("backward programs: the usual networks give golden's gradients and scores") {
