@@ -53,7 +53,7 @@ std::vector<LayerRow> rows(const ir::QuantGraph& graph, const ir::ChannelMask& m
     const auto& out = mask[static_cast<std::size_t>(node.output)];
     list.push_back({node.name, static_cast<std::int64_t>(in.size()), std::ranges::count(in, true),
                     static_cast<std::int64_t>(out.size()), std::ranges::count(out, true),
-                    ir::macs(graph, node), prune::live_macs(graph, node, mask),
+                    ir::macs(graph, node), ir::macs(graph, node, mask),
                     static_cast<std::int64_t>(std::get<ir::QuantConv>(node.op).weights.size())});
   }
   return list;

@@ -2,11 +2,12 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "cli/models.hpp"
 #include "program/overlay.hpp"
 #include "prune/overlay.hpp"
 #include "prune/patch.hpp"
-#include "prune/prune.hpp"
 
 namespace espalier::cli {
 
@@ -68,19 +69,16 @@ Result<OverlayUse> use_overlay(program::Program& program, const std::string& fil
   return use;
 }
 
-void count_live(program::Program& program, const std::vector<ir::ChannelMask>& masks) {
-  if (masks.empty()) return;
-  for (program::Layer& layer : program.layers) {
-    if (layer.macs <= 0) continue;
-    std::int64_t sum = 0;
-    for (const ir::ChannelMask& mask : masks) {
-      for (const int n : layer.nodes) {
-        sum +=
-            prune::live_macs(program.graph, program.graph.nodes[static_cast<std::size_t>(n)], mask);
-      }
-    }
-    layer.macs = sum / static_cast<std::int64_t>(masks.size());
+std::vector<std::uint64_t> live_macs(const program::Program& program,
+                                     const std::vector<ir::ChannelMask>& masks) {
+  const auto images = static_cast<std::int64_t>(std::max<std::size_t>(masks.size(), 1));
+  std::vector<std::uint64_t> list;
+  for (const program::Layer& layer : program.layers) {
+    std::int64_t sum = masks.empty() ? program::macs(program.graph, layer) : 0;
+    for (const ir::ChannelMask& mask : masks) sum += program::macs(program.graph, layer, mask);
+    list.push_back(static_cast<std::uint64_t>(sum / images));
   }
+  return list;
 }
 
 }  // namespace espalier::cli

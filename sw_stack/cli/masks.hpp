@@ -33,7 +33,9 @@ struct OverlayUse {
 /// file.
 Result<OverlayUse> use_overlay(program::Program& program, const std::string& file, bool packed);
 
-/// Layers then have the multiply-accumulates of live channels, the mean over the masks.
-void count_live(program::Program& program, const std::vector<ir::ChannelMask>& masks);
+/// Multiply-accumulates of each layer over live channels, the mean over the masks; those of all
+/// channels without one.
+std::vector<std::uint64_t> live_macs(const program::Program& program,
+                                     const std::vector<ir::ChannelMask>& masks);
 
 }  // namespace espalier::cli

@@ -112,16 +112,16 @@ Result<int> profile(const ProfileOptions& options) {
     profile.packing_estimate = *packing;
     table = std::move(masked->table);
     profile.report.masks = {options.mask};
-    profile.report.dense_macs = runtime::macs(*program);
-    count_live(*program, device.masks);
+    profile.report.live_macs = live_macs(*program, device.masks);
   }
   if (!options.overlay.empty()) {
     auto use = use_overlay(*program, options.overlay, true);
     if (!use) return use.error();
     profile.report.overlay = std::move(use).value();
   }
-  auto estimate =
-      timing::estimate(*program, timing::Memory{device.read_latency, device.write_latency}, table);
+  const ir::ChannelMask live = device.masks.empty() ? ir::ChannelMask() : device.masks.front();
+  auto estimate = timing::estimate(
+      *program, timing::Memory{device.read_latency, device.write_latency}, table, live);
   if (!estimate) return estimate.error();
   profile.estimate = std::move(estimate).value();
   if (!options.device.empty()) {

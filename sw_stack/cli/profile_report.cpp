@@ -47,7 +47,7 @@ std::vector<Row> rows_of(const Profile& profile) {
     const program::Layer& layer = program.layers[i];
     Row row{layer.name,
             layer.op,
-            runtime::macs(layer),
+            profile.report.macs(i),
             profile.estimate.layers[i],
             timing::bound(program, layer, live_of(profile)),
             {}};
@@ -60,7 +60,7 @@ std::vector<Row> rows_of(const Profile& profile) {
 Row total_of(const Profile& profile) {
   const program::Program& program = program_of(profile);
   const auto& timing = profile.report.result.timing;
-  Row all{"all", "", runtime::macs(program), {}, timing::bound(program, live_of(profile)), {}};
+  Row all{"all", "", profile.report.macs(), {}, timing::bound(program, live_of(profile)), {}};
   all.estimate.cycles = profile.estimate.cycles;
   for (const timing::LayerEstimate& layer : profile.estimate.layers) {
     for (std::size_t c = 0; c < timing::kCauses; ++c) all.estimate.by_cause[c] += layer.by_cause[c];
@@ -138,10 +138,11 @@ void print_totals(const Profile& profile, const Row& all) {
   // What was measured goes before what was estimated.
   const double cycles = all.measured.value_or(static_cast<double>(all.estimate.cycles));
   line("work", grouped(all.macs) + " multiply-accumulates an image");
-  if (const auto dense = profile.report.dense_macs) {
+  if (!profile.report.live_macs.empty()) {
+    const std::uint64_t dense = runtime::macs(program);
     line("mask", fmt::format("leaves {} of {} multiply-accumulates",
-                             percent(static_cast<double>(all.macs) / static_cast<double>(*dense)),
-                             grouped(*dense)));
+                             percent(static_cast<double>(all.macs) / static_cast<double>(dense)),
+                             grouped(dense)));
     print_packings(profile.report);
     if (const auto packing = profile.packing_estimate) {
       line("packing", fmt::format("{} cycles once by the timing model",

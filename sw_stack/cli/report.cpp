@@ -13,7 +13,7 @@ bool knows_layers(const std::optional<runtime::Timing>& timing) {
 
 Json layer_json(const Report& report, std::size_t index) {
   const program::Layer& layer = report.program->layers[index];
-  const std::uint64_t macs = runtime::macs(layer) * report.images;
+  const std::uint64_t macs = report.macs(index) * report.images;
   Json json{{"name", layer.name},
             {"op", layer.op},
             {"cycles", nullptr},
@@ -54,7 +54,7 @@ void print_layers(const Report& report) {
   const int lanes = report.program->machine().lanes;
   for (std::size_t i = 0; i < report.program->layers.size(); ++i) {
     const program::Layer& layer = report.program->layers[i];
-    const std::uint64_t macs = runtime::macs(layer);
+    const std::uint64_t macs = report.macs(i);
     std::vector<std::string> row{printable(layer.name), printable(layer.op), grouped(macs)};
     if (timed) {
       const runtime::Timing& timing = *report.result.timing;
@@ -73,6 +73,16 @@ void print_layers(const Report& report) {
 }
 
 }  // namespace
+
+std::uint64_t Report::macs(std::size_t layer) const {
+  return live_macs.empty() ? runtime::macs(program->layers[layer]) : live_macs[layer];
+}
+
+std::uint64_t Report::macs() const {
+  std::uint64_t sum = 0;
+  for (std::size_t layer = 0; layer < program->layers.size(); ++layer) sum += macs(layer);
+  return sum;
+}
 
 double utilisation(std::uint64_t macs, int lanes, std::uint64_t cycles) {
   if (cycles == 0) return 0;
@@ -125,7 +135,7 @@ void print_switching(const Report& report) {
 Json to_json(const Report& report) {
   const program::Program& program = *report.program;
   const runtime::BatchResult& result = report.result;
-  const std::uint64_t macs = runtime::macs(program);
+  const std::uint64_t macs = report.macs(), dense = runtime::macs(program);
   Json json;
   json["network"] = program.graph.name;
   json["config"] = program.config;
@@ -152,8 +162,8 @@ Json to_json(const Report& report) {
       json["partial"].push_back(partial_json(report, partial));
   }
   for (const char* key : {"cycles", "cycles_per_image"}) json[key] = nullptr;
-  json["macs_per_image"] = report.dense_macs.value_or(macs);
-  if (report.dense_macs) json["live_macs_per_image"] = macs;
+  json["macs_per_image"] = dense;
+  if (!report.live_macs.empty()) json["live_macs_per_image"] = macs;
   if (const auto& use = report.overlay)
     json["overlay"] = {{"file", use->file}, {"weights", use->weights}, {"live", use->live}};
   if (!report.result.packings.empty()) json["packing"] = packings_json(report);
@@ -229,12 +239,12 @@ void print(const Report& report, bool layers) {
                       : fmt::format("{} of {} values differ from golden",
                                     grouped(comparison.mismatches), grouped(comparison.values)));
   }
-  const std::uint64_t macs = runtime::macs(program);
-  line("work", grouped(report.dense_macs.value_or(macs)) + " multiply-accumulates an image");
-  if (report.dense_macs) {
+  const std::uint64_t macs = report.macs(), dense = runtime::macs(program);
+  line("work", grouped(dense) + " multiply-accumulates an image");
+  if (!report.live_macs.empty()) {
     line(report.masks.size() > 1 ? "with the masks" : "with the mask",
          fmt::format("{} ({:.1f} %)", grouped(macs),
-                     100 * static_cast<double>(macs) / static_cast<double>(*report.dense_macs)));
+                     100 * static_cast<double>(macs) / static_cast<double>(dense)));
   }
   print_overlay(report);
   print_packings(report);

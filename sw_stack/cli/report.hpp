@@ -12,15 +12,20 @@
 namespace espalier::cli {
 
 struct Report {
-  const program::Program* program = nullptr;  ///< layers with the MACs of live channels
-  std::uint64_t fingerprint = 0;              ///< of the program
+  const program::Program* program = nullptr;
+  std::uint64_t fingerprint = 0;  ///< of the program
   runtime::BatchOptions options;
   std::size_t images = 0;
   std::optional<std::size_t> correct;  ///< where labels exist
   runtime::BatchResult result;
-  std::vector<std::string> masks;           ///< files
-  std::optional<OverlayUse> overlay;        ///< what it leaves of the weights
-  std::optional<std::uint64_t> dense_macs;  ///< of one image without a mask; where there is one
+  std::vector<std::string> masks;     ///< files
+  std::optional<OverlayUse> overlay;  ///< what it leaves of the weights
+  /// Of one image with the masks, by layer; none without a mask.
+  std::vector<std::uint64_t> live_macs;
+
+  /// Multiply-accumulates of one image: of live channels where there is a mask.
+  [[nodiscard]] std::uint64_t macs(std::size_t layer) const;
+  [[nodiscard]] std::uint64_t macs() const;
 };
 
 /// MACs without padding / (L^2 x cycles).

@@ -117,8 +117,7 @@ class RunJob {
     if (!graphs) return graphs.error();
     batch_.device.graphs = std::move(*graphs);
     report_.masks = options_.masks;
-    report_.dense_macs = runtime::macs(program_);
-    count_live(program_, batch_.device.masks);
+    report_.live_macs = live_macs(program_, batch_.device.masks);
     return {};
   }
 

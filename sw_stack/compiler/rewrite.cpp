@@ -94,6 +94,7 @@ class Rewriter {
     }
     conv.bias.assign(static_cast<std::size_t>(count), 0);
     conv.scale.assign(static_cast<std::size_t>(count), 1.0F);
+    conv.reads.resize(static_cast<std::size_t>(count));  // nothing is multiplied
     return conv;
   }
   /// Words of such a node come from post, in one layer of its own.

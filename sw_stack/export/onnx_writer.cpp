@@ -173,14 +173,30 @@ class Writer {
     return 0;
   }
 
-  /// Weights [N][KH][KW][C] as [N][C][KH][KW].
-  static std::vector<std::int8_t> reordered(const ir::QuantConv& op, int channels) {
+  /// Into how many equal groups the channels fall; 1 where they do not.
+  static int groups_of(const ir::QuantConv& op, int channels) {
+    if (op.reads.empty() || op.reads[0].empty()) return 1;
+    const int per_group = op.reads[0].last - op.reads[0].first;
+    const int groups = channels / per_group;
+    if (channels % per_group != 0 || op.out_channels % groups != 0) return 1;
+    for (int n = 0; n < op.out_channels; ++n) {
+      const int first = n / (op.out_channels / groups) * per_group;
+      if (!(op.reads[static_cast<std::size_t>(n)] == ir::ChannelRange{first, first + per_group}))
+        return 1;
+    }
+    return groups;
+  }
+
+  /// Weights [N][KH][KW][C] as [N][C of the group][KH][KW].
+  static std::vector<std::int8_t> reordered(const ir::QuantConv& op, int channels, int groups) {
     const std::size_t taps = static_cast<std::size_t>(op.window.kh) * op.window.kw;
     const auto c_count = static_cast<std::size_t>(channels);
-    std::vector<std::int8_t> result(op.weights.size());
+    const std::size_t per_group = c_count / static_cast<std::size_t>(groups);
+    std::vector<std::int8_t> result(op.weights.size() / static_cast<std::size_t>(groups));
     std::size_t at = 0;
     for (std::size_t n = 0; n < op.bias.size(); ++n) {
-      for (std::size_t c = 0; c < c_count; ++c) {
+      const std::size_t first = n * static_cast<std::size_t>(groups) / op.bias.size() * per_group;
+      for (std::size_t c = first; c < first + per_group; ++c) {
         for (std::size_t t = 0; t < taps; ++t) {
           result[at++] = op.weights[(n * taps + t) * c_count + c];
         }
@@ -216,9 +232,11 @@ class Writer {
     const std::string w = fresh(node.name + ".weight"), b = fresh(node.name + ".bias");
     const std::string ws = fresh(w + "_scale"), wz = fresh(w + "_zero_point");
     const auto outputs = static_cast<std::int64_t>(op.out_channels);
-    model_.bytes(w, reordered(op, in.c),
-                 gemm ? std::vector<std::int64_t>{outputs, in.count()}
-                      : std::vector<std::int64_t>{outputs, in.c, op.window.kh, op.window.kw});
+    const int groups = gemm ? 1 : groups_of(op, in.c);
+    model_.bytes(
+        w, reordered(op, in.c, groups),
+        gemm ? std::vector<std::int64_t>{outputs, in.count()}
+             : std::vector<std::int64_t>{outputs, in.c / groups, op.window.kh, op.window.kw});
     model_.floats(ws, scales);
     model_.bytes(wz, std::vector<std::int8_t>(scales.size(), 0), {outputs});
     model_.words(b, op.bias);
@@ -233,6 +251,7 @@ class Writer {
         made.integer("transB", 1);
       } else {
         window(made, op.window);
+        if (groups > 1) made.integer("group", groups);
       }
     };
     if (!qdq_) {

@@ -95,8 +95,10 @@ Result<ir::FloatConv> selection_conv(const std::vector<int>& source, int channel
   conv.bias = std::move(bias);
   conv.bias.resize(source.size(), 0.0F);
   conv.weights.assign(static_cast<std::size_t>(count), 0.0F);
+  conv.reads.resize(source.size());  // without a gain nothing is multiplied
   for (std::size_t n = 0; n < source.size(); ++n) {
     if (source[n] < 0) continue;
+    if (!gain.empty()) conv.reads[n] = {source[n], source[n] + 1};
     const std::int64_t at = (std::int64_t{row} * window.kw + column) * channels + source[n];
     conv.weights[n * static_cast<std::size_t>(per_output) + static_cast<std::size_t>(at)] =
         gain.empty() ? 1.0F : gain[n];

@@ -1,5 +1,7 @@
 #include "ir/graph.hpp"
 
+#include "ir/verify.hpp"
+
 #include <algorithm>
 
 namespace espalier::ir {
@@ -83,12 +85,46 @@ int pool_count(const Window& window, bool count_include_pad, const Shape& input,
                      right);
 }
 
-std::int64_t macs(const QuantGraph& graph, const QuantNode& node) {
+namespace {
+
+/// How many of a tensor's first channels are live, by channel, and last of all of them.
+std::vector<std::int64_t> live_before(const QuantGraph& graph, int tensor,
+                                      const ChannelMask& live) {
+  const auto id = static_cast<std::size_t>(tensor);
+  const auto channels = static_cast<std::size_t>(graph.tensors[id].shape.c);
+  const bool all = live.empty() || live[id].empty();
+  std::vector<std::int64_t> before(channels + 1, 0);
+  for (std::size_t c = 0; c < channels; ++c)
+    before[c + 1] = before[c] + (all || live[id][c] ? 1 : 0);
+  return before;
+}
+
+}  // namespace
+
+std::int64_t products(const QuantGraph& graph, const QuantNode& node, const ChannelMask& live) {
   const auto* conv = std::get_if<QuantConv>(&node.op);
   if (conv == nullptr) return 0;
-  const Shape& x = graph.tensors[static_cast<std::size_t>(node.inputs[0])].shape;
+  const auto x = live_before(graph, node.inputs[0], live);
+  const auto y = live_before(graph, node.output, live);
+  std::int64_t pairs = y.back() * x.back();
+  if (!conv->reads.empty()) {
+    pairs = 0;
+    for (std::size_t n = 0; n < conv->reads.size(); ++n) {
+      const ChannelRange& range = conv->reads[n];
+      pairs += (y[n + 1] - y[n]) *
+               (x[static_cast<std::size_t>(range.last)] - x[static_cast<std::size_t>(range.first)]);
+    }
+  }
+  return pairs * conv->window.kh * conv->window.kw;
+}
+
+std::int64_t macs(const QuantGraph& graph, const QuantNode& node, const ChannelMask& live) {
   const Shape& y = graph.tensors[static_cast<std::size_t>(node.output)].shape;
-  return y.count() * conv->window.kh * conv->window.kw * x.c;
+  return products(graph, node, live) * y.h * y.w;
+}
+
+void settle_reads(QuantConv& conv) {
+  if (!zero_outside(conv)) conv.reads.clear();
 }
 
 }  // namespace espalier::ir

@@ -37,6 +37,19 @@ struct Window {
 
 enum class PoolKind { kMax, kAverage };
 
+/// Input channels [first, last).
+struct ChannelRange {
+  int first = 0, last = 0;
+  [[nodiscard]] bool empty() const { return first == last; }
+  bool operator==(const ChannelRange&) const = default;
+};
+
+/// What the network multiplies in a convolution whose weights stand dense: for each output channel
+/// the input channels. The weights of others are zeros that stand in for groups or for a scale a
+/// channel. An empty range: the channel is only moved, by a copy, a border or a slice. No list:
+/// all.
+using Reads = std::vector<ChannelRange>;
+
 // ---------------------------------------------------------------------------------- float
 
 /// Convolution. Shapes: weights [N][KH][KW][C], bias [N]. A fully connected layer is one whose
@@ -47,7 +60,8 @@ struct FloatConv {
   std::vector<float> weights;
   std::vector<float> bias;
   /// What padding holds, by input channel; empty: 0. Only on the graph's input, read by this alone.
-  std::vector<float> border;
+  std::vector<float> border = {};
+  Reads reads = {};
 };
 struct FloatAdd {};  ///< two inputs of one shape
 struct FloatClamp {
@@ -108,7 +122,8 @@ struct QuantConv {
   int lo = -128, hi = 127;
   /// What padding holds, by input channel, as stored; empty: the zero point. Only on the graph's
   /// input, read by this alone: the host writes it.
-  std::vector<std::int8_t> border;
+  std::vector<std::int8_t> border = {};
+  Reads reads = {};
 };
 /// y = clamp(rne_shift((a - za) * ma + (b - zb) * mb, shift) + zero_y, lo, hi).
 /// With one input, b is absent and mb is 0: that changes the scale of a tensor, as the inputs of a
@@ -218,9 +233,15 @@ int taps_inside(int start, int kernel, int dilation, int low, int high);
 /// the padded image where padding counts.
 int pool_count(const Window& window, bool count_include_pad, const Shape& input, int oy, int ox);
 
-/// Multiply-accumulates of a node without padding of channels or borders counted as work done for
-/// every output element: N * Ho * Wo * KH * KW * C; 0 for all but conv.
-std::int64_t macs(const QuantGraph& graph, const QuantNode& node);
+/// Weights that the network has in a node, each a product of every output pixel: those of live
+/// channels that a convolution reads; 0 for all but conv.
+std::int64_t products(const QuantGraph& graph, const QuantNode& node, const ChannelMask& live = {});
+
+/// Multiply-accumulates of a node: its products at every output pixel, those with padding too.
+std::int64_t macs(const QuantGraph& graph, const QuantNode& node, const ChannelMask& live = {});
+
+/// Makes `reads` true for weights that were changed: none where a weight outside is not zero.
+void settle_reads(QuantConv& conv);
 
 /// Limits of a verified graph. Units: elements along one axis, and in one tensor.
 inline constexpr int kMaxExtent = 1 << 16;

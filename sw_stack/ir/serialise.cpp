@@ -15,7 +15,17 @@ constexpr std::uint32_t kMagic = 0x52495345;  // "ESIR"
 // 2: an add may have one input; 3: several inputs, backward graphs; 4: padding with values
 constexpr std::uint32_t kVersion = 4;
 
-enum class Tag : std::uint8_t { kConv, kAdd, kPool, kConcat, kGate, kScore, kSlice, kInterleave };
+enum class Tag : std::uint8_t {
+  kConv,
+  kAdd,
+  kPool,
+  kConcat,
+  kGate,
+  kScore,
+  kSlice,
+  kInterleave,
+  kConvOfRanges,  ///< a convolution, then the channels that it reads
+};
 
 class Writer {
  public:
@@ -30,6 +40,7 @@ class Writer {
   void field(std::int8_t v) { u8(static_cast<std::uint8_t>(v)); }
   void field(char v) { u8(static_cast<std::uint8_t>(v)); }
   void field(PoolKind v) { u8(static_cast<std::uint8_t>(v)); }
+  void field(const ChannelRange& v) { fields(v.first, v.last); }
   void field(const std::string& v) { list(v); }
   template <typename T>
   void field(const std::vector<T>& v) {
@@ -96,6 +107,8 @@ class Reader {
     if (byte > 1) complain(fmt::format("pool kind is {}; it must be 0 or 1", byte));
     v = byte == 0 ? PoolKind::kMax : PoolKind::kAverage;
   }
+  void field(ChannelRange& v) { fields(v.first, v.last); }
+  void field(Reads& v) { list(v, 8); }
   void field(std::string& v) { list(v, 1); }
   void field(std::vector<std::string>& v) { list(v, 4); }
   template <typename T>
@@ -192,9 +205,15 @@ QuantOp read_tagged_op(Reader& reader) {
       return read_op<QuantSlice>(reader);
     case Tag::kInterleave:
       return read_op<QuantInterleave>(reader);
+    case Tag::kConvOfRanges: {
+      auto op = std::get<QuantConv>(read_op<QuantConv>(reader));
+      reader.field(op.reads);
+      if (op.reads.empty()) reader.complain("a convolution of ranges without a range");
+      return op;
+    }
   }
   reader.complain(
-      fmt::format("operator {}; the last is {}", tag, static_cast<int>(Tag::kInterleave)));
+      fmt::format("operator {}; the last is {}", tag, static_cast<int>(Tag::kConvOfRanges)));
   return QuantConcat{};
 }
 
@@ -208,8 +227,12 @@ std::vector<std::uint8_t> serialise(const QuantGraph& graph) {
   writer.u32(static_cast<std::uint32_t>(graph.nodes.size()));
   for (const QuantNode& node : graph.nodes) {
     writer.fields(node.name, node.inputs, node.output);
-    writer.u8(static_cast<std::uint8_t>(node.op.index()));
+    const auto* conv = std::get_if<QuantConv>(&node.op);
+    const bool ranges = conv != nullptr && !conv->reads.empty();
+    writer.u8(ranges ? static_cast<std::uint8_t>(Tag::kConvOfRanges)
+                     : static_cast<std::uint8_t>(node.op.index()));
     std::visit([&writer](const auto& op) { op_fields(writer, op); }, node.op);
+    if (ranges) writer.field(conv->reads);
   }
   tail_fields(writer, graph);
   return writer.take();

@@ -199,6 +199,45 @@ Status check_pool(const Window& w, const Shape& x, const Shape& y, const std::st
                          place);
 }
 
+Status check_reads(const Reads& reads, int out_channels, int channels, const std::string& place) {
+  if (reads.empty()) return {};
+  if (reads.size() != static_cast<std::size_t>(out_channels)) {
+    return fail(ErrorCode::kShape,
+                fmt::format("{} ranges of input channels for {} output channels", reads.size(),
+                            out_channels),
+                place);
+  }
+  for (const ChannelRange& range : reads) {
+    if (range.first < 0 || range.last < range.first || range.last > channels) {
+      return fail(ErrorCode::kRange,
+                  fmt::format("reads channels {} to before {}; the input has {}", range.first,
+                              range.last, channels),
+                  place);
+    }
+  }
+  return {};
+}
+
+bool zero_outside(const QuantConv& conv) {
+  if (conv.reads.empty()) return true;
+  const std::size_t taps = static_cast<std::size_t>(conv.window.kh) * conv.window.kw;
+  const std::size_t row = conv.weights.size() / conv.reads.size(), channels = row / taps;
+  for (std::size_t n = 0; n < conv.reads.size(); ++n) {
+    const ChannelRange& range = conv.reads[n];
+    const std::int8_t* weight = conv.weights.data() + n * row;
+    if (range.empty()) {
+      if (row - static_cast<std::size_t>(std::count(weight, weight + row, 0)) > 1) return false;
+      continue;
+    }
+    for (std::size_t tap = 0; tap < taps; ++tap, weight += channels) {
+      const auto zero = [](std::int8_t w) { return w == 0; };
+      if (!std::all_of(weight, weight + range.first, zero)) return false;
+      if (!std::all_of(weight + range.last, weight + channels, zero)) return false;
+    }
+  }
+  return true;
+}
+
 Status check_concat(std::span<const Shape> inputs, const Shape& y, const std::string& place) {
   if (inputs.size() < 2) {
     return fail(ErrorCode::kShape, fmt::format("{} inputs; the least is 2", inputs.size()), place);

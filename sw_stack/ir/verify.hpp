@@ -35,6 +35,12 @@ Status check_window(const Window& window, const std::string& place);
 Status check_conv(const Window& window, int out_channels, const Shape& x, const Shape& y,
                   std::size_t weights, std::size_t bias, const std::string& place);
 
+/// One range a channel, inside the input; or none.
+Status check_reads(const Reads& reads, int out_channels, int channels, const std::string& place);
+
+/// Whether a channel's weights outside its range are zero, and without a range all but one.
+bool zero_outside(const QuantConv& conv);
+
 /// Shape of a pool's output, floor or ceil mode, and that no window lies outside the image.
 Status check_pool(const Window& window, const Shape& x, const Shape& y, const std::string& place);
 

@@ -29,6 +29,7 @@ class FloatOpCheck {
         !s) {
       return s;
     }
+    if (Status s = check_reads(conv.reads, conv.out_channels, in(0).c, place_); !s) return s;
     if (Status s = check_finite(conv.weights, "weight", place_); !s) return s;
     if (Status s = check_finite(conv.bias, "bias", place_); !s) return s;
     if (Status s = check_border(conv.border.size(), graph_, node_.inputs[0], place_); !s) return s;

@@ -25,6 +25,15 @@ Status check_clamp(int lo, int hi, const std::string& place) {
               place);
 }
 
+/// A convolution's reads: one a channel, inside the input, and no other weight.
+Status check_reads(const QuantConv& conv, int channels, const std::string& place) {
+  if (conv.reads.empty()) return {};
+  if (Status s = check_reads(conv.reads, conv.out_channels, channels, place); !s) return s;
+  if (zero_outside(conv)) return {};
+  return fail(ErrorCode::kMalformed, "has a weight that is not zero where it reads no channel",
+              place);
+}
+
 /// Checks one node's operator against its tensors, whose ids are valid.
 class QuantOpCheck {
  public:
@@ -44,6 +53,7 @@ class QuantOpCheck {
           fmt::format("{} scales for {} output channels", conv.scale.size(), conv.out_channels),
           place_);
     }
+    if (Status s = check_reads(conv, in(0).shape.c, place_); !s) return s;
     const std::int64_t depth = std::int64_t{conv.window.kh} * conv.window.kw * in(0).shape.c;
     for (std::size_t n = 0; n < conv.bias.size(); ++n) {
       if (Status s = check_scale(conv.scale[n], fmt::format("scale {}", n), place_); !s) return s;

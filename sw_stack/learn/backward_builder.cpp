@@ -27,6 +27,20 @@ Bounds bounds_of(const ir::QuantNode& node, const ir::Quant& quant) {
 
 int ceil_div(int a, int b) { return (a + b - 1) / b; }
 
+/// By input channel the output channels that read it, from the first to the last.
+ir::Reads transposed(const ir::Reads& reads, int channels) {
+  ir::Reads back(reads.empty() ? 0 : index(channels));
+  for (std::size_t n = 0; n < reads.size(); ++n) {
+    const auto output = static_cast<int>(n);
+    for (int c = reads[n].first; c < reads[n].last; ++c) {
+      ir::ChannelRange& range = back[index(c)];
+      if (range.empty()) range.first = output;
+      range.last = output + 1;
+    }
+  }
+  return back;
+}
+
 }  // namespace
 
 BackwardBuilder::BackwardBuilder(const ir::QuantGraph& forward, const std::vector<bool>& scored)
@@ -361,6 +375,7 @@ int BackwardBuilder::put_transposed(const Part& part, ir::QuantConv back,
         *to++ = static_cast<std::int8_t>(std::nearbyint(weight(n, tap.forward, c) / unit));
     }
   }
+  back.reads = transposed(op.reads, x.shape.c);
   const int made = gradient_tensor("d." + x.name + ".part", {x.shape.c, py.size, px.size},
                                    {slot_for(input), 1.0});
   out_.scaled_.push_back({node({part.gradient}, made, std::move(back)), std::move(units)});

@@ -44,6 +44,7 @@ int BackwardBuilder::through_average(const ir::QuantPool& pool, const ir::QuantN
     const Axis ax = make_axis(y.shape.w, px.size, px.offsets);
     ir::QuantConv back = conv(y.shape.c, x.shape.c, ay, ax);
     for (int c = 0; c < x.shape.c; ++c) {
+      back.reads.push_back({c, c + 1});
       for (const int oy : py.offsets) {
         for (const int ox : px.offsets) {
           back.weights[((std::size_t(c) * ay.kernel + ay.tap(oy)) * ax.kernel + ax.tap(ox)) *
@@ -67,6 +68,7 @@ int BackwardBuilder::shifted(int from, int h, int w, int offset_y, int offset_x,
   const Axis ay = make_axis(whole.h, h, {offset_y}), ax = make_axis(whole.w, w, {offset_x});
   ir::QuantConv copy = conv(whole.c, whole.c, ay, ax);
   copy.lo = -128;
+  copy.reads.resize(index(whole.c));  // nothing is multiplied
   for (int c = 0; c < whole.c; ++c) {
     const std::size_t row = (std::size_t(c) * ay.kernel + ay.tap(offset_y)) * ax.kernel;
     copy.weights[(row + ax.tap(offset_x)) * whole.c + index(c)] = 1;
@@ -141,6 +143,7 @@ std::vector<int> BackwardBuilder::maximum_phase(const ir::QuantNode& made, int g
         minus.weights[(c + 1) * row - channels + c] = -1;
       minus.bias.assign(index(channels), 0);
       minus.scale.assign(index(channels), 1.0F);
+      minus.reads.resize(index(channels));
       const int negated = tensor(name + ".x", phase, ir::Quant{quant.scale, -1 - quant.zero});
       const int moved = shifted(y, phase.h, phase.w, oy, ox, name + ".y");
       node({x}, negated, std::move(minus));

@@ -74,6 +74,7 @@ class Corrector {
       ir::QuantNode& node = graph_.nodes[n];
       auto* conv = std::get_if<ir::QuantConv>(&node.op);
       if (conv != nullptr) fold(node, *conv);
+      if (conv != nullptr) ir::settle_reads(*conv);
       if (level != Correction::kAll) continue;
       if (conv != nullptr && node.output == graph_.output && refits(node)) {
         refit(node, *conv, classes);
@@ -81,6 +82,7 @@ class Corrector {
         reconstruct(node, *conv);
         match(node, *conv);
       }
+      if (conv != nullptr) ir::settle_reads(*conv);
       execute(node);
       for (const int input : node.inputs) {
         if (last_use_[index(input)] == n) golden::Tensor().swap(values_[index(input)]);
@@ -399,11 +401,13 @@ ir::QuantGraph keep_outputs(ir::QuantGraph graph, std::span<const int> classes) 
     kept.weights.clear();
     kept.bias.clear();
     kept.scale.clear();
+    kept.reads.clear();
     for (const int c : classes) {
       const auto row = conv->weights.begin() + c * depth;
       kept.weights.insert(kept.weights.end(), row, row + depth);
       kept.bias.push_back(conv->bias[index(c)]);
       kept.scale.push_back(conv->scale[index(c)]);
+      if (!conv->reads.empty()) kept.reads.push_back(conv->reads[index(c)]);
     }
     kept.out_channels = static_cast<int>(classes.size());
     *conv = std::move(kept);

@@ -84,10 +84,10 @@ double macs_share(const ir::QuantGraph& graph, const prune::Channels& channels,
   const ir::ChannelMask tensors = prune::by_tensor(channels, mask);
   std::int64_t live = 0, all = 0;
   for (const ir::QuantNode& node : graph.nodes) {
-    live += prune::live_macs(graph, node, tensors);
+    live += ir::macs(graph, node, tensors);
     all += ir::macs(graph, node);
   }
-  return static_cast<double>(live) / static_cast<double>(all);
+  return static_cast<double>(live) / static_cast<double>(std::max<std::int64_t>(all, 1));
 }
 
 namespace {

@@ -133,6 +133,13 @@ std::vector<std::uint8_t> pack_input(const Program& program, std::span<const std
   return out;
 }
 
+std::int64_t macs(const ir::QuantGraph& graph, const Layer& layer, const ir::ChannelMask& live) {
+  std::int64_t sum = 0;
+  for (const int n : layer.nodes)
+    sum += ir::macs(graph, graph.nodes[static_cast<std::size_t>(n)], live);
+  return sum;
+}
+
 std::uint32_t blocked_bytes(const ir::Shape& shape, int lanes) {
   return static_cast<std::uint32_t>((shape.c + lanes - 1) / lanes * lanes) *
          static_cast<std::uint32_t>(shape.h) * static_cast<std::uint32_t>(shape.w);

@@ -44,10 +44,14 @@ struct Layer {
   std::string name;        ///< of the node that it ends with
   std::string op;          ///< conv, conv+add, conv+add+gap, max_pool, ...
   std::vector<int> nodes;  ///< graph nodes that it computes
-  std::int64_t macs = 0;   ///< unpadded
+  std::int64_t macs = 0;   ///< of all channels
   std::vector<int> tile;   ///< rows, columns, n blocks, k blocks of the usual tile, for inspect
   bool operator==(const Layer&) const = default;
 };
+
+/// Multiply-accumulates of a layer's nodes over live channels.
+std::int64_t macs(const ir::QuantGraph& graph, const Layer& layer,
+                  const ir::ChannelMask& live = {});
 
 /// What a program that takes masks says of itself (docs/pack.md). A mask's layer table, bit maps
 /// and PACK program follow from it.

@@ -216,6 +216,12 @@ Status verify(const Program& program) {
                     "layer " + layer.name);
       }
     }
+    if (const std::int64_t counted = macs(program.graph, layer); layer.macs != counted) {
+      return fail(ErrorCode::kMalformed,
+                  "says " + std::to_string(layer.macs) + " multiply-accumulates; its nodes have " +
+                      std::to_string(counted),
+                  "layer " + layer.name);
+    }
   }
   const Checker checker{program,
                         *machine,

@@ -124,6 +124,7 @@ Result<ir::QuantGraph> patched(const Patch& patch, const ir::QuantGraph& graph,
           conv.weights[(rows[n] * taps + t) * depth + c] = *value++;
       }
     }
+    ir::settle_reads(conv);
   }
   if (const Status status = ir::verify(out); !status) {
     Diagnostic error = status.error();

@@ -82,7 +82,15 @@ class Pruner {
     weights.reserve(out.size() * taps * in.size());
     std::vector<std::int32_t> bias;
     std::vector<float> scale;
+    ir::Reads reads;
+    const auto place = [&in](int channel) {  // among those that stay
+      return static_cast<int>(std::ranges::lower_bound(in, channel) - in.begin());
+    };
     for (const int n : out) {
+      if (!conv.reads.empty()) {
+        const ir::ChannelRange& range = conv.reads[index(n)];
+        reads.push_back({place(range.first), place(range.last)});
+      }
       bias.push_back(conv.bias[index(n)]);
       scale.push_back(conv.scale[index(n)]);
       for (std::size_t t = 0; t < taps; ++t) {
@@ -93,6 +101,7 @@ class Pruner {
     conv.weights = std::move(weights);
     conv.bias = std::move(bias);
     conv.scale = std::move(scale);
+    conv.reads = std::move(reads);
     conv.out_channels = static_cast<int>(out.size());
   }
 
@@ -134,16 +143,6 @@ class Pruner {
 
 Result<Pruned> prune(const ir::QuantGraph& graph, const Channels& channels, const Mask& mask) {
   return Pruner(graph, channels, mask).run();
-}
-
-std::int64_t live_macs(const ir::QuantGraph& graph, const ir::QuantNode& node,
-                       const ir::ChannelMask& mask) {
-  const auto* conv = std::get_if<ir::QuantConv>(&node.op);
-  if (conv == nullptr) return 0;
-  const ir::Shape& y = graph.tensors[index(node.output)].shape;
-  const auto live = [&mask](int tensor) { return std::ranges::count(mask[index(tensor)], true); };
-  return std::int64_t{y.h} * y.w * live(node.output) * conv->window.kh * conv->window.kw *
-         live(node.inputs[0]);
 }
 
 }  // namespace espalier::prune

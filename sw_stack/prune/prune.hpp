@@ -20,8 +20,4 @@ struct Pruned {
 /// no live input channel, with the node.
 Result<Pruned> prune(const ir::QuantGraph& graph, const Channels& channels, const Mask& mask);
 
-/// Multiply-accumulates of a node's live channels, as ir::macs counts them.
-std::int64_t live_macs(const ir::QuantGraph& graph, const ir::QuantNode& node,
-                       const ir::ChannelMask& mask);
-
 }  // namespace espalier::prune

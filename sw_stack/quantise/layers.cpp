@@ -49,6 +49,7 @@ ir::QuantConv quantise_conv(const ir::FloatConv& conv, const ir::Quant& x, const
   result.out_channels = conv.out_channels;
   for (const float value : conv.border)
     result.border.push_back(static_cast<std::int8_t>(ir::stored(value, x, ir::Ties::kEven)));
+  result.reads = conv.reads;
   result.weights.reserve(conv.weights.size());
   for (int n = 0; n < conv.out_channels; ++n) {
     const std::span<const float> weights(conv.weights.data() + n * depth, depth);
@@ -77,6 +78,7 @@ ir::QuantConv rescale_conv(int channels, const ir::Quant& x, const ir::Quant& y)
   for (std::size_t c = 0; c < count; ++c) conv.weights[c * count + c] = 1;
   conv.bias.assign(count, 0);
   conv.scale.assign(count, x.scale / y.scale);
+  conv.reads.resize(count);  // nothing is multiplied
   return conv;
 }
 

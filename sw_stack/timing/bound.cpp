@@ -16,7 +16,8 @@ double bound(const program::Program& program, const program::Layer& layer,
   const ir::QuantGraph& graph = program.graph;
   const auto channels = [&](int tensor) -> std::int64_t {
     const auto id = static_cast<std::size_t>(tensor);
-    return live.empty() ? graph.tensors[id].shape.c : std::ranges::count(live[id], true);
+    const bool all = live.empty() || live[id].empty();
+    return all ? graph.tensors[id].shape.c : std::ranges::count(live[id], true);
   };
   const auto bytes = [&](int tensor) {
     const ir::Shape& shape = graph.tensors[static_cast<std::size_t>(tensor)].shape;
@@ -30,17 +31,17 @@ double bound(const program::Program& program, const program::Layer& layer,
     for (const int input : node.inputs) {
       if (std::ranges::find(inside, input) == inside.end()) read += bytes(input);
     }
-    if (const auto* conv = std::get_if<ir::QuantConv>(&node.op)) {
-      const std::int64_t row = channels(node.inputs[0]) * conv->window.kh * conv->window.kw;
-      read += channels(node.output) * (row + kParamBytes);
+    if (std::holds_alternative<ir::QuantConv>(node.op)) {
+      read += ir::products(graph, node, live) + channels(node.output) * kParamBytes;
     }
     inside.push_back(node.output);
     written = bytes(node.output);  // of the last: the others are never stored
   }
-  if (layer.macs <= 0) return 0;
+  const std::int64_t macs = program::macs(graph, layer, live);
+  if (macs <= 0) return 0;
   const isa::Config& machine = program.machine();
   const double compute =
-      static_cast<double>(layer.macs) / (static_cast<double>(machine.lanes) * machine.lanes);
+      static_cast<double>(macs) / (static_cast<double>(machine.lanes) * machine.lanes);
   return std::max(compute, static_cast<double>(std::max(read, written)) / machine.bus_bytes);
 }
 

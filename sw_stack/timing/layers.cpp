@@ -1,5 +1,6 @@
 // Which layer a cycle belongs to, and why it was spent.
 
+#include <algorithm>
 #include <cmath>
 
 #include "timing/model.hpp"
@@ -45,6 +46,14 @@ class Clock {
   bool shown_ = false;
 };
 
+/// Whether a convolution of the layer has weights that are none of the network's.
+bool has_ranges(const ir::QuantGraph& graph, const program::Layer& layer) {
+  return std::ranges::any_of(layer.nodes, [&](int node) {
+    const auto* conv = std::get_if<ir::QuantConv>(&graph.nodes[static_cast<std::size_t>(node)].op);
+    return conv != nullptr && !conv->reads.empty();
+  });
+}
+
 }  // namespace
 
 void charge(const program::Program& program, std::span<const Shown> convs,
@@ -75,20 +84,24 @@ void charge(const program::Program& program, std::span<const Shown> convs,
   }
   gap(cycles);
   clock.settle();
-  // Of the cycles of passes, those that the network's own multiplications need.
+}
+
+void charge_compute(const program::Program& program, const ir::ChannelMask& live, Estimate& out) {
   const double macs_a_cycle = std::pow(program.machine().lanes, 2);
   for (std::size_t l = 0; l < out.layers.size(); ++l) {
+    const program::Layer& layer = program.layers[l];
+    const LayerEstimate& own = out.layers[l];
+    // Zero weights that are skipped are work that isn't done; those outside groups never were.
+    const bool skips = own.tiles > 0 && !has_ranges(program.graph, layer);
+    const double run =
+        skips ? static_cast<double>(own.tiles_run) / static_cast<double>(own.tiles) : 1;
+    const auto macs = static_cast<double>(program::macs(program.graph, layer, live));
     auto& causes = out.layers[l].by_cause;
     auto& ragged = causes[static_cast<std::size_t>(Cause::kRagged)];
-    const LayerEstimate& layer = out.layers[l];
-    const double run =
-        layer.tiles == 0 ? 1
-                         : static_cast<double>(layer.tiles_run) / static_cast<double>(layer.tiles);
-    const auto useful = static_cast<std::int64_t>(
-        std::llround(run * static_cast<double>(std::max<std::int64_t>(program.layers[l].macs, 0)) /
-                     macs_a_cycle));
-    causes[static_cast<std::size_t>(Cause::kCompute)] = std::min(ragged, useful);
-    ragged -= causes[static_cast<std::size_t>(Cause::kCompute)];
+    const std::int64_t useful =
+        std::min<std::int64_t>(ragged, std::llround(run * macs / macs_a_cycle));
+    causes[static_cast<std::size_t>(Cause::kCompute)] = useful;
+    ragged -= useful;
   }
 }
 

@@ -223,7 +223,7 @@ std::string Model::waiting() const {
 }
 
 Result<Estimate> estimate(const program::Program& program, const Memory& memory,
-                          std::span<const std::uint8_t> table) {
+                          std::span<const std::uint8_t> table, const ir::ChannelMask& live) {
   if (program.machine().compact) {
     return fail(ErrorCode::kUnsupported,
                 "configuration " + program.config + " has no timing model");
@@ -235,7 +235,10 @@ Result<Estimate> estimate(const program::Program& program, const Memory& memory,
   if (!clipped) return clipped.error();
   auto codes = program::tile_codes(*clipped, program.constants, program.machine());
   if (!codes) return codes.error();
-  return Model(program, memory, std::move(*clipped), std::move(lengths), std::move(*codes)).run();
+  auto out =
+      Model(program, memory, std::move(*clipped), std::move(lengths), std::move(*codes)).run();
+  if (out) charge_compute(program, live, *out);
+  return out;
 }
 
 }  // namespace espalier::timing

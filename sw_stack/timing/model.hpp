@@ -212,4 +212,7 @@ class Model {
 void charge(const program::Program& program, std::span<const Shown> convs,
             std::span<const Shown> pools, Time cycles, Estimate& out);
 
+/// Moves of the cycles of passes those that the network's own products need to compute.
+void charge_compute(const program::Program& program, const ir::ChannelMask& live, Estimate& out);
+
 }  // namespace espalier::timing

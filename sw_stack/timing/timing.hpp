@@ -53,9 +53,11 @@ struct Estimate {
 
 /// `program` is verified; `table` is a mask's layer table (docs/pack.md), without one the dense
 /// rows in front of the constants. Errors: kDevice for a program that would hang, with what waits;
-/// kMalformed where the table has no row for an instruction that takes one.
+/// kMalformed where the table has no row for an instruction that takes one. `live`: the mask's
+/// channels, which are the work that passes are charged with as compute.
 Result<Estimate> estimate(const program::Program& program, const Memory& memory = {},
-                          std::span<const std::uint8_t> table = {});
+                          std::span<const std::uint8_t> table = {},
+                          const ir::ChannelMask& live = {});
 
 /// Cycles of the program that packs a mask's weights, once a mask. Errors: as above.
 Result<std::int64_t> estimate_pack(const program::Program& program, const program::Masked& masked,
@@ -63,8 +65,8 @@ Result<std::int64_t> estimate_pack(const program::Program& program, const progra
 
 /// What no machine with this array and this bus could beat: the larger of MACs / L^2 and the bytes
 /// of the larger direction / bus width, MACs unpadded and every tensor moved once; weights that are
-/// zero count as all others. Pools: 0. With a mask tensors and weights have its live channels; the
-/// MACs are the layer's as they are.
+/// zero count as all others, those that stand in for groups (ir::Reads) do not. Pools and copies:
+/// 0. With a mask tensors, weights and MACs have its live channels.
 double bound(const program::Program& program, const program::Layer& layer,
              const ir::ChannelMask& live = {});
 /// The sum over the layers.

@@ -6,6 +6,7 @@
 #include "has_rtl.hpp"
 #include "mask_place.hpp"
 #include "program/program.hpp"
+#include "skip.hpp"
 
 using namespace espalier;
 using nlohmann::json;
@@ -63,6 +64,14 @@ TEST_CASE("mask: a program that takes masks packs its weights for each, and runs
   CHECK(run["packing"][0]["layers"] == 4);
   CHECK(run["packing"][0]["cycles"].is_null());
   CHECK(run["live_macs_per_image"] < run["macs_per_image"]);
+  std::uint64_t macs = 0;
+  for (const json& layer : run["layers"]) macs += layer["macs"].get<std::uint64_t>();
+  const auto images = run["images"].get<std::uint64_t>();
+  REQUIRE(images > 0);
+  CHECK(macs == images * run["live_macs_per_image"].get<std::uint64_t>());
+  // The program stays what it is.
+  CHECK(run["macs_per_image"] ==
+        json::parse(place.good({"inspect", any, "--json"}))["macs_per_image"]);
   CHECK_FALSE(run.contains("switch"));
   if (tests::has_rtl(place.scratch, "nano")) {
     const std::vector<std::string> turns{"run",      any,      "--images", place.images,
@@ -102,7 +111,7 @@ TEST_CASE("mask: a program that takes masks packs its weights for each, and runs
 
 TEST_CASE("mask: lockstep follows masked images, each with its own") {
   const Place place;
-  if (!tests::has_rtl(place.scratch, "nano")) return;
+  if (!tests::has_rtl(place.scratch, "nano")) return tests::skip("this build has no rtl device");
   const std::string any = place.scratch.path("any.espl"), other = place.scratch.path("other.mask");
   place.compile(place.model, any, true);
   place.good({"mask", "random", any, "--keep", "0.4", "--scope", "all", "-o", place.mask});

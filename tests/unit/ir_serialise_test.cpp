@@ -25,7 +25,14 @@ ir::QuantGraph sample() {
   const ir::Shape s = b.shape(y);
   const int m = b.pool(y, {ir::PoolKind::kMax, {1, 1}, false, -5, 6}, s.h, s.w, {0.2F, -3});
   const int a = b.pool(y, {ir::PoolKind::kAverage, {1, 1}, true}, s.h, s.w, {0.2F, -3});
-  b.concat({m, a, x});
+  const int k = b.concat({m, a, x});
+  std::vector<std::int8_t> diagonal;
+  for (int n = 0; n < 9; ++n) {
+    for (int c = 0; c < 9; ++c) diagonal.push_back(static_cast<std::int8_t>(c == n ? 5 : 0));
+  }
+  ir::QuantConv depthwise = tests::plain_conv({}, 9, diagonal);
+  for (int c = 0; c < 9; ++c) depthwise.reads.push_back({c, c + 1});
+  b.conv(k, depthwise, {0.2F, -3});
   ir::QuantGraph& g = b.graph();
   g.name = "a name";
   g.preprocess = {{0.4F, 0.5F}, {0.2F, 0.3F}};
@@ -55,7 +62,7 @@ ir::QuantGraph backward_sample() {
 bool same(const ir::QuantConv& a, const ir::QuantConv& b) {
   return a.window == b.window && a.out_channels == b.out_channels && a.weights == b.weights &&
          a.bias == b.bias && a.scale == b.scale && a.lo == b.lo && a.hi == b.hi &&
-         a.border == b.border;
+         a.border == b.border && a.reads == b.reads;
 }
 bool same(const ir::QuantAdd& a, const ir::QuantAdd& b) {
   return a.ma == b.ma && a.mb == b.mb && a.shift == b.shift && a.lo == b.lo && a.hi == b.hi;

@@ -216,3 +216,45 @@ TEST_CASE("ir: names, multipliers and work") {
   CHECK(ir::macs(g, g.nodes[0]) == 4 * 3 * 3 * 3 * 3 * 2);
   CHECK(ir::macs(g, g.nodes[3]) == 0);
 }
+
+TEST_CASE("ir: work is what the network multiplies: groups, scales a channel, copies") {
+  // Two groups of 2 x 2 x 2 taps at 4 x 4 pixels.
+  tests::QuantBuilder b({4, 5, 5}, {0.1F, 1});
+  std::vector<std::int8_t> weights;
+  for (int n = 0; n < 6; ++n) {
+    for (int tap = 0; tap < 4; ++tap) {
+      for (int c = 0; c < 4; ++c)
+        weights.push_back(c / 2 == n / 3 ? std::int8_t{3} : std::int8_t{0});
+    }
+  }
+  ir::QuantConv conv = tests::plain_conv({2, 2}, 6, weights);
+  b.conv(0, conv, {0.2F, 0});
+  ir::QuantGraph& g = b.graph();
+  auto& op = std::get<ir::QuantConv>(g.nodes[0].op);
+  CHECK(ir::macs(g, g.nodes[0]) == 6 * 4 * 4 * 16);  // nothing is known of groups
+  for (int n = 0; n < 6; ++n) op.reads.push_back({n / 3 * 2, n / 3 * 2 + 2});
+  CHECK(ir::verify(g).ok());
+  CHECK(ir::products(g, g.nodes[0]) == 6 * 4 * 2);
+  CHECK(ir::macs(g, g.nodes[0]) == 6 * 4 * 2 * 16);
+  // Of live channels: inputs 0, 1, 3 and outputs 1, 2, 5.
+  const ir::ChannelMask live{{true, true, false, true}, {false, true, true, false, false, true}};
+  CHECK(ir::products(g, g.nodes[0], live) == 4 * (2 + 2 + 1));
+  CHECK(ir::macs(g, g.nodes[0], {{}, live[1]}) == 16 * 4 * (2 + 2 + 2));
+
+  op.weights[3] = 1;  // of group 1, read by channel 0
+  CHECK_THAT(ir::verify(g).error().text(), Contains("not zero where it reads no channel"));
+  ir::settle_reads(op);
+  CHECK(op.reads.empty());
+  CHECK(ir::verify(g).ok());
+  op.reads.assign(6, {});  // as if it moved channels
+  CHECK_THAT(ir::verify(g).error().text(), Contains("not zero where it reads no channel"));
+  op.weights.assign(op.weights.size(), 0);
+  for (std::size_t n = 0; n < 6; ++n) op.weights[n * 16 + 2] = 1;
+  CHECK(ir::verify(g).ok());
+  CHECK(ir::macs(g, g.nodes[0]) == 0);
+  op.reads.pop_back();
+  CHECK_THAT(ir::verify(g).error().text(), Contains("5 ranges of input channels for 6"));
+  op.reads.push_back({2, 5});
+  CHECK_THAT(ir::verify(g).error().text(),
+             Contains("reads channels 2 to before 5; the input has 4"));
+}

@@ -45,6 +45,17 @@ std::vector<float> reorder_weights(const Constant& w, std::int64_t group) {
   return result;
 }
 
+/// The channels of each output's group.
+ir::Reads group_reads(const Constant& w, std::int64_t group) {
+  ir::Reads reads;
+  const std::int64_t group_outputs = w.dims[0] / group;
+  for (std::int64_t n = 0; group > 1 && n < w.dims[0]; ++n) {
+    const auto first = static_cast<int>(n / group_outputs * w.dims[1]);
+    reads.push_back({first, first + static_cast<int>(w.dims[1])});
+  }
+  return reads;
+}
+
 Status check_conv_weights(const OnnxNode& node, const Constant& w, const ir::Shape& in,
                           std::int64_t group) {
   if (!w.is_float || w.dims.size() != 4) {
@@ -177,6 +188,7 @@ Status import_conv(Context& context, const OnnxNode& node) {
   conv.window = window->window;
   conv.out_channels = static_cast<int>(w.dims[0]);
   conv.weights = reorder_weights(w, group);
+  conv.reads = group_reads(w, group);
   conv.bias.assign(static_cast<std::size_t>(w.dims[0]), 0.0F);
   if (node.has_input(2)) {
     auto bias = float_vector(context, node, 2, w.dims[0]);

@@ -55,6 +55,7 @@ Result<ir::QuantConv> quantised_copy(const WorkNode& node, int channels) {
   for (std::size_t c = 0; c < count; ++c) op.weights[c * count + c] = 1;
   op.bias.assign(count, 0);
   op.scale.assign(count, 1.0F);
+  op.reads.resize(count);  // nothing is multiplied
   return op;
 }
 
@@ -79,6 +80,7 @@ Result<ir::QuantConv> quantised_dense(const Context& context, const WorkNode& no
   ir::QuantConv result;
   result.window = conv.window;
   result.out_channels = conv.out_channels;
+  result.reads = conv.reads;
   result.weights.reserve(conv.weights.size());
   const std::size_t depth = conv.weights.size() / outputs;
   for (std::size_t n = 0; n < outputs; ++n) {
@@ -110,6 +112,7 @@ Result<ir::QuantConv> quantised_affine(const WorkNode& node, const Affine& affin
   const std::size_t channels = affine.scale.size();
   for (std::size_t c = 0; c < channels; ++c) {
     const float gain = affine.scale[c];
+    op->reads[c] = {static_cast<int>(c), static_cast<int>(c) + 1};
     // Without a gain the weight is 0 and the scale that of the result.
     const float step = gain == 0 ? y.scale / (256 * x.scale) : std::abs(gain) / kDiagonal;
     op->weights[c * channels + c] = static_cast<std::int8_t>(gain == 0  ? 0

@@ -123,6 +123,7 @@ Status FloatImporter::conv(const LiteOp& op) {
   ir::FloatConv conv;
   conv.window = window->window;
   conv.out_channels = layout->outputs;
+  conv.reads = layout->reads();
   conv.weights.reserve(static_cast<std::size_t>(layout->dense_count()));
   for (int n = 0; n < layout->outputs; ++n) {
     for (int tap = 0; tap < layout->kh * layout->kw; ++tap) {

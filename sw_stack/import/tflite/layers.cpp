@@ -107,9 +107,20 @@ Result<LiteMean> lite_mean(const LiteGraph& graph, const LiteOp& op) {
   return mean;
 }
 
-std::int64_t WeightLayout::at(int n, int tap, int c) const {
+ir::ChannelRange WeightLayout::group(int n) const {
   const int first = n / group_outputs * per_group;
-  if (c < first || c >= first + per_group) return -1;
+  return {first, first + per_group};
+}
+
+ir::Reads WeightLayout::reads() const {
+  ir::Reads all;
+  for (int n = 0; per_group != channels && n < outputs; ++n) all.push_back(group(n));
+  return all;
+}
+
+std::int64_t WeightLayout::at(int n, int tap, int c) const {
+  const auto [first, last] = group(n);
+  if (c < first || c >= last) return -1;
   if (depthwise) return std::int64_t{tap} * outputs + n;
   return (std::int64_t{n} * kh * kw + tap) * per_group + (c - first);
 }

@@ -59,6 +59,7 @@ Status QuantImporter::conv(const LiteOp& op) {
   ir::QuantConv conv;
   conv.window = window->window;
   conv.out_channels = layout->outputs;
+  conv.reads = layout->reads();
   conv.lo = limits->lo;
   conv.hi = limits->hi;
   conv.weights.reserve(static_cast<std::size_t>(layout->dense_count()));

@@ -98,6 +98,7 @@ Result<int> QuantImporter::copy(const LiteOp& op, int from, const std::vector<in
   ir::QuantConv conv;
   conv.window = window;
   conv.out_channels = selection->out_channels;
+  conv.reads = selection->reads;
   conv.weights.assign(selection->weights.begin(), selection->weights.end());
   conv.bias.assign(source.size(), 0);
   conv.scale.assign(source.size(), x.quant.scale / quant.scale);

@@ -105,6 +105,9 @@ struct WeightLayout {
   int group_outputs = 0;   ///< output channels of one group
   bool depthwise = false;  ///< stored [1][kh][kw][n] rather than [n][kh][kw][per_group]
   [[nodiscard]] std::int64_t at(int n, int tap, int c) const;
+  [[nodiscard]] ir::ChannelRange group(int n) const;  ///< input channels of output n
+  /// The groups of all outputs; none where there is one group.
+  [[nodiscard]] ir::Reads reads() const;
   [[nodiscard]] std::int64_t dense_count() const {
     return std::int64_t{outputs} * kh * kw * channels;
   }

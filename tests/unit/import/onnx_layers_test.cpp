@@ -47,7 +47,13 @@ TEST_CASE("onnx: groups expand to a dense convolution") {
   m.input("x", {1, 4, 5, 5}).floats("w", {8, 4 / groups, 3, 3}, w);
   m.node("Conv", {"x", "w"}, {"y"}, {{"group", groups}, {"pads", Ints{1, 1, 1, 1}}});
   m.output("y");
-  require_same(m, x, plain::conv(x, w, {}, 8, {3, 3, 1, 1, 1, 1, 1, 1}, groups));
+  const auto graph = require_same(m, x, plain::conv(x, w, {}, 8, {3, 3, 1, 1, 1, 1, 1, 1}, groups));
+  const auto& conv = std::get<ir::FloatConv>(graph.nodes[0].op);
+  REQUIRE(conv.reads.size() == 8);
+  for (int n = 0; n < 8; ++n) {
+    const int first = n / (8 / groups) * (4 / groups);
+    CHECK(conv.reads[static_cast<std::size_t>(n)] == ir::ChannelRange{first, first + 4 / groups});
+  }
 }
 
 TEST_CASE("onnx: auto_pad gives the odd pixel to the side it names") {
@@ -153,6 +159,10 @@ TEST_CASE("onnx: batch normalisation before a padded convolution inside stays ap
   });
   const auto graph = require_same(m, x, plain::conv(n, w, {}, 2, {3, 3, 1, 1, 1, 1, 1, 1}));
   CHECK(count_ops(graph, "conv") == 2);
+  // Of its diagonal one product a channel is the network's.
+  const auto& affine = std::get<ir::FloatConv>(graph.nodes[0].op);
+  CHECK(affine.reads == ir::Reads{{0, 1}, {1, 2}, {2, 3}});
+  CHECK(std::get<ir::FloatConv>(graph.nodes[1].op).reads.empty());
 }
 
 TEST_CASE("onnx: batch normalisation of a tensor with two readers folds into neither") {

@@ -397,6 +397,25 @@ TEST_CASE("onnx: a constant on quantised activations becomes a convolution") {
     const int wanted = std::clamp(static_cast<int>(std::nearbyint(exact)) - 128, -128, 127);
     REQUIRE(std::abs(y[i] - wanted) <= 1);
   }
+  CHECK(ir::macs(graph, graph.nodes[0]) == 72);  // one a value, whatever the convolution holds
+}
+
+TEST_CASE("onnx: groups of a quantised model are its work") {
+  OnnxBuilder o(13);
+  o.input("x", {1, 4, 3, 3}, TensorProto::INT8).output("out");
+  auto& g = o.graph();
+  *g.add_initializer() = float_tensor("s", {}, {0.5F});
+  *g.add_initializer() = typed("z", TensorProto::INT8, {}, {3});
+  Ints w;
+  for (int i = 0; i < 8 * 2 * 9; ++i) w.push_back(i * 37 % 255 - 127);
+  *g.add_initializer() = typed("w", TensorProto::INT8, {8, 2, 3, 3}, w);
+  *g.add_initializer() = float_tensor("ws", {}, {0.01F});
+  o.node("DequantizeLinear", {"x", "s", "z"}, {"xr"});
+  o.node("DequantizeLinear", {"w", "ws"}, {"wr"});
+  o.node("Conv", {"xr", "wr"}, {"f"}, {{"group", 2}, {"pads", Ints{1, 1, 1, 1}}});
+  o.node("QuantizeLinear", {"f", "s", "z"}, {"out"});
+  const ir::QuantGraph graph = quantised(o);
+  CHECK(ir::macs(graph, graph.nodes[0]) == 8 * 2 * 9 * 9);
 }
 
 TEST_CASE("onnx: what a quantised model may not hold is refused by name") {

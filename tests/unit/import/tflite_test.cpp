@@ -134,7 +134,9 @@ TEST_CASE("tflite: depthwise convolutions expand, each channel to its own output
   const int y = m.int8("y", {1, 1, 1, 4}, 1.0F, 0);
   m.op(lite::BuiltinOperator_DEPTHWISE_CONV_2D, {x, w}, {y}, lite::Options_DepthwiseConv2DOptions,
        lite::CreateDepthwiseConv2DOptions(m.fb(), lite::Padding_VALID, 1, 1, 2).Union());
-  CHECK(output_of(quantised(m.finish({x}, {y})), {10, 5}) == Bytes{10, 20, 15, 20});
+  const auto graph = quantised(m.finish({x}, {y}));
+  CHECK(output_of(graph, {10, 5}) == Bytes{10, 20, 15, 20});
+  CHECK(ir::macs(graph, graph.nodes[0]) == 4);
 }
 
 TEST_CASE("tflite: an addition gets the largest multipliers below 2^22") {
