@@ -79,7 +79,7 @@ TEST_CASE("waves: the wave of the edge machine holds every signal of the view") 
     INFO(name);
     CHECK(held.contains(name));
   }
-  CHECK_FALSE(held.contains("TOP.esp_top_edge.u_core.no_such_signal"));
+  CHECK_FALSE(held.contains("TOP.esp_sim.u_top.u_core.no_such_signal"));
 }
 
 TEST_CASE("waves: the translate files that the view names are beside it") {
