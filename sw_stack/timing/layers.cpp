@@ -56,8 +56,8 @@ bool has_ranges(const ir::QuantGraph& graph, const program::Layer& layer) {
 
 }  // namespace
 
-void charge(const program::Program& program, std::span<const Shown> convs,
-            std::span<const Shown> pools, Time cycles, Estimate& out) {
+void charge(std::span<const Shown> convs, std::span<const Shown> pools, Time cycles,
+            Estimate& out) {
   out.cycles = cycles;
   Clock clock(out);
   std::size_t pool = 0;

@@ -192,7 +192,7 @@ Result<Estimate> Model::run() {
     layer.tiles_run += static_cast<std::uint64_t>(
         std::ranges::count_if(codes_[i], [](std::uint8_t code) { return code != 0; }));
   }
-  charge(program_, convs_shown_, pools_shown_, end_, out);
+  charge(convs_shown_, pools_shown_, end_, out);
   const auto lanes = static_cast<std::uint64_t>(lanes_);
   const auto bus = static_cast<std::uint64_t>(config_.bus_bytes);  // fetch reads whole beats
   out.bytes_read = (program_.instructions.size() + bus - 1) / bus * bus;

@@ -209,8 +209,7 @@ class Model {
 
 /// Charges the cycles to layers as the trace port does (docs/machine.md). `out` has the layers, and
 /// their tiles.
-void charge(const program::Program& program, std::span<const Shown> convs,
-            std::span<const Shown> pools, Time cycles, Estimate& out);
+void charge(std::span<const Shown> convs, std::span<const Shown> pools, Time cycles, Estimate& out);
 
 /// Moves of the cycles of passes those that the network's own products need to compute.
 void charge_compute(const program::Program& program, const ir::ChannelMask& live, Estimate& out);

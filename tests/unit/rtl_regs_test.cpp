@@ -34,7 +34,7 @@ class RegsTester {
   }
   /// Writes in the first cycle that takes it, and no more cycles than that.
   void write(std::uint32_t offset, std::uint32_t value) {
-    top_->s_axil_awaddr_i = offset;
+    top_->s_axil_awaddr_i = static_cast<std::uint16_t>(offset);
     top_->s_axil_wdata_i = value;
     top_->s_axil_wstrb_i = 0xF;
     top_->s_axil_awvalid_i = top_->s_axil_wvalid_i = 1;
