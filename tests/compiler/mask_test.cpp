@@ -444,7 +444,7 @@ TEST_CASE("mask: program files with masks survive, and contradictions are refuse
   CHECK(weights([](Weights& w) { w.reset(); }) ==
         place + "has weights and does not say where, or the other way round");
   CHECK(weights([](Weights& w) { w->taps = 256; }) ==
-        place + "its weights have 256 taps, 1 and 4 blocks");
+        place + "its weights have 256 taps, 7 and 4 blocks");
   CHECK(weights([](Weights& w) { ++w->n_blocks; }) ==
         place + "its weights have other blocks than its tensors");
   CHECK(weights([](Weights& w) { w->nb = 0; }).find("have groups of 0 blocks") !=

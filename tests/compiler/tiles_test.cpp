@@ -154,7 +154,13 @@ TEST_CASE("tiles: streams that contradict their instructions are refused by name
   CHECK_THAT(refused([](Listing& x) { x.conv().w_n_stride = 2; }), Contains("w_n_stride 2"));
   CHECK_THAT(refused([](Listing& x) { ++x.conv().w_tap_stride; }), Contains("rows x cols"));
   CHECK_THAT(refused([](Listing& x) { x.conv().w_tapwise = 1; }), Contains("w_tapwise"));
-  CHECK_THAT(refused([](Listing& x) { x.conv().clip.emplace(); }), Contains("clip word"));
+  CHECK_THAT(refused([](Listing& x) {
+               isa::Clip& clip = x.conv().clip.emplace();
+               clip.kc = x.conv().k_blocks;
+               clip.nb = x.conv().n_blocks;
+               clip.need_k = clip.need_n = 1;
+             }),
+             Contains("clip word"));
   CHECK_THAT(refused([](Listing& x) {
                for (isa::Instruction& instruction : x.list) {
                  auto* load = std::get_if<isa::Load>(&instruction);

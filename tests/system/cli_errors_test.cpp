@@ -127,7 +127,7 @@ TEST_CASE("command: refuses to compile what it lacks the means for") {
   writer.node("Erf", "strange", {"conv"});
   writer.node("Erf", "other", {"strange"});
   const std::string both = place.scratch.write("odder.onnx", writer.bytes());
-  for (const std::string& command : {"compile", "quantise", "prune"}) {
+  for (const std::string command : {"compile", "quantise", "prune"}) {
     std::vector<std::string> arguments{command, both, "-o", place.scratch.path("x.out")};
     if (command == "prune") arguments.insert(arguments.end(), {"--mask", place.images});
     const Ran ran = place.run(arguments);

@@ -10,7 +10,9 @@
 
 #include <atomic>
 #include <csignal>
+#include <cstdio>
 #include <filesystem>
+#include <iostream>
 #include <thread>
 
 #include "catch.hpp"
@@ -165,6 +167,8 @@ TEST_CASE("whole file: devices, pipes and stdout are written as they are") {
   CHECK(got == sent);
   CHECK(fs::is_fifo(pipe));
   const std::string out = scratch.path("out");
+  std::cout.flush();  // what the test runner has printed is not the child's
+  std::fflush(stdout);
   const int code = in_child([&] {
     dup2(::open(out.c_str(), O_CREAT | O_WRONLY | O_TRUNC, 0600), STDOUT_FILENO);
     std::printf("before\n");

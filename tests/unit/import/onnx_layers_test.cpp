@@ -160,9 +160,9 @@ TEST_CASE("onnx: batch normalisation before a padded convolution inside stays ap
   const auto graph = require_same(m, x, plain::conv(n, w, {}, 2, {3, 3, 1, 1, 1, 1, 1, 1}));
   CHECK(count_ops(graph, "conv") == 2);
   // Of its diagonal one product a channel is the network's.
-  const auto& affine = std::get<ir::FloatConv>(graph.nodes[0].op);
+  const auto& affine = std::get<ir::FloatConv>(graph.nodes[1].op);
   CHECK(affine.reads == ir::Reads{{0, 1}, {1, 2}, {2, 3}});
-  CHECK(std::get<ir::FloatConv>(graph.nodes[1].op).reads.empty());
+  CHECK(std::get<ir::FloatConv>(graph.nodes[2].op).reads.empty());
 }
 
 TEST_CASE("onnx: batch normalisation of a tensor with two readers folds into neither") {
