@@ -19,15 +19,18 @@ std::int64_t macs(const LiteGraph& graph, const LiteOp& op) {
       return y.count() * (w.count() / w.dims[0]);
     case lite::BuiltinOperator_DEPTHWISE_CONV_2D:  // weights [1][kh][kw][out]
       return w.dims.back() < 1 ? 0 : y.count() * (w.count() / w.dims.back());
-    case lite::BuiltinOperator_TRANSPOSE_CONV: {  // weights [out][kh][kw][in], the image third
-      const bool whole = op.inputs.size() > 2 && op.inputs[2] >= 0 && w.dims.back() > 0;
-      return whole ? tensor(op.inputs[2]).count() * (w.count() / w.dims.back()) : 0;
-    }
-    case lite::BuiltinOperator_BATCH_MATMUL:
-      return x.dims.empty() ? 0 : y.count() * x.dims.back();
     default:
-      return 0;
+      break;
   }
+  // Nodes that no importer takes multiply too.
+  if (op.code == lite::BuiltinOperator_TRANSPOSE_CONV) {  // weights [out][kh][kw][in], image third
+    const bool whole = op.inputs.size() > 2 && op.inputs[2] >= 0 && w.dims.back() > 0;
+    return whole ? tensor(op.inputs[2]).count() * (w.count() / w.dims.back()) : 0;
+  }
+  if (op.code == lite::BuiltinOperator_BATCH_MATMUL) {
+    return x.dims.empty() ? 0 : y.count() * x.dims.back();
+  }
+  return 0;
 }
 
 }  // namespace
