@@ -57,7 +57,7 @@ Status guarded(int job, const Work& work, const Send& send) {
 
 std::vector<std::uint8_t> encoded(const Diagnostic& error) {
   ByteWriter out;
-  out.put_string(std::to_string(static_cast<int>(error.code)));
+  out.put(static_cast<std::uint32_t>(error.code));
   out.put_string(error.message);
   out.put_string(error.place);
   return out.take();
@@ -169,7 +169,7 @@ class Family {
       const auto message = std::span(child.data).subspan(kHeader, size);
       if (kind == Kind::kError) {
         ByteReader error(message);
-        const auto code = static_cast<ErrorCode>(std::stoi(error.get_string()));
+        const auto code = static_cast<ErrorCode>(error.get<std::uint32_t>());
         const std::string text = error.get_string();
         errors_[index] = fail(code, text, error.get_string());
       } else if (Status status = receive_(message); !status) {
