@@ -16,6 +16,7 @@ SIZES = {
     "resnet34": 224,
     "resnet50": 224,
     "resnet101": 224,
+    "resnet152": 224,
     "inception_v3": 299,
     "googlenet": 224,
     "vgg11": 224,

@@ -16,6 +16,7 @@ module esp_clip #(
   parameter int unsigned Lanes = 16,
   parameter int unsigned BusBytes = 16,
   parameter int unsigned AddrBits = 8,          // of the layer table
+  parameter int unsigned Rows = 64,             // of it; a layer's is its number modulo Rows
   localparam int unsigned Width = (Lanes < 8) ? 64 : 8 * Lanes
 ) (
   input  wire logic                clk_i,
@@ -51,6 +52,7 @@ module esp_clip #(
   localparam int unsigned ByteBits = $clog2(BusBytes);
   localparam int unsigned LaneBits = $clog2(Lanes);
   localparam int unsigned WordBits = $clog2(esp_isa_pkg::ROW_BITS / Width);   // words of a row
+  localparam int unsigned RowBits = $clog2(Rows);
 
   // ---------------------------------------------------------------- the row
   typedef struct packed {
@@ -65,11 +67,13 @@ module esp_clip #(
   counts_t            counts_q;
   logic [55:0]        pieces, shifts;
   logic [15:0]        block_words;
+  logic [RowBits-1:0] row;
   logic [1:0]         second;     // quarter of the row that is read second
 
   assign coming = word_i;
   assign second = conv_i ? 2'd1 : coming.words[0] ? 2'd3 : 2'd2;
   assign ren_o = first_i || clip_i;
+  assign row = first_i ? word_i[9 +: RowBits] : layer_i[RowBits-1:0];
 
   if (Width == 64) begin : gen_narrow
     assign pieces = rdata_i[55:0];
@@ -86,12 +90,11 @@ module esp_clip #(
   end
 
   if (WordBits == 0) begin : gen_row
-    assign raddr_o = AddrBits'(first_i ? word_i[20:9] : layer_i);
+    assign raddr_o = AddrBits'(row);
     logic unused;
     assign unused = ^second;
   end else begin : gen_words
-    assign raddr_o = first_i ? AddrBits'({word_i[20:9], {WordBits{1'b0}}})
-                             : AddrBits'({layer_i, second[1 -: WordBits]});
+    assign raddr_o = AddrBits'({row, first_i ? WordBits'(0) : second[1 -: WordBits]});
     logic unused;
     assign unused = ^second;
   end
@@ -174,7 +177,11 @@ module esp_clip #(
   end
 
   logic unused_clip;
-  assign unused_clip = ^{clip_q, rdata_i, coming, load, conv, transfer, clipped};
+  assign unused_clip = ^{layer_i, clip_q, rdata_i, coming, load, conv, transfer, clipped};
+
+  if (Rows < 2 || Rows > 4096 || (Rows & (Rows - 1)) != 0) begin : gen_illegal
+    $error("the rows of the layer table are a power of two, 2 to 4096");
+  end
 
 endmodule
 

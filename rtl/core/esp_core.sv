@@ -112,6 +112,9 @@ module esp_core #(
   localparam bit          Products = Prune && Score;
   localparam int unsigned TableWidth = (Lanes < 8) ? 64 : 8 * Lanes;
   localparam int unsigned TableWords = MaskLayers * esp_isa_pkg::ROW_BITS / TableWidth;
+  // Behind a queue's head: what a mask leaves of a tile's empty steps goes through in order, and decode
+  // reaches the next live step beside the CONV under way. 32 words are one distributed memory.
+  localparam int unsigned QueueDepth = 31;
   localparam int unsigned MapBlocks = 512;     // bit maps behind the layer table
   localparam int unsigned TableDepth = TableWords + MapBlocks * 64 / TableWidth;
   localparam int unsigned TableBits = $clog2(TableDepth);
@@ -178,7 +181,7 @@ module esp_core #(
   );
 
   // ---------------------------------------------------------------- fetch, decode, queues
-  logic         word_valid, word_ready, exhausted, fetch_fault, decode_fault;
+  logic         word_valid, word_ready, exhausted, three, fetch_fault, decode_fault;
   logic [127:0] word;
   logic [3:0]   fetch_cause, decode_cause;
   logic [31:0]  fetch_fault_address;
@@ -198,6 +201,7 @@ module esp_core #(
     .req_beats_o(req_beats[4:0]),
     .r_valid_i(r_valid[0]), .r_ready_o(r_ready[0]), .r_data_i(r_data), .r_error_i(r_error),
     .word_valid_o(word_valid), .word_ready_i(word_ready), .word_o(word), .exhausted_o(exhausted),
+    .three_o(three),
     .fault_o(fetch_fault), .fault_cause_o(fetch_cause), .fault_address_o(fetch_fault_address)
   );
 
@@ -208,6 +212,7 @@ module esp_core #(
     .clk_i, .rst_ni, .clear_i(clear), .halt_i(halt), .start_i(start),
     .program_address_i(program_address),
     .word_valid_i(word_valid), .word_ready_o(word_ready), .word_i(word), .exhausted_i(exhausted),
+    .three_i(three),
     .push_o(push), .ready_i(ready), .wconv_push_o(wconv_push), .wconv_ready_i(wconv_in_ready),
     .inst_o(inst), .address_o(decode_address), .dispatch_o(dispatch),
     .table_ren_o(table_ren), .table_raddr_o(table_raddr), .table_rdata_i(table_rdata),
@@ -232,7 +237,7 @@ module esp_core #(
   logic        conv_valid, conv_ready, wconv_valid, wconv_ready, pool_valid, pool_ready;
   logic [31:0] load_a_address, load_w_address, conv_address, pool_address, store_address;
 
-  esp_queue #(.Width(esp_isa_pkg::LOAD_BITS), .Used(esp_isa_pkg::LOAD_USED), .Depth(16),
+  esp_queue #(.Width(esp_isa_pkg::LOAD_BITS), .Used(esp_isa_pkg::LOAD_USED), .Depth(QueueDepth),
               .Engine(1)) u_queue_load_a (
     .clk_i, .rst_ni, .clear_i(clear), .hold_i(halt),
     .in_valid_i(push[1]), .in_ready_o(ready[1]), .in_data_i(inst[esp_isa_pkg::LOAD_BITS-1:0]),
@@ -242,7 +247,7 @@ module esp_core #(
     .nop_retire_o(nop_retire[1])
   );
 
-  esp_queue #(.Width(esp_isa_pkg::LOAD_BITS), .Used(esp_isa_pkg::LOAD_USED), .Depth(16),
+  esp_queue #(.Width(esp_isa_pkg::LOAD_BITS), .Used(esp_isa_pkg::LOAD_USED), .Depth(QueueDepth),
               .Engine(2)) u_queue_load_w (
     .clk_i, .rst_ni, .clear_i(clear), .hold_i(halt),
     .in_valid_i(push[2]), .in_ready_o(ready[2]), .in_data_i(inst[esp_isa_pkg::LOAD_BITS-1:0]),
@@ -252,7 +257,7 @@ module esp_core #(
     .nop_retire_o(nop_retire[2])
   );
 
-  esp_queue #(.Width(esp_isa_pkg::CONV_BITS), .Used(esp_isa_pkg::CONV_USED), .Depth(4),
+  esp_queue #(.Width(esp_isa_pkg::CONV_BITS), .Used(esp_isa_pkg::CONV_USED), .Depth(QueueDepth),
               .Engine(3)) u_queue_exec (
     .clk_i, .rst_ni, .clear_i(clear), .hold_i(halt),
     .in_valid_i(push[3]), .in_ready_o(ready[3]), .in_data_i(inst),
@@ -271,7 +276,7 @@ module esp_core #(
     .out_valid_o(wconv_valid), .out_ready_i(wconv_ready), .out_conv_o(wconv)
   );
 
-  esp_queue #(.Width(esp_isa_pkg::POOL_BITS), .Used(esp_isa_pkg::POOL_USED), .Depth(4),
+  esp_queue #(.Width(esp_isa_pkg::POOL_BITS), .Used(esp_isa_pkg::POOL_USED), .Depth(QueueDepth),
               .Engine(5)) u_queue_pool (
     .clk_i, .rst_ni, .clear_i(clear), .hold_i(halt),
     .in_valid_i(push[5]), .in_ready_o(ready[5]), .in_data_i(inst[esp_isa_pkg::POOL_BITS-1:0]),
@@ -281,7 +286,7 @@ module esp_core #(
     .nop_retire_o(nop_retire[5])
   );
 
-  esp_queue #(.Width(esp_isa_pkg::STORE_BITS), .Used(esp_isa_pkg::STORE_USED), .Depth(16),
+  esp_queue #(.Width(esp_isa_pkg::STORE_BITS), .Used(esp_isa_pkg::STORE_USED), .Depth(QueueDepth),
               .Engine(6)) u_queue_store (
     .clk_i, .rst_ni, .clear_i(clear), .hold_i(halt),
     .in_valid_i(push[6]), .in_ready_o(ready[6]), .in_data_i(inst[esp_isa_pkg::STORE_BITS-1:0]),

@@ -8,8 +8,10 @@
 // With a layer table (MaskLayers > 0) an instruction may have a clip word more, its second, and
 // esp_clip shortens the words behind it as they come: it becomes a nop of its queue where nothing is
 // left. It is not begun before LOADs of the table in front of it are done (`table_done_i` pulses for
-// each). A CONV without channels does not go to the weight sequencer. `table_busy_o`: nobody else may
-// read the table now.
+// each), but for the last one where that is of a later layer, nor before its first three words are there
+// (`three_i`): while it holds the table PACK takes no beats, and words may come behind those.
+// A CONV without channels does not go to the weight sequencer. `table_busy_o`: nobody else may read the
+// table now.
 // `push_o[e]`: to the queue of engine e, with `inst_o` and `address_o`, when `ready_i[e]`.
 // Implements docs/machine.md, sections 2 and 3, and docs/pack.md, section 4.
 
@@ -37,6 +39,7 @@ module esp_decode #(
   output logic              word_ready_o,
   input  wire logic [127:0] word_i,
   input  wire logic         exhausted_i,
+  input  wire logic         three_i,
 
   output logic      [6:0]   push_o,
   input  wire logic [6:0]   ready_i,
@@ -144,17 +147,23 @@ module esp_decode #(
   assign second_word = state_q == StRest && index_q == 3'd1;
 
   if (MaskLayers != 0) begin : gen_clip
-    logic [4:0] due_q;   // LOADs of the table not yet done
-    logic       loads;
+    logic [4:0]  due_q;    // LOADs of the table not yet done
+    logic [11:0] since_q;  // the layer of the last one: layers before it need not wait for it
+    logic        loads;
     assign loads = sent && !nop_q && header.opcode == esp_isa_pkg::OpLoad && load.target == 3'd4;
-    assign due = due_q != '0;
+    assign due = due_q > 5'd1 || (due_q == 5'd1 && word_i[20:9] >= since_q);
     assign table_busy_o = table_ren_o || state_q == StClip || (second_word && clipped_q);
     always_ff @(posedge clk_i or negedge rst_ni) begin
       if (!rst_ni) due_q <= '0;
       else if (clear_i) due_q <= '0;
       else if (loads != table_done_i) due_q <= loads ? due_q + 5'd1 : due_q - 5'd1;
     end
-    esp_clip #(.Lanes(Lanes), .BusBytes(BusBytes), .AddrBits(TableBits)) u_clip (
+    always_ff @(posedge clk_i) begin
+      if (loads) since_q <= header.layer;
+    end
+    esp_clip #(
+      .Lanes(Lanes), .BusBytes(BusBytes), .AddrBits(TableBits), .Rows(MaskLayers)
+    ) u_clip (
       .clk_i, .word_i,
       .first_i(word_taken && state_q == StFirst && clipped),
       .clip_i(word_taken && state_q == StClip),
@@ -227,11 +236,10 @@ module esp_decode #(
         end
         default: fields_ok = esp_isa_pkg::pool_in_range(inst_q[383:0]);
       endcase
-      if (clipped_q && 32'(header.layer) >= MaskLayers) capacity_ok = 1'b0;
     end
   end
 
-  assign word_ready_o = ((state_q == StFirst && !(clipped && due)) || state_q == StClip
+  assign word_ready_o = ((state_q == StFirst && !(clipped && (due || !three_i))) || state_q == StClip
                          || state_q == StRest) && !halt_i;
   assign word_taken = word_valid_i && word_ready_o;
   esp_isa_pkg::conv_t out;   // whatever it is

@@ -4,7 +4,8 @@
 // is at most 16 beats and 16 words and crosses no 4 KiB line; it is asked for when the FIFO has room
 // for all of it, so that data are always taken. On a bus of two words a beat, a beat gives its words
 // one a cycle, and the word before the program's first is skipped.
-// `exhausted_o`: every word has been handed on. Faults: a burst outside the read window, an error
+// `exhausted_o`: every word has been handed on. `three_o`: three words or more stand in the FIFO, or all that
+// are left of the program. Faults: a burst outside the read window, an error
 // response; the address is that of the word, the engine 0.
 // Implements docs/machine.md, sections 2 and 5.
 
@@ -38,6 +39,7 @@ module esp_fetch #(
   input  wire logic                  word_ready_i,
   output logic      [127:0]          word_o,
   output logic                       exhausted_o,
+  output logic                       three_o,
 
   output logic                       fault_o,
   output logic      [3:0]            fault_cause_o,
@@ -54,7 +56,7 @@ module esp_fetch #(
 
   // Words still to ask for, to receive, and asked for but not yet handed on.
   logic [31:0]          addr_q, left_q, recv_addr_q, recv_left_q;
-  logic [DepthBits-1:0] ahead_q;
+  logic [DepthBits-1:0] ahead_q, level_q;     // level: words in the FIFO
   logic [4:0]           words;
   logic [8:0]           to_line;
   logic                 in_window, room, asked, word_in, word_out;
@@ -114,16 +116,19 @@ module esp_fetch #(
       left_q <= '0;
       recv_left_q <= '0;
       ahead_q <= '0;
+      level_q <= '0;
     end else if (clear_i) begin
       left_q <= '0;
       recv_left_q <= '0;
       ahead_q <= '0;
+      level_q <= '0;
     end else if (start_i) begin
       left_q <= program_words_i;
       recv_left_q <= program_words_i;
     end else begin
       if (asked) left_q <= left_q - 32'(words);
       if (word_in) recv_left_q <= recv_left_q - 1'b1;
+      if (word_in != word_out) level_q <= word_in ? level_q + 1'b1 : level_q - 1'b1;
       if (asked || word_out) begin
         ahead_q <= ahead_q + (asked ? DepthBits'(words) : '0) - DepthBits'(word_out);
       end
@@ -148,6 +153,7 @@ module esp_fetch #(
   );
 
   assign exhausted_o = left_q == '0 && ahead_q == '0;
+  assign three_o = level_q >= DepthBits'(3) || recv_left_q == '0;
 
   logic window_fault;
   assign window_fault = left_q != '0 && room && !in_window;

@@ -1,11 +1,11 @@
 // Feeds the squeezer: takes the beats of a LOAD of weights or parameters, with the bits of their lanes.
 //
-// A LOAD's first beat comes with what it is (`beat_start_i`: taps of a row, or bit 15: parameters), its
-// last one with beat_last_i. Weights: rows of `taps` times all k blocks; those of live output channels
-// are squeezed by the maps of the k blocks, the others dropped. Behind the rows of a segment of output
-// channels come rows of zeros, up to a whole block. Parameters are squeezed by the maps of the n blocks,
-// 8 bytes a lane. At a segment's end the word under way (of parameters: the block) is padded.
-// A step of PackLanes bytes a cycle; a cycle more for each step of padding, two for each row.
+// A LOAD's first beat comes with what it is (`beat_start_i`: taps of a row, or bit 15: parameters; bit 14:
+// a segment of output channels ends), its last one with beat_last_i. Weights: rows of `taps` times all k
+// blocks, squeezed by the maps of the k blocks. Where a segment ends, rows of zeros follow, up to a whole
+// block of rows since the last end. Parameters are squeezed by the maps of the n blocks, 8 bytes a lane.
+// At a segment's end the word under way (of parameters: the block) is padded.
+// A step of PackLanes bytes a cycle; a cycle more for each step of padding, one for each LOAD.
 // The bit maps are read from the layer table's RAM, 64 bits each, from word Base on: those of k blocks,
 // then, from map 256, of n blocks; `table_busy_i`: not now, and what was read is lost.
 // Reset and clear_i drop everything. Implements docs/pack.md, section 5.
@@ -65,37 +65,33 @@ module esp_pack_feed #(
   localparam int unsigned SubBits = $clog2(BusBytes / PackLanes);     // of a beat
   localparam int unsigned PartBits = $clog2(Width / 64);
 
-  typedef enum logic [2:0] {
+  typedef enum logic [1:0] {
     StIdle,
-    StMap,     // reads the map of the row's n block
-    StLook,    // it is here
     StRow,
     StPad
   } state_e;
 
   state_e               state_q, state_d;
   logic                 params_q, have_q, ended_q;
-  logic                 dead_q, fill_q;      // of the row: dropped; of zeros
-  logic                 segment_q;           // a segment of rows ends with this block
+  logic                 fill_q;              // the row is of zeros
+  logic                 segment_q;           // a segment of rows ends with this LOAD
   logic                 row_over_q;          // padding ends the row
   logic [7:0]           block_q, block_next; // whose map is at hand
-  logic [7:0]           n_block_q;
   logic [7:0]           taps_q, tap_q;       // of a row; left of it
-  logic [LaneBits-1:0]  lane_q, filled_q;    // the row's; rows of the segment past whole blocks
+  logic [LaneBits-1:0]  filled_q;            // rows of the segment past whole blocks
   logic [StepBits-1:0]  step_q, out_q;       // within the block, in and out
   logic [StepBits-1:0]  last_step, out_next;
   logic                 step, block_end, tap_end, row_end, aligned_next, padded, turn, granted;
-  logic                 lane_last, fills, ended;
+  logic                 fills, ended;
   logic [LaneBits-1:0]  filled_next;
 
   // ---------------------------------------------------------------- the map at hand
   logic [8:0]       index;
   logic [63:0]      map;
   logic             map_end, map_last, lane_live;
-  logic [LaneBits-1:0] lane;
 
-  assign index = (state_q == StMap) ? {1'b1, n_block_q}
-                                    : {params_q, block_end ? block_next : block_q};
+  assign index = (state_q == StIdle) ? {beat_start_i[15], 8'd0}
+                                     : {params_q, block_end ? block_next : block_q};
   assign raddr_o = AddrBits'(Base) + AddrBits'((AddrBits+9)'(index) >> PartBits);
   assign ren_o = granted;
   if (PartBits == 0) begin : gen_word
@@ -110,8 +106,7 @@ module esp_pack_feed #(
   assign map_last = map[33];
   assign map_end = map[32] || map_last;
   assign block_next = map_last ? '0 : block_q + 8'd1;
-  assign lane = params_q ? LaneBits'((32'(step_q) * PackLanes) / 8) : lane_q;
-  assign lane_live = map[32'(lane)];
+  assign lane_live = map[(32'(step_q) * PackLanes) / 8 % Lanes];   // of parameters
 
   // ---------------------------------------------------------------- the step
   assign last_step = params_q ? '1 : StepBits'((1 << WordBits) - 1);
@@ -121,7 +116,7 @@ module esp_pack_feed #(
   // Of parameters a byte's lane is its index / 8.
   always_comb begin
     mask_o = '0;
-    if (state_q == StRow && !dead_q) begin
+    if (state_q == StRow) begin
       for (int j = 0; j < PackLanes; j++) begin
         if (!params_q) mask_o[j] = map[(32'(step_q) % (Lanes / PackLanes)) * PackLanes + 32'(j)];
         else if (PackLanes <= 8) mask_o[j] = lane_live;
@@ -150,31 +145,25 @@ module esp_pack_feed #(
   assign row_end = tap_end && tap_q == 8'd1;
   assign padded = state_q == StPad && step && aligned_next;
   // The row is over once its last segment is padded.
-  assign turn = (row_end && (dead_q || aligned_next)) || (padded && row_over_q);
+  assign turn = (row_end && aligned_next) || (padded && row_over_q);
   assign ended = ended_q || (beat_valid_i && beat_ready_o && beat_last_i);
-  assign lane_last = lane_q == '1;
-  assign filled_next = filled_q + LaneBits'(!dead_q);
-  assign fills = lane_last && segment_q && filled_next != '0;   // (more) rows of zeros
+  assign filled_next = filled_q + 1'b1;
+  assign fills = ended && segment_q && filled_next != '0;   // (more) rows of zeros
 
   always_comb begin
     state_d = state_q;
     unique case (state_q)
-      StIdle: if (beat_valid_i) state_d = beat_start_i[15] ? StRow : StMap;
-      StMap: if (granted) state_d = StLook;
-      StLook: state_d = StRow;
+      StIdle: if (beat_valid_i) state_d = StRow;
       default: begin
-        if (turn) begin
-          if (params_q) state_d = StIdle;
-          else if (fills) state_d = StRow;
-          else state_d = (lane_last && ended) ? StIdle : StMap;
-        end else if (block_end && map_end && !dead_q && !aligned_next) state_d = StPad;
+        if (turn) state_d = (params_q || (ended && !fills)) ? StIdle : StRow;
+        else if (block_end && map_end && !aligned_next) state_d = StPad;
         else if (padded) state_d = StRow;
       end
     endcase
   end
 
   assign granted = !table_busy_i
-                && (state_q == StMap || state_q == StLook || block_end
+                && ((state_q == StIdle && beat_valid_i) || block_end
                     || (state_q == StRow && !have_q));
 
   always_ff @(posedge clk_i or negedge rst_ni) begin
@@ -182,32 +171,31 @@ module esp_pack_feed #(
       state_q <= StIdle;
       have_q <= 1'b0;
       out_q <= '0;
+      filled_q <= '0;
     end else if (clear_i) begin
       state_q <= StIdle;
       have_q <= 1'b0;
       out_q <= '0;
+      filled_q <= '0;
     end else begin
       state_q <= state_d;
-      if (state_q == StIdle) have_q <= 1'b0;
-      else if (state_q == StLook || block_end || !have_q) have_q <= granted && state_q != StMap;
+      if (state_q == StIdle || block_end || !have_q) have_q <= granted;
       else if (table_busy_i) have_q <= 1'b0;
       if (state_q == StIdle) out_q <= '0;
       else if (step) out_q <= out_next;
+      if (turn && !params_q) filled_q <= filled_next;
     end
   end
 
   always_ff @(posedge clk_i) begin
     if (state_q == StIdle) begin
       params_q <= beat_start_i[15];
+      segment_q <= beat_start_i[14];
       taps_q <= beat_start_i[15] ? 8'd1 : beat_start_i[7:0];
       tap_q <= beat_start_i[15] ? 8'd1 : beat_start_i[7:0];
       block_q <= '0;
-      n_block_q <= '0;
-      lane_q <= '0;
-      filled_q <= '0;
       step_q <= '0;
       ended_q <= 1'b0;
-      dead_q <= 1'b0;
       fill_q <= 1'b0;
     end else begin
       if (step && state_q == StRow) step_q <= (step_q == last_step) ? '0 : step_q + 1'b1;
@@ -215,17 +203,7 @@ module esp_pack_feed #(
       if (tap_end) tap_q <= row_end ? taps_q : tap_q - 8'd1;
       if (block_end) row_over_q <= row_end;
       ended_q <= ended;
-      if (state_q == StLook) begin
-        dead_q <= !lane_live;
-        segment_q <= map_end;
-      end
-      if (turn) begin
-        filled_q <= filled_next;
-        fill_q <= fills;
-        if (fills) dead_q <= 1'b0;
-        else lane_q <= lane_q + 1'b1;
-        if (lane_last && !fills) n_block_q <= n_block_q + 8'd1;
-      end
+      if (turn) fill_q <= fills;
     end
   end
 

@@ -131,11 +131,9 @@ Result<Constants> make_constants(const ir::QuantGraph& graph, const std::vector<
     return static_cast<std::uint32_t>(start);
   };
   if (layout.maskable) {
-    if (layers.size() > static_cast<std::size_t>(config.mask_layers)) {
-      return fail(
-          ErrorCode::kUnsupported,
-          fmt::format("{} layers; the layer table has {} rows", layers.size(), config.mask_layers),
-          graph.name);
+    if (config.mask_layers == 0) {
+      return fail(ErrorCode::kUnsupported,
+                  fmt::format("configuration {} takes no masks", config.name), graph.name);
     }
     take(static_cast<std::int64_t>(layers.size() * isa::kRowBytes));
   }

@@ -5,6 +5,7 @@
 
 #include "compiler/act_buffer.hpp"
 #include "compiler/weight_queue.hpp"
+#include "isa/maps.hpp"
 
 namespace espalier::compiler {
 namespace {
@@ -42,15 +43,9 @@ class Emitter {
 
   Emitted run() {
     const int steps = static_cast<int>(schedule_.order.size());
-    if (layout_.maskable) {
-      isa::Load table;
-      table.target = static_cast<std::uint32_t>(isa::LoadTarget::kLayerTable);
-      table.region = static_cast<std::uint32_t>(isa::Region::kMask);
-      table.x_words = static_cast<std::uint32_t>(layers_.size() * isa::kRowBytes /
-                                                 static_cast<std::size_t>(config_.lanes));
-      put(table, {});
-    }
+    if (layout_.maskable) load_rows(-1);
     for (int i = 0; i < steps; ++i) {
+      if (i >= rows_end_) load_rows(steps);  // and whoever still needs what goes, verify refuses
       load_tiles(i - 1, i, kAll);
       load_weights(i);
       ESP_CHECK(next_step_ > i && weights_.loaded(i));
@@ -58,9 +53,11 @@ class Emitter {
       after_.push_back(counts_);
       out_.stores.push_back(
           static_cast<std::uint32_t>(counts_[static_cast<std::size_t>(isa::Engine::kStore)]));
-      load_tiles(i, std::min(i + 2 * kAhead, steps - 1), kAhead);
+      if (layout_.maskable) load_rows(i);
+      const int limit = std::min({i + 2 * kAhead, steps - 1, rows_end_ - 1});
+      load_tiles(i, limit, kAhead);
       while (weights_.ahead(i) < kAhead) {
-        const auto load = weights_.next(std::min(i + 2 * kAhead, steps - 1));
+        const auto load = weights_.next(limit);
         if (!load) break;
         put(*load, {});
       }
@@ -99,6 +96,41 @@ class Emitter {
     isa::set_dependencies(instruction, {list[0], list[1], list[2]});
     out_.instructions.push_back(std::move(instruction));
     ++count(queue);
+  }
+
+  /// Emits LOADs of the layer table, half of its rows each, as far as the steps up to `done`, which
+  /// are out, are the last ones to need what is there.
+  void load_rows(int done) {
+    const int half = config_.mask_layers / 2, layers = static_cast<int>(layers_.size());
+    while (rows_ < layers && rows_free_ <= done) {
+      isa::Load load;
+      load.target = static_cast<std::uint32_t>(isa::LoadTarget::kLayerTable);
+      load.region = static_cast<std::uint32_t>(isa::Region::kMask);
+      load.layer = static_cast<std::uint32_t>(rows_);
+      load.offset = load.layer * static_cast<std::uint32_t>(isa::kRowBytes);
+      load.sram_address = isa::row_word(config_, load.layer);
+      load.x_words = static_cast<std::uint32_t>(std::min(half, layers - rows_)) *
+                     static_cast<std::uint32_t>(isa::kRowBytes) /
+                     static_cast<std::uint32_t>(config_.lanes);
+      put(load, {});
+      rows_ += half;
+      rows_free_ = last_step(rows_ - half);
+      rows_end_ = first_step(rows_);
+    }
+  }
+
+  /// The last step of the layers before `layer`, -1 without one; the first of those from it on.
+  [[nodiscard]] int last_step(int layer) const {
+    const auto& order = schedule_.order;
+    const auto found = std::find_if(order.rbegin(), order.rend(),
+                                    [&](const Need& need) { return need.layer < layer; });
+    return static_cast<int>(order.rend() - found) - 1;
+  }
+  [[nodiscard]] int first_step(int layer) const {
+    const auto& order = schedule_.order;
+    const auto found = std::find_if(order.begin(), order.end(),
+                                    [&](const Need& need) { return need.layer >= layer; });
+    return static_cast<int>(found - order.begin());
   }
 
   /// Emits LOADs of pieces first used by steps up to `limit`, as far as the steps up to `done`,
@@ -193,6 +225,9 @@ class Emitter {
   std::vector<int> address_;              // by piece
   std::vector<std::int64_t> load_count_;  // by piece: load_a's count with it
   std::vector<std::int64_t> root_read_;   // by root: load_a's count with its last reader
+  int rows_ = 0;                          // of the layer table that are out
+  int rows_free_ = -1;                    // the step behind which rows of the next layers have room
+  int rows_end_ = kAll;                   // the first step whose row is not
   int next_step_ = 0;
   std::size_t next_load_ = 0;
   int loaded_ = 0, used_ = 0, used_step_ = 0;  // LOADs out, and those of steps that are out

@@ -17,11 +17,16 @@ inline constexpr std::uint32_t kMaps = 256;
 inline constexpr std::size_t kMapBytes = 8;
 /// Bits of a map behind its lanes: the last block of a segment, the last block of all.
 inline constexpr unsigned kSegmentEnd = 32, kListEnd = 33;
-/// Bit of a LOAD's `sram_address` that sends parameters through the squeezer.
-inline constexpr std::uint32_t kSqueezeParams = 0x8000;
+/// Bits of a squeezer's LOAD in `sram_address`: it brings parameters; behind its rows rows of zeros
+/// fill up the last block of output channels.
+inline constexpr std::uint32_t kSqueezeParams = 0x8000, kSqueezeFill = 0x4000;
 
-/// The RAM of the layer table: where the maps of k blocks begin, how much each side's take, where
-/// those of n blocks begin, and its size. Units: words of L bytes.
+/// The RAM of the layer table: where a layer's row stands, where the maps of k blocks begin, how
+/// much each side's take, where those of n blocks begin, and its size. Units: words of L bytes.
+constexpr std::uint32_t row_word(const Config& config, std::uint32_t layer) {
+  return layer % static_cast<std::uint32_t>(config.mask_layers) * 32 /
+         static_cast<std::uint32_t>(config.lanes);
+}
 constexpr std::uint32_t k_maps_word(const Config& config) {
   return static_cast<std::uint32_t>(config.mask_layers * 32 / config.lanes);
 }

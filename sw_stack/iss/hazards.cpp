@@ -32,7 +32,12 @@ struct Word {
 class Checker {
  public:
   Checker(const isa::Config& config, std::span<const isa::Instruction> program)
-      : config_(config), program_(program), act_(static_cast<std::size_t>(config.act_words)) {}
+      : config_(config), program_(program), act_(static_cast<std::size_t>(config.act_words)) {
+    squeezes_ = std::any_of(program.begin(), program.end(), [](const isa::Instruction& x) {
+      const auto* load = std::get_if<Load>(&x);
+      return load != nullptr && static_cast<LoadTarget>(load->target) == LoadTarget::kSqueezer;
+    });
+  }
 
   Status run() {
     for (std::size_t i = 0; i < program_.size() && status_.ok(); ++i) {
@@ -131,13 +136,13 @@ class Checker {
       touch(i, engine, count, clock, layer_table_, true, "layer table and bit maps");
       table_loads_ = count;
     } else if (static_cast<LoadTarget>(x.target) == LoadTarget::kSqueezer) {
-      squeeze(i, x, clock);
+      squeeze(i, x);
     }
   }
 
   /// The squeezer reads the bit maps until the STORE that takes its words has retired. LOADs of one
   /// queue overlap, so it has to wait for them.
-  void squeeze(std::size_t i, const Load& x, const Clock& clock) {
+  void squeeze(std::size_t i, const Load& x) {
     bool waits = table_loads_ == 0;
     for (const isa::Dependency& d : isa::dependencies(x)) {
       if (d.engine != Engine::kLoadW) continue;
@@ -145,12 +150,17 @@ class Checker {
       waits = waits || behind < 0x8000U;
     }
     if (!waits) conflict(i, Engine::kLoadW, table_loads_, "bit maps");
-    streams_[static_cast<std::size_t>(StoreSource::kPool)].push_back(clock);
-    squeezing_ = true;
   }
 
   void access(std::size_t i, const Store& x, Clock& clock) {
     auto& queue = streams_[x.source];
+    if (squeezes_ && static_cast<StoreSource>(x.source) == StoreSource::kPool) {
+      // It takes words of the squeezer, whichever LOADs bring them: these wait for the bit maps,
+      // and new maps for it.
+      touch_memory(i, Engine::kStore, index_[6].size(), clock, x, true);
+      layer_table_.read[6] = static_cast<std::uint32_t>(index_[6].size());
+      return;
+    }
     if (queue.empty()) {
       status_ = fail(ErrorCode::kDevice, "nothing before it produces what it stores",
                      "instruction " + std::to_string(i));
@@ -159,9 +169,6 @@ class Checker {
     join(clock, queue.front());
     queue.erase(queue.begin());
     touch_memory(i, Engine::kStore, index_[6].size(), clock, x, true);
-    if (squeezing_) {
-      touch(i, Engine::kStore, index_[6].size(), clock, layer_table_, false, "bit maps");
-    }
   }
 
   void access(std::size_t i, const Conv& x, Clock& clock) {
@@ -213,7 +220,7 @@ class Checker {
   std::vector<Word> act_;
   Word pool_table_, layer_table_;
   std::uint64_t table_loads_ = 0;  // load_w's count with the last LOAD of the layer table
-  bool squeezing_ = false;         // the program packs: its STOREs take the squeezer's words
+  bool squeezes_ = false;          // the program packs: its STOREs take the squeezer's words
   std::unordered_map<std::uint64_t, Word> memory_;
   std::array<std::vector<Clock>, kEngines> done_;  // clock after each instruction, by engine
   std::array<std::vector<std::size_t>, kEngines> index_;

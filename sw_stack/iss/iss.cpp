@@ -112,7 +112,7 @@ bool Iss::step_fetch() {
   if (q.size() >= kQueueDepth[static_cast<std::size_t>(engine)] || !clip_next()) return false;
   const auto* load = std::get_if<Load>(&program_[fetched_]);
   if (load != nullptr && static_cast<LoadTarget>(load->target) == LoadTarget::kLayerTable) {
-    ++tables_due_;
+    tables_due_.push_back(load->layer);
   }
   q.push_back(fetched_++);
   return true;
@@ -121,14 +121,15 @@ bool Iss::step_fetch() {
 bool Iss::clip_next() {
   isa::Instruction& instruction = program_[fetched_];
   if (isa::clip_of(instruction) == nullptr) return true;
-  if (tables_due_ > 0) return false;
   const std::uint32_t layer = isa::layer(instruction);
-  if (layer >= static_cast<std::uint32_t>(config_.mask_layers)) {
-    fault(isa::Fault::kCapacity, fetched_,
-          "the layer table has " + std::to_string(config_.mask_layers) + " rows");
+  if (tables_due_.size() > 1 || (!tables_due_.empty() && tables_due_.front() <= layer))
+    return false;
+  if (config_.mask_layers == 0) {
+    fault(isa::Fault::kIllegalLength, fetched_, "the configuration has no layer table");
     return false;
   }
-  const auto row = isa::decode_row(layer_table_, layer);
+  const auto row =
+      isa::decode_row(layer_table_, layer % static_cast<std::uint32_t>(config_.mask_layers));
   if (!row) {
     fault(isa::Fault::kIllegalField, fetched_, row.error().text());
     return false;
@@ -151,7 +152,7 @@ bool Iss::load_table(const Load& load, std::size_t index) {
     std::copy_n(region.data() + address(load, word), lanes_,
                 layer_table_.data() + (load.sram_address + word) * lanes_);
   }
-  --tables_due_;
+  tables_due_.pop_front();
   queue(Engine::kLoadW).pop_front();
   retire(Engine::kLoadW);
   return true;
@@ -168,22 +169,18 @@ bool Iss::load_squeezer(const Load& load, std::size_t index) {
     const auto rest = std::span<const std::uint8_t>(layer_table_).subspan(from);
     return isa::read_maps(rest.first(std::min(rest.size(), most)), lanes_);
   };
-  const auto n = maps(isa::n_maps_word(config_));
-  if (!n) return refuse(n.error());
+  const bool params = (load.sram_address & isa::kSqueezeParams) != 0;
+  const auto side = maps(params ? isa::n_maps_word(config_) : isa::k_maps_word(config_));
+  if (!side) return refuse(side.error());
   std::vector<std::uint8_t> bytes;
   const std::uint64_t words = std::uint64_t{load.x_words} * load.y_count * load.z_count;
   for (std::uint64_t word = 0; word < words; ++word) {
     const std::uint8_t* from = (*regions_)[load.region].data() + address(load, word);
     bytes.insert(bytes.end(), from, from + lanes_);
   }
-  Result<std::vector<std::uint8_t>> out = std::vector<std::uint8_t>();
-  if ((load.sram_address & isa::kSqueezeParams) != 0) {
-    out = squeeze_params(bytes, *n);
-  } else {
-    const auto k = maps(isa::k_maps_word(config_));
-    if (!k) return refuse(k.error());
-    out = squeeze_weights(bytes, *k, *n, load.sram_address & 0xFFU);
-  }
+  const auto out = params ? squeeze_params(bytes, *side)
+                          : squeeze_rows(bytes, *side, load.sram_address & 0xFFU,
+                                         (load.sram_address & isa::kSqueezeFill) != 0, segment_);
   if (!out) return refuse(out.error());
   squeezed_.insert(squeezed_.end(), out->begin(), out->end());
   queue(Engine::kLoadW).pop_front();

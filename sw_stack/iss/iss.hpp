@@ -103,7 +103,7 @@ class Iss {
   Ring weights_, params_;
   std::array<std::uint32_t, 128> pool_table_{};
   std::vector<std::uint8_t> layer_table_;  // its RAM, rows and bit maps, as far as it is loaded
-  unsigned tables_due_ = 0;                // LOADs of it that are fetched and not done
+  std::deque<std::uint32_t> tables_due_;   // LOADs of it that are fetched and not done: layers
   isa::ClipState clip_state_;
   std::array<std::vector<std::int32_t>, 2> acc_;
   std::array<bool, 2> half_full_{};
@@ -119,6 +119,7 @@ class Iss {
   std::deque<PostJob> post_;
   std::array<std::deque<std::vector<std::int8_t>>, 2> streams_;  // one entry a STORE, by source
   std::deque<std::uint8_t> squeezed_;  // words for STOREs of pool's stream
+  std::size_t segment_ = 0;            // squeezed rows of the segment of output channels
   std::vector<std::int64_t> gap_sums_;
   bool ended_ = false;
   Status status_;

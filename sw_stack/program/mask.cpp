@@ -40,7 +40,7 @@ class Masker {
     for (std::size_t l = 0; l < maskable_.layers.size(); ++l) {
       if (const Status status = layer(l); !status) return status.error();
     }
-    out_.packs = pack_program(program_, packed_);
+    out_.packs = pack_program(program_, packed_, out_.maps, out_.maps_offset);
     return std::move(out_);
   }
 

@@ -4,6 +4,7 @@
 #include "program/program.hpp"
 #include "isa/clip.hpp"
 #include "program/tiles.hpp"
+#include "program/verify_rows.hpp"
 
 namespace espalier::program {
 namespace {
@@ -71,11 +72,6 @@ struct Checker {
     }
     if (x.target == static_cast<std::uint32_t>(isa::LoadTarget::kSqueezer)) {
       return "squeezes weights among the instructions of an image";
-    }
-    if (table &&
-        (x.sram_address + x.x_words * std::uint64_t{x.y_count} * x.z_count) * machine.lanes >
-            machine.mask_layers * isa::kRowBytes) {
-      return "layer table has " + std::to_string(machine.mask_layers) + " rows";
     }
     const std::uint64_t words = std::uint64_t{x.x_words} * x.y_count * x.z_count;
     if (x.target == static_cast<std::uint32_t>(isa::LoadTarget::kPoolTable) &&
@@ -230,6 +226,7 @@ Status verify(const Program& program) {
   std::size_t offset = 0, index = 0;
   std::uint64_t stores = 0;
   bool ended = false, sparse = false;
+  Rows rows(*machine);
   while (offset < program.instructions.size()) {
     const std::string place = "instruction " + std::to_string(index++);
     if (ended) return fail(ErrorCode::kMalformed, "instructions follow the end", place);
@@ -239,9 +236,9 @@ Status verify(const Program& program) {
       return fail(ErrorCode::kMalformed, "names layer " + std::to_string(isa::layer(*instruction)),
                   place);
     }
-    if (const std::string trouble = std::visit(checker, *instruction); !trouble.empty()) {
-      return fail(ErrorCode::kMalformed, trouble, place);
-    }
+    std::string trouble = std::visit(checker, *instruction);
+    if (trouble.empty()) trouble = rows.take(*instruction);
+    if (!trouble.empty()) return fail(ErrorCode::kMalformed, trouble, place);
     stores += std::holds_alternative<Store>(*instruction) ? 1 : 0;
     const auto* conv = std::get_if<Conv>(&*instruction);
     sparse = sparse || (conv != nullptr && conv->w_sparse != 0);

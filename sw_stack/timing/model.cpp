@@ -11,6 +11,7 @@ using isa::Engine;
 namespace {
 
 constexpr std::size_t kFetchDepth = 64;    // words ahead of the decoder
+constexpr std::size_t kQueueDepth = 31;    // of every queue, behind its head
 constexpr std::uint64_t kFetchBytes = 16;  // a word
 constexpr std::uint64_t kLine = 4096;
 constexpr Time kStart = 2;       // from start to the first request and the decoder's first word
@@ -32,7 +33,8 @@ Model::Model(const program::Program& program, const Memory& memory,
       codes_(std::move(codes)),
       program_words_(program.instructions.size() / kFetchBytes),
       decode_free_(kStart),
-      queues_{Queue(1), Queue(16), Queue(16), Queue(4), Queue(1), Queue(4), Queue(16)},
+      queues_{Queue(1), Queue(kQueueDepth), Queue(kQueueDepth), Queue(kQueueDepth),
+              Queue(1), Queue(kQueueDepth), Queue(kQueueDepth)},
       weight_queue_(4),
       loaders_{Loader{Engine::kLoadA, &queues_[1], Walker(config_), {}, {}},
                Loader{Engine::kLoadW, &queues_[2], Walker(config_), {}, {}}},
@@ -104,10 +106,12 @@ bool Model::try_decode() {
   while (!ended_ && decoded_ < list_.size()) {
     const isa::Instruction& instruction = list_[decoded_];
     const std::size_t words = lengths_[decoded_];
-    // The clip stage waits for its table; a nop has lost its clip word as well.
+    // The clip stage waits for the table, but for a last LOAD of later layers; a nop has lost its
+    // clip word as well.
     Time begin = decode_free_;
     if (words != isa::words(instruction)) {
-      begin = std::max(begin, board_.shows(Engine::kLoadW, table_loads_));
+      const bool last = isa::layer(instruction) >= table_layer_;
+      begin = std::max(begin, board_.shows(Engine::kLoadW, last ? table_last_ : table_before_));
       if (!known(begin)) return moved;
     }
     while (decode_taken_ < words && taken_.size() < arrived_.size()) {
@@ -139,7 +143,9 @@ bool Model::try_decode() {
     const auto* load = std::get_if<isa::Load>(&instruction);
     if (load != nullptr &&
         static_cast<isa::LoadTarget>(load->target) == isa::LoadTarget::kLayerTable) {
-      table_loads_ = dispatched_[index(Engine::kLoadW)];
+      table_before_ = table_last_;
+      table_last_ = dispatched_[index(Engine::kLoadW)];
+      table_layer_ = load->layer;
     }
     decode_free_ = dispatch + 1;
     decode_taken_ = 0;

@@ -115,7 +115,9 @@ class Model {
   std::size_t decode_taken_ = 0;  // words of the instruction in the decoder
   Time fetch_visible_ = 1, decode_free_ = 1;
   std::array<std::uint64_t, kEngines> dispatched_{};
-  std::uint64_t table_loads_ = 0;  // load_w's count with the last LOAD of the layer table
+  // load_w's counts with the last two LOADs of the layer table, and the last one's layer.
+  std::uint64_t table_before_ = 0, table_last_ = 0;
+  std::uint32_t table_layer_ = 0;
   std::array<Queue, kEngines> queues_;
   Queue weight_queue_;
   Scoreboard board_;

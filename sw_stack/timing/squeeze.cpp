@@ -9,7 +9,7 @@
 namespace espalier::timing {
 namespace {
 
-constexpr Time kReadMap = 2;             // of the row's n block
+constexpr Time kStart = 1;               // of a LOAD: it is looked at
 constexpr std::int64_t kParamBytes = 8;  // a lane's parameters
 
 /// Where the bytes of live lanes stand between whole words, and what it takes to pad them.
@@ -34,8 +34,8 @@ std::int64_t live_lanes(const std::vector<bool>& lanes) {
   return std::count(lanes.begin(), lanes.end(), true);
 }
 
-std::vector<SqueezedRow> weight_rows(const isa::Config& c, int taps, const isa::Maps& k,
-                                     const isa::Maps& n) {
+std::vector<SqueezedRow> weight_rows(const isa::Config& c, const isa::Load& load, int taps,
+                                     const isa::Maps& k, std::int64_t& segment) {
   Padding row(c.lanes, c.pack_lanes);
   Time pads = 0;
   for (std::size_t block = 0; block < k.live.size(); ++block) {
@@ -44,19 +44,15 @@ std::vector<SqueezedRow> weight_rows(const isa::Config& c, int taps, const isa::
   }
   pads *= taps;
   const auto blocks = static_cast<std::int64_t>(k.live.size()) * taps;
-  const Time steps = blocks * (c.lanes / c.pack_lanes);
   const std::int64_t words = row.bytes() / c.lanes * taps;
-  std::vector<SqueezedRow> list;
-  std::int64_t segment = 0;
-  for (std::size_t block = 0; block < n.live.size(); ++block) {
-    for (const bool live : n.live[block]) {
-      list.push_back(
-          {blocks * (c.lanes / c.bus_bytes), kReadMap, live ? pads : 0, live ? words : 0});
-      segment += live ? 1 : 0;
-    }
-    if (!n.ends[block]) continue;
+  const std::int64_t rows = std::int64_t{load.x_words} * load.y_count * load.z_count / blocks;
+  std::vector<SqueezedRow> list(static_cast<std::size_t>(rows),
+                                {blocks * (c.lanes / c.bus_bytes), 0, pads, words});
+  list.front().lead = kStart;
+  segment += rows;
+  if ((load.sram_address & isa::kSqueezeFill) != 0) {
     const std::int64_t fill = (c.lanes - segment % c.lanes) % c.lanes;
-    list.back().tail += fill * (steps + pads);
+    list.back().tail += fill * (blocks * (c.lanes / c.pack_lanes) + pads);
     list.back().words += fill * words;
     segment = 0;
   }
@@ -75,6 +71,7 @@ std::vector<SqueezedRow> param_rows(const isa::Config& c, const isa::Maps& n) {
     row.words = bytes.bytes() / c.lanes - words;
     words += row.words;
   }
+  list.front().lead = kStart;
   return list;
 }
 
@@ -82,9 +79,9 @@ std::vector<SqueezedRow> param_rows(const isa::Config& c, const isa::Maps& n) {
 
 std::vector<SqueezedRow> squeezed_rows(const isa::Load& load, const isa::Config& config,
                                        const program::Maskable::Weights& w, const isa::Maps& k,
-                                       const isa::Maps& n) {
+                                       const isa::Maps& n, std::int64_t& segment) {
   return program::squeezes_params(load) ? param_rows(config, n)
-                                        : weight_rows(config, w.part_taps(), k, n);
+                                        : weight_rows(config, load, w.part_taps(), k, segment);
 }
 
 /// The beats of a burst go into the squeezer, which may hold up the bus. Returns the last one's
@@ -96,7 +93,7 @@ Time Model::squeeze(std::size_t load, Time first, std::int64_t beats) {
   for (std::int64_t beat = 0; beat < beats; ++beat) {
     const SqueezedRow& row = rows.front();
     if (row_beats_ == 0) {
-      squeeze_free_ = std::max(squeeze_free_ + row.lead, first + beat);
+      squeeze_free_ = std::max(squeeze_free_, first + beat) + row.lead;
       row_start_ = squeeze_free_;
     }
     last = std::max(squeeze_free_, first + beat);
@@ -128,6 +125,7 @@ Result<std::int64_t> estimate_pack(const program::Program& program, const progra
   if (!clipped) return clipped.error();
   std::vector<unsigned> lengths;
   Squeezes squeezes;
+  std::int64_t segment = 0;
   for (std::size_t i = 0; i < list.size(); ++i) {
     lengths.push_back(isa::words(list[i]));
     const auto* load = std::get_if<isa::Load>(&list[i]);
@@ -141,7 +139,7 @@ Result<std::int64_t> estimate_pack(const program::Program& program, const progra
     const auto k = maps(w.maps), n = maps(w.n_maps());
     if (!k) return k.error();
     if (!n) return n.error();
-    const auto rows = squeezed_rows(*load, machine, w, *k, *n);
+    const auto rows = squeezed_rows(*load, machine, w, *k, *n, segment);
     squeezes[i].assign(rows.begin(), rows.end());
   }
   const std::size_t count = list.size();

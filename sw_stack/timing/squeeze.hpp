@@ -13,14 +13,15 @@ namespace espalier::timing {
 /// A stretch of a squeezer's LOAD. Units: cycles, words of L bytes.
 struct SqueezedRow {
   std::int64_t beats = 0;  ///< that it takes from the bus
-  Time lead = 0;           ///< before the first of them
+  Time lead = 0;           ///< from when the first of them may be taken until it is
   Time tail = 0;           ///< behind the last: padding, and rows of zeros
   std::int64_t words = 0;  ///< that leave
 };
 
-/// `w`: the layer's; `k`, `n`: its maps.
+/// `w`: the layer's; `k`, `n`: its maps; `segment`: rows of its segment of output channels so far,
+/// of LOADs of weights.
 std::vector<SqueezedRow> squeezed_rows(const isa::Load& load, const isa::Config& config,
                                        const program::Maskable::Weights& w, const isa::Maps& k,
-                                       const isa::Maps& n);
+                                       const isa::Maps& n, std::int64_t& segment);
 
 }  // namespace espalier::timing

@@ -63,6 +63,8 @@ void derive_multipliers(ir::QuantGraph& graph);
 
 /// ResNet for CIFAR with 6n + 2 layers.
 ir::QuantGraph cifar_resnet(int n);
+/// So many convolutions and pools of few channels, some of them in blocks with a residual add.
+ir::QuantGraph deep_graph(int layers);
 /// MLPerf Tiny's ResNet-8.
 ir::QuantGraph resnet8();
 ir::QuantGraph resnet50(int size = 224);

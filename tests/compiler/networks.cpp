@@ -77,6 +77,23 @@ ir::QuantGraph cifar_resnet(int n) {
   return g.finish(g.conv(g.global_average(x), 10, 1));
 }
 
+ir::QuantGraph deep_graph(int layers) {
+  GraphBuilder g(static_cast<std::uint64_t>(layers));
+  int x = g.conv(g.input(3, 8, 8), 8, 3);
+  for (int made = 1; made + 3 < layers;) {
+    if (g.chance(0.1)) {
+      x = g.pool(x, ir::PoolKind::kMax, window(3, 3, 1, 1, 1));
+      made += 1;
+      continue;
+    }
+    const int y = g.conv(g.conv(x, 4 * g.uniform(1, 4), 1), 8, g.chance(0.5) ? 3 : 1);
+    x = g.chance(0.7) ? g.add(y, x) : y;
+    made += 2;
+  }
+  x = g.conv(g.conv(x, 12, 1), 8, 1);
+  return g.finish(g.conv(g.global_average(x), 5, 1));
+}
+
 ir::QuantGraph resnet8() {
   GraphBuilder g(8);
   int x = g.conv(g.input(3, 32, 32), 16, 3);

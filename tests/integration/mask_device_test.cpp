@@ -120,6 +120,32 @@ TEST_CASE("masks: users in turns have their own weights, and one of them the pro
   }
 }
 
+TEST_CASE("masks: a network deeper than the layer table takes them") {
+  const isa::Config& machine = *isa::find_config("nano");
+  for (const DeviceKind kind : kinds()) {
+    INFO(runtime::name(kind));
+    compiler::Options options;
+    options.maskable = true;
+    const auto program =
+        compiler::compile(tests::deep_graph(3 * machine.mask_layers), machine, options);
+    REQUIRE(program.ok());
+    REQUIRE(program->layers.size() > 2 * static_cast<std::size_t>(machine.mask_layers));
+    const prune::Channels channels = prune::find_channels(program->graph);
+    std::vector<ir::ChannelMask> masks;
+    for (const std::uint64_t seed : {4U, 5U}) {
+      masks.push_back(prune::by_tensor(
+          channels, prune::random_mask(channels, {0.6, prune::Scope::kAll, 1}, seed)));
+    }
+    const auto turns = run(*program, kind, masks, 4);
+    CHECK(turns.comparison.mismatches == 0);
+    CHECK(turns.comparison.values > 1000);
+    CHECK(turns.packings[0].layers > machine.mask_layers);
+    const auto plain = run(*program, kind, {}, 2);
+    CHECK(plain.comparison.mismatches == 0);
+    CHECK(plain.comparison.values > turns.comparison.values / 4);
+  }
+}
+
 TEST_CASE("masks: images without one follow those with one") {
   for (const DeviceKind kind : kinds()) {
     INFO(runtime::name(kind));

@@ -6,6 +6,8 @@
 #include <map>
 #include <random>
 
+#include "isa/maps.hpp"
+
 namespace espalier::tests {
 namespace {
 
@@ -18,6 +20,7 @@ using isa::Store;
 using isa::StoreSource;
 
 constexpr std::uint32_t kRegionBytes = 1U << 16;
+constexpr std::uint32_t kLayers = 4096;  // that instructions can name
 constexpr std::uint32_t kConstantBytes = 1U << 19;
 
 struct Use {
@@ -148,13 +151,21 @@ class Generator {
 
   // ------------------------------------------------------------------ masks
 
-  void load_table() {
+  /// So many rows from that of `layer` on; layers before it need not wait.
+  void load_rows(std::uint32_t layer, std::uint32_t rows) {
     Load load;
+    load.layer = layer;
     load.target = static_cast<std::uint32_t>(LoadTarget::kLayerTable);
     load.region = static_cast<std::uint32_t>(isa::Region::kMask);
-    load.x_words = static_cast<std::uint32_t>(config_.mask_layers) * 32 / lanes_;
+    load.offset = layer * 32;
+    load.x_words = rows * 32 / lanes_;
+    load.sram_address = isa::row_word(config_, layer);
     program_.instructions.emplace_back(load);
     ++count_[static_cast<std::size_t>(Engine::kLoadW)];
+  }
+
+  void load_table() {
+    load_rows(0, static_cast<std::uint32_t>(config_.mask_layers));
     auto& region = program_.regions[4];
     region.resize(kConstantBytes);
     for (auto& byte : region) byte = static_cast<std::uint8_t>(random_());
@@ -162,14 +173,17 @@ class Generator {
 
   void write_table() {
     std::vector<std::uint8_t> table;
-    rows_.resize(static_cast<std::size_t>(config_.mask_layers));
     for (const auto& row : rows_) isa::encode(row, table);
     std::copy(table.begin(), table.end(), program_.regions[4].begin());
   }
 
-  /// A row of its own for the next instruction; false where the table is full.
+  /// A row of its own for the next instruction; false where layers have no more numbers. Of a full
+  /// table the earlier half goes.
   bool next_row() {
-    if (rows_.size() >= static_cast<std::size_t>(config_.mask_layers)) return false;
+    const auto layer = static_cast<std::uint32_t>(rows_.size());
+    const auto half = static_cast<std::uint32_t>(config_.mask_layers) / 2;
+    if (layer >= kLayers) return false;
+    if (layer >= 2 * half && layer % half == 0) load_rows(layer, half);
     isa::LayerRow row;
     row.k_live = below(30);
     row.n_live = below(30);
@@ -228,9 +242,7 @@ class Generator {
     if (isa::queue_of(x) == Engine::kLoadW) {
       clip.image = below(2);
       // Region 4 begins with the table, whose rows are no parameters.
-      if (x.offset < static_cast<std::uint32_t>(config_.mask_layers) * isa::kRowBytes) {
-        row.dense = 1;
-      }
+      if (x.offset < kLayers * isa::kRowBytes) row.dense = 1;
     }
     if (!words && below(2) != 0) shorten_rows(x, clip, row);
     if (clip.words == 0) shift_away(x, clip);  // a row gives one of the two

@@ -64,6 +64,31 @@ std::vector<std::uint8_t> random_bytes(std::mt19937_64& random, std::size_t coun
   return out;
 }
 
+/// What LOADs of the live rows give, each of some of them, the last of a segment with its end.
+std::vector<std::uint8_t> squeezed(std::mt19937_64& random, const Side& n, const isa::Maps& k,
+                                   std::size_t taps, const std::vector<std::uint8_t>& dense) {
+  const std::size_t row = taps * k.live.size() * 4;
+  std::vector<std::uint8_t> out;
+  std::size_t lane = 0, filled = 0;
+  for (const auto& live : n.segments) {
+    std::vector<std::uint8_t> rows;
+    std::size_t left = static_cast<std::size_t>(std::count(live.begin(), live.end(), true));
+    for (const bool stays : live) {
+      const auto from = dense.begin() + static_cast<std::ptrdiff_t>(lane++ * row);
+      if (!stays) continue;
+      rows.insert(rows.end(), from, from + static_cast<std::ptrdiff_t>(row));
+      if (--left != 0 && random() % 2 == 0) continue;
+      const auto part = iss::squeeze_rows(rows, k, taps, left == 0, filled);
+      REQUIRE(part.ok());
+      out.insert(out.end(), part->begin(), part->end());
+      rows.clear();
+    }
+    REQUIRE(filled == 0);
+    lane = (lane + 3) / 4 * 4;
+  }
+  return out;
+}
+
 }  // namespace
 
 TEST_CASE("squeeze: live rows and lanes move to the front, segments fill up with zeros") {
@@ -80,8 +105,7 @@ TEST_CASE("squeeze: live rows and lanes move to the front, segments fill up with
     REQUIRE(n_maps.ok());
     const std::size_t taps = 1 + random() % 4, k_lanes = k_maps->live.size() * 4;
     const auto dense = random_bytes(random, n_lanes * taps * k_lanes);
-    const auto packed = iss::squeeze_weights(dense, *k_maps, *n_maps, taps);
-    REQUIRE(packed.ok());
+    const auto packed = squeezed(random, n, *k_maps, taps, dense);
     std::vector<std::uint8_t> want;
     for (const int row : n.order()) {
       for (std::size_t tap = 0; tap < taps; ++tap) {
@@ -92,7 +116,7 @@ TEST_CASE("squeeze: live rows and lanes move to the front, segments fill up with
         }
       }
     }
-    REQUIRE(*packed == want);
+    REQUIRE(packed == want);
     const auto params = random_bytes(random, n_lanes * 8);
     const auto kept = iss::squeeze_params(params, *n_maps);
     REQUIRE(kept.ok());
@@ -103,7 +127,9 @@ TEST_CASE("squeeze: live rows and lanes move to the front, segments fill up with
       }
     }
     REQUIRE(*kept == want);
-    CHECK_FALSE(iss::squeeze_weights(params, *k_maps, *n_maps, taps + 4).ok());
+    std::size_t rows = 0;
+    const std::vector<std::uint8_t> more(taps * k_lanes + 1, 0);
+    CHECK_FALSE(iss::squeeze_rows(more, *k_maps, taps, false, rows).ok());
   }
 }
 
@@ -113,13 +139,11 @@ TEST_CASE("squeeze: a list of maps without a last one is refused") {
 }
 
 TEST_CASE("squeeze: STOREs take the words that LOADs squeeze, and all of them") {
-  // Two n blocks of two k blocks; of the first n block lane 2 lives, of k blocks lanes 1 and 7.
+  // Rows of two k blocks; of the n blocks row 2 lives, of k blocks lanes 1 and 7.
   std::vector<std::uint8_t> maps(4096, 0);
   maps[0] = 0b0010;
   maps[8] = 0b1000;
   maps[12] = 3;
-  maps[2048] = 0b0100;
-  maps[2048 + 12] = 3;
   isa::Load rows, map;
   rows.target = map.target = static_cast<std::uint32_t>(isa::LoadTarget::kLayerTable);
   rows.region = static_cast<std::uint32_t>(isa::Region::kMask);
@@ -129,10 +153,9 @@ TEST_CASE("squeeze: STOREs take the words that LOADs squeeze, and all of them") 
   map.sram_address = isa::k_maps_word(machine());
   isa::Load load;
   load.target = static_cast<std::uint32_t>(isa::LoadTarget::kSqueezer);
-  load.x_words = 4 * 2;
-  load.z_count = 2;
-  load.z_stride = 64;
-  load.sram_address = 1;  // taps
+  load.offset = 2 * 8;
+  load.x_words = 2;
+  load.sram_address = 1 | isa::kSqueezeFill;  // taps
   load.dep0_engine = static_cast<std::uint32_t>(isa::Engine::kLoadW);
   load.dep0_count = 2;
   isa::Store store;
@@ -168,7 +191,7 @@ TEST_CASE("squeeze: STOREs take the words that LOADs squeeze, and all of them") 
   CHECK_THAT(pack({rows, map, load, store, isa::End{}}), Contains("the squeezer has 2 words left"));
   store.z_count = 3;
   CHECK_THAT(pack({rows, map, load, store, isa::End{}}), Contains("store holds instruction 3"));
-  load.x_words = 9;
+  load.x_words = 3;
   CHECK_THAT(pack({rows, map, load, store, isa::End{}}),
-             Contains("illegal_field: squeezes 72 bytes; by its maps 64"));
+             Contains("illegal_field: squeezes 12 bytes; by its maps a row has 8"));
 }

@@ -242,7 +242,7 @@ struct Load {
   std::uint32_t x_words = 1;  ///< words in a row (16 bits, from 1)
   std::uint32_t y_stride = 0;  ///< bytes from row to row; a multiple of the bus width (32 bits)
   std::uint32_t region = 0;  ///< base register that `offset` is relative to; of the queue load_w 0 or 4, which only it may use (3 bits, to 4)
-  std::uint32_t sram_address = 0;  ///< first word in the activation buffer (wraps at its end) or in the RAM of the layer table, or first entry of the pool table; ignored by the rings; squeezer: taps of a row (bits 7 to 0), or parameters (bit 15) (16 bits)
+  std::uint32_t sram_address = 0;  ///< first word in the activation buffer (wraps at its end) or in the RAM of the layer table, or first entry of the pool table; ignored by the rings; squeezer: taps of a row (bits 7 to 0), the end of a segment (bit 14), or parameters (bit 15) (16 bits)
   std::optional<Clip> clip;  ///< where set, one word longer
   bool operator==(const Load&) const = default;
 };
