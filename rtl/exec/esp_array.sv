@@ -12,6 +12,8 @@
 // be swapped from Lanes/2 + 1 cycles after its first word on: passes of Lanes cycles need no gap.
 //
 // Reset and clear_i stop the swaps and captures under way; data are not reset.
+// With ESP_JOINED_PAIRS, for simulation alone, the registers of a pair's two columns are one of 64 bits, so
+// that a processor has one product and one sum for them; the sums are the same in every cycle.
 // Implements docs/machine.md, section 5 (the array).
 
 `default_nettype none
@@ -105,7 +107,66 @@ module esp_array #(
     assign weight = gen_skew[k].wgt[8*k+:8];
   end
 
-  if (Packed) begin : gen_packed
+`ifdef ESP_JOINED_PAIRS
+  localparam bit JOINED = 1'b1;
+`else
+  localparam bit JOINED = 1'b0;
+`endif
+
+  if (JOINED) begin : gen_joined
+    // Weights, products and sums of columns 2j and 2j+1 as a + b * 2^32.
+    logic swap_any;
+    assign swap_any = en_i && (swap != '0);
+
+    for (genvar k = 0; k < Lanes; k++) begin : gen_joined_row
+      for (genvar j = 0; j < PAIRS; j++) begin : gen_pair
+        logic signed [31:0] x_in, x_q;
+        logic signed [7:0]  shadow0_q, shadow1_q;
+        logic signed [63:0] weights_q, products_q, sums_in, sums_q;
+
+        if (j == 0) begin : gen_first
+          assign x_in = 32'(gen_row[k].x);
+        end else begin : gen_next
+          assign x_in = gen_joined_row[k].gen_pair[j-1].x_q;
+        end
+
+        if (k == 0) begin : gen_top
+          assign sums_in = '0;
+        end else begin : gen_below
+          assign sums_in = gen_joined_row[k-1].gen_pair[j].sums_q;
+        end
+
+        always_ff @(posedge clk_i) begin
+          if (capture_any && capture[k+2*j]) shadow0_q <= gen_row[k].weight;
+          if (capture_any && capture[k+2*j+1]) shadow1_q <= gen_row[k].weight;
+        end
+        always_ff @(posedge clk_i) begin
+          if (swap_any && swap[k+j]) weights_q <= 64'(shadow0_q) + (64'(shadow1_q) <<< 32);
+        end
+        always_ff @(posedge clk_i) begin
+          if (en_i) x_q <= x_in;
+        end
+        always_ff @(posedge clk_i) begin
+          if (en_i) begin
+            products_q <= 64'(x_q) * weights_q;
+            sums_q <= sums_in + products_q;
+          end
+        end
+
+        if (j == PAIRS - 1) begin : gen_last
+          logic unused_x;
+          assign unused_x = ^x_q;
+        end
+      end
+    end
+
+    for (genvar j = 0; j < PAIRS; j++) begin : gen_foot
+      logic signed [63:0] sums;
+      assign sums = gen_joined_row[Lanes-1].gen_pair[j].sums_q;
+      assign sums_o[2*j*SumBits+:SumBits] = sums[SumBits-1:0];
+      assign sums_o[(2*j+1)*SumBits+:SumBits] = sums[32+:SumBits] + SumBits'(sums[31]);
+    end
+  end else if (Packed) begin : gen_packed
     // Sums of both columns of a pair in one; see esp_pe_packed.
     localparam int unsigned LowBits = $clog2(Lanes);
     localparam int unsigned ChainBits = 32 + LowBits;

@@ -1,4 +1,5 @@
-// The array alone, plain and packed: passes of random length and spacing against matrix products.
+// The array alone, plain, packed, and joined as the fast models have it: passes of random length
+// and spacing against matrix products.
 
 #include <array>
 #include <cstdint>
@@ -9,6 +10,8 @@
 #include <vector>
 
 #include "Vrtl_array.h"
+#include "Vrtl_array_joined.h"
+#include "Vrtl_array_joined_16.h"
 #include "Vrtl_array_packed.h"
 #include "Vrtl_array_packed_16.h"
 #include "catch.hpp"
@@ -133,6 +136,8 @@ TEST_CASE("array: passes of as many cycles as lanes follow each other without a 
   CHECK(wrong_sums<Vrtl_array, 4>(seed, 200, true, 0) == 0);
   CHECK(wrong_sums<Vrtl_array_packed, 4>(seed, 200, true, 0) == 0);
   CHECK(wrong_sums<Vrtl_array_packed_16, 16>(seed, 200, true, 0) == 0);
+  CHECK(wrong_sums<Vrtl_array_joined, 4>(seed, 200, true, 0) == 0);
+  CHECK(wrong_sums<Vrtl_array_joined_16, 16>(seed, 200, true, 0) == 0);
 }
 
 TEST_CASE("array: passes of any length at any distance") {
@@ -141,10 +146,13 @@ TEST_CASE("array: passes of any length at any distance") {
     CHECK(wrong_sums<Vrtl_array, 4>(seed, 50, false, 0) == 0);
     CHECK(wrong_sums<Vrtl_array_packed, 4>(seed, 50, false, 0) == 0);
     CHECK(wrong_sums<Vrtl_array_packed_16, 16>(seed, 50, false, 0) == 0);
+    CHECK(wrong_sums<Vrtl_array_joined, 4>(seed, 50, false, 0) == 0);
+    CHECK(wrong_sums<Vrtl_array_joined_16, 16>(seed, 50, false, 0) == 0);
   }
 }
 
 TEST_CASE("array: a wrong sum is noticed") {
   CHECK(wrong_sums<Vrtl_array, 4>(espalier::tests::seed(), 10, true, 1) == 10 * 16);
   CHECK(wrong_sums<Vrtl_array_packed, 4>(espalier::tests::seed(), 10, true, 1) == 10 * 16);
+  CHECK(wrong_sums<Vrtl_array_joined, 4>(espalier::tests::seed(), 10, true, 1) == 10 * 16);
 }
