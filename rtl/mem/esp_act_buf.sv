@@ -1,9 +1,10 @@
-// The activation buffer: Words words of Lanes bytes behind two ports.
+// The activation buffer: Words words of Lanes bytes behind two ports, in two banks of even and odd words.
 //
-// Port A reads for the feeder. Port B does one thing a cycle: a load's write, else a residual read,
-// else a pool read; loads always go. Data one cycle after a read is taken; a word that is written in
-// the cycle in which it is read comes out old or new. One array with a read port and a read/write
-// port, so that it becomes true two-port block RAM.
+// Port A reads for the feeder. Port B: a load's write, always; in the same cycle a residual read of the
+// other bank; without either a pool read. So post, which reads words in a row, is held up by loads once
+// and then reads beside them. Data one cycle after a read is taken; a word that is written in the cycle
+// in which it is read comes out old or new. A bank is one array with a read port and a read/write port,
+// so that it becomes true two-port block RAM.
 // Implements docs/machine.md, section 5.
 
 `default_nettype none
@@ -40,28 +41,42 @@ module esp_act_buf #(
   if ((1 << $clog2(Lanes)) != Lanes || Lanes < 4 || Lanes > 32) begin : gen_parameters_0
     $error("esp_act_buf: Lanes is a power of two from 4 to 32");
   end
-  if ((1 << $clog2(Words)) != Words || Words < 2 || Words > 65536) begin : gen_parameters_1
-    $error("esp_act_buf: Words is a power of two from 2 to 65536");
+  if ((1 << $clog2(Words)) != Words || Words < 4 || Words > 65536) begin : gen_parameters_1
+    $error("esp_act_buf: Words is a power of two from 4 to 65536");
   end
 
-  (* no_rw_check *)
-  logic [8*Lanes-1:0]  mem_q [Words];
-  logic [8*Lanes-1:0]  a_q, b_q;
-  logic [AddrBits-1:0] b_addr;
-  logic                b_read, res_q, pool_q;
+  logic [AddrBits-1:0] b_raddr;
+  logic                b_ren, res_q, pool_q;
+  logic                a_bank_q, b_bank_q;  // of the words that stand at the outputs
 
-  assign res_ready_o = !load_valid_i;
+  assign res_ready_o = !load_valid_i || load_addr_i[0] != res_addr_i[0];
   assign pool_ready_o = !load_valid_i && !res_valid_i;
-  assign b_read = !load_valid_i && (res_valid_i || pool_valid_i);
-  assign b_addr = load_valid_i ? load_addr_i : res_valid_i ? res_addr_i : pool_addr_i;
+  assign b_ren = (res_valid_i && res_ready_o) || (pool_valid_i && pool_ready_o);
+  assign b_raddr = res_valid_i ? res_addr_i : pool_addr_i;
 
-  always_ff @(posedge clk_i) begin
-    if (a_ren_i) a_q <= mem_q[a_raddr_i];
+  for (genvar n = 0; n < 2; n++) begin : gen_bank
+    (* no_rw_check *)
+    logic [8*Lanes-1:0]  mem_q [Words/2];
+    logic [8*Lanes-1:0]  a_q, b_q;
+    logic                write;
+    logic [AddrBits-2:0] b_addr;
+
+    assign write = load_valid_i && load_addr_i[0] == 1'(n);
+    assign b_addr = write ? load_addr_i[AddrBits-1:1] : b_raddr[AddrBits-1:1];
+
+    always_ff @(posedge clk_i) begin
+      if (a_ren_i && a_raddr_i[0] == 1'(n)) a_q <= mem_q[a_raddr_i[AddrBits-1:1]];
+    end
+
+    always_ff @(posedge clk_i) begin
+      if (write) mem_q[b_addr] <= load_data_i;
+      else if (b_ren && b_raddr[0] == 1'(n)) b_q <= mem_q[b_addr];
+    end
   end
 
   always_ff @(posedge clk_i) begin
-    if (load_valid_i) mem_q[b_addr] <= load_data_i;
-    else if (b_read) b_q <= mem_q[b_addr];
+    if (a_ren_i) a_bank_q <= a_raddr_i[0];
+    if (b_ren) b_bank_q <= b_raddr[0];
   end
 
   always_ff @(posedge clk_i or negedge rst_ni) begin
@@ -74,8 +89,8 @@ module esp_act_buf #(
     end
   end
 
-  assign a_rdata_o = a_q;
-  assign b_rdata_o = b_q;
+  assign a_rdata_o = a_bank_q ? gen_bank[1].a_q : gen_bank[0].a_q;
+  assign b_rdata_o = b_bank_q ? gen_bank[1].b_q : gen_bank[0].b_q;
   assign res_rvalid_o = res_q;
   assign pool_rvalid_o = pool_q;
 

@@ -94,7 +94,8 @@ void Model::grant_load(Loader& loader, const Burst& burst, Time first) {
   const std::int64_t words = burst.beats / word_beats_;
   const Time word_first = first + word_beats_ - 1;  // its last beat
   if (target == isa::LoadTarget::kActivations) {
-    port_.write(words, word_first + 1, word_beats_);
+    port_.write(words, word_first + 1, word_beats_, load.sram_address + loader.words);
+    loader.words = burst.last ? 0 : loader.words + words;
   } else if (target == isa::LoadTarget::kWeights) {
     weights_asked_ += burst.beats;
     weights_.load(words, word_first + 2, word_beats_);

@@ -54,6 +54,7 @@ class Model {
     std::vector<Time> done;             // last beats of the LOADs so far
     std::vector<std::size_t> accepted;  // instructions
     std::size_t bursts_of = 0;          // which of them the next burst is of
+    std::int64_t words = 0;             // of that LOAD, in the bursts before
   };
   bool try_load(Loader& loader);
   [[nodiscard]] Time request(std::size_t client);

@@ -28,6 +28,19 @@ Time Ring::room(std::int64_t position) {
   return freed_ < bases_.size() ? bases_[freed_].shows : kNever;
 }
 
+Time PortB::read_operand(Time from, std::int64_t address, std::size_t& hint) const {
+  while (hint < parts_.size() && parts_[hint].last() < from) ++hint;
+  for (std::size_t p = hint; p < parts_.size() && parts_[p].first <= from; ++p) {
+    const Part& part = parts_[p];
+    for (; from <= part.last(); ++from) {
+      const Time since = from - part.first;
+      if (since % part.step != 0 || (part.address + since / part.step - address) % 2 != 0)
+        return from;
+    }
+  }
+  return from;
+}
+
 Time PortB::take(Time from, std::int64_t n, std::size_t& hint) const {
   while (hint < parts_.size() && parts_[hint].last() < from) ++hint;
   for (std::size_t p = hint; p < parts_.size(); ++p) {

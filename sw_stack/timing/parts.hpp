@@ -121,10 +121,16 @@ class Ring {
   std::size_t freed_ = 0;  // first of bases_ that a request may still wait for
 };
 
-/// The cycles in which loads write the activation buffer: port B is theirs then.
+/// The cycles in which loads write the activation buffer: port B is theirs then, but for reads of
+/// operands from the other bank (docs/machine.md, section 5).
 class PortB {
  public:
-  void write(std::int64_t words, Time first, Time step) { parts_.push_back({first, words, step}); }
+  /// `address`: of the first word; only its bank matters.
+  void write(std::int64_t words, Time first, Time step, std::int64_t address) {
+    parts_.push_back({first, words, step, address});
+  }
+  /// The first cycle from `from` on in which the operand at `address` may be read. `hint` as below.
+  [[nodiscard]] Time read_operand(Time from, std::int64_t address, std::size_t& hint) const;
   /// The n-th cycle from `from` on that is free. `hint`: the caller's own, 0 at first; `from` never
   /// falls.
   [[nodiscard]] Time take(Time from, std::int64_t n, std::size_t& hint) const;
@@ -134,6 +140,7 @@ class PortB {
     Time first;
     std::int64_t words;
     Time step;
+    std::int64_t address;
     [[nodiscard]] Time last() const { return first + (words - 1) * step; }
   };
   std::vector<Part> parts_;

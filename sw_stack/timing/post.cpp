@@ -102,7 +102,7 @@ bool Model::post_word() {
     if (operand_pops_.size() >= depth) {
       request = std::max(request, operand_pops_[operand_pops_.size() - depth] + 1);
     }
-    request = port_.take(request, 1, port_hint_post_);
+    request = port_.read_operand(request, conv.add_base + word_, port_hint_post_);
     if (too_early(request)) return false;
     issue = std::max(issue, request + 2);
     operand_request_ = request + 1;

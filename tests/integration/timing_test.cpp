@@ -176,6 +176,21 @@ TEST_CASE("timing: gated and scored convolutions take the estimated cycles") {
   }
 }
 
+TEST_CASE("timing: a pass with an operand takes at most 3 cycles a word") {
+  tests::GraphBuilder builder(5);
+  const int x = builder.input(16, 112, 112);
+  const int y = builder.conv(x, 16, 3);
+  const auto program = compiled(builder.finish(builder.add(builder.conv(y, 16, 1), y)), "edge");
+  const auto estimate = timing::estimate(program);
+  REQUIRE(estimate.ok());
+  REQUIRE(estimate->layers.size() == 2);
+  // Two words to load for each to store; loads alone take two cycles.
+  INFO(estimate->layers[1].cycles << " cycles");
+  CHECK(estimate->layers[1].cycles < 3 * 112 * 112);
+  CHECK(estimate->layers[1].cycles > 2 * 112 * 112);
+  compare(program);
+}
+
 TEST_CASE("timing: a program that would hang is named") {
   auto program = compiled(tests::resnet8(), "nano");
   std::vector<isa::Instruction> list = program::decode_all(program);
