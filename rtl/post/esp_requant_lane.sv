@@ -101,7 +101,7 @@ module esp_requant_lane (
     else offset_clamp = y[7:0];
   endfunction
 
-  logic [7:1] sign_q;
+  logic sign1_q, sign2_q, sign3_q, sign4_q, sign5_q, sign6_q, sign7_q;
   logic [31:0] magnitude_q;
   logic [31:0] normal_q;
   logic [30:0] scale0_q, scale1_q;
@@ -119,12 +119,12 @@ module esp_requant_lane (
 
   always_ff @(posedge clk_i) begin
     if (stage_i[0]) begin
-      sign_q[1] <= acc_i[31];
+      sign1_q <= acc_i[31];
       magnitude_q <= (acc_i ^ {32{acc_i[31]}}) + {31'b0, acc_i[31]};
       scale0_q <= scale_i;
     end
     if (stage_i[1]) begin
-      sign_q[2] <= sign_q[1];
+      sign2_q <= sign1_q;
       scale1_q[22:0] <= scale0_q[22:0];
       {lead_q, normal_q} <= normalise(magnitude_q);
       // A zero: power 0 or 1.
@@ -132,31 +132,31 @@ module esp_requant_lane (
       if (zero) lead_q <= '0;
     end
     if (stage_i[2]) begin
-      sign_q[3] <= sign_q[2];
+      sign3_q <= sign2_q;
       scale2_q <= scale1_q[22:0];
       {power2_q, frac2_q} <= round_input(scale1_q[30:23], lead_q, normal_q);
     end
     // 24 x 17 and 24 x 7 bits: what two cascaded DSP48E1 do with their shift by 17.
     if (stage_i[3]) begin
-      sign_q[4] <= sign_q[3];
+      sign4_q <= sign3_q;
       power3_q <= power2_q;
       low_q <= 41'({1'b1, frac2_q}) * 41'(scale2_q[16:0]);
       high_q <= 31'({1'b1, frac2_q}) * 31'({1'b1, scale2_q[22:17]});
     end
     if (stage_i[4]) begin
-      sign_q[5] <= sign_q[4];
+      sign5_q <= sign4_q;
       power4_q <= power3_q;
       product_q <= {high_q + 31'(low_q[40:17]), low_q[16:0]};
     end
     if (stage_i[5]) begin
-      sign_q[6] <= sign_q[5];
+      sign6_q <= sign5_q;
       {power5_q, frac5_q} <= round_product(power4_q, product_q);
     end
     if (stage_i[6]) begin
-      sign_q[7] <= sign_q[6];
+      sign7_q <= sign6_q;
       integer_q <= round_integer(power5_q, frac5_q);
     end
-    if (stage_i[7]) data_o <= offset_clamp(sign_q[7], integer_q, zero_i, lo_i, hi_i);
+    if (stage_i[7]) data_o <= offset_clamp(sign7_q, integer_q, zero_i, lo_i, hi_i);
   end
 
 endmodule
