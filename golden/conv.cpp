@@ -1,13 +1,10 @@
-// Convolution as an exact fp32 matrix product. Activations enter as they are stored, -128..127,
-// and padding as the zero point (or as its own values), so that a product is at most 2^14 and a sum
-// of 1,023 of them below 2^24: every partial sum is an integer that fp32 holds, in whatever order
-// Eigen adds. Chunks are summed in int32, and the zero point is taken out at the end: sum (x - zx)
-// w = sum x w - zx sum w.
+// Convolution as an exact product of floats (golden/direct.cpp). Activations enter as they are
+// stored, -128..127, and padding as the zero point or as its own values; the zero point is taken
+// out at the end: sum (x - zx) w = sum x w - zx sum w.
 
-#include <Eigen/Core>
 #include <algorithm>
+#include <cmath>
 
-#include "golden/columns.hpp"
 #include "golden/layers.hpp"
 #include "golden/numerics.hpp"
 #include "support/result.hpp"
@@ -15,11 +12,16 @@
 namespace espalier::golden {
 namespace {
 
-using RowMajor = Eigen::Matrix<float, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
-using ConstMap = Eigen::Map<const RowMajor, 0, Eigen::OuterStride<>>;
+constexpr std::size_t kTileFloats = 32 * 1024;  ///< of input rows at once: they should stay in L2
 
-constexpr int kExactDepth = 1023;         // times 2^14, below 2^24
-constexpr int kColumnFloats = 96 * 1024;  // of one tile's matrix: it should stay in the L2 cache
+/// A window of one pixel sees a plane as one row.
+bool single(const ir::Window& w) {
+  return w.kh == 1 && w.kw == 1 && w.stride_h == 1 && w.stride_w == 1 && w.pad_top == 0 &&
+         w.pad_left == 0 && w.pad_bottom == 0 && w.pad_right == 0;
+}
+ir::Shape as_seen(const ir::Shape& shape, const ir::Window& window) {
+  return single(window) ? ir::Shape{shape.c, 1, shape.h * shape.w} : shape;
+}
 
 /// requantise_clamp over a run of pixels, in a form that the compiler turns into vectors. Clamping
 /// the rounded product to +-2^20 first changes nothing: the output saturates far below.
@@ -39,7 +41,6 @@ ir::QuantConv without_weights(const ir::QuantConv& conv) {
   out.window = conv.window;
   out.out_channels = conv.out_channels;
   out.scale = conv.scale;
-  out.border = conv.border;
   out.lo = conv.lo;
   out.hi = conv.hi;
   return out;
@@ -51,25 +52,31 @@ PreparedConv::PreparedConv(const ir::QuantConv& conv, const Side& x, const Side&
     : conv_(without_weights(conv)),
       x_(x),
       y_(y),
-      depth_(conv.window.kh * conv.window.kw * x.shape.c),
+      layout_(as_seen(x.shape, conv.window), conv.window),
+      offsets_(layout_.offsets()),
+      rows_(as_seen(y.shape, conv.window).h),
+      width_(as_seen(y.shape, conv.window).w),
+      pads_(conv.border.begin(), conv.border.end()),
       offset_(conv.bias) {
+  pads_.resize(std::size_t(x.shape.c), static_cast<float>(x.quant.zero));
+  const int depth = conv.window.kh * conv.window.kw * x.shape.c;
   constexpr std::int64_t kFew = 16;  // of so many weights one
   const auto zeros = std::ranges::count(conv.weights, std::int8_t{0});
   const auto all = static_cast<std::int64_t>(conv.weights.size());
   if ((all - zeros) * kFew > all) {
-    weights_.assign(conv.weights.begin(), conv.weights.end());
+    weights_.emplace(conv.weights, conv.out_channels, depth);
   } else {
-    for (int k = 0; k < depth_; ++k) {
+    for (int k = 0; k < depth; ++k) {
       for (int n = 0; n < conv.out_channels; ++n) {
-        const std::int8_t w = conv.weights[std::size_t(n) * depth_ + k];
+        const std::int8_t w = conv.weights[std::size_t(n) * depth + k];
         if (w != 0) few_.push_back({k, n, w});
       }
     }
   }
   for (int n = 0; n < conv.out_channels; ++n) {
-    const std::int8_t* const row = conv.weights.data() + std::size_t(n) * depth_;
+    const std::int8_t* const row = conv.weights.data() + std::size_t(n) * depth;
     std::int32_t sum = 0;
-    for (int k = 0; k < depth_; ++k) sum += row[k];
+    for (int k = 0; k < depth; ++k) sum += row[k];
     offset_[n] -= x.quant.zero * sum;
   }
 }
@@ -93,70 +100,70 @@ void PreparedConv::accumulate(const std::int8_t* x, int images, std::int32_t* ac
 
 template <typename Sink>
 void PreparedConv::each_run(const std::int8_t* x, int images, Sink sink) const {
-  PaddedImages padded(x_.shape, conv_.window, images);
-  std::vector<float> pads(conv_.border.begin(), conv_.border.end());
-  if (pads.empty()) pads.assign(std::size_t(x_.shape.c), static_cast<float>(x_.quant.zero));
-  for (int i = 0; i < images; ++i) padded.set(i, x + i * x_.shape.count(), pads);
-  const int all_rows = images * y_.shape.h;
-  const int chunk = std::min(depth_, kExactDepth);
-  const int step = std::clamp(kColumnFloats / (chunk * y_.shape.w), 1, all_rows);
-  const int plane = y_.shape.h * y_.shape.w;
-  for (int row = 0; row < all_rows; row += step) {
-    const int rows = std::min(step, all_rows - row);
-    const std::vector<std::int32_t> acc = tile(padded, row, rows);
-    for (int n = 0; n < conv_.out_channels; ++n) {
-      // Rows of one image are one run in the output; a tile may hold several images.
-      for (int r = 0; r < rows;) {
-        const int image = (row + r) / y_.shape.h;
-        const int image_row = (row + r) % y_.shape.h;
-        const int run = std::min(rows - r, y_.shape.h - image_row);
-        sink(n, acc.data() + (std::size_t(n) * rows + r) * y_.shape.w, run * y_.shape.w,
-             (std::size_t(image) * conv_.out_channels + n) * plane +
-                 std::size_t(image_row) * y_.shape.w);
-        r += run;
+  const int channels = conv_.out_channels;
+  const auto plane = std::size_t(y_.shape.h) * y_.shape.w;
+  std::vector<float> padded(layout_.floats());
+  std::vector<std::int32_t> acc(channels * plane);
+  for (int i = 0; i < images; ++i) {
+    layout_.fill(x + i * x_.shape.count(), pads_, padded.data());
+    for (int n = 0; n < channels; ++n) std::fill_n(acc.data() + n * plane, plane, offset_[n]);
+    if (weights_) {
+      add_all(padded.data(), acc.data());
+    } else {
+      add_few(padded.data(), acc.data());
+    }
+    for (int n = 0; n < channels; ++n)
+      sink(n, acc.data() + n * plane, static_cast<int>(plane),
+           (std::size_t(i) * channels + n) * plane);
+  }
+}
+
+void PreparedConv::add_all(const float* padded, std::int32_t* acc) const {
+  const auto plane = std::size_t(rows_) * width_;
+  const int step =
+      std::clamp(static_cast<int>(kTileFloats / (layout_.floats() / rows_ + 1)), 1, rows_);
+  struct Spot {  // a vector's first input, where its sums belong, and how many they are
+    const float* at;
+    std::size_t to;
+    int count;
+  };
+  std::vector<Spot> spots;
+  for (int first = 0; first < rows_; first += step) {
+    spots.clear();
+    for (int row = first; row < std::min(rows_, first + step); ++row) {
+      for (int x = 0; x < width_; x += kPixels) {
+        spots.push_back({padded + layout_.place(row) + x, std::size_t(row) * width_ + x,
+                         std::min(kPixels, width_ - x)});
+      }
+    }
+    for (int g = 0; g < weights_->groups(); ++g) {
+      for (std::size_t s = 0; s < spots.size(); s += kVectors) {
+        const float* at[kVectors];
+        for (std::size_t v = 0; v < kVectors; ++v)
+          at[v] = spots[std::min(s + v, spots.size() - 1)].at;
+        std::int32_t sums[Packed::kOutputs][kVectors][kPixels] = {};
+        direct(weights_->group(g), offsets_, at, sums);
+        const int live = std::min(Packed::kOutputs, conv_.out_channels - g * Packed::kOutputs);
+        for (int n = 0; n < live; ++n) {
+          std::int32_t* const to = acc + (std::size_t(g) * Packed::kOutputs + n) * plane;
+          for (std::size_t v = 0; v < kVectors && s + v < spots.size(); ++v) {
+            const Spot& spot = spots[s + v];
+            for (int i = 0; i < spot.count; ++i) to[spot.to + i] += sums[n][v][i];
+          }
+        }
       }
     }
   }
 }
 
-std::vector<std::int32_t> PreparedConv::tile(const PaddedImages& padded, int first_row,
-                                             int rows) const {
-  const int pixels = rows * y_.shape.w;
-  const int channels = conv_.out_channels;
-  RowMajor columns(std::min(depth_, kExactDepth), pixels);
-  RowMajor product(channels, pixels);
-  std::vector<std::int32_t> acc(std::size_t(channels) * pixels);
-  for (int n = 0; n < channels; ++n) {
-    std::fill_n(acc.data() + std::size_t(n) * pixels, pixels, offset_[n]);
-  }
-  if (weights_.empty()) {
-    add_few(padded, first_row, rows, acc);
-    return acc;
-  }
-  for (int k = 0; k < depth_; k += kExactDepth) {
-    const int depth = std::min(kExactDepth, depth_ - k);
-    fill_columns(padded, y_.shape, {first_row, rows}, k, depth, columns.data());
-    const ConstMap weights(weights_.data() + k, channels, depth, Eigen::OuterStride<>(depth_));
-    product.noalias() = weights * columns.topRows(depth);
-    const float* const sums = product.data();
-    for (std::size_t i = 0; i < acc.size(); ++i) acc[i] += static_cast<std::int32_t>(sums[i]);
-  }
-  return acc;
-}
-
-void PreparedConv::add_few(const PaddedImages& padded, int first_row, int rows,
-                           std::vector<std::int32_t>& acc) const {
-  const auto pixels = std::size_t(rows) * y_.shape.w;
-  std::vector<float> column(pixels);
-  int k = -1;
+void PreparedConv::add_few(const float* padded, std::int32_t* acc) const {
+  const auto plane = std::size_t(rows_) * width_;
   for (const Weight& weight : few_) {
-    if (weight.k != k) {
-      k = weight.k;
-      fill_columns(padded, y_.shape, {first_row, rows}, k, 1, column.data());
+    for (int row = 0; row < rows_; ++row) {
+      const float* const from = padded + layout_.place(row) + offsets_[weight.k];
+      std::int32_t* const to = acc + weight.n * plane + std::size_t(row) * width_;
+      for (int x = 0; x < width_; ++x) to[x] += weight.value * static_cast<std::int32_t>(from[x]);
     }
-    std::int32_t* const to = acc.data() + std::size_t(weight.n) * pixels;
-    for (std::size_t i = 0; i < pixels; ++i)
-      to[i] += weight.value * static_cast<std::int32_t>(column[i]);
   }
 }
 

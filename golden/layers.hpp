@@ -2,9 +2,11 @@
 // The layers behind golden.hpp. Each works on a batch of images, one after the other.
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <vector>
 
+#include "golden/direct.hpp"
 #include "ir/graph.hpp"
 
 namespace espalier::golden {
@@ -15,7 +17,7 @@ struct Side {
   ir::Quant quant;
 };
 
-/// A convolution with its weights as floats, which hold them exactly. Refers to nothing.
+/// A convolution ready to run: its weights as floats, which hold them exactly. Refers to nothing.
 class PreparedConv {
  public:
   PreparedConv(const ir::QuantConv& conv, const Side& x, const Side& y);
@@ -30,17 +32,18 @@ class PreparedConv {
   /// Calls sink(n, values, count, at) for runs of sums of channel n that belong at y[at].
   template <typename Sink>
   void each_run(const std::int8_t* x, int images, Sink sink) const;
-  /// Shapes: result [N][rows * Wo].
-  [[nodiscard]] std::vector<std::int32_t> tile(const class PaddedImages& padded, int first_row,
-                                               int rows) const;
-  /// Adds the products of few_.
-  void add_few(const PaddedImages& padded, int first_row, int rows,
-               std::vector<std::int32_t>& acc) const;
+  /// Adds the products of one padded image. Shapes: acc [N][Ho][Wo].
+  void add_all(const float* padded, std::int32_t* acc) const;
+  /// The same of few_.
+  void add_few(const float* padded, std::int32_t* acc) const;
 
   ir::QuantConv conv_;  ///< without weights and biases
   Side x_, y_;
-  int depth_;                   ///< K: taps times input channels
-  std::vector<float> weights_;  ///< [N][K]; empty where few_ has them
+  Layout layout_;
+  std::vector<std::ptrdiff_t> offsets_;  ///< by weight of a row
+  int rows_, width_;                     ///< of the output as layout_ sees it
+  std::vector<float> pads_;              ///< by channel: what padding holds
+  std::optional<Packed> weights_;        ///< none where few_ has them
   /// The weights that are not 0, where they are few: copies of channels. In the order of k.
   struct Weight {
     int k = 0, n = 0;

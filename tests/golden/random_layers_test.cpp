@@ -39,11 +39,13 @@ Tensor naive_conv(const ir::QuantConv& op, const ir::QuantTensor& xt, const ir::
           for (int kx = 0; kx < w.kw; ++kx) {
             const int iy = oy * w.stride_h + ky * w.dilation_h - w.pad_top;
             const int ix = ox * w.stride_w + kx * w.dilation_w - w.pad_left;
-            if (iy < 0 || iy >= xt.shape.h || ix < 0 || ix >= xt.shape.w) continue;
+            const bool inside = iy >= 0 && iy < xt.shape.h && ix >= 0 && ix < xt.shape.w;
+            if (!inside && op.border.empty()) continue;
             for (int c = 0; c < xt.shape.c; ++c) {
               const std::size_t at = (std::size_t(c) * xt.shape.h + iy) * xt.shape.w + ix;
               const std::size_t wt = ((std::size_t(n) * w.kh + ky) * w.kw + kx) * xt.shape.c + c;
-              acc += (x[at] - xt.quant.zero) * op.weights[wt];
+              const int value = inside ? x[at] : op.border[std::size_t(c)];
+              acc += (value - xt.quant.zero) * op.weights[wt];
             }
           }
         }
@@ -61,6 +63,10 @@ class ConvTester {
   ConvTester& channels(int n) { return out_ = n, *this; }
   ConvTester& window(ir::Window w) { return window_ = w, *this; }
   ConvTester& zero(int z) { return zero_ = z, *this; }
+  /// Padding of random values, a channel each.
+  ConvTester& border(bool yes) { return border_ = yes, *this; }
+  /// Each output reads one of so many runs of input channels; other weights are 0.
+  ConvTester& groups(int g) { return groups_ = g, *this; }
   /// All activations and weights at these values, for the largest sums.
   ConvTester& constant(int x, int w) { return constant_ = true, x_ = x, w_ = w, *this; }
 
@@ -71,6 +77,11 @@ class ConvTester {
     op.out_channels = out_;
     const int depth = shape_.c * window_.kh * window_.kw;
     op.weights = random_tensor(random, std::int64_t{out_} * depth);
+    if (border_) op.border = random_tensor(random, shape_.c);
+    for (std::size_t k = 0; k < op.weights.size(); ++k) {
+      const int n = static_cast<int>(k) / depth, c = static_cast<int>(k) % shape_.c;
+      if (n * groups_ / out_ != c * groups_ / shape_.c) op.weights[k] = 0;
+    }
     Tensor x = random_tensor(random, shape_.count());
     if (constant_) {
       op.weights.assign(op.weights.size(), static_cast<std::int8_t>(w_));
@@ -100,7 +111,8 @@ class ConvTester {
   ir::Shape shape_{3, 8, 8};
   int out_ = 5, zero_ = 0, x_ = 0, w_ = 0;
   ir::Window window_{3, 3, 1, 1, 1, 1, 1, 1};
-  bool constant_ = false;
+  int groups_ = 1;
+  bool constant_ = false, border_ = false;
 };
 
 ir::Window random_window(Random& random, const ir::Shape& s) {
@@ -128,6 +140,26 @@ TEST_CASE("conv: agrees with plain loops on random layers") {
               .channels(pick(random, 1, 40))
               .window(random_window(random, s))
               .zero(pick(random, -128, 127))
+              .border(pick(random, 0, 1) == 0)
+              .agrees(random));
+  }
+}
+
+TEST_CASE("conv: groups, which leave next to no weights, with padding of either kind") {
+  const auto seed = tests::seed();
+  INFO("seed " << seed);
+  Random random(seed);
+  for (int i = 0; i < tests::rounds(100); ++i) {
+    const int groups = pick(random, 2, 40);
+    const ir::Shape s{groups * pick(random, 1, 2), pick(random, 1, 14), pick(random, 1, 14)};
+    INFO("layer " << i << ", groups " << groups);
+    CHECK(ConvTester()
+              .input(s.c, s.h, s.w)
+              .channels(groups * pick(random, 1, 2))
+              .window(random_window(random, s))
+              .zero(pick(random, -128, 127))
+              .groups(groups)
+              .border(i % 2 == 0)
               .agrees(random));
   }
 }
