@@ -1,6 +1,5 @@
 #pragma once
-// im2col: the matrix whose product with the weights is a convolution. Used for int8 (held exactly
-// in floats) and for float.
+// im2col: the matrix whose product with the weights is a convolution. For the float reference.
 
 #include <algorithm>
 #include <cstdint>

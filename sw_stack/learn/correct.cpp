@@ -8,6 +8,7 @@
 
 #include "golden/golden.hpp"
 #include "golden/layers.hpp"
+#include "learn/gather.hpp"
 #include "learn/spread.hpp"
 #include "support/parallel.hpp"
 
@@ -19,9 +20,8 @@ constexpr double kLastRidge = 0.1;    ///< of the mean squared length of the cen
 constexpr double kMostGain = 2.0;     ///< of a variance's correction, and its inverse the least
 constexpr double kLayerRidge = 1e-2;  ///< of the mean of the features' variances
 constexpr std::size_t kBatch = 8;
-constexpr std::size_t kMostDepth = 1200;         ///< of a layer that is reconstructed
-constexpr std::size_t kLeastSamples = 3000;      ///< pixels that it is reconstructed from
-constexpr std::size_t kMostBytes = 256U << 20U;  ///< of the generic model's activations
+constexpr std::size_t kMostDepth = 1200;     ///< of a layer that is reconstructed
+constexpr std::size_t kLeastSamples = 3000;  ///< pixels that it is reconstructed from
 
 std::size_t index(int id) { return static_cast<std::size_t>(id); }
 
@@ -61,7 +61,6 @@ class Corrector {
         values_(graph_.tensors.size()) {
     const auto size = static_cast<std::size_t>(tensor(graph_.input).shape.count());
     images_ = inputs.size() / size;
-    inputs_ = inputs;
     values_[index(graph_.input)].assign(inputs.begin(), inputs.end());
     last_use_.assign(graph_.tensors.size(), 0);
     for (std::size_t n = 0; n < graph_.nodes.size(); ++n) {
@@ -197,55 +196,41 @@ class Corrector {
   void reconstruct(const ir::QuantNode& node, ir::QuantConv& conv) {
     const ir::QuantTensor& x = tensor(node.inputs[0]);
     const ir::QuantTensor& y = tensor(node.output);
-    const ir::Window& w = conv.window;
-    const std::size_t lanes = index(x.shape.c), taps = index(w.kh) * index(w.kw);
-    const std::size_t depth = lanes * taps;
+    const std::size_t depth = conv.weights.size() / conv.bias.size();
     if (depth > kMostDepth) return;
-    std::vector<int> padding(conv.border.begin(), conv.border.end());
-    padding.resize(lanes, x.quant.zero);
     const std::size_t at = dense_node(node);
     const std::vector<std::size_t> outputs = channels(dense_.nodes[at].output, true);
     const std::size_t pixels = index(y.shape.h) * index(y.shape.w);
-    const std::size_t images = std::min(images_, dense_images());
+    const std::size_t images = reference_.tensors.size();
     const std::size_t each_image =
         std::clamp<std::size_t>(std::max(kLeastSamples, 8 * depth) / images + 1, 1, pixels);
     const auto rows = static_cast<Eigen::Index>(images * each_image);
-    using Matrix = Eigen::Matrix<float, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
     Matrix features(rows, static_cast<Eigen::Index>(depth));
     Matrix wanted(rows, static_cast<Eigen::Index>(outputs.size()));
     const auto x_size = static_cast<std::size_t>(x.shape.count());
     const ir::QuantNode& full_node = dense_.nodes[at];
     const auto& full = std::get<ir::QuantConv>(full_node.op);
-    const auto side = [](const ir::QuantTensor& t) { return golden::Side{t.shape, t.quant}; };
     const ir::QuantTensor& full_x = dense_.tensors[index(full_node.inputs[0])];
     const ir::QuantTensor& full_y = dense_.tensors[index(full_node.output)];
-    const golden::PreparedConv prepared(full, side(full_x), side(full_y));
+    const Sums sums(full, outputs);
     for_each(images, threads_, [&](std::size_t i) {
-      std::vector<std::int32_t> acc(static_cast<std::size_t>(full_y.shape.count()));
-      prepared.accumulate(dense_values(full_node.inputs[0], i).data(), 1, acc.data());
-      const std::int8_t* const from = values_[index(node.inputs[0])].data() + i * x_size;
-      for (std::size_t s = 0; s < each_image; ++s) {
-        // Spread over the image; another place for every image.
-        const std::size_t pixel = (s * pixels / each_image + i * 7919) % pixels;
-        const int oy = static_cast<int>(pixel) / y.shape.w,
-                  ox = static_cast<int>(pixel) % y.shape.w;
-        const auto row = static_cast<Eigen::Index>(i * each_image + s);
-        for (std::size_t t = 0; t < taps; ++t) {
-          const int iy = oy * w.stride_h - w.pad_top + static_cast<int>(t) / w.kw * w.dilation_h;
-          const int ix = ox * w.stride_w - w.pad_left + static_cast<int>(t) % w.kw * w.dilation_w;
-          const bool inside = iy >= 0 && iy < x.shape.h && ix >= 0 && ix < x.shape.w;
-          for (std::size_t c = 0; c < lanes; ++c) {
-            const std::size_t place =
-                (c * index(x.shape.h) + index(iy)) * index(x.shape.w) + index(ix);
-            features(row, static_cast<Eigen::Index>(t * lanes + c)) =
-                static_cast<float>((inside ? from[place] : padding[c]) - x.quant.zero);
-          }
-        }
-        for (std::size_t n = 0; n < outputs.size(); ++n) {
-          const double unit = double{full.scale[outputs[n]]} * full_y.quant.scale;
-          wanted(row, static_cast<Eigen::Index>(n)) =
-              static_cast<float>(unit * acc[outputs[n] * pixels + pixel]);
-        }
+      // Spread over the image; another place for every image.
+      std::vector<std::size_t> places;
+      for (std::size_t s = 0; s < each_image; ++s)
+        places.push_back((s * pixels / each_image + i * 7919) % pixels);
+      const auto first = static_cast<Eigen::Index>(i * each_image);
+      const auto count = static_cast<Eigen::Index>(each_image);
+      features.middleRows(first, count) =
+          gather(x, conv, y.shape.w, values_[index(node.inputs[0])].data() + i * x_size, places);
+      const Matrix full_features =
+          gather(full_x, full, full_y.shape.w,
+                 reference_.tensors[i][index(full_node.inputs[0])].data(), places);
+      const Eigen::MatrixXd acc = sums.of(full_features);
+      for (std::size_t n = 0; n < outputs.size(); ++n) {
+        const double unit = double{full.scale[outputs[n]]} * full_y.quant.scale;
+        const auto column = static_cast<Eigen::Index>(n);
+        for (Eigen::Index s = 0; s < count; ++s)
+          wanted(first + s, column) = static_cast<float>(unit * acc(s, column));
       }
     });
     const auto columns = static_cast<Eigen::Index>(depth);
@@ -278,25 +263,6 @@ class Corrector {
       }
       quantise_row(conv, n, row, bias, x.quant.scale, y.quant.scale);
     }
-  }
-
-  /// How many images' activations of the generic model are at hand.
-  std::size_t dense_images() {
-    if (dense_tensors_.empty()) {
-      std::size_t bytes = 0;
-      for (const ir::QuantTensor& t : dense_.tensors)
-        bytes += static_cast<std::size_t>(t.shape.count());
-      dense_tensors_.resize(std::clamp<std::size_t>(kMostBytes / bytes, 1, images_));
-      const golden::Runner runner(dense_);
-      const auto size = inputs_.size() / images_;
-      for_each(dense_tensors_.size(), threads_, [&](std::size_t i) {
-        dense_tensors_[i] = runner.run(inputs_.subspan(i * size, size));
-      });
-    }
-    return dense_tensors_.size();
-  }
-  [[nodiscard]] const golden::Tensor& dense_values(int dense_tensor, std::size_t image) const {
-    return dense_tensors_[image][index(dense_tensor)];
   }
 
   /// The last layer sees its whole input at once: its outputs are sums of features.
@@ -386,8 +352,6 @@ class Corrector {
   std::size_t images_ = 0;
   std::vector<golden::Tensor> values_;  // by tensor: of all images, where still to be read
   std::vector<std::size_t> last_use_;
-  std::span<const std::int8_t> inputs_;
-  std::vector<std::vector<golden::Tensor>> dense_tensors_;  // of the first images, by tensor
 };
 
 }  // namespace

@@ -31,6 +31,8 @@ struct Reference {
   std::vector<std::vector<double>> moments;
   std::vector<Spread> spread;               ///< by node; empty but for convolutions
   std::vector<std::vector<double>> logits;  ///< by image, by output: real
+  /// Every tensor of the first images, as many as memory is spent on. By image, by tensor.
+  std::vector<std::vector<std::vector<std::int8_t>>> tensors;
 };
 
 /// Runs the images, which lie one after the other. The result does not depend on `threads` (0:

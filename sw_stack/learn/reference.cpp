@@ -13,7 +13,16 @@
 namespace espalier::learn {
 namespace {
 
+constexpr std::size_t kMostBytes = 256U << 20U;  ///< of the activations that are kept
+
 std::size_t index(int id) { return static_cast<std::size_t>(id); }
+
+/// Of how many images.
+std::size_t kept(const ir::QuantGraph& graph, std::size_t images) {
+  std::size_t bytes = 0;
+  for (const ir::QuantTensor& t : graph.tensors) bytes += static_cast<std::size_t>(t.shape.count());
+  return std::min(images, std::max<std::size_t>(kMostBytes / bytes, 1));
+}
 
 /// One image's sums of v v^T, which are whole numbers: their order does not matter.
 std::vector<double> moments_of(const ir::QuantTensor& tensor, const golden::Tensor& values) {
@@ -58,9 +67,10 @@ Reference measure_reference(const ir::QuantGraph& graph, std::span<const std::in
   Reference out;
   out.moments.resize(graph.tensors.size());
   out.logits.resize(images);
+  out.tensors.resize(kept(graph, images));
   std::mutex mutex;
   for_each(images, threads, [&](std::size_t i) {
-    const auto tensors = runner.run(inputs.subspan(i * size, size));
+    auto tensors = runner.run(inputs.subspan(i * size, size));
     const ir::Quant quant = graph.tensors[index(graph.output)].quant;
     for (const int q : tensors[index(graph.output)])
       out.logits[i].push_back(double{quant.scale} * (q - quant.zero));
@@ -74,6 +84,7 @@ Reference measure_reference(const ir::QuantGraph& graph, std::span<const std::in
       out.moments[t].resize(part.size(), 0.0);
       for (std::size_t k = 0; k < part.size(); ++k) out.moments[t][k] += part[k];
     }
+    if (i < out.tensors.size()) out.tensors[i] = std::move(tensors);
   });
   for (const auto& meter : meters) out.spread.push_back(meter ? meter->spread() : Spread{});
   return out;
