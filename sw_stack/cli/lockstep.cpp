@@ -65,6 +65,10 @@ Result<runtime::BatchResult> run_in_lockstep(const program::Program& program,
     if (!image) return image.error();
     if (!masks.empty()) lockstep.device.masks = {masks[i % masks.size()]};
     if (!graphs.empty()) lockstep.device.graphs = {graphs[i % graphs.size()]};
+    if (const auto& all = options.device.applied) {
+      lockstep.device.applied =
+          std::make_shared<const std::vector<program::Masked>>(1, (*all)[i % masks.size()]);
+    }
     auto result = runtime::run_lockstep(program, *image, lockstep);
     if (!result) return result.error();
     report.image = i;

@@ -11,50 +11,44 @@
 
 namespace espalier::cli {
 
-Result<std::vector<ir::ChannelMask>> load_masks(const program::Program& program,
-                                                const std::vector<std::string>& files,
-                                                bool packed) {
-  std::vector<ir::ChannelMask> list;
-  const prune::Channels channels = prune::find_channels(program.graph);
-  for (const std::string& file : files) {
-    const auto mask = prune::load_mask_for(program.graph, channels, file);
-    if (!mask) return mask.error();
-    list.push_back(prune::by_tensor(channels, *mask));
-    if (!packed) continue;
-    const auto masked = program::apply_mask(program, list.back());
-    if (!masked) return placed(masked.error(), file);
-  }
-  return list;
-}
-
-Result<std::vector<ir::QuantGraph>> load_patches(const program::Program& program,
-                                                 const std::vector<std::string>& masks,
-                                                 const std::vector<std::string>& files) {
-  std::vector<ir::QuantGraph> list;
-  if (files.empty()) return list;
-  if (files.size() != masks.size()) {
-    return fail(
-        ErrorCode::kUsage,
-        fmt::format("{} patches for {} masks; each mask needs its own", files.size(), masks.size()),
-        "--patch");
+Status load_masks(const program::Program& program, std::uint64_t model, const MaskFiles& files,
+                  bool packed, runtime::DeviceOptions& device) {
+  const std::vector<std::string>&masks = files.masks, &patches = files.patches;
+  if (!patches.empty() && patches.size() != masks.size()) {
+    return fail(ErrorCode::kUsage,
+                fmt::format("{} patches for {} masks; each mask needs its own", patches.size(),
+                            masks.size()),
+                "--patch");
   }
   const prune::Channels channels = prune::find_channels(program.graph);
+  std::vector<program::Masked> applied;
   for (std::size_t m = 0; m < masks.size(); ++m) {
-    const auto mask = prune::load_mask_for(program.graph, channels, masks[m]);
+    const auto mask = prune::load_mask_for(program.graph, channels, masks[m], model);
     if (!mask) return mask.error();
-    const auto patch = prune::load_patch(files[m]);
-    if (!patch) return patch.error();
-    auto graph = prune::patched(*patch, program.graph, channels, *mask, files[m]);
-    if (!graph) return graph.error();
-    list.push_back(std::move(*graph));
+    device.masks.push_back(prune::by_tensor(channels, *mask));
+    if (!patches.empty()) {
+      const auto patch = prune::load_patch(patches[m]);
+      if (!patch) return patch.error();
+      auto graph = prune::patched(*patch, program.graph, channels, *mask, patches[m], model);
+      if (!graph) return graph.error();
+      device.graphs.push_back(std::move(*graph));
+    }
+    if (!packed) continue;
+    auto made = runtime::masked(program, device, m);
+    if (!made) return placed(made.error(), masks[m]);
+    applied.push_back(std::move(*made));
   }
-  return list;
+  if (packed) {
+    device.applied = std::make_shared<const std::vector<program::Masked>>(std::move(applied));
+  }
+  return {};
 }
 
-Result<OverlayUse> use_overlay(program::Program& program, const std::string& file, bool packed) {
+Result<OverlayUse> use_overlay(program::Program& program, std::uint64_t model,
+                               const std::string& file, bool packed) {
   const auto overlay = prune::load_overlay(file);
   if (!overlay) return overlay.error();
-  const auto mask = prune::from_overlay(*overlay, program.graph, file);
+  const auto mask = prune::from_overlay(*overlay, program.graph, file, model);
   if (!mask) return mask.error();
   if (!packed) {
     ir::zero_weights(program.graph, *mask);

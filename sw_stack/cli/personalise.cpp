@@ -75,6 +75,7 @@ class Job {
     program_ = std::move(*program);
     graph_ = prune::without_copies(program_.graph);
     channels_ = prune::find_channels(graph_);
+    model_ = prune::fingerprint(graph_);
     scope_ = options_.scope == "all" ? prune::Scope::kAll : prune::Scope::kInternal;
     const bool any = std::ranges::any_of(
         channels_.groups, [this](const auto& group) { return prune::in_scope(group, scope_); });
@@ -151,9 +152,7 @@ class Job {
       error.message += "; remove it to begin anew, or name another file with --scores";
     return error;
   }
-  [[nodiscard]] learn::ScoresOf scores_of() const {
-    return {prune::fingerprint(graph_), options_.scope, classes_};
-  }
+  [[nodiscard]] learn::ScoresOf scores_of() const { return {*model_, options_.scope, classes_}; }
 
   [[nodiscard]] bool mine(int label) const { return std::ranges::binary_search(classes_, label); }
   [[nodiscard]] std::size_t trials() const {
@@ -365,7 +364,7 @@ class Job {
                                 learnt_.inputs, classes_, level_, options_.jobs);
     if (!graph) return graph.error();
     if (!options_.patch.empty()) {
-      const auto patch = prune::make_patch(graph_, channels_, mask_, *light, *graph);
+      const auto patch = prune::make_patch(graph_, channels_, mask_, *light, *graph, model_);
       if (!patch) return placed(patch.error(), "--patch");
       patch_ = prune::serialise(*patch);
     }
@@ -385,7 +384,7 @@ class Job {
       if (!count) return count.error();
       report_.pruned = *count;
     }
-    const std::string mask = prune::to_text(prune::to_file(graph_, channels_, mask_));
+    const std::string mask = prune::to_text(prune::to_file(graph_, channels_, mask_, model_));
     if (Status s = write_file(options_.output, mask); !s) return s;
     const auto bytes = program::serialise(personal_program_);
     if (Status s = write_file(options_.personal, text_of(bytes)); !s) return s;
@@ -491,6 +490,7 @@ class Job {
   program::Program program_;
   ir::QuantGraph graph_;  // without copies
   prune::Channels channels_;
+  prune::Known model_;  // the graph's fingerprint
   prune::Scope scope_ = prune::Scope::kInternal;
   std::size_t outputs_ = 0;
   std::vector<int> classes_;  // ascending

@@ -15,6 +15,7 @@
 #include "cli/run_job.hpp"
 #include "images/dataset.hpp"
 #include "images/input.hpp"
+#include "prune/channels.hpp"
 #include "runtime/interrupt.hpp"
 #include "support/whole_file.hpp"
 
@@ -94,28 +95,24 @@ Result<int> profile(const ProfileOptions& options) {
   profile.report.options.kind = runtime::DeviceKind::kRtl;
   runtime::DeviceOptions& device = profile.report.options.device;
   if (Status status = parse_latency(options.latency, device); !status) return status.error();
+  const bool of_model = !options.mask.empty() || !options.overlay.empty();
+  const std::uint64_t model = of_model ? prune::fingerprint(program->graph) : 0;
   std::vector<std::uint8_t> table;  // of layers; without a mask the program's own
   if (!options.mask.empty()) {
-    auto masks = load_masks(*program, {options.mask}, false);
-    if (!masks) return masks.error();
-    device.masks = std::move(masks).value();
-    if (!options.patch.empty()) {
-      auto graphs = load_patches(*program, {options.mask}, {options.patch});
-      if (!graphs) return graphs.error();
-      device.graphs = std::move(*graphs);
-    }
-    auto masked = runtime::masked(*program, device, 0);
-    if (!masked) return placed(masked.error(), options.mask);
+    MaskFiles files{{options.mask}, {}};
+    if (!options.patch.empty()) files.patches = {options.patch};
+    if (Status s = load_masks(*program, model, files, true, device); !s) return s.error();
+    const program::Masked& masked = device.applied->front();
     const auto packing = timing::estimate_pack(
-        *program, *masked, timing::Memory{device.read_latency, device.write_latency});
+        *program, masked, timing::Memory{device.read_latency, device.write_latency});
     if (!packing) return packing.error();
     profile.packing_estimate = *packing;
-    table = std::move(masked->table);
+    table = masked.table;
     profile.report.masks = {options.mask};
     profile.report.live_macs = live_macs(*program, device.masks);
   }
   if (!options.overlay.empty()) {
-    auto use = use_overlay(*program, options.overlay, true);
+    auto use = use_overlay(*program, model, options.overlay, true);
     if (!use) return use.error();
     profile.report.overlay = std::move(use).value();
   }

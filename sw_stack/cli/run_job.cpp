@@ -19,6 +19,7 @@
 #include "images/files.hpp"
 #include "images/input.hpp"
 #include "import/model.hpp"
+#include "prune/channels.hpp"
 #include "runtime/interrupt.hpp"
 #include "support/whole_file.hpp"
 
@@ -109,13 +110,13 @@ class RunJob {
 
   Status load_mask() {
     report_.fingerprint = program::fingerprint(program_);
+    if (!options_.masks.empty() || !options_.overlay.empty())
+      model_ = prune::fingerprint(program_.graph);
     if (options_.masks.empty()) return {};
-    auto masks = load_masks(program_, options_.masks, batch_.kind != runtime::DeviceKind::kGolden);
-    if (!masks) return masks.error();
-    batch_.device.masks = std::move(masks).value();
-    auto graphs = load_patches(program_, options_.masks, options_.patches);
-    if (!graphs) return graphs.error();
-    batch_.device.graphs = std::move(*graphs);
+    if (Status s = load_masks(program_, *model_, {options_.masks, options_.patches},
+                              batch_.kind != runtime::DeviceKind::kGolden, batch_.device);
+        !s)
+      return s;
     report_.masks = options_.masks;
     report_.live_macs = live_macs(program_, batch_.device.masks);
     return {};
@@ -123,7 +124,8 @@ class RunJob {
 
   Status load_overlay() {
     if (options_.overlay.empty()) return {};
-    auto use = use_overlay(program_, options_.overlay, batch_.kind != runtime::DeviceKind::kGolden);
+    auto use = use_overlay(program_, *model_, options_.overlay,
+                           batch_.kind != runtime::DeviceKind::kGolden);
     if (!use) return use.error();
     report_.overlay = std::move(use).value();
     return {};
@@ -375,6 +377,7 @@ class RunJob {
 
   const RunOptions& options_;
   program::Program program_;
+  prune::Known model_;  // the graph's fingerprint, where masks or overlays need it
   runtime::BatchOptions batch_;
   std::optional<images::Dataset> dataset_;
   std::size_t count_ = 0;

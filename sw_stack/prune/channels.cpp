@@ -207,4 +207,8 @@ std::uint64_t fingerprint(const ir::QuantGraph& graph) {
   return fnv1a(ir::serialise(plain));
 }
 
+std::uint64_t fingerprint(const ir::QuantGraph& graph, Known known) {
+  return known ? *known : fingerprint(graph);
+}
+
 }  // namespace espalier::prune

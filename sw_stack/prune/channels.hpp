@@ -1,6 +1,7 @@
 #pragma once
 // Which channels of a graph's tensors may go, and which of them only together.
 
+#include <optional>
 #include <vector>
 
 #include "ir/graph.hpp"
@@ -43,5 +44,8 @@ ir::QuantGraph without_copies(const ir::QuantGraph& graph);
 /// What a mask is made for: a hash of the graph without copies, and without what does not change
 /// its tensors (its name, the images' preprocessing, what the host does). Units: none, 64 bits.
 std::uint64_t fingerprint(const ir::QuantGraph& graph);
+/// The same where it has been found already: to find it takes the whole graph as bytes.
+using Known = std::optional<std::uint64_t>;
+std::uint64_t fingerprint(const ir::QuantGraph& graph, Known known);
 
 }  // namespace espalier::prune

@@ -27,8 +27,9 @@ ir::ChannelMask by_tensor(const Channels& channels, const Mask& mask) {
   return out;
 }
 
-MaskFile to_file(const ir::QuantGraph& graph, const Channels& channels, const Mask& mask) {
-  MaskFile file{graph.name, fingerprint(graph), {}};
+MaskFile to_file(const ir::QuantGraph& graph, const Channels& channels, const Mask& mask,
+                 Known known) {
+  MaskFile file{graph.name, fingerprint(graph, known), {}};
   std::vector<bool> told(channels.classes(), false);
   for (const ir::QuantNode& node : graph.nodes) {
     const std::vector<int>& classes = channels.of_tensor[index(node.output)];
@@ -46,8 +47,8 @@ MaskFile to_file(const ir::QuantGraph& graph, const Channels& channels, const Ma
 }
 
 Result<Mask> from_file(const MaskFile& file, const ir::QuantGraph& graph, const Channels& channels,
-                       const std::string& place) {
-  const std::uint64_t wanted = fingerprint(graph);
+                       const std::string& place, Known known) {
+  const std::uint64_t wanted = fingerprint(graph, known);
   if (file.fingerprint != wanted) {
     return fail(
         ErrorCode::kMismatch,

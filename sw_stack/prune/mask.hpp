@@ -33,14 +33,16 @@ Mask all_live(const Channels& channels);
 /// A mask as the channels of each tensor, for golden.
 ir::ChannelMask by_tensor(const Channels& channels, const Mask& mask);
 
-/// An entry for each tensor that says something new about a prunable class.
-MaskFile to_file(const ir::QuantGraph& graph, const Channels& channels, const Mask& mask);
+/// An entry for each tensor that says something new about a prunable class. `known`: the graph's
+/// fingerprint, here and below.
+MaskFile to_file(const ir::QuantGraph& graph, const Channels& channels, const Mask& mask,
+                 Known known = {});
 
 /// Errors: kMismatch (another model; another number of channels), kMalformed (a tensor that the
 /// graph does not have or has twice), kRange (a channel of the input or of the output is masked;
 /// two tensors that a residual add ties disagree), with the tensor. `place` names the file.
 Result<Mask> from_file(const MaskFile& file, const ir::QuantGraph& graph, const Channels& channels,
-                       const std::string& place);
+                       const std::string& place, Known known = {});
 
 /// The file's text, JSON.
 std::string to_text(const MaskFile& file);
@@ -52,7 +54,7 @@ Result<MaskFile> parse_mask(const std::string& text, const std::string& place);
 Result<MaskFile> load_mask(const std::string& path);
 /// A mask's file for this graph. Errors: those of load_mask and from_file.
 Result<Mask> load_mask_for(const ir::QuantGraph& graph, const Channels& channels,
-                           const std::string& path);
+                           const std::string& path, Known known = {});
 Status save_mask(const MaskFile& file, const std::string& path);
 
 }  // namespace espalier::prune

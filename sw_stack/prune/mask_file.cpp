@@ -174,10 +174,10 @@ Result<MaskFile> load_mask(const std::string& path) {
 }
 
 Result<Mask> load_mask_for(const ir::QuantGraph& graph, const Channels& channels,
-                           const std::string& path) {
+                           const std::string& path, Known known) {
   const auto file = load_mask(path);
   if (!file) return file.error();
-  return from_file(*file, graph, channels, path);
+  return from_file(*file, graph, channels, path, known);
 }
 
 Status save_mask(const MaskFile& file, const std::string& path) {

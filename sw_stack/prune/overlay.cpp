@@ -99,8 +99,8 @@ Result<Overlay> choose_weights(const ir::QuantGraph& graph, const OverlayChoice&
 }
 
 Result<ir::WeightMask> from_overlay(const Overlay& overlay, const ir::QuantGraph& graph,
-                                    const std::string& place) {
-  const std::uint64_t wanted = fingerprint(graph);
+                                    const std::string& place, Known known) {
+  const std::uint64_t wanted = fingerprint(graph, known);
   if (overlay.fingerprint != wanted) {
     return fail(
         ErrorCode::kMismatch,

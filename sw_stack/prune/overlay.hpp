@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "ir/weight_mask.hpp"
+#include "prune/channels.hpp"
 #include "support/result.hpp"
 
 namespace espalier::prune {
@@ -45,9 +46,9 @@ Result<Overlay> choose_weights(const ir::QuantGraph& graph, const OverlayChoice&
 
 /// Errors: kMismatch (another model; other numbers of channels or weights), kMalformed (a layer
 /// that the graph does not have or has twice, or the overlay has twice), with the layer. `place`
-/// names the file.
+/// names the file; `known` is the graph's fingerprint.
 Result<ir::WeightMask> from_overlay(const Overlay& overlay, const ir::QuantGraph& graph,
-                                    const std::string& place);
+                                    const std::string& place, Known known = {});
 
 std::vector<std::uint8_t> serialise(const Overlay& overlay);
 /// Errors: kMalformed (no overlay, truncated, corrupt, with the offset; bits past the last weight),

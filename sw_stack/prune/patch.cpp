@@ -42,14 +42,16 @@ std::vector<T> get_values(ByteReader& in, std::uint64_t count) {
 
 }  // namespace
 
-std::uint64_t digest(const ir::QuantGraph& graph, const Channels& channels, const Mask& mask) {
-  const std::string text = to_text(to_file(graph, channels, mask));
+std::uint64_t digest(const ir::QuantGraph& graph, const Channels& channels, const Mask& mask,
+                     Known known) {
+  const std::string text = to_text(to_file(graph, channels, mask, known));
   return fnv1a({reinterpret_cast<const std::uint8_t*>(text.data()), text.size()});
 }
 
 Result<Patch> make_patch(const ir::QuantGraph& graph, const Channels& channels, const Mask& mask,
-                         const Pruned& pruned, const ir::QuantGraph& changed) {
-  Patch patch{graph.name, fingerprint(graph), digest(graph, channels, mask), {}};
+                         const Pruned& pruned, const ir::QuantGraph& changed, Known known) {
+  const std::uint64_t model = fingerprint(graph, known);
+  Patch patch{graph.name, model, digest(graph, channels, mask, model), {}};
   std::set<std::string> names;
   ESP_CHECK(changed.nodes.size() == pruned.graph.nodes.size());
   for (std::size_t n = 0; n < changed.nodes.size(); ++n) {
@@ -71,9 +73,9 @@ Result<Patch> make_patch(const ir::QuantGraph& graph, const Channels& channels, 
 }
 
 Result<ir::QuantGraph> patched(const Patch& patch, const ir::QuantGraph& graph,
-                               const Channels& channels, const Mask& mask,
-                               const std::string& place) {
-  const std::uint64_t wanted = fingerprint(graph);
+                               const Channels& channels, const Mask& mask, const std::string& place,
+                               Known known) {
+  const std::uint64_t wanted = fingerprint(graph, known);
   if (patch.fingerprint != wanted) {
     return fail(
         ErrorCode::kMismatch,
@@ -81,7 +83,7 @@ Result<ir::QuantGraph> patched(const Patch& patch, const ir::QuantGraph& graph,
                     patch.fingerprint, graph.name, wanted),
         place);
   }
-  if (patch.mask != digest(graph, channels, mask))
+  if (patch.mask != digest(graph, channels, mask, wanted))
     return fail(ErrorCode::kMismatch, "is for another mask of this model", place);
   std::map<std::string, int> nodes;
   constexpr int kTwice = -1;

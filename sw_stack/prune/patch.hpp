@@ -29,20 +29,22 @@ struct Patch {
 };
 
 /// Tells masks of one model apart; the same for a model's graph and for that of its programs.
-std::uint64_t digest(const ir::QuantGraph& graph, const Channels& channels, const Mask& mask);
+/// `known`: the graph's fingerprint, here and below.
+std::uint64_t digest(const ir::QuantGraph& graph, const Channels& channels, const Mask& mask,
+                     Known known = {});
 
 /// What `changed` has otherwise than `pruned`, which `mask` made of `graph`: graphs of the same
 /// nodes. Errors: kUnsupported, where two of the convolutions have one name.
 Result<Patch> make_patch(const ir::QuantGraph& graph, const Channels& channels, const Mask& mask,
-                         const Pruned& pruned, const ir::QuantGraph& changed);
+                         const Pruned& pruned, const ir::QuantGraph& changed, Known known = {});
 
 /// The graph with the patch in it; weights that the mask leaves out are as they were.
 /// Errors: kMismatch (another model, another mask; other numbers of channels or weights),
 /// kMalformed (a layer that the graph does not have or has twice, or the patch has twice), with the
 /// layer; those of ir::verify. `place` names the file.
 Result<ir::QuantGraph> patched(const Patch& patch, const ir::QuantGraph& graph,
-                               const Channels& channels, const Mask& mask,
-                               const std::string& place);
+                               const Channels& channels, const Mask& mask, const std::string& place,
+                               Known known = {});
 
 std::vector<std::uint8_t> serialise(const Patch& patch);
 /// Errors: kMalformed (no patch, truncated, corrupt, with the offset), kMismatch (another version).

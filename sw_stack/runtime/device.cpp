@@ -53,6 +53,7 @@ const ir::QuantGraph& graph_of(const program::Program& program, const DeviceOpti
 
 Result<program::Masked> masked(const program::Program& program, const DeviceOptions& options,
                                std::size_t mask) {
+  if (options.applied != nullptr) return (*options.applied)[mask];
   return program::apply_mask(program, options.masks[mask],
                              options.graphs.empty() ? nullptr : &options.graphs[mask]);
 }
@@ -64,27 +65,41 @@ std::vector<std::uint8_t> constant_region(const program::Program& program) {
   return bytes;
 }
 
+namespace {
+
+/// What the resident masks make of the program; golden needs none of it.
+Result<std::vector<program::Masked>> apply_all(const program::Program& program,
+                                               const DeviceOptions& options, DeviceKind kind) {
+  std::vector<program::Masked> list;
+  for (std::size_t m = 0; kind != DeviceKind::kGolden && m < options.masks.size(); ++m) {
+    auto made = masked(program, options, m);
+    if (!made) return made.error();
+    list.push_back(std::move(made).value());
+  }
+  return list;
+}
+
+}  // namespace
+
 Result<std::vector<DevicePtr>> open(const program::Program& program, DeviceKind kind,
                                     const DeviceOptions& options, int count) {
   std::vector<std::shared_ptr<const golden::Runner>> runners;
-  std::vector<program::Masked> resident;
+  auto masks = options.applied;
+  if (kind == DeviceKind::kGolden || masks == nullptr) {
+    auto made = apply_all(program, options, kind);
+    if (!made) return made.error();
+    masks = std::make_shared<const std::vector<program::Masked>>(std::move(*made));
+  }
   std::uint64_t mask_bytes = 0;
+  for (const program::Masked& mask : *masks) mask_bytes += mask.region_bytes();
   if (kind == DeviceKind::kGolden) {
     for (std::size_t m = 0; m < options.masks.size(); ++m) {
       runners.push_back(
           std::make_shared<const golden::Runner>(graph_of(program, options, m), options.masks[m]));
     }
     if (runners.empty()) runners.push_back(std::make_shared<const golden::Runner>(program.graph));
-  } else {
-    for (std::size_t m = 0; m < options.masks.size(); ++m) {
-      auto made = masked(program, options, m);
-      if (!made) return made.error();
-      mask_bytes += made->region_bytes();
-      resident.push_back(std::move(made).value());
-    }
   }
   if (const Status status = check_size(program, mask_bytes); !status) return status.error();
-  const auto masks = std::make_shared<const std::vector<program::Masked>>(std::move(resident));
   std::vector<DevicePtr> devices;
   for (int i = 0; i < count; ++i) {
     switch (kind) {

@@ -51,6 +51,8 @@ struct DeviceOptions {
   /// By mask: the program's graph with this user's own weights, biases and multipliers
   /// (prune::patched). Empty: all have the program's.
   std::vector<ir::QuantGraph> graphs;
+  /// By mask: program::apply_mask of it, where that is done already; null: `open` does it.
+  std::shared_ptr<const std::vector<program::Masked>> applied;
   // rtl only
   int read_latency = 60;          ///< Units: cycles
   int write_latency = 40;         ///< Units: cycles

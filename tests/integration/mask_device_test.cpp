@@ -146,6 +146,34 @@ TEST_CASE("masks: a network deeper than the layer table takes them") {
   }
 }
 
+TEST_CASE("masks: what is applied already is not applied again") {
+  compiler::Options options;
+  options.maskable = true;
+  const auto program =
+      compiler::compile(tests::cifar_resnet(1), *isa::find_config("nano"), options);
+  REQUIRE(program.ok());
+  const prune::Channels channels = prune::find_channels(program->graph);
+  const auto all = prune::by_tensor(channels, prune::all_live(channels));
+  // Nothing to pack in the place of half: whoever applied the mask himself would pack.
+  runtime::DeviceOptions device;
+  device.masks = {
+      prune::by_tensor(channels, prune::random_mask(channels, {0.5, prune::Scope::kAll, 1}, 2))};
+  auto nothing = program::apply_mask(*program, all);
+  REQUIRE(nothing.ok());
+  for (const DeviceKind kind : kinds()) {
+    INFO(runtime::name(kind));
+    for (const bool applied : {false, true}) {
+      device.applied = nullptr;
+      if (applied)
+        device.applied = std::make_shared<const std::vector<program::Masked>>(1, *nothing);
+      auto devices = runtime::open(*program, kind, device);
+      REQUIRE(devices.ok());
+      REQUIRE((*devices)[0]->run(tests::random_image(program->graph, 1)).ok());
+      CHECK(((*devices)[0]->packings().at(0).layers == 0) == applied);
+    }
+  }
+}
+
 TEST_CASE("masks: images without one follow those with one") {
   for (const DeviceKind kind : kinds()) {
     INFO(runtime::name(kind));
