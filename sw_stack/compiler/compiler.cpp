@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "compiler/arrange.hpp"
 #include "compiler/constants.hpp"
 #include "compiler/emit.hpp"
 #include "compiler/maskable.hpp"
@@ -32,21 +33,21 @@ class Compiler {
     windows_ = pool_windows(nodes_, layout_);
     if (const Status s = plan(); !s) return s.error();
     if (const Status s = check_sizes(); !s) return s.error();
-    schedule_ = make_steps(layers_, layout_, config_);
-    merge_order(layers_, windows_, layout_.maskable, schedule_);
     const program::InputLayout input = input_layout(graph_, relayed_, relay_, config_.lanes);
     place_inputs(input);
-    const auto activations = allocate(schedule_, config_.lanes, layout_);
-    if (!activations) return activations.error();
-    auto constants = make_constants(graph_, layers_, layout_, config_, options_);
-    if (!constants) return constants.error();
-    const Emitted emitted = emit(graph_, layers_, layout_, schedule_, *constants, config_);
+    Constants constants;
+    auto arranged = arranged_with(constants);
+    if (!arranged) return arranged.error();
+    layers_ = std::move(arranged->layers);
+    layout_ = std::move(arranged->layout);
+    schedule_ = std::move(arranged->schedule);
+    const Emitted& emitted = arranged->emitted;
 
     program::Program program;
     program.config = std::string(config_.name);
     program.config_hash = config_.hash;
     encode(emitted, program);
-    program.activation_bytes = *activations;
+    program.activation_bytes = arranged->activation_bytes;
     program.input = input;
     program.input_bytes = static_cast<std::uint32_t>(
         program::further_inputs(graph_, program.input, config_.lanes).back());
@@ -56,14 +57,14 @@ class Compiler {
     place(emitted, program);
     describe(program);
     if (options_.maskable) {
-      auto maskable = describe_masks(graph_, layers_, layout_, *constants, config_);
+      auto maskable = describe_masks(graph_, layers_, layout_, constants, config_);
       if (!maskable) return maskable.error();
       program.maskable = std::move(maskable).value();
     }
-    program.constants = std::move(constants->bytes);
+    program.constants = std::move(constants.bytes);
     program.graph = std::move(graph_);
-    constants_ = std::move(*constants);
-    if (const Status s = program::verify(program); !s) return s.error();
+    constants_ = std::move(constants);
+    if (const Status s = program::verify(program, config_); !s) return s.error();
     return program;
   }
 
@@ -72,7 +73,8 @@ class Compiler {
     graph_ = std::move(graph);
     put_scales(graph_, layers_, layout_, constants_.places, program.constants);
     program.instructions.clear();
-    encode(emit(graph_, layers_, layout_, schedule_, constants_, config_), program);
+    encode(emit(graph_, layers_, layout_, schedule_, constants_, ring_of(config_, ring_share_)),
+           program);
     program.graph = std::move(graph_);
   }
 
@@ -80,6 +82,33 @@ class Compiler {
   static void encode(const Emitted& emitted, program::Program& program) {
     for (const isa::Instruction& instruction : emitted.instructions)
       isa::encode(instruction, program.instructions);
+  }
+
+  /// Instructions, and the constants that they read: the fastest that the timing model finds;
+  /// of programs that take masks and random ones those of the tiles as they are.
+  Result<Arranged> arranged_with(Constants& constants) {
+    const Fixed fixed{graph_, config_, layout_, windows_, constants};
+    const auto make = [&]() -> Status {
+      auto made = make_constants(graph_, layers_, layout_, config_, options_);
+      if (!made) return made.error();
+      constants = std::move(*made);
+      return {};
+    };
+    if (const Status s = make(); !s) return s.error();
+    Arrangement how{{options_.maskable, options_.maskable}};
+    if (options_.vary == 0 && !options_.maskable && !config_.compact) {
+      const auto sparse = [&](const ConstantPlaces& places) { return places.sparse; };
+      for (std::size_t l = 0; l < layers_.size(); ++l) {
+        if (constants.places[l].sparse) choices_[l] = {};  // its streams are cut by its tiles
+      }
+      const auto best = refine(fixed, choices_, layers_);
+      if (!best) return best.error();
+      how = *best;
+      if (const Status s = make(); !s) return s.error();
+      if (std::ranges::any_of(constants.places, sparse)) how.ring_share = 1;
+    }
+    ring_share_ = how.ring_share;
+    return arrange(fixed, layers_, how);
   }
 
   [[nodiscard]] std::int64_t bytes_of(const Root& root) const {
@@ -99,6 +128,7 @@ class Compiler {
     // The pools' part of the activation buffer, and what is left for convolutions beside them.
     std::vector<int> budget(nodes_.size(), config_.act_words);  // by position among convolutions
     layers_.resize(nodes_.size());
+    choices_.resize(nodes_.size());
     for (std::size_t l = 0; l < nodes_.size(); ++l) {
       layers_[l].nodes = nodes_[l];
       layers_[l].name = name_of(nodes_[l]);
@@ -112,9 +142,10 @@ class Compiler {
       const int part =
           std::max({config_.act_words / 8, std::min(2 * least, config_.act_words / 2), least});
       const int base = std::max(0, config_.act_words - part);
-      const auto plan = plan_pool(layer.pool, config_, base, options_, layer.name);
-      if (!plan) return plan.error();
-      layer.pool_plan = *plan;
+      auto plans = plan_pool(layer.pool, config_, base, options_, layer.name);
+      if (!plans) return plans.error();
+      layer.pool_plan = plans->front();
+      at(choices_, window.layer).pool = std::move(*plans);
       for (int c = window.from; c <= window.to; ++c) at(budget, c) = std::min(at(budget, c), base);
     }
     int position = 0;
@@ -132,9 +163,9 @@ class Compiler {
       const auto relay = choose_relay(graph_, layout_, layer.nodes, config_, budget, options_);
       if (!relay) return relay.error();
       relay_ = *relay;
-      if (relay_.active()) relayed_ = &layer.nodes;
+      if (relay_.active()) relayed_ = &nodes_[l];
     }
-    const Relay relay = relayed_ == &layer.nodes ? relay_ : Relay{};
+    const Relay relay = relayed_ == &nodes_[l] ? relay_ : Relay{};
     const auto geometry = conv_geometry(graph_, layout_, layer.nodes, config_.lanes, relay);
     if (!geometry) return geometry.error();
     layer.conv = *geometry;
@@ -143,14 +174,16 @@ class Compiler {
       if (other.is_pool() || other.conv_plan.budget != budget || !(other.conv == layer.conv))
         continue;
       layer.conv_plan = other.conv_plan;
+      choices_[l] = choices_[p];
       layer.chunks = other.chunks;
       return {};
     }
     Options options = options_;
     if (options.vary != 0) options.vary += l * 7919;
-    const auto plan = plan_conv(layer.conv, config_, budget, options, layer.name);
-    if (!plan) return plan.error();
-    layer.conv_plan = *plan;
+    auto plans = plan_choices(layer.conv, config_, budget, options, layer.name);
+    if (!plans) return plans.error();
+    layer.conv_plan = plans->front();
+    choices_[l].conv = std::move(*plans);
     layer.chunks = chunks(layer.conv, layer.conv_plan);
     return {};
   }
@@ -231,9 +264,11 @@ class Compiler {
   Layout layout_;
   std::vector<PoolWindow> windows_;
   std::vector<Layer> layers_;
+  std::vector<Choices> choices_;  // of each layer's tiles
   Relay relay_;
-  const LayerNodes* relayed_ = nullptr;  // in layers_
+  const LayerNodes* relayed_ = nullptr;  // in nodes_
   Schedule schedule_;
+  int ring_share_ = 1;   // of the weight ring, as Arrangement has it
   Constants constants_;  // its bytes are the program's
 };
 

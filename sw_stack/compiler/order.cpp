@@ -21,17 +21,14 @@ struct Track {
 class Merger {
  public:
   Merger(const std::vector<Layer>& layers, const std::vector<PoolWindow>& windows,
-         Schedule& schedule, bool maskable)
-      : layers_(layers),
-        windows_(windows),
-        schedule_(schedule),
-        maskable_(maskable),
-        end_(layers.size()) {
+         Schedule& schedule, const Order& how)
+      : layers_(layers), windows_(windows), schedule_(schedule), how_(how), end_(layers.size()) {
     for (std::size_t l = 0; l < layers.size(); ++l) {
       tracks_[layers[l].is_pool() ? 1 : 0].layers.push_back(static_cast<int>(l));
       end_[l].assign(schedule.by_layer[l].size(), -1.0);
     }
     schedule.global.resize(layers.size());
+    for (Track& track : tracks_) pass_empty(track);
   }
 
   void run() {
@@ -76,12 +73,12 @@ class Merger {
     return start;
   }
 
-  /// Where a mask may empty steps, a pool comes a whole tile after the step that it needs: empty
-  /// ones take no time, and a LOAD that waits keeps all behind it.
+  /// The step after which a pool comes. A LOAD that waits keeps all behind it; and where a mask may
+  /// empty steps, those take no time.
   [[nodiscard]] int settled(const Need& need) const {
     const auto& steps = at(schedule_.by_layer, need.layer);
     const Layer& layer = at(layers_, need.layer);
-    if (!maskable_ || layer.is_pool()) return need.step;
+    if (!how_.settle || layer.is_pool()) return need.step;
     const int groups = layer.conv_plan.by_group ? 1 : ceil_div(layer.conv.nb, layer.conv_plan.nb);
     return std::min(need.step + groups * static_cast<int>(layer.chunks.size()),
                     static_cast<int>(steps.size()) - 1);
@@ -91,7 +88,7 @@ class Merger {
   /// the convolutions beside it the square of that: spread out, pools then still keep up.
   [[nodiscard]] double pace(std::size_t pool) const {
     constexpr double kMost = 8.0, kShare = 0.8;
-    if (!maskable_) return 1.0;
+    if (!how_.spread) return 1.0;
     const PoolWindow& window = windows_[pool];
     double beside = 0;
     for (int c = window.from; c < window.to; ++c)
@@ -112,13 +109,21 @@ class Merger {
     if (++track.step == static_cast<int>(steps.size())) {
       ++track.layer;
       track.step = 0;
+      pass_empty(track);
     }
+  }
+
+  /// To the next layer that has steps.
+  void pass_empty(Track& track) const {
+    while (track.layer < track.layers.size() &&
+           at(schedule_.by_layer, track.layers[track.layer]).empty())
+      ++track.layer;
   }
 
   const std::vector<Layer>& layers_;
   const std::vector<PoolWindow>& windows_;
   Schedule& schedule_;
-  bool maskable_;
+  Order how_;
   std::array<Track, 2> tracks_;
   double now_ = 0;                        // start of the step that was placed last
   std::vector<std::vector<double>> end_;  // [layer][step], -1 until placed
@@ -169,8 +174,8 @@ std::vector<PoolWindow> pool_windows(const std::vector<LayerNodes>& layers, cons
 }
 
 void merge_order(const std::vector<Layer>& layers, const std::vector<PoolWindow>& windows,
-                 bool maskable, Schedule& schedule) {
-  Merger(layers, windows, schedule, maskable).run();
+                 const Order& how, Schedule& schedule) {
+  Merger(layers, windows, schedule, how).run();
   schedule.loads.resize(schedule.order.size());
   for (std::size_t i = 0; i < schedule.order.size(); ++i) {
     const Step& step = at(at(schedule.by_layer, schedule.order[i].layer), schedule.order[i].step);

@@ -28,7 +28,10 @@ struct ConvPlan {
   int budget = 0;             ///< words of the activation buffer that the layer may use
   int slot_words = 0, slots = 0;             ///< tiles in the activation buffer, from word 0
   int operand_words = 0, operand_slots = 0;  ///< residual operands, at the budget's end
-  double cycles = 0;                         ///< what the timing model says
+  std::int64_t kept_words = 0;               ///< of the weight ring at once
+  double cycles = 0;                         ///< what the search's costs add up to
+  [[nodiscard]] int tile_words() const { return rows * cols * nb; }
+  bool operator==(const ConvPlan&) const = default;
 };
 
 struct PoolPlan {
@@ -36,6 +39,7 @@ struct PoolPlan {
   int base = 0;  ///< first word of the pool's part of the activation buffer
   int slot_words = 0, slots = 0;
   double cycles = 0;
+  bool operator==(const PoolPlan&) const = default;
 };
 
 /// All chunks of a convolution, in order.
@@ -48,8 +52,13 @@ int pool_least_words(const PoolGeometry& geometry);
 /// Errors: kCapacity where nothing fits.
 Result<ConvPlan> plan_conv(const ConvGeometry& geometry, const isa::Config& config, int budget,
                            const Options& options, const std::string& place);
-Result<PoolPlan> plan_pool(const PoolGeometry& geometry, const isa::Config& config, int base,
-                           const Options& options, const std::string& place);
+/// The cheapest tiles of every size, cheapest first: the first is plan_conv's.
+Result<std::vector<ConvPlan>> plan_choices(const ConvGeometry& geometry, const isa::Config& config,
+                                           int budget, const Options& options,
+                                           const std::string& place);
+/// The same for a pool, whose part of the buffer begins at `base`.
+Result<std::vector<PoolPlan>> plan_pool(const PoolGeometry& geometry, const isa::Config& config,
+                                        int base, const Options& options, const std::string& place);
 
 /// The best lanes for the input of a first convolution. Errors: those of conv_geometry; kCapacity
 /// where nothing fits and the host must write the padding.

@@ -1,6 +1,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <bit>
+#include <map>
+#include <utility>
 
 #include "compiler/cost.hpp"
 #include "compiler/plan.hpp"
@@ -16,6 +19,9 @@ constexpr int kStepWords = 10;           // instruction words of a step: CONV, S
 constexpr int kOperandSlots = 12;
 constexpr int kStepDecode = 25;       // cycles that an empty step takes
 constexpr double kMaskWeight = 0.05;  // of the cost with fewer blocks
+// Choices for the search over whole programs: how many, and how much more they may cost.
+constexpr int kMostChoices = 16;
+constexpr double kWorstChoice = 1.3, kSlack = 1000;
 
 /// Sums over a layer's tiles along one axis.
 struct AxisTiles {
@@ -75,6 +81,33 @@ class Search {
 
   [[nodiscard]] bool found() const { return chooser_.any(); }
   [[nodiscard]] const ConvPlan& best() const { return best_; }
+  /// The best, and the cheapest of the other sizes that cost not much more: of every size of tile
+  /// and of weights, and so many in all.
+  [[nodiscard]] std::vector<ConvPlan> choices() const {
+    struct Choice {
+      double cost;
+      const ConvPlan* plan;
+      bool first;  // of its tile's size, or of its weights'
+    };
+    std::vector<Choice> list;
+    for (const auto& [size, choice] : by_size_) {
+      const ConvPlan& plan = choice.second;
+      if (plan == best_ || plan.cycles > kWorstChoice * best_.cycles + kSlack) continue;
+      bool tile = true, weights = true;
+      for (const auto& [rival, other] : by_size_) {
+        if (other.first >= choice.first) continue;
+        tile = tile && rival.first != size.first;
+        weights = weights && rival.second != size.second;
+      }
+      list.push_back({choice.first, &plan, tile || weights});
+    }
+    std::ranges::stable_sort(list, {}, [](const Choice& c) { return std::pair(!c.first, c.cost); });
+    list.resize(std::min<std::size_t>(list.size(), kMostChoices - 1));
+    std::ranges::stable_sort(list, {}, &Choice::cost);
+    std::vector<ConvPlan> out{best_};
+    for (const Choice& choice : list) out.push_back(*choice.plan);
+    return out;
+  }
 
  private:
   void pixels(int rows, int cols, const AxisTiles& ty, const AxisTiles& tx) {
@@ -163,6 +196,7 @@ class Search {
                               : plan.by_group    ? group_words
                                                  : layer_words;
     if (kept > config_.weight_words) return;
+    plan.kept_words = kept;
     plan.params_stay = plan.by_group || g_.nb <= config_.param_blocks / 2;
 
     plan.cycles = cycles(plan, ty, tx, g_.kb, g_.nb, enough);
@@ -176,6 +210,16 @@ class Search {
       }
     }
     if (chooser_.offer(cost)) best_ = plan;
+    note(plan, cost);
+  }
+
+  /// Keeps the cheapest of each size: words of accumulators and of the weight ring, to a power
+  /// of 2.
+  void note(const ConvPlan& plan, double cost) {
+    const Size size{std::bit_width(static_cast<unsigned>(plan.tile_words() - 1)),
+                    std::bit_width(static_cast<std::uint64_t>(plan.kept_words - 1))};
+    const auto [it, added] = by_size_.try_emplace(size, cost, plan);
+    if (!added && cost < it->second.first) it->second = {cost, plan};
   }
 
   /// Cycles of a plan's tiles where so many blocks are live; sets reads_.
@@ -328,6 +372,8 @@ class Search {
   double reads_ = 0;  // of the last plan costed
   Chooser chooser_;
   ConvPlan best_;
+  using Size = std::pair<int, int>;
+  std::map<Size, std::pair<double, ConvPlan>> by_size_;
 };
 
 }  // namespace
@@ -346,8 +392,9 @@ std::vector<Chunk> chunks(const ConvGeometry& g, const ConvPlan& plan) {
   return list;
 }
 
-Result<ConvPlan> plan_conv(const ConvGeometry& g, const isa::Config& config, int budget,
-                           const Options& options, const std::string& place) {
+Result<std::vector<ConvPlan>> plan_choices(const ConvGeometry& g, const isa::Config& config,
+                                           int budget, const Options& options,
+                                           const std::string& place) {
   Search search(g, config, budget, options);
   if (g.y.kernel <= kMaxKernel && g.x.kernel <= kMaxKernel) {
     search.run(g.y.kernel, g.x.kernel);
@@ -356,7 +403,7 @@ Result<ConvPlan> plan_conv(const ConvGeometry& g, const isa::Config& config, int
   if (!search.found() && g.x.kernel <= kMaxKernel) search.run(1, g.x.kernel);
   if (!search.found()) search.run(1, std::min(kMaxKernel, g.x.kernel));
   if (!search.found()) search.run(1, 1);
-  if (search.found()) return search.best();
+  if (search.found()) return search.choices();
   return fail(
       ErrorCode::kCapacity,
       fmt::format("no tile fits: a window spans {}x{} pixels, {} words of the activation buffer "
@@ -364,6 +411,13 @@ Result<ConvPlan> plan_conv(const ConvGeometry& g, const isa::Config& config, int
                   (g.y.kernel - 1) * g.y.dil + 1, (g.x.kernel - 1) * g.x.dil + 1, budget,
                   config.weight_words),
       place);
+}
+
+Result<ConvPlan> plan_conv(const ConvGeometry& g, const isa::Config& config, int budget,
+                           const Options& options, const std::string& place) {
+  const auto choices = plan_choices(g, config, budget, options, place);
+  if (!choices) return choices.error();
+  return choices->front();
 }
 
 bool Chooser::offer(double cost) {

@@ -1,6 +1,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <bit>
+#include <map>
+#include <utility>
 
 #include "compiler/cost.hpp"
 #include "compiler/plan.hpp"
@@ -33,14 +36,15 @@ int pool_least_words(const PoolGeometry& g) {
   return std::min(g.y.kernel, g.y.in) * std::min(g.x.kernel, g.x.in);
 }
 
-Result<PoolPlan> plan_pool(const PoolGeometry& g, const isa::Config& config, int base,
-                           const Options& options, const std::string& place) {
+Result<std::vector<PoolPlan>> plan_pool(const PoolGeometry& g, const isa::Config& config, int base,
+                                        const Options& options, const std::string& place) {
   if (config.pool_lanes == 0) {
     return fail(ErrorCode::kUnsupported,
                 fmt::format("is a pool; configuration {} has none", config.name), place);
   }
   const int budget = config.act_words - base;
   PoolPlan best;
+  std::map<int, std::pair<double, PoolPlan>> by_size;  // the cheapest, by words to a power of 2
   Chooser chooser(options, static_cast<std::uint64_t>(g.blocks) * 57 + g.y.out * 3 + g.y.kernel);
   // Windows that divide by different counts without a table take an instruction each.
   const bool single = !g.uniform && !g.use_table;
@@ -77,10 +81,19 @@ Result<PoolPlan> plan_pool(const PoolGeometry& g, const isa::Config& config, int
         const double cost =
             plan.cycles + 0.1 * load + (longest > kLongStep ? longest - kLongStep : 0);
         if (chooser.offer(cost)) best = plan;
+        const int size = std::bit_width(static_cast<unsigned>(rows * cols * blocks));
+        const auto [it, added] = by_size.try_emplace(size, cost, plan);
+        if (!added && cost < it->second.first) it->second = {cost, plan};
       }
     }
   }
-  if (chooser.any()) return best;
+  if (chooser.any()) {
+    std::vector<PoolPlan> list{best};
+    for (const auto& [size, choice] : by_size) {
+      if (!(choice.second == best)) list.push_back(choice.second);
+    }
+    return list;
+  }
   return fail(
       ErrorCode::kCapacity,
       fmt::format("no tile fits: a window holds {} words; the activation buffer has {} for pools",

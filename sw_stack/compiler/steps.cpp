@@ -25,14 +25,16 @@ std::vector<Tile> tiles_of(const Axis& y, const Axis& x, int rows, int cols) {
 
 class Builder {
  public:
-  Builder(const std::vector<Layer>& layers, const Layout& layout, const isa::Config& config)
-      : layers_(layers), layout_(layout), config_(config) {}
+  Builder(const std::vector<Layer>& layers, const Layout& layout, const isa::Config& config,
+          const Span& some)
+      : layers_(layers), layout_(layout), config_(config), some_(some) {}
 
   Schedule run() {
     schedule_.writes.resize(layout_.roots.size());
     schedule_.by_layer.resize(layers_.size());
     for (std::size_t l = 0; l < layers_.size(); ++l) {
       layer_ = static_cast<int>(l);
+      if (layer_ < some_.low || layer_ >= some_.high) continue;
       if (layers_[l].is_pool()) {
         pool(layers_[l]);
       } else {
@@ -278,6 +280,7 @@ class Builder {
   const std::vector<Layer>& layers_;
   const Layout& layout_;
   const isa::Config& config_;
+  Span some_;
   Schedule schedule_;
   int layer_ = 0;
 };
@@ -285,8 +288,8 @@ class Builder {
 }  // namespace
 
 Schedule make_steps(const std::vector<Layer>& layers, const Layout& layout,
-                    const isa::Config& config) {
-  return Builder(layers, layout, config).run();
+                    const isa::Config& config, const Span& some) {
+  return Builder(layers, layout, config, some).run();
 }
 
 }  // namespace espalier::compiler

@@ -23,6 +23,8 @@ struct Layer {
   [[nodiscard]] double cycles() const { return is_pool() ? pool_plan.cycles : conv_plan.cycles; }
 };
 
+inline constexpr Span kAllLayers{0, 1 << 30};
+
 /// A step of another layer that must come first.
 struct Need {
   int layer = 0, step = 0;
@@ -82,13 +84,22 @@ struct PoolWindow {
 };
 std::vector<PoolWindow> pool_windows(const std::vector<LayerNodes>& layers, const Layout& layout);
 
-/// Lists every layer's steps and pieces.
+/// Lists every layer's steps and pieces, or those of some layers only: the others then have no
+/// steps, and what they would store is there.
 Schedule make_steps(const std::vector<Layer>& layers, const Layout& layout,
-                    const isa::Config& config);
+                    const isa::Config& config, const Span& some = kAllLayers);
+
+/// How pools take their turn among the convolutions that they run beside.
+struct Order {
+  bool settle = false;  ///< a whole tile after the step that they need: the LOAD of a pool that
+                        ///< waits for a STORE keeps all behind it
+  bool spread = false;  ///< in even steps over the convolutions beside them
+  bool operator==(const Order&) const = default;
+};
 
 /// Puts the steps of all layers in one order, pools among the convolutions that they run beside.
 void merge_order(const std::vector<Layer>& layers, const std::vector<PoolWindow>& windows,
-                 bool maskable, Schedule& schedule);
+                 const Order& how, Schedule& schedule);
 
 /// Gives every root of region 1 its offset. Returns the region's size. Errors: kCapacity.
 Result<std::uint32_t> allocate(const Schedule& schedule, int lanes, Layout& layout);

@@ -160,6 +160,19 @@ UnitWeights dense_weights(const Layer& layer, std::span<const std::uint8_t> dens
   return out;
 }
 
+std::vector<Unit> dense_units(const Layer& layer, int lanes) {
+  std::vector<Unit> units;
+  std::uint32_t start = 0;
+  for (const Span& group : groups_of(layer)) {
+    for (const Chunk& chunk : layer.chunks) {
+      const int words = group.size() * lanes * chunk.taps() * chunk.kb.size();
+      units.push_back({start, static_cast<std::uint32_t>(words)});
+      start += units.back().words;
+    }
+  }
+  return units;
+}
+
 std::optional<UnitWeights> sparse_weights(const Layer& layer, std::span<const std::uint8_t> dense,
                                           const isa::Config& config, bool always) {
   Cutter cutter(layer, dense, config.lanes);

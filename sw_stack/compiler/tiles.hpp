@@ -25,6 +25,9 @@ struct UnitWeights {
 /// weight ring holds it: [n][tap][k], or where the plan is tapwise [tap][n][k].
 UnitWeights dense_weights(const Layer& layer, std::span<const std::uint8_t> dense, int lanes);
 
+/// Where those units lie.
+std::vector<Unit> dense_units(const Layer& layer, int lanes);
+
 /// The streams of a layer whose weights are [N][taps][K] bytes, where they leave out enough tiles
 /// to be worth it (with `always`: whatever they leave out) and fit the weight ring; otherwise
 /// nothing.

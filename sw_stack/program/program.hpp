@@ -126,6 +126,8 @@ struct Program {
 /// input layout agree with the graph, and so does what is said of masks. Errors: the place is
 /// `instruction N`, `layer NAME` or the field.
 Status verify(const Program& program);
+/// The same for a machine of other sizes than the program's configuration says.
+Status verify(const Program& program, const isa::Config& machine);
 /// The last of these; `program` has passed the others.
 Status verify_maskable(const Program& program);
 

@@ -189,18 +189,22 @@ Status verify(const Program& program) {
     return fail(ErrorCode::kMismatch,
                 "compiled for another version of configuration " + program.config, "config");
   }
+  return verify(program, *machine);
+}
+
+Status verify(const Program& program, const isa::Config& machine) {
   if (const Status status = ir::verify(program.graph); !status) return status;
   if (program.constants.size() > std::uint64_t{kRegionLimit} ||
       program.instructions.size() > 0x10000000U) {
     return fail(ErrorCode::kCapacity, "constants or instructions exceed the address space");
   }
-  if (const std::uint64_t bytes = memory_bytes(program); bytes > 1ULL << machine->address_bits) {
+  if (const std::uint64_t bytes = memory_bytes(program); bytes > 1ULL << machine.address_bits) {
     return fail(ErrorCode::kCapacity,
                 "takes " + std::to_string(bytes) + " bytes of memory; configuration " +
-                    program.config + " addresses " + std::to_string(1ULL << machine->address_bits),
+                    program.config + " addresses " + std::to_string(1ULL << machine.address_bits),
                 program.graph.name);
   }
-  if (const Status status = verify_input(program, machine->lanes); !status) return status;
+  if (const Status status = verify_input(program, machine.lanes); !status) return status;
   if (program.layers.empty() || program.layers.size() > 4096) {
     return fail(ErrorCode::kMalformed, std::to_string(program.layers.size()) + " layers; 1 to 4096",
                 "layers");
@@ -220,7 +224,7 @@ Status verify(const Program& program) {
     }
   }
   const Checker checker{program,
-                        *machine,
+                        machine,
                         {program.constant_bytes(), program.activation_bytes, program.input_bytes,
                          program.output_bytes, program.constants.size()}};
   std::size_t offset = 0, index = 0;
@@ -250,7 +254,7 @@ Status verify(const Program& program) {
                 "instructions");
   }
   if (sparse) {
-    const auto codes = tile_codes(decode_all(program), program.constants, *machine);
+    const auto codes = tile_codes(decode_all(program), program.constants, machine);
     if (!codes) return codes.error();
   }
   for (const Placement& placement : program.placements) {
@@ -263,7 +267,7 @@ Status verify(const Program& program) {
     }
     const auto& tensor = program.graph.tensors[static_cast<std::size_t>(placement.tensor)];
     const std::uint64_t size = checker.sizes[static_cast<std::size_t>(placement.region)];
-    if (std::uint64_t{placement.offset} + blocked_bytes(tensor.shape, machine->lanes) > size) {
+    if (std::uint64_t{placement.offset} + blocked_bytes(tensor.shape, machine.lanes) > size) {
       return fail(ErrorCode::kMalformed, "tensor reaches past its region",
                   "placement of " + tensor.name);
     }

@@ -1,6 +1,7 @@
 #include "timing/model.hpp"
 
 #include <algorithm>
+#include <numeric>
 
 #include "isa/clip.hpp"
 
@@ -19,19 +20,19 @@ constexpr Time kInterrupt = -2;  // from the last count that shows to the last c
 
 }  // namespace
 
-Model::Model(const program::Program& program, const Memory& memory,
+Model::Model(const program::Program& program, const isa::Config& machine, const Memory& memory,
              std::vector<isa::Instruction> list, std::vector<unsigned> lengths,
              std::vector<program::TileCodes> codes, Squeezes squeezes)
     : program_(program),
       memory_(memory),
-      config_(program.machine()),
+      config_(machine),
       lanes_(config_.lanes),
       slices_(config_.lanes / config_.post_lanes),
       word_beats_(config_.lanes / config_.bus_bytes),
       list_(std::move(list)),
       lengths_(std::move(lengths)),
       codes_(std::move(codes)),
-      program_words_(program.instructions.size() / kFetchBytes),
+      program_words_(std::accumulate(lengths_.begin(), lengths_.end(), std::size_t{0})),
       decode_free_(kStart),
       queues_{Queue(1), Queue(kQueueDepth), Queue(kQueueDepth), Queue(kQueueDepth),
               Queue(1), Queue(kQueueDepth), Queue(kQueueDepth)},
@@ -201,7 +202,7 @@ Result<Estimate> Model::run() {
   charge(convs_shown_, pools_shown_, end_, out);
   const auto lanes = static_cast<std::uint64_t>(lanes_);
   const auto bus = static_cast<std::uint64_t>(config_.bus_bytes);  // fetch reads whole beats
-  out.bytes_read = (program_.instructions.size() + bus - 1) / bus * bus;
+  out.bytes_read = (program_words_ * kFetchBytes + bus - 1) / bus * bus;
   for (const isa::Instruction& instruction : list_) {
     const auto bytes = [lanes](const auto& t) {
       return std::uint64_t{t.x_words} * t.y_count * t.z_count * lanes;
@@ -230,21 +231,52 @@ std::string Model::waiting() const {
 
 Result<Estimate> estimate(const program::Program& program, const Memory& memory,
                           std::span<const std::uint8_t> table, const ir::ChannelMask& live) {
-  if (program.machine().compact) {
-    return fail(ErrorCode::kUnsupported,
-                "configuration " + program.config + " has no timing model");
-  }
-  const std::vector<isa::Instruction> list = program::decode_all(program);
-  std::vector<unsigned> lengths;
-  for (const isa::Instruction& instruction : list) lengths.push_back(isa::words(instruction));
-  auto clipped = isa::clip_all(list, table.empty() ? program.constants : table, program.machine());
-  if (!clipped) return clipped.error();
-  auto codes = program::tile_codes(*clipped, program.constants, program.machine());
+  return estimate(program, program.machine(), memory, table, live);
+}
+
+namespace {
+
+/// `clipped`: as the engines get them; `lengths`: the words of each in memory.
+Result<Estimate> follow(const program::Program& program, const isa::Config& machine,
+                        const Memory& memory, std::vector<isa::Instruction> clipped,
+                        std::vector<unsigned> lengths) {
+  auto codes = program::tile_codes(clipped, program.constants, machine);
   if (!codes) return codes.error();
-  auto out =
-      Model(program, memory, std::move(*clipped), std::move(lengths), std::move(*codes)).run();
+  return Model(program, machine, memory, std::move(clipped), std::move(lengths), std::move(*codes))
+      .run();
+}
+
+std::vector<unsigned> lengths_of(const std::vector<isa::Instruction>& list) {
+  std::vector<unsigned> lengths;
+  lengths.reserve(list.size());
+  for (const isa::Instruction& instruction : list) lengths.push_back(isa::words(instruction));
+  return lengths;
+}
+
+Status has_model(const program::Program& program, const isa::Config& machine) {
+  if (!machine.compact) return {};
+  return fail(ErrorCode::kUnsupported, "configuration " + program.config + " has no timing model");
+}
+
+}  // namespace
+
+Result<Estimate> estimate(const program::Program& program, const isa::Config& machine,
+                          const Memory& memory, std::span<const std::uint8_t> table,
+                          const ir::ChannelMask& live) {
+  if (const Status status = has_model(program, machine); !status) return status.error();
+  const std::vector<isa::Instruction> list = program::decode_all(program);
+  auto clipped = isa::clip_all(list, table.empty() ? program.constants : table, machine);
+  if (!clipped) return clipped.error();
+  auto out = follow(program, machine, memory, std::move(*clipped), lengths_of(list));
   if (out) charge_compute(program, live, *out);
   return out;
+}
+
+Result<Estimate> estimate(const program::Program& program, std::vector<isa::Instruction> list,
+                          const isa::Config& machine, const Memory& memory) {
+  if (const Status status = has_model(program, machine); !status) return status.error();
+  std::vector<unsigned> lengths = lengths_of(list);
+  return follow(program, machine, memory, std::move(list), std::move(lengths));
 }
 
 }  // namespace espalier::timing

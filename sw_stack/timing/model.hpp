@@ -29,9 +29,9 @@ class Model {
  public:
   /// `list`: the program as the engines get it; `lengths`: the words of each instruction in memory;
   /// `codes`: of the tiles of sparse CONVs.
-  Model(const program::Program& program, const Memory& memory, std::vector<isa::Instruction> list,
-        std::vector<unsigned> lengths, std::vector<program::TileCodes> codes,
-        Squeezes squeezes = {});
+  Model(const program::Program& program, const isa::Config& machine, const Memory& memory,
+        std::vector<isa::Instruction> list, std::vector<unsigned> lengths,
+        std::vector<program::TileCodes> codes, Squeezes squeezes = {});
   Result<Estimate> run();
 
  private:

@@ -143,7 +143,7 @@ Result<std::int64_t> estimate_pack(const program::Program& program, const progra
     squeezes[i].assign(rows.begin(), rows.end());
   }
   const std::size_t count = list.size();
-  const auto estimate = Model(packing, memory, std::move(*clipped), std::move(lengths),
+  const auto estimate = Model(packing, machine, memory, std::move(*clipped), std::move(lengths),
                               std::vector<program::TileCodes>(count), std::move(squeezes))
                             .run();
   if (!estimate) return estimate.error();

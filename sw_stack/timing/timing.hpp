@@ -58,6 +58,14 @@ struct Estimate {
 Result<Estimate> estimate(const program::Program& program, const Memory& memory = {},
                           std::span<const std::uint8_t> table = {},
                           const ir::ChannelMask& live = {});
+/// The same on a machine of other sizes than the program's configuration says.
+Result<Estimate> estimate(const program::Program& program, const isa::Config& machine,
+                          const Memory& memory = {}, std::span<const std::uint8_t> table = {},
+                          const ir::ChannelMask& live = {});
+/// The same of instructions that are not encoded yet, without masks; of `program` the layers'
+/// number and the constants are looked at, and all cycles of passes are charged as ragged.
+Result<Estimate> estimate(const program::Program& program, std::vector<isa::Instruction> list,
+                          const isa::Config& machine, const Memory& memory = {});
 
 /// Cycles of the program that packs a mask's weights, once a mask. Errors: as above.
 Result<std::int64_t> estimate_pack(const program::Program& program, const program::Masked& masked,

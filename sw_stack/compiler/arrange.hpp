@@ -1,0 +1,58 @@
+#pragma once
+// From tiles to instructions: order, addresses and emission, and the search for the tiles and the
+// order with which the whole program is fastest.
+
+#include <cstdint>
+#include <vector>
+
+#include "compiler/constants.hpp"
+#include "compiler/emit.hpp"
+#include "compiler/steps.hpp"
+
+namespace espalier::compiler {
+
+/// What is decided beside the tiles.
+struct Arrangement {
+  Order order;
+  int ring_share = 1;  ///< weights are loaded ahead as if the ring had 1 / so many of its words
+  bool operator==(const Arrangement&) const = default;
+};
+
+/// The machine that emit() is told of for that share.
+isa::Config ring_of(isa::Config config, int share);
+
+/// Instructions, and all that they follow from.
+struct Arranged {
+  std::vector<Layer> layers;
+  Layout layout;  ///< with addresses
+  Schedule schedule;
+  Emitted emitted;
+  std::uint32_t activation_bytes = 0;
+};
+
+/// The same for every choice of tiles.
+struct Fixed {
+  const ir::QuantGraph& graph;
+  const isa::Config& config;
+  const Layout& layout;
+  const std::vector<PoolWindow>& windows;
+  const Constants& constants;  ///< units of dense weights follow from the tiles
+};
+
+/// A layer's tiles to choose from, cheapest first.
+struct Choices {
+  std::vector<ConvPlan> conv;
+  std::vector<PoolPlan> pool;
+};
+
+/// Of all layers or of some. Errors: kCapacity where the activations exceed a region.
+Result<Arranged> arrange(const Fixed& fixed, std::vector<Layer> layers,
+                         const Arrangement& arrangement, const Span& some = kAllLayers);
+
+/// Replaces tiles of `layers` by alternatives, and the order by others, as long as the timing model
+/// finds the whole program faster and its work stays within bounds. `choices`: by layer.
+/// Errors: kCapacity as above.
+Result<Arrangement> refine(const Fixed& fixed, const std::vector<Choices>& choices,
+                           std::vector<Layer>& layers);
+
+}  // namespace espalier::compiler

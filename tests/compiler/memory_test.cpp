@@ -1,0 +1,81 @@
+// More memory is never slower, and what the search over whole programs promises.
+
+#include <algorithm>
+#include <catch.hpp>
+#include <utility>
+
+#include "compiler/compiler.hpp"
+#include "graphs.hpp"
+#include "timing/timing.hpp"
+
+namespace espalier::tests {
+namespace {
+
+constexpr double kMostRise = 0.001;
+
+struct Knob {
+  const char* name;
+  int isa::Config::*size;
+  int doublings;  ///< of edge's size
+};
+constexpr Knob kKnobs[] = {{"activation words", &isa::Config::act_words, 3},
+                           {"weight words", &isa::Config::weight_words, 1},
+                           {"accumulator words", &isa::Config::acc_words, 3},
+                           {"parameter blocks", &isa::Config::param_blocks, 3}};
+
+const isa::Config& edge() { return *isa::find_config("edge"); }
+
+/// Cycles on a machine, -1 where the network does not fit.
+std::int64_t cycles(const ir::QuantGraph& graph, const isa::Config& machine,
+                    const compiler::Options& options = {}) {
+  const auto program = compiler::compile(graph, machine, options);
+  if (!program) return -1;
+  const auto times = timing::estimate(*program, machine);
+  if (!times) FAIL(times.error().text());
+  return times->cycles;
+}
+
+/// Every knob from an eighth of edge's upward: rises against the best of those with less. Returns
+/// how many machines were compared.
+int sweep(const std::string& name, const ir::QuantGraph& graph) {
+  int compared = 0;
+  for (const int post_lanes : {8, 16}) {
+    for (const Knob& knob : kKnobs) {
+      std::int64_t best = -1;
+      for (int step = -3; step <= knob.doublings; ++step) {
+        isa::Config machine = edge();
+        machine.post_lanes = post_lanes;
+        int& size = machine.*knob.size;
+        size = step < 0 ? size >> -step : size << step;
+        const std::int64_t now = cycles(graph, machine);
+        if (now < 0) continue;
+        INFO(name << ", " << post_lanes << " post lanes, " << size << " " << knob.name << ": "
+                  << now << " cycles, with less " << best);
+        if (best >= 0) {
+          CHECK(static_cast<double>(now) <= static_cast<double>(best) * (1 + kMostRise));
+          ++compared;
+        }
+        best = best < 0 ? now : std::min(best, now);
+      }
+    }
+  }
+  return compared;
+}
+
+}  // namespace
+
+TEST_CASE("compiler: more memory is not slower") { CHECK(sweep("ResNet-8", resnet8()) >= 40); }
+
+TEST_CASE("compiler: a plain program is as fast as one that takes masks") {
+  compiler::Options maskable;
+  maskable.maskable = true;
+  for (const auto& [name, graph] :
+       {std::pair{"ResNet-8", resnet8()}, std::pair{"ResNet-50", resnet50()}}) {
+    const std::int64_t plain = cycles(graph, edge()), masked = cycles(graph, edge(), maskable);
+    INFO(name << ": " << plain << " and " << masked);
+    REQUIRE(masked > 0);
+    CHECK(plain <= masked);
+  }
+}
+
+}  // namespace espalier::tests
