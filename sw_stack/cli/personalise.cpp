@@ -305,7 +305,7 @@ class Job {
     const auto backward =
         learn::Backward::make(graph_, learn::scored_tensors(graph_, channels_, scope_));
     if (!backward) return placed(backward.error(), options_.program);
-    const auto program = compiler::compile(backward->graph(), program_.machine());
+    const auto program = compile_backward(*backward, program_.machine());
     if (!program) return placed(program.error(), "the backward program");
     const auto back = cycles(*program);
     if (!back) return back.error();

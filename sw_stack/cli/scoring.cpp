@@ -11,6 +11,8 @@ using Tensors = std::vector<golden::Tensor>;
 
 std::size_t index(int id) { return static_cast<std::size_t>(id); }
 
+constexpr compiler::Options kFewRuns{.refine = false};
+
 Result<program::Program> compile_forward(const ir::QuantGraph& graph,
                                          const learn::Backward& backward,
                                          const isa::Config& machine) {
@@ -18,7 +20,7 @@ Result<program::Program> compile_forward(const ir::QuantGraph& graph,
   for (const int tensor : backward.kept()) {
     if (tensor != graph.input && tensor != graph.output) kept.keep.push_back(tensor);
   }
-  return compiler::compile(kept, machine);
+  return compiler::compile(kept, machine, kFewRuns);
 }
 
 /// One program on its device.
@@ -101,7 +103,7 @@ class DevicePasses final : public learn::Passes {
     auto program = compile_forward(forward, graph_, machine_);
     if (!program) return program.error();
     if (Status s = forward_.open(std::move(*program)); !s) return s;
-    auto compiled = compiler::Rescalable::compile(graph_.graph(), machine_);
+    auto compiled = compiler::Rescalable::compile(graph_.graph(), machine_, kFewRuns);
     if (!compiled) return compiled.error();
     compiled_.emplace(std::move(*compiled));
     forward_.leave();
@@ -133,12 +135,17 @@ class DevicePasses final : public learn::Passes {
 
 }  // namespace
 
+Result<program::Program> compile_backward(const learn::Backward& backward,
+                                          const isa::Config& machine) {
+  return compiler::compile(backward.graph(), machine, kFewRuns);
+}
+
 Result<ScoringPrograms> compile_scoring(const ir::QuantGraph& forward,
                                         const learn::Backward& backward,
                                         const isa::Config& machine) {
   auto there = compile_forward(forward, backward, machine);
   if (!there) return there.error();
-  auto back = compiler::compile(backward.graph(), machine);
+  auto back = compile_backward(backward, machine);
   if (!back) return back.error();
   return ScoringPrograms{std::move(*there), std::move(*back)};
 }

@@ -16,7 +16,10 @@ namespace espalier::cli {
 struct ScoringPrograms {
   program::Program forward, backward;
 };
-/// Errors: those of compiler::compile.
+/// The backward pass alone. Its tiles are those that the costs say, as it runs for few images. Errors: those of compiler::compile.
+Result<program::Program> compile_backward(const learn::Backward& backward,
+                                          const isa::Config& machine);
+/// Both, of tiles that the costs say. Errors: those of compiler::compile.
 Result<ScoringPrograms> compile_scoring(const ir::QuantGraph& forward,
                                         const learn::Backward& backward,
                                         const isa::Config& machine);

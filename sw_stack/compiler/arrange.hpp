@@ -42,6 +42,7 @@ struct Fixed {
 /// A layer's tiles to choose from, cheapest first.
 struct Choices {
   std::vector<ConvPlan> conv;
+  std::vector<ConvPlan> half;  ///< conv, for half of the activation buffer; empty where none fits
   std::vector<PoolPlan> pool;
 };
 

@@ -96,7 +96,7 @@ class Compiler {
     };
     if (const Status s = make(); !s) return s.error();
     Arrangement how{{options_.maskable, options_.maskable}};
-    if (options_.vary == 0 && !options_.maskable && !config_.compact) {
+    if (refines()) {
       const auto sparse = [&](const ConstantPlaces& places) { return places.sparse; };
       for (std::size_t l = 0; l < layers_.size(); ++l) {
         if (constants.places[l].sparse) choices_[l] = {};  // its streams are cut by its tiles
@@ -109,6 +109,10 @@ class Compiler {
     }
     ring_share_ = how.ring_share;
     return arrange(fixed, layers_, how);
+  }
+
+  [[nodiscard]] bool refines() const {
+    return options_.refine && options_.vary == 0 && !options_.maskable && !config_.compact;
   }
 
   [[nodiscard]] std::int64_t bytes_of(const Root& root) const {
@@ -184,6 +188,10 @@ class Compiler {
     if (!plans) return plans.error();
     layer.conv_plan = plans->front();
     choices_[l].conv = std::move(*plans);
+    if (refines()) {  // what half of the activation buffer would have
+      auto half = plan_choices(layer.conv, config_, budget / 2, options, layer.name);
+      if (half) choices_[l].half = std::move(*half);
+    }
     layer.chunks = chunks(layer.conv, layer.conv_plan);
     return {};
   }

@@ -18,6 +18,9 @@ struct Options {
   /// 0: the fastest tiles that the timing model finds. Otherwise random ones that fit, drawn from
   /// this seed: any choice must give the same outputs, and tests say so.
   std::uint64_t vary = 0;
+  /// false: the tiles that the costs say, without the search over whole programs: for programs that
+  /// are compiled often and run little.
+  bool refine = true;
   bool maskable = false;  ///< a program that takes any mask (docs/pack.md)
   /// Fetch and run weight tiles that are zero as well (docs/tiles.md). With an odd `vary` every
   /// layer that fits is sparse, whatever its weights.

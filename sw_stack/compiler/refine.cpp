@@ -4,6 +4,7 @@
 #include <functional>
 #include <numeric>
 #include <optional>
+#include <utility>
 
 #include "compiler/arrange.hpp"
 #include "timing/timing.hpp"
@@ -31,31 +32,59 @@ std::int64_t waits(const timing::LayerEstimate& layer) {
 
 class Refiner {
  public:
-  Refiner(const Fixed& fixed, const std::vector<Choices>& choices)
-      : fixed_(fixed), choices_(choices) {
+  Refiner(const Fixed& fixed, std::vector<Choices> choices)
+      : fixed_(fixed), choices_(std::move(choices)) {
     probe_.config = std::string(fixed.config.name);
     probe_.constants = fixed.constants.bytes;
   }
 
+  /// Climbs from the layers as they are, and from tiles for half of the activation buffer.
   Result<Arrangement> run(std::vector<Layer>& layers) {
-    auto first = arrange(fixed_, layers, {});
-    if (!first) return first.error();
     probe_.layers.resize(layers.size());
-    best_ = std::move(*first);
-    if (auto estimate = judge(best_)) {  // otherwise the caller's own estimate says why
-      times_ = std::move(*estimate);
-      if (!fixed_.windows.empty()) orders();
-      waiting_layers();
-      rings();
-      caps();
-      while (each_layer()) {
-      }
+    if (const Status status = climb(layers); !status) return status.error();
+    Arranged best = best_;
+    const Arrangement arrangement = arrangement_;
+    const std::int64_t cycles = times_.cycles;
+    if (!exhausted() && halve(layers) && climb(layers).ok() && times_.cycles < cycles) {
+      best = std::move(best_);
+    } else {
+      arrangement_ = arrangement;
     }
-    layers = std::move(best_.layers);
+    layers = std::move(best.layers);
     return arrangement_;
   }
 
  private:
+  Status climb(const std::vector<Layer>& layers) {
+    arrangement_ = {};
+    programs_ = 0;
+    auto first = arrange(fixed_, layers, {});
+    if (!first) return first.error();
+    best_ = std::move(*first);
+    auto estimate = judge(best_);
+    if (!estimate) return {};  // the caller's own estimate says why
+    times_ = std::move(*estimate);
+    if (!fixed_.windows.empty()) orders();
+    waiting_layers();
+    rings();
+    caps();
+    while (each_layer()) {
+    }
+    return {};
+  }
+
+  /// From now on the choices are those for half of the activation buffer; false where there are no
+  /// others.
+  bool halve(std::vector<Layer>& layers) {
+    bool changed = false;
+    for (std::size_t l = 0; l < layers.size(); ++l) {
+      if (choices_[l].half.empty()) continue;
+      choices_[l].conv = choices_[l].half;
+      changed |= choose(layers[l], choices_[l], 0);
+    }
+    return changed;
+  }
+
   [[nodiscard]] std::optional<timing::Estimate> judge(const Arranged& arranged) {
     auto estimate = timing::estimate(probe_, arranged.emitted.instructions, fixed_.config);
     if (!estimate) return std::nullopt;
@@ -210,13 +239,13 @@ class Refiner {
   }
 
   const Fixed& fixed_;
-  const std::vector<Choices>& choices_;
+  std::vector<Choices> choices_;
   program::Program probe_;  // what the timing model looks at beside the instructions
   Arranged best_;
   timing::Estimate times_;  // of best_
   Arrangement arrangement_;
   double work_ = 0;
-  int programs_ = 0;
+  int programs_ = 0;  // of this climb
 };
 
 }  // namespace
