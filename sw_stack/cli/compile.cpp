@@ -158,7 +158,10 @@ class Compile {
     if (!made) return made.error();
     calibrated_ = made->count;
     graph_ = std::move(made->graph);
-    if (!options_.compare_float) return {};
+    if (!options_.compare_float) {
+      float_graph_ = {};  // its weights are four times the program's
+      return {};
+    }
     auto comparison = FloatComparison::open(float_graph_, graph_, options_.model);
     if (!comparison) return comparison.error();
     comparison_ = std::move(comparison).value();

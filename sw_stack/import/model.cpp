@@ -23,7 +23,7 @@ Result<Model> placed(Result<Graph> graph, const std::string& path) {
 }  // namespace
 
 Result<Model> load(const std::string& path, Refusals* refusals) {
-  const auto bytes = read_file(path);
+  auto bytes = read_file(path);
   if (!bytes) return bytes.error();
   const std::filesystem::path file(path);
   const std::string name = file.stem().string();
@@ -31,7 +31,8 @@ Result<Model> load(const std::string& path, Refusals* refusals) {
   if (file.extension() == ".tflite") {
     return fail(ErrorCode::kMalformed, "is not a TensorFlow Lite model", path);
   }
-  return placed(parse_onnx_model(*bytes, file.parent_path().string(), name, refusals), path);
+  return placed(parse_onnx_model(std::move(*bytes), file.parent_path().string(), name, refusals),
+                path);
 }
 
 }  // namespace espalier::import_

@@ -139,9 +139,17 @@ bool is_float_type(int type) {
 void decode_raw(const std::string& raw, int type, std::size_t count, Constant& constant) {
   const auto f = [&](auto v) { constant.floats.push_back(static_cast<float>(v)); };
   const auto i = [&](auto v) { constant.integers.push_back(static_cast<std::int64_t>(v)); };
+  if (type == TensorProto::FLOAT) {
+    constant.floats.resize(count);
+    if (count > 0) std::memcpy(constant.floats.data(), raw.data(), count * sizeof(float));
+    return;
+  }
+  if (constant.is_float) {
+    constant.floats.reserve(count);
+  } else {
+    constant.integers.reserve(count);
+  }
   switch (type) {
-    case TensorProto::FLOAT:
-      return convert_raw<float>(raw, count, f);
     case TensorProto::DOUBLE:
       return convert_raw<double>(raw, count, f);
     case TensorProto::FLOAT16:

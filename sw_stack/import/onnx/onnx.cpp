@@ -61,10 +61,10 @@ const std::map<std::string, Handler>& handlers() {
 /// One import of one graph.
 class Importer {
  public:
-  Importer(const onnx::ModelProto& model, std::string folder, Refusals* refusals)
-      : model_(model), graph_(model.graph()), refusals_(refusals) {
+  Importer(onnx::ModelProto model, std::string folder, Refusals* refusals)
+      : model_(std::move(model)), graph_(model_.graph()), refusals_(refusals) {
     context_.folder = std::move(folder);
-    for (const auto& opset : model.opset_import()) {
+    for (const auto& opset : model_.opset_import()) {
       if (opset.domain().empty() || opset.domain() == "ai.onnx") {
         context_.opset = static_cast<int>(opset.version());
       }
@@ -86,7 +86,7 @@ class Importer {
   Status import_plain(const OnnxNode& node);
   [[nodiscard]] bool input_is_nhwc() const;
 
-  const onnx::ModelProto& model_;
+  onnx::ModelProto model_;  // without the weights that are read
   const onnx::GraphProto& graph_;
   Refusals* refusals_;  // null: the first refused node ends the import
   Dims dims_;           // once a node is refused
@@ -139,12 +139,15 @@ Status Importer::read_initialisers() {
     if (!live_[static_cast<std::size_t>(i)]) continue;
     wanted.insert(graph_.node(i).input().begin(), graph_.node(i).input().end());
   }
-  for (const onnx::TensorProto& tensor : graph_.initializer()) {
+  for (onnx::TensorProto& tensor : *model_.mutable_graph()->mutable_initializer()) {
     if (wanted.count(tensor.name()) == 0) continue;
     auto constant = decode_constant(tensor, context_.folder);
     if (!constant) return constant.error();
     context_.values.insert_or_assign(tensor.name(),
                                      std::make_shared<const Constant>(std::move(constant.value())));
+    // Weights may be most of the memory, and no shape follows from them.
+    if (tensor.data_type() == onnx::TensorProto::FLOAT && tensor.dims_size() > 1)
+      std::string().swap(*tensor.mutable_raw_data());
   }
   return {};
 }
@@ -399,7 +402,7 @@ Result<Model> Importer::run(const std::string& name) {
 
 }  // namespace
 
-Result<Model> parse_onnx_model(std::string_view bytes, const std::string& folder,
+Result<Model> parse_onnx_model(std::string bytes, const std::string& folder,
                                const std::string& name, Refusals* refusals) {
   constexpr std::size_t kMaxBytes = 0x7FFFFFFF;
   if (bytes.size() > kMaxBytes) {
@@ -414,12 +417,13 @@ Result<Model> parse_onnx_model(std::string_view bytes, const std::string& folder
     return fail(ErrorCode::kMalformed, "is not an ONNX model");
   }
   if (!model.has_graph()) return fail(ErrorCode::kMalformed, "the model has no graph");
-  return Importer(model, folder, refusals).run(name);
+  bytes = std::string();  // as much memory as the model
+  return Importer(std::move(model), folder, refusals).run(name);
 }
 
 Result<ir::FloatGraph> parse_onnx(std::string_view bytes, const std::string& folder,
                                   const std::string& name) {
-  auto model = parse_onnx_model(bytes, folder, name);
+  auto model = parse_onnx_model(std::string(bytes), folder, name);
   if (!model) return model.error();
   if (auto* graph = std::get_if<ir::FloatGraph>(&*model)) return std::move(*graph);
   return fail(ErrorCode::kUnsupported, "is quantised already");

@@ -16,7 +16,7 @@ namespace espalier::import_ {
 /// is exact, and become 1 x 1 convolutions elsewhere. A model with a batch is read for one image.
 /// Errors: kMalformed, kUnsupported (names the operator and the node), kShape, kRange, kIo; with
 /// `refusals` all nodes that are refused are noted there.
-Result<Model> parse_onnx_model(std::string_view bytes, const std::string& folder,
+Result<Model> parse_onnx_model(std::string bytes, const std::string& folder,
                                const std::string& name, Refusals* refusals = nullptr);
 
 /// The same for a model that must be float. Errors: also kUnsupported where it is not.
