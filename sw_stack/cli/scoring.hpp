@@ -16,7 +16,8 @@ namespace espalier::cli {
 struct ScoringPrograms {
   program::Program forward, backward;
 };
-/// The backward pass alone. Its tiles are those that the costs say, as it runs for few images. Errors: those of compiler::compile.
+/// The backward pass alone. Its tiles are those that the costs say, as it runs for few images.
+/// Errors: those of compiler::compile.
 Result<program::Program> compile_backward(const learn::Backward& backward,
                                           const isa::Config& machine);
 /// Both, of tiles that the costs say. Errors: those of compiler::compile.

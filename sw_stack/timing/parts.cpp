@@ -51,9 +51,13 @@ Time PortB::take(Time from, std::int64_t n, std::size_t& hint) const {
       n -= part.first - from;
       from = part.first;
     }
-    for (; from <= part.last(); ++from) {
-      if ((from - part.first) % part.step != 0 && --n == 0) return from;
-    }
+    // All but every step-th cycle of it is free.
+    const Time step = part.step, begin = from - part.first;
+    const std::int64_t before = begin - (begin + step - 1) / step;
+    const std::int64_t free = part.last() - part.first + 1 - part.words - before;
+    if (n <= free) return part.first + before + n + (before + n - 1) / (step - 1);
+    n -= free;
+    from = part.last() + 1;
   }
   return from + n - 1;
 }

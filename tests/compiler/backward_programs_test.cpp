@@ -83,6 +83,7 @@ TEST_CASE("backward programs: random graphs give golden's gradients and scores")
       if (machine.compact) continue;
       compiler::Options options;
       options.vary = i % 2 == 0 ? 0 : s + 1;
+      options.refine = i % 8 == 0;
       INFO("seed " << s << ", " << machine.name);
       CHECK(check(*pass, machine, options, s) == "");
     }
@@ -102,7 +103,9 @@ TEST_CASE("backward programs: other scales, written in, give what compiling agai
     if (!backward) continue;
     const isa::Config& machine = *isa::find_config(i % 2 == 0 ? "edge" : "nano");
     INFO("seed " << s << ", " << machine.name);
-    auto program = compiler::Rescalable::compile(backward->graph(), machine);
+    compiler::Options options;
+    options.refine = i % 4 == 0;
+    auto program = compiler::Rescalable::compile(backward->graph(), machine, options);
     REQUIRE(program.ok());
     std::mt19937_64 random(s);
     for (int round = 0; round < 2; ++round) {
@@ -112,7 +115,7 @@ TEST_CASE("backward programs: other scales, written in, give what compiling agai
         scales[slot] *= std::uniform_real_distribution<float>(0.2F, 4.0F)(random);
       backward->set_scales(scales);
       REQUIRE(program->rescale(backward->graph()).ok());
-      const auto fresh = compiler::compile(backward->graph(), machine);
+      const auto fresh = compiler::compile(backward->graph(), machine, options);
       REQUIRE(fresh.ok());
       const auto bytes = program::serialise(program->program());
       CHECK(bytes == program::serialise(*fresh));
