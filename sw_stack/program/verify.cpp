@@ -230,7 +230,7 @@ Status verify(const Program& program, const isa::Config& machine) {
   std::size_t offset = 0, index = 0;
   std::uint64_t stores = 0;
   bool ended = false, sparse = false;
-  Rows rows(*machine);
+  Rows rows(machine);
   while (offset < program.instructions.size()) {
     const std::string place = "instruction " + std::to_string(index++);
     if (ended) return fail(ErrorCode::kMalformed, "instructions follow the end", place);
