@@ -3,7 +3,10 @@
 #include <onnx/onnx_pb.h>
 
 #include <bit>
+#include <cstring>
+#include <fstream>
 #include <initializer_list>
+#include <map>
 
 #include "support/whole_file.hpp"
 
@@ -114,6 +117,53 @@ std::size_t FoldedNet::parameters() const {
     total += block.shortcut ? count(*block.shortcut) : 0;
   }
   return total;
+}
+
+Result<FoldedNet> read_onnx(const std::string& path) {
+  onnx::ModelProto model;
+  std::ifstream file(path, std::ios::binary);
+  if (!file) return fail(ErrorCode::kIo, "cannot be opened", path);
+  if (!model.ParseFromIstream(&file)) return fail(ErrorCode::kMalformed, "is no ONNX", path);
+  std::map<std::string, const onnx::TensorProto*> tensors;
+  for (const onnx::TensorProto& tensor : model.graph().initializer())
+    tensors[tensor.name()] = &tensor;
+  std::map<std::string, std::int64_t> strides;
+  for (const onnx::NodeProto& node : model.graph().node()) {
+    for (const onnx::AttributeProto& attribute : node.attribute()) {
+      if (attribute.name() == "strides") strides[node.name()] = attribute.ints(0);
+    }
+  }
+  const auto numbers = [&](const std::string& name) {
+    const auto at = tensors.find(name);
+    if (at == tensors.end()) return std::vector<float>();
+    std::vector<float> values(at->second->raw_data().size() / sizeof(float));
+    std::memcpy(values.data(), at->second->raw_data().data(), values.size() * sizeof(float));
+    return values;
+  };
+  const auto layer = [&](const std::string& name) -> std::optional<FoldedConv> {
+    const auto at = tensors.find(name + ".weight");
+    if (at == tensors.end() || at->second->dims_size() < 2) return {};
+    FoldedConv conv;
+    conv.outputs = at->second->dims(0);
+    conv.inputs = at->second->dims(1);
+    if (at->second->dims_size() == 4) conv.kernel = at->second->dims(2);
+    if (strides.contains(name)) conv.stride = strides[name];
+    conv.weights = numbers(name + ".weight");
+    conv.bias = numbers(name + ".bias");
+    return conv;
+  };
+  FoldedNet net;
+  const auto stem = layer("stem"), classifier = layer("classifier");
+  if (!stem || !classifier) return fail(ErrorCode::kMalformed, "is no network of shapes", path);
+  net.stem = *stem;
+  net.classifier = *classifier;
+  for (int i = 1; const auto first = layer("block" + std::to_string(i) + ".first"); ++i) {
+    const std::string name = "block" + std::to_string(i);
+    const auto second = layer(name + ".second");
+    if (!second) return fail(ErrorCode::kMalformed, "has no " + name + ".second", path);
+    net.blocks.push_back({*first, *second, layer(name + ".shortcut")});
+  }
+  return net;
 }
 
 Status write_onnx(const FoldedNet& net, std::int64_t side, const std::string& path) {

@@ -36,6 +36,9 @@ struct FoldedNet {
   [[nodiscard]] std::size_t parameters() const;
 };
 
+/// A network that write_onnx() wrote. Errors: kIo; kMalformed where it is none.
+Result<FoldedNet> read_onnx(const std::string& path);
+
 /// Writes the network as ONNX, operator set 13, for input `image` [1, 3, side, side] and output
 /// `logits` [1, classes].
 /// Errors: kIo.

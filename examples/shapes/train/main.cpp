@@ -16,15 +16,18 @@ namespace shapes = espalier::shapes;
 
 constexpr double kMean = 0.5;
 constexpr double kDeviation = 0.25;
+constexpr std::uint64_t kToMeasure = 256;  // images that batch norms of a taken network see
 
 struct Options {
-  std::string output = "shapes.onnx";
+  std::string output = "shapes.onnx", from;
+  std::int64_t widen = 2;
   std::uint64_t seed = 1000;
   std::uint64_t held_out_seed = 2000;
   std::uint64_t held_out = 10000;
   std::uint64_t steps = 3000;
   std::uint64_t batch = 64;
   double rate = 0.004;
+  double drop = 0.2;
   int threads = 1;
 };
 
@@ -67,6 +70,14 @@ double rate_at(const Options& options, std::uint64_t step) {
   return options.rate * rise * 0.5 * (1.0 + std::cos(std::numbers::pi * progress));
 }
 
+// Channels are left out until the last part, in which batch norms see all of them.
+double drop_at(const Options& options, std::uint64_t step) {
+  constexpr double kWhole = 0.15;
+  return static_cast<double>(step) < (1 - kWhole) * static_cast<double>(options.steps)
+             ? options.drop
+             : 0.0;
+}
+
 void train(shapes::Network& net, const Options& options) {
   torch::optim::AdamW optimiser(net->parameters(),
                                 torch::optim::AdamWOptions(options.rate).weight_decay(1e-3));
@@ -77,8 +88,8 @@ void train(shapes::Network& net, const Options& options) {
     }
     const Batch batch = draw_batch(options.seed, step * options.batch, options.batch);
     optimiser.zero_grad();
-    const torch::Tensor loss =
-        torch::nn::functional::cross_entropy(net->forward(batch.images), batch.labels);
+    const torch::Tensor loss = torch::nn::functional::cross_entropy(
+        net->forward(batch.images, drop_at(options, step)), batch.labels);
     loss.backward();
     optimiser.step();
     loss_sum += loss.item<double>();
@@ -97,6 +108,11 @@ int main(int argc, char** argv) {
   Options options;
   CLI::App app("Trains the demo's network on freshly drawn images and writes it as ONNX.");
   app.add_option("-o,--output", options.output, "the model to write")->capture_default_str();
+  app.add_option("--widen", options.widen, "inner channels of a block for each that leaves it")
+      ->check(CLI::Range(1, 8))
+      ->capture_default_str();
+  app.add_option("--from", options.from,
+                 "a network that this wrote, as wide or narrower, to go on from");
   app.add_option("--steps", options.steps, "batches")
       ->check(CLI::Range(1, 1'000'000))
       ->capture_default_str();
@@ -105,6 +121,9 @@ int main(int argc, char** argv) {
       ->capture_default_str();
   app.add_option("--rate", options.rate, "highest learning rate")
       ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  app.add_option("--drop", options.drop, "share of a block's inner channels left out in training")
+      ->check(CLI::Range(0.0, 0.9))
       ->capture_default_str();
   app.add_option("--seed", options.seed, "seed of weights and training images")
       ->capture_default_str();
@@ -126,7 +145,16 @@ int main(int argc, char** argv) {
 
   torch::set_num_threads(options.threads);
   torch::manual_seed(options.seed);
-  shapes::Network net;
+  shapes::Network net(options.widen);
+  if (!options.from.empty()) {
+    const auto narrow = shapes::read_onnx(options.from);
+    if (!narrow) {
+      std::fprintf(stderr, "shapes_train: %s\n", narrow.error().text().c_str());
+      return 2;
+    }
+    net->adopt(*narrow, draw_batch(options.seed, 0, kToMeasure).images);
+    std::printf("begun with %.2f %%\n", 100.0 * accuracy(net, options.held_out_seed, 1000));
+  }
   train(net, options);
   std::printf("held-out accuracy: %.2f %% of %llu images\n",
               100.0 * accuracy(net, options.held_out_seed, options.held_out),
