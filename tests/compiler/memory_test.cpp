@@ -64,7 +64,10 @@ int sweep(const std::string& name, const ir::QuantGraph& graph) {
 
 }  // namespace
 
-TEST_CASE("compiler: more memory is not slower") { CHECK(sweep("ResNet-8", resnet8()) >= 40); }
+TEST_CASE("compiler: more memory is not slower") {
+  CHECK(sweep("ResNet-8", resnet8()) >= 40);
+  CHECK(sweep("ResNet-20", cifar_resnet(3)) >= 40);
+}
 
 TEST_CASE("compiler: a plain program is as fast as one that takes masks") {
   compiler::Options maskable;

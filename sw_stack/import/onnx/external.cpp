@@ -3,17 +3,17 @@
 #include <onnx/onnx_pb.h>
 
 #include <filesystem>
+#include <fstream>
 #include <set>
 
 #include "import/model.hpp"
-#include "support/whole_file.hpp"
 
 namespace espalier::import_ {
 
 std::vector<std::string> external_files(const std::string& path) {
-  const auto bytes = read_file(path);
+  std::ifstream in(path, std::ios::binary);
   onnx::ModelProto model;
-  if (!bytes || !model.ParseFromString(*bytes)) return {};
+  if (!model.ParseFromIstream(&in)) return {};
   const std::filesystem::path folder = std::filesystem::path(path).parent_path();
   std::set<std::string> files;
   const auto note = [&](const onnx::TensorProto& tensor) {

@@ -2,10 +2,13 @@
 
 #include <fmt/format.h>
 #include <google/protobuf/io/coded_stream.h>
-#include <google/protobuf/io/zero_copy_stream_impl_lite.h>
+#include <google/protobuf/io/zero_copy_stream_impl.h>
 
 #include <algorithm>
+#include <istream>
+#include <map>
 #include <set>
+#include <sstream>
 
 #include "import/onnx/dims.hpp"
 #include "import/onnx/quant_nodes.hpp"
@@ -79,6 +82,8 @@ class Importer {
   Status read_input();
   Status read_output();
   Status order_output(const Activation& output, const std::string& place);
+  void count_uses();
+  void release_inputs(const onnx::NodeProto& node);
   Status import_nodes();
   Status judge_node(const onnx::NodeProto& proto);
   bool stand_in(const onnx::NodeProto& proto, const std::string& output);
@@ -93,6 +98,8 @@ class Importer {
   std::set<std::string> unknown_;
   Context context_;
   std::vector<bool> live_;
+  std::map<std::string, int> uses_;  // of values, by live nodes that are still to come
+  bool quantised_ = false;           // quantised nodes ask for constants once more
   std::string input_name_;
 };
 
@@ -235,13 +242,37 @@ Status Importer::read_input() {
 }
 
 /// All nodes that the output depends on; with refusals_ those behind a refused one, too.
+void Importer::count_uses() {
+  for (const auto& output : graph_.output()) ++uses_[output.name()];
+  for (int i = 0; i < graph_.node_size(); ++i) {
+    if (!live_[static_cast<std::size_t>(i)]) continue;
+    const onnx::NodeProto& node = graph_.node(i);
+    for (const std::string& input : node.input()) ++uses_[input];
+    quantised_ = quantised_ || node.op_type() == "QuantizeLinear" ||
+                 node.op_type() == "DequantizeLinear" ||
+                 is_quantised_operator(node.domain(), node.op_type());
+  }
+}
+
+/// Lets go of the constants that no further node reads: weights are most of the memory.
+void Importer::release_inputs(const onnx::NodeProto& node) {
+  for (const std::string& input : node.input()) {
+    if (--uses_[input] > 0) continue;
+    const auto value = context_.values.find(input);
+    if (value != context_.values.end() && !std::holds_alternative<Activation>(value->second))
+      context_.values.erase(value);
+  }
+}
+
 Status Importer::import_nodes() {
+  count_uses();
   std::vector<const onnx::NodeProto*> noted;
   for (int i = 0; i < graph_.node_size(); ++i) {
     if (!live_[static_cast<std::size_t>(i)]) continue;
     const onnx::NodeProto& proto = graph_.node(i);
     const Status status = refusals_ == nullptr ? import_node(proto) : judge_node(proto);
     if (!status) return status;
+    release_inputs(proto);
     noted.push_back(&proto);
   }
   if (refusals_ == nullptr || !refusals_->any()) return {};
@@ -337,7 +368,7 @@ Status Importer::import_plain(const OnnxNode& node) {
   const auto handler = handlers().find(proto.op_type());
   if (handler == handlers().end()) return node.unsupported("operator is not supported");
   const Status status = handler->second(context_, node);
-  if (status) keep_dense(context_, node);
+  if (status && quantised_) keep_dense(context_, node);
   return status;
 }
 
@@ -402,23 +433,32 @@ Result<Model> Importer::run(const std::string& name) {
 
 }  // namespace
 
-Result<Model> parse_onnx_model(std::string bytes, const std::string& folder,
-                               const std::string& name, Refusals* refusals) {
-  constexpr std::size_t kMaxBytes = 0x7FFFFFFF;
-  if (bytes.size() > kMaxBytes) {
+Result<Model> parse_onnx_model(std::istream& in, const std::string& folder, const std::string& name,
+                               Refusals* refusals) {
+  constexpr std::streamoff kMaxBytes = 0x7FFFFFFF;
+  const std::streamoff bytes = in.seekg(0, std::ios::end).tellg();
+  if (bytes > kMaxBytes) {
     return fail(ErrorCode::kRange,
-                fmt::format("model has {} bytes; the limit is {}", bytes.size(), kMaxBytes));
+                fmt::format("model has {} bytes; the limit is {}", bytes, kMaxBytes));
   }
+  in.seekg(0);
   onnx::ModelProto model;
-  google::protobuf::io::ArrayInputStream stream(bytes.data(), static_cast<int>(bytes.size()));
-  google::protobuf::io::CodedInputStream coded(&stream);
-  coded.SetTotalBytesLimit(static_cast<int>(kMaxBytes));
-  if (!model.ParseFromCodedStream(&coded) || !coded.ConsumedEntireMessage()) {
-    return fail(ErrorCode::kMalformed, "is not an ONNX model");
+  {
+    google::protobuf::io::IstreamInputStream stream(&in);
+    google::protobuf::io::CodedInputStream coded(&stream);
+    coded.SetTotalBytesLimit(static_cast<int>(kMaxBytes));
+    const bool parsed = model.ParseFromCodedStream(&coded) && coded.ConsumedEntireMessage();
+    if (bytes < 0 || in.bad()) return fail(ErrorCode::kIo, "cannot be read");
+    if (!parsed) return fail(ErrorCode::kMalformed, "is not an ONNX model");
   }
   if (!model.has_graph()) return fail(ErrorCode::kMalformed, "the model has no graph");
-  bytes = std::string();  // as much memory as the model
   return Importer(std::move(model), folder, refusals).run(name);
+}
+
+Result<Model> parse_onnx_model(std::string bytes, const std::string& folder,
+                               const std::string& name, Refusals* refusals) {
+  std::istringstream in(std::move(bytes));
+  return parse_onnx_model(in, folder, name, refusals);
 }
 
 Result<ir::FloatGraph> parse_onnx(std::string_view bytes, const std::string& folder,

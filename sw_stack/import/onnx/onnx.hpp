@@ -2,6 +2,7 @@
 // ONNX models of opsets 7 to 21: float ones, read into a FloatGraph, and quantised ones (with
 // QuantizeLinear and DequantizeLinear, or with operators on integers), read into a QuantGraph.
 
+#include <iosfwd>
 #include <string>
 #include <string_view>
 
@@ -18,6 +19,9 @@ namespace espalier::import_ {
 /// `refusals` all nodes that are refused are noted there.
 Result<Model> parse_onnx_model(std::string bytes, const std::string& folder,
                                const std::string& name, Refusals* refusals = nullptr);
+/// The same from a stream that can seek: the model's bytes are never in memory as a whole.
+Result<Model> parse_onnx_model(std::istream& in, const std::string& folder, const std::string& name,
+                               Refusals* refusals = nullptr);
 
 /// The same for a model that must be float. Errors: also kUnsupported where it is not.
 Result<ir::FloatGraph> parse_onnx(std::string_view bytes, const std::string& folder,
