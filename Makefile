@@ -121,7 +121,7 @@ users: deps ## what personal models are worth to random users of ResNet-56: MAC 
 	  -o $(USERS)/resnet56.espl --config edge --calibrate $(CIFAR)/data_batch_2.bin --count 300 \
 	  --mean 0.485,0.456,0.406 --std 0.229,0.224,0.225
 	$(BUILD)/bin/users_check $(USERS)/resnet56.espl --learn $(CIFAR)/data_batch_1.bin \
-	  --test $(CIFAR)/test_batch.bin --state $(USERS)/measured.csv -j $(JOBS) $(USERS_FLAGS) \
+	  --test $(CIFAR)/test_batch.bin --state $(USERS)/measured.csv --from tests/users/results.csv -j $(JOBS) $(USERS_FLAGS) \
 	  -o $(if $(USERS_FLAGS),$(USERS),tests/users)/results.csv
 	tests/users/table.py $(if $(USERS_FLAGS),--print --results $(USERS)/results.csv)
 

@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <atomic>
 #include <cstdio>
+#include <filesystem>
 #include <functional>
 #include <memory>
 #include <numeric>
@@ -33,7 +34,7 @@ const std::vector<Case> kRows{
 };
 
 struct Options {
-  std::string program, learn, test, state = "users.csv", output;
+  std::string program, learn, test, state = "users.csv", from, output;
   Images images;
   std::size_t users = 5;
   std::vector<std::size_t> sizes{2, 3, 5};
@@ -88,10 +89,18 @@ class Experiment {
       if (!opened->has_labels()) return fail(ErrorCode::kUsage, "has no labels", *path);
       set->emplace(std::move(*opened));
     }
-    auto results = Results::open(
-        options_.state,
+    const std::string settings =
         fmt::format("{} {:016x}, learn {}, test {} a class", graph_.name,
-                    prune::fingerprint(graph_), options_.images.learn, options_.images.per_class));
+                    prune::fingerprint(graph_), options_.images.learn, options_.images.per_class);
+    if (!options_.from.empty() && !std::filesystem::exists(options_.state)) {
+      const auto earlier = Results::open(options_.from, settings, Results::Use::kRead);
+      if (!earlier) {
+        fmt::print(stderr, "users_check: begins anew: {}\n", earlier.error().text());
+      } else if (Status s = earlier->save(options_.state); !s) {
+        return s.error();
+      }
+    }
+    auto results = Results::open(options_.state, settings);
     if (!results) return results.error();
     results_.emplace(std::move(*results));
     plan(out.c);
@@ -219,6 +228,8 @@ int main(int argc, char** argv) {
   app.add_option("--learn", options.learn, "labelled images to learn from")->required();
   app.add_option("--test", options.test, "labelled images to test on")->required();
   app.add_option("--state", options.state, "file of measurements")->capture_default_str();
+  app.add_option("--from", options.from,
+                 "earlier measurements to begin with where there is no such file yet");
   app.add_option("-o,--output", options.output, "file for the finished table, in order");
   app.add_option("-j,--jobs", options.jobs, "processes")
       ->check(CLI::Range(1, 256))

@@ -23,12 +23,12 @@ std::string Results::key(const User& user, const Case& which) {
                      which.cut);
 }
 
-Result<Results> Results::open(const std::string& path, const std::string& settings) {
+Result<Results> Results::open(const std::string& path, const std::string& settings, Use use) {
   Results results;
   results.path_ = path;
   results.settings_ = settings;
   std::error_code error;
-  if (std::filesystem::exists(path, error)) {
+  if (use == Use::kRead || std::filesystem::exists(path, error)) {
     const auto text = read_file(path);
     if (!text) return text.error();
     // A last line without its end was cut off.
@@ -46,6 +46,7 @@ Result<Results> Results::open(const std::string& path, const std::string& settin
         results.values_[line.substr(0, comma)] = line.substr(comma + 1);
     }
   }
+  if (use == Use::kRead) return results;
   if (Status s = results.save(path); !s) return s.error();
   return results;
 }

@@ -16,8 +16,10 @@ namespace espalier::users {
 /// processes at once, so that a run that was cut goes on. tests/users/table.py reads it.
 class Results {
  public:
+  enum class Use { kRead, kAppend };  ///< only to read what is there; to add to it
   /// `settings` must be those of the file, which begins with them. Errors: kIo, kMismatch.
-  static Result<Results> open(const std::string& path, const std::string& settings);
+  static Result<Results> open(const std::string& path, const std::string& settings,
+                              Use use = Use::kAppend);
   [[nodiscard]] bool has(const User& user, const Case& which) const;
   /// `right`: images; nothing where the network cannot be cut so far. Errors: kIo.
   Status add(const User& user, const Case& which, std::optional<std::size_t> right);
