@@ -50,6 +50,9 @@ struct Choices {
 Result<Arranged> arrange(const Fixed& fixed, std::vector<Layer> layers,
                          const Arrangement& arrangement, const Span& some = kAllLayers);
 
+/// The longest programs that are worth the search, in cycles.
+inline constexpr double kMostRefined = 7.5e7;
+
 /// Replaces tiles of `layers` by alternatives, and the order by others, as long as the timing model
 /// finds the whole program faster and its work stays within bounds. `choices`: by layer.
 /// Errors: kCapacity as above.

@@ -97,6 +97,7 @@ class Compiler {
     if (const Status s = make(); !s) return s.error();
     Arrangement how{{options_.maskable, options_.maskable}};
     if (refines()) {
+      halve();
       const auto sparse = [&](const ConstantPlaces& places) { return places.sparse; };
       for (std::size_t l = 0; l < layers_.size(); ++l) {
         if (constants.places[l].sparse) choices_[l] = {};  // its streams are cut by its tiles
@@ -112,7 +113,28 @@ class Compiler {
   }
 
   [[nodiscard]] bool refines() const {
-    return options_.refine && options_.vary == 0 && !options_.maskable && !config_.compact;
+    double cycles = 0;
+    for (const Layer& layer : layers_) cycles += layer.is_pool() ? 0 : layer.cycles();
+    return options_.refine && options_.vary == 0 && !options_.maskable && !config_.compact &&
+           cycles <= kMostRefined;
+  }
+
+  /// Adds the tiles that each layer would have with half of its activation buffer.
+  void halve() {
+    for (std::size_t l = 0; l < layers_.size(); ++l) {
+      const Layer& layer = layers_[l];
+      if (layer.is_pool()) continue;
+      const int budget = layer.conv_plan.budget;
+      const auto same = [&](const Layer& other) {
+        return !other.is_pool() && other.conv_plan.budget == budget && other.conv == layer.conv;
+      };
+      const auto first = std::find_if(layers_.begin(), layers_.begin() + std::ptrdiff_t(l), same);
+      if (const auto p = static_cast<std::size_t>(first - layers_.begin()); p < l) {
+        choices_[l].half = choices_[p].half;
+      } else if (auto half = plan_choices(layer.conv, config_, budget / 2, options_, layer.name)) {
+        choices_[l].half = std::move(*half);
+      }
+    }
   }
 
   [[nodiscard]] std::int64_t bytes_of(const Root& root) const {
@@ -188,10 +210,6 @@ class Compiler {
     if (!plans) return plans.error();
     layer.conv_plan = plans->front();
     choices_[l].conv = std::move(*plans);
-    if (refines()) {  // what half of the activation buffer would have
-      auto half = plan_choices(layer.conv, config_, budget / 2, options, layer.name);
-      if (half) choices_[l].half = std::move(*half);
-    }
     layer.chunks = chunks(layer.conv, layer.conv_plan);
     return {};
   }
