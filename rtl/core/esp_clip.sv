@@ -48,6 +48,9 @@ module esp_clip #(
   if (AddrBits == 0 || AddrBits > 14) begin : gen_parameters_2
     $error("esp_clip: AddrBits is 1 to 14");
   end
+  if (Rows < 2 || Rows > 4096 || (1 << $clog2(Rows)) != Rows) begin : gen_parameters_3
+    $error("esp_clip: Rows is a power of two from 2 to 4096");
+  end
 
   localparam int unsigned ByteBits = $clog2(BusBytes);
   localparam int unsigned LaneBits = $clog2(Lanes);
@@ -178,10 +181,6 @@ module esp_clip #(
 
   logic unused_clip;
   assign unused_clip = ^{layer_i, clip_q, rdata_i, coming, load, conv, transfer, clipped};
-
-  if (Rows < 2 || Rows > 4096 || (Rows & (Rows - 1)) != 0) begin : gen_illegal
-    $error("the rows of the layer table are a power of two, 2 to 4096");
-  end
 
 endmodule
 

@@ -166,7 +166,9 @@ module esp_array #(
       assign sums_o[2*j*SumBits+:SumBits] = sums[SumBits-1:0];
       assign sums_o[(2*j+1)*SumBits+:SumBits] = sums[32+:SumBits] + SumBits'(sums[31]);
     end
-  end else if (Packed) begin : gen_packed
+  end
+
+  if (!JOINED && Packed) begin : gen_packed
     // Sums of both columns of a pair in one; see esp_pe_packed.
     localparam int unsigned LowBits = $clog2(Lanes);
     localparam int unsigned ChainBits = 32 + LowBits;
@@ -233,7 +235,9 @@ module esp_array #(
       assign sums_o[2*j*SumBits+:SumBits] = {excess, rest};
       assign sums_o[(2*j+1)*SumBits+:SumBits] = upper - SumBits'(excess);
     end
-  end else begin : gen_plain
+  end
+
+  if (!JOINED && !Packed) begin : gen_plain
     logic swap_any;
     assign swap_any = en_i && (swap != '0);
 

@@ -91,7 +91,7 @@ TEST_CASE("stored bytes: what is cut or disagrees with itself is refused") {
 }
 
 TEST_CASE("program: half of the weights zero take at most 0.65 of the file, and change no output") {
-  const isa::Config& config = *isa::find_config("nano");
+  const isa::Config& config = *isa::find_config("edge");
   const auto dense = compiler::compile(network(0), config);
   const auto sparse = compiler::compile(network(0.5), config);
   REQUIRE(dense);
