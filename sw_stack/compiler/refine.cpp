@@ -14,7 +14,7 @@ namespace {
 
 /// The most work of the timing model, in cycles of what it judges and in programs: of all, and of
 /// the parts of programs.
-constexpr double kMostCycles = 2 * kMostRefined, kMostPartCycles = 4e7;
+constexpr double kMostCycles = 3 * kMostRefined, kMostPartCycles = 4e7;
 constexpr int kMostPrograms = 240, kMostParts = 120;
 constexpr int kMostShare = 16;
 /// A layer is looked at together with so many before and after it.
