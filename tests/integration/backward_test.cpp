@@ -37,7 +37,8 @@ std::optional<ir::QuantGraph> backward_of(const ir::QuantGraph& forward) {
 /// Runs a backward pass of random activations; empty, or what is wrong.
 std::string check(const ir::QuantGraph& backward, const isa::Config& machine, std::uint64_t seed,
                   double stall) {
-  const auto program = compiler::compile(backward, machine);
+  // As scoring compiles it.
+  const auto program = compiler::compile(backward, machine, {.refine = false});
   if (!program) return program.error().text();
   runtime::DeviceOptions options;
   options.keep_tensors = true;

@@ -44,6 +44,7 @@ struct Workplace {
   program::Program program = [this] {
     compiler::Options options;
     options.maskable = maskable;
+    options.refine = false;  // whose LOADs wait for one STORE and for nothing else
     auto made = compiler::compile(graph, *isa::find_config("nano"), options);
     if (!made) FAIL(made.error().text());
     return std::move(made).value();

@@ -94,6 +94,7 @@ TEST_CASE("masks: users in turns have their own weights, and one of them the pro
     INFO(runtime::name(kind));
     compiler::Options options;
     options.maskable = true;
+    options.refine = false;
     const auto program =
         compiler::compile(tests::cifar_resnet(1), *isa::find_config("nano"), options);
     REQUIRE(program.ok());
@@ -127,6 +128,7 @@ TEST_CASE("masks: a network deeper than the layer table takes them") {
     INFO(runtime::name(kind));
     compiler::Options options;
     options.maskable = true;
+    options.refine = false;
     const auto program =
         compiler::compile(tests::deep_graph(3 * machine.mask_layers), machine, options);
     REQUIRE(program.ok());
@@ -150,6 +152,7 @@ TEST_CASE("masks: a network deeper than the layer table takes them") {
 TEST_CASE("masks: what is applied already is not applied again") {
   compiler::Options options;
   options.maskable = true;
+  options.refine = false;
   const auto program =
       compiler::compile(tests::cifar_resnet(1), *isa::find_config("nano"), options);
   REQUIRE(program.ok());
@@ -180,6 +183,7 @@ TEST_CASE("masks: images without one follow those with one") {
     INFO(runtime::name(kind));
     compiler::Options options;
     options.maskable = true;
+    options.refine = false;
     const auto program =
         compiler::compile(tests::cifar_resnet(1), *isa::find_config("nano"), options);
     REQUIRE(program.ok());
@@ -239,6 +243,7 @@ TEST_CASE("masks: on the machine a switch costs an image less than 1,000 cycles"
 TEST_CASE("masks: the comparison sees another mask's channels") {
   compiler::Options options;
   options.maskable = true;
+  options.refine = false;
   const auto program = compiler::compile(tests::resnet8(), *isa::find_config("tiny"), options);
   REQUIRE(program.ok());
   const auto masks = some_masks(program->graph, 5, 2);
