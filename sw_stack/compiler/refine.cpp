@@ -59,15 +59,17 @@ class Refiner {
 
  private:
   Status climb(const std::vector<Layer>& layers) {
-    arrangement_ = {};
+    // Under a mask pools that are spread out further are faster, whatever it is without one.
+    const bool maskable = fixed_.layout.maskable;
+    arrangement_ = {{maskable, maskable}};
     programs_ = 0;
-    auto first = arrange(fixed_, layers, {});
+    auto first = arrange(fixed_, layers, arrangement_);
     if (!first) return first.error();
     best_ = std::move(*first);
     auto estimate = judge(best_);
     if (!estimate) return {};  // the caller's own estimate says why
     times_ = std::move(*estimate);
-    if (!fixed_.windows.empty()) orders();
+    if (!fixed_.windows.empty() && !maskable) orders();
     waiting_layers();
     rings();
     caps();
