@@ -54,9 +54,9 @@ Result<Arranged> arrange(const Fixed& fixed, std::vector<Layer> layers,
 inline constexpr double kMostRefined = 7.5e7;
 
 /// Replaces tiles of `layers` by alternatives, and the order by others, as long as the timing model
-/// finds the whole program faster and its work stays within bounds. `choices`: by layer.
-/// Errors: kCapacity as above.
+/// finds the whole program faster and its work stays within bounds. `choices`: by layer; `start`:
+/// what it begins with, whose order programs that take masks keep. Errors: kCapacity as above.
 Result<Arrangement> refine(const Fixed& fixed, const std::vector<Choices>& choices,
-                           std::vector<Layer>& layers);
+                           const Arrangement& start, std::vector<Layer>& layers);
 
 }  // namespace espalier::compiler

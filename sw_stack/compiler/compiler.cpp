@@ -84,8 +84,8 @@ class Compiler {
       isa::encode(instruction, program.instructions);
   }
 
-  /// Instructions, and the constants that they read: the fastest that the timing model finds;
-  /// of programs that take masks and random ones those of the tiles as they are.
+  /// Instructions, and the constants that they read: the fastest that the timing model finds, or
+  /// where refines() says so those of the tiles as they are.
   Result<Arranged> arranged_with(Constants& constants) {
     const Fixed fixed{graph_, config_, layout_, windows_, constants};
     const auto make = [&]() -> Status {
@@ -95,6 +95,7 @@ class Compiler {
       return {};
     };
     if (const Status s = make(); !s) return s.error();
+    // Under a mask pools that are spread out further are faster, whatever it is without one.
     Arrangement how{{options_.maskable, options_.maskable}};
     if (refines()) {
       halve();
@@ -102,7 +103,7 @@ class Compiler {
       for (std::size_t l = 0; l < layers_.size(); ++l) {
         if (constants.places[l].sparse) choices_[l] = {};  // its streams are cut by its tiles
       }
-      const auto best = refine(fixed, choices_, layers_);
+      const auto best = refine(fixed, choices_, how, layers_);
       if (!best) return best.error();
       how = *best;
       if (const Status s = make(); !s) return s.error();
@@ -124,16 +125,21 @@ class Compiler {
       const Layer& layer = layers_[l];
       if (layer.is_pool()) continue;
       const int budget = layer.conv_plan.budget;
-      const auto same = [&](const Layer& other) {
-        return !other.is_pool() && other.conv_plan.budget == budget && other.conv == layer.conv;
-      };
-      const auto first = std::find_if(layers_.begin(), layers_.begin() + std::ptrdiff_t(l), same);
-      if (const auto p = static_cast<std::size_t>(first - layers_.begin()); p < l) {
+      if (const std::size_t p = twin(l, budget); p < l) {
         choices_[l].half = choices_[p].half;
       } else if (auto half = plan_choices(layer.conv, config_, budget / 2, options_, layer.name)) {
         choices_[l].half = std::move(*half);
       }
     }
+  }
+
+  /// The first layer that is planned as layer `l` is; `l` where none before it is.
+  [[nodiscard]] std::size_t twin(std::size_t l, int budget) const {
+    const auto same = [&](const Layer& other) {
+      return !other.is_pool() && other.conv_plan.budget == budget && other.conv == layers_[l].conv;
+    };
+    const auto end = layers_.begin() + static_cast<std::ptrdiff_t>(l);
+    return static_cast<std::size_t>(std::find_if(layers_.begin(), end, same) - layers_.begin());
   }
 
   [[nodiscard]] std::int64_t bytes_of(const Root& root) const {
@@ -194,13 +200,10 @@ class Compiler {
     const auto geometry = conv_geometry(graph_, layout_, layer.nodes, config_.lanes, relay);
     if (!geometry) return geometry.error();
     layer.conv = *geometry;
-    for (std::size_t p = 0; p < l && options_.vary == 0; ++p) {
-      const Layer& other = layers_[p];
-      if (other.is_pool() || other.conv_plan.budget != budget || !(other.conv == layer.conv))
-        continue;
-      layer.conv_plan = other.conv_plan;
+    if (const std::size_t p = twin(l, budget); p < l && options_.vary == 0) {
+      layer.conv_plan = layers_[p].conv_plan;
       choices_[l] = choices_[p];
-      layer.chunks = other.chunks;
+      layer.chunks = layers_[p].chunks;
       return {};
     }
     Options options = options_;

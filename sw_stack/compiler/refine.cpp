@@ -34,8 +34,8 @@ std::int64_t waits(const timing::LayerEstimate& layer) {
 
 class Refiner {
  public:
-  Refiner(const Fixed& fixed, std::vector<Choices> choices)
-      : fixed_(fixed), choices_(std::move(choices)) {
+  Refiner(const Fixed& fixed, std::vector<Choices> choices, const Arrangement& start)
+      : fixed_(fixed), choices_(std::move(choices)), start_(start) {
     probe_.config = std::string(fixed.config.name);
     probe_.constants = fixed.constants.bytes;
   }
@@ -46,9 +46,9 @@ class Refiner {
     if (const Status status = climb(layers); !status) return status.error();
     Arranged best = best_;
     const Arrangement arrangement = arrangement_;
-    const double value = static_cast<double>(times_.cycles) + masked(best_.layers);
+    const double before = value(times_, best_.layers);
     if (!exhausted() && halve(layers) && climb(layers).ok() &&
-        static_cast<double>(times_.cycles) + masked(best_.layers) < value) {
+        value(times_, best_.layers) < before) {
       best = std::move(best_);
     } else {
       arrangement_ = arrangement;
@@ -59,9 +59,7 @@ class Refiner {
 
  private:
   Status climb(const std::vector<Layer>& layers) {
-    // Under a mask pools that are spread out further are faster, whatever it is without one.
-    const bool maskable = fixed_.layout.maskable;
-    arrangement_ = {{maskable, maskable}};
+    arrangement_ = start_;
     programs_ = 0;
     auto first = arrange(fixed_, layers, arrangement_);
     if (!first) return first.error();
@@ -69,7 +67,7 @@ class Refiner {
     auto estimate = judge(best_);
     if (!estimate) return {};  // the caller's own estimate says why
     times_ = std::move(*estimate);
-    if (!fixed_.windows.empty() && !maskable) orders();
+    if (!fixed_.windows.empty() && !fixed_.layout.maskable) orders();
     waiting_layers();
     rings();
     caps();
@@ -109,9 +107,8 @@ class Refiner {
     auto arranged = arrange(fixed_, std::move(layers), arrangement);
     if (!arranged) return false;
     auto estimate = judge(*arranged);
-    if (!estimate) return false;
-    const double value = static_cast<double>(estimate->cycles) + masked(arranged->layers);
-    if (value >= static_cast<double>(times_.cycles) + masked(best_.layers)) return false;
+    if (!estimate || value(*estimate, arranged->layers) >= value(times_, best_.layers))
+      return false;
     times_ = std::move(*estimate);
     best_ = std::move(*arranged);
     arrangement_ = arrangement;
@@ -160,11 +157,11 @@ class Refiner {
     offer(std::move(layers), arrangement_);
   }
 
-  /// What programs that take masks are judged by beside their cycles without one.
-  static double masked(const std::vector<Layer>& layers) {
-    double sum = 0;
-    for (const Layer& layer : layers) sum += layer.is_pool() ? 0 : layer.conv_plan.masked;
-    return kMaskShare * sum;
+  /// What programs are judged by: cycles, and where they take masks the costs with one.
+  static double value(const timing::Estimate& times, const std::vector<Layer>& layers) {
+    double masked = 0;
+    for (const Layer& layer : layers) masked += layer.is_pool() ? 0 : layer.conv_plan.masked;
+    return static_cast<double>(times.cycles) + kMaskShare * masked;
   }
 
   [[nodiscard]] std::optional<double> part_cycles(const std::vector<Layer>& layers,
@@ -173,7 +170,7 @@ class Refiner {
     if (!arranged) return std::nullopt;
     const auto estimate = judge(*arranged);
     if (!estimate) return std::nullopt;
-    return static_cast<double>(estimate->cycles) + masked(layers);
+    return value(*estimate, layers);
   }
 
   /// All layers with tiles of at most so many words of the accumulators.
@@ -254,6 +251,7 @@ class Refiner {
 
   const Fixed& fixed_;
   std::vector<Choices> choices_;
+  const Arrangement start_;
   program::Program probe_;  // what the timing model looks at beside the instructions
   Arranged best_;
   timing::Estimate times_;  // of best_
@@ -265,8 +263,8 @@ class Refiner {
 }  // namespace
 
 Result<Arrangement> refine(const Fixed& fixed, const std::vector<Choices>& choices,
-                           std::vector<Layer>& layers) {
-  return Refiner(fixed, choices).run(layers);
+                           const Arrangement& start, std::vector<Layer>& layers) {
+  return Refiner(fixed, choices, start).run(layers);
 }
 
 }  // namespace espalier::compiler

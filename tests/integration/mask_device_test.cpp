@@ -55,6 +55,16 @@ runtime::BatchResult run(const program::Program& program, DeviceKind kind,
   return std::move(result).value();
 }
 
+/// For nano, with the tiles that the costs say.
+Result<program::Program> maskable(const ir::QuantGraph& graph) {
+  compiler::Options options;
+  options.maskable = true;
+  options.refine = false;
+  auto program = compiler::compile(graph, *isa::find_config("nano"), options);
+  REQUIRE(program.ok());
+  return program;
+}
+
 }  // namespace
 
 TEST_CASE("masks: resident ones take turns, and every image has its own channels") {
@@ -92,12 +102,7 @@ TEST_CASE("masks: resident ones take turns, and every image has its own channels
 TEST_CASE("masks: users in turns have their own weights, and one of them the program's") {
   for (const DeviceKind kind : kinds()) {
     INFO(runtime::name(kind));
-    compiler::Options options;
-    options.maskable = true;
-    options.refine = false;
-    const auto program =
-        compiler::compile(tests::cifar_resnet(1), *isa::find_config("nano"), options);
-    REQUIRE(program.ok());
+    const auto program = maskable(tests::cifar_resnet(1));
     const prune::Channels channels = prune::find_channels(program->graph);
     const auto mask =
         prune::by_tensor(channels, prune::random_mask(channels, {0.5, prune::Scope::kAll, 1}, 2));
@@ -150,12 +155,7 @@ TEST_CASE("masks: a network deeper than the layer table takes them") {
 }
 
 TEST_CASE("masks: what is applied already is not applied again") {
-  compiler::Options options;
-  options.maskable = true;
-  options.refine = false;
-  const auto program =
-      compiler::compile(tests::cifar_resnet(1), *isa::find_config("nano"), options);
-  REQUIRE(program.ok());
+  const auto program = maskable(tests::cifar_resnet(1));
   const prune::Channels channels = prune::find_channels(program->graph);
   const auto all = prune::by_tensor(channels, prune::all_live(channels));
   // Nothing to pack in the place of half: whoever applied the mask himself would pack.
@@ -181,12 +181,7 @@ TEST_CASE("masks: what is applied already is not applied again") {
 TEST_CASE("masks: images without one follow those with one") {
   for (const DeviceKind kind : kinds()) {
     INFO(runtime::name(kind));
-    compiler::Options options;
-    options.maskable = true;
-    options.refine = false;
-    const auto program =
-        compiler::compile(tests::cifar_resnet(1), *isa::find_config("nano"), options);
-    REQUIRE(program.ok());
+    const auto program = maskable(tests::cifar_resnet(1));
     const prune::Channels channels = prune::find_channels(program->graph);
     const auto all = prune::by_tensor(channels, prune::all_live(channels));
     const auto half =
