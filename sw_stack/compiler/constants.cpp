@@ -26,6 +26,11 @@ const Channels& made(const ir::QuantGraph& graph, const Layout& layout, const La
   return at(layout.spots, tensor).channels;
 }
 
+/// Bytes that lie one after the other.
+struct Run {
+  std::int64_t offset, size;
+};
+
 /// Weights in the order [n][tap][k], or where `by_tap` [tap][n][k].
 void put_weights(const ir::QuantGraph& graph, const Layout& layout, const Layer& layer, int lanes,
                  bool by_tap, std::uint8_t* out) {
@@ -35,24 +40,32 @@ void put_weights(const ir::QuantGraph& graph, const Layout& layout, const Layer&
   const std::int64_t k_lanes = std::int64_t{layer.conv.kb} * lanes;
   const std::int64_t row = by_tap ? k_lanes : layer.conv.taps() * k_lanes;
   const std::int64_t tap = by_tap ? rows_of(layer, lanes) * k_lanes : k_lanes;
-  // Offsets of one output channel's weights, in their order in the graph.
-  std::vector<std::int64_t> offsets;
-  offsets.reserve(static_cast<std::size_t>(conv.window.kh) * conv.window.kw * depth);
+  // Where one output channel's weights go, in their order in the graph.
+  std::vector<Run> runs;
   for (int ky = 0; ky < conv.window.kh; ++ky) {
     for (int kx = 0; kx < conv.window.kw; ++kx) {
       for (int c = 0; c < depth; ++c) {
         KPlace p = place_weight(graph, layout, layer.nodes, layer.conv, lanes, c, ky, kx);
         if (layer.conv.diagonal) p.lane %= lanes;  // all others are 0
-        offsets.push_back((std::int64_t{p.tap_y} * layer.conv.x.kernel + p.tap_x) * tap + p.lane);
+        const std::int64_t offset =
+            (std::int64_t{p.tap_y} * layer.conv.x.kernel + p.tap_x) * tap + p.lane;
+        if (runs.empty() || runs.back().offset + runs.back().size != offset)
+          runs.push_back({offset, 0});
+        ++runs.back().size;
       }
     }
   }
   const std::int8_t* weight = conv.weights.data();
   for (int n = 0; n < conv.out_channels; ++n) {
     std::uint8_t* target = out + at(channels.lane, n) * row;
-    for (const std::int64_t offset : offsets) {
-      if (*weight != 0) target[offset] = static_cast<std::uint8_t>(*weight);
-      ++weight;
+    for (const Run& run : runs) {
+      if (!layer.conv.diagonal) {
+        std::memcpy(target + run.offset, weight, static_cast<std::size_t>(run.size));
+      } else {
+        for (std::int64_t i = 0; i < run.size; ++i)
+          if (weight[i] != 0) target[run.offset + i] = static_cast<std::uint8_t>(weight[i]);
+      }
+      weight += run.size;
     }
   }
 }

@@ -7,6 +7,8 @@
 #include <map>
 #include <set>
 
+#include "ir/verify.hpp"
+
 namespace espalier::import_ {
 
 using ir::Shape;
@@ -60,13 +62,10 @@ Status WorkGraph::check_softmax() const {
 }
 
 Status WorkGraph::check_finite() const {
-  const auto finite = [](const std::vector<float>& values) {
-    return std::all_of(values.begin(), values.end(), [](float v) { return std::isfinite(v); });
-  };
   for (const WorkNode& node : nodes_) {
     const auto* conv = std::get_if<ir::FloatConv>(&node.op);
     if (node.dead || conv == nullptr) continue;
-    if (!finite(conv->weights) || !finite(conv->bias)) {
+    if (!ir::all_finite(conv->weights) || !ir::all_finite(conv->bias)) {
       return fail(ErrorCode::kRange, "a weight or bias is not a finite number",
                   "node '" + node.name + "'");
     }

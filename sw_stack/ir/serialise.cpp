@@ -42,6 +42,10 @@ class Writer {
   void field(PoolKind v) { u8(static_cast<std::uint8_t>(v)); }
   void field(const ChannelRange& v) { fields(v.first, v.last); }
   void field(const std::string& v) { list(v); }
+  void field(const std::vector<std::int8_t>& v) {  // weights: most of a graph
+    u32(static_cast<std::uint32_t>(v.size()));
+    bytes_.insert(bytes_.end(), v.begin(), v.end());
+  }
   template <typename T>
   void field(const std::vector<T>& v) {
     list(v);
@@ -50,6 +54,7 @@ class Writer {
   void fields(const T&... v) {
     (field(v), ...);
   }
+  void reserve(std::size_t bytes) { bytes_.reserve(bytes); }
   std::vector<std::uint8_t> take() { return std::move(bytes_); }
 
  private:
@@ -111,6 +116,11 @@ class Reader {
   void field(Reads& v) { list(v, 8); }
   void field(std::string& v) { list(v, 1); }
   void field(std::vector<std::string>& v) { list(v, 4); }
+  void field(std::vector<std::int8_t>& v) {
+    const std::size_t values = count(1);
+    v.assign(data_ + offset_, data_ + offset_ + values);
+    offset_ += values;
+  }
   template <typename T>
   requires std::is_arithmetic_v<T>
   void field(std::vector<T>& v) { list(v, sizeof(T)); }
@@ -221,6 +231,11 @@ QuantOp read_tagged_op(Reader& reader) {
 
 std::vector<std::uint8_t> serialise(const QuantGraph& graph) {
   Writer writer;
+  std::size_t weights = 0;
+  for (const QuantNode& node : graph.nodes) {
+    if (const auto* conv = std::get_if<QuantConv>(&node.op)) weights += conv->weights.size();
+  }
+  writer.reserve(weights + weights / 16);  // and room for all else where it is short
   writer.fields(kMagic, kVersion, graph.name);
   writer.u32(static_cast<std::uint32_t>(graph.tensors.size()));
   for (const QuantTensor& tensor : graph.tensors) tensor_fields(writer, tensor);

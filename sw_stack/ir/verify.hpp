@@ -35,6 +35,9 @@ Status check_window(const Window& window, const std::string& place);
 Status check_conv(const Window& window, int out_channels, const Shape& x, const Shape& y,
                   std::size_t weights, std::size_t bias, const std::string& place);
 
+/// Whether there is neither an infinity nor a NaN among them.
+bool all_finite(std::span<const float> values);
+
 /// One range a channel, inside the input; or none.
 Status check_reads(const Reads& reads, int out_channels, int channels, const std::string& place);
 

@@ -76,7 +76,10 @@ Maskable get_maskable(ByteReader& in) {
 void put_body(ByteWriter& out, const Program& p) {
   out.put_string(p.config);
   out.put(p.config_hash);
-  put_stored(out, ir::serialise(p.graph));
+  const std::vector<std::uint8_t> graph = ir::serialise(p.graph);
+  constexpr std::size_t kRest = 1 << 16;  // what is short
+  out.reserve(graph.size() + p.instructions.size() + p.constants.size() + kRest);
+  put_stored(out, graph);
   put_stored(out, p.instructions);
   put_stored(out, p.constants);
   out.put(p.activation_bytes);

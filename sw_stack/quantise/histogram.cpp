@@ -1,7 +1,9 @@
 #include "quantise/histogram.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
+#include <optional>
 
 namespace espalier::quantise {
 namespace {
@@ -9,6 +11,26 @@ namespace {
 constexpr float kLeastScale = 1e-12F;
 constexpr float kLeastLimit = 0x1p-40F;
 constexpr float kMostMagnitude = 0x1p96F;
+
+/// None where a value is not finite or too large.
+std::optional<Range> extremes_of(std::span<const float> values) {
+  constexpr std::size_t kLanes = 16;  // each with extremes of its own, which go into vectors
+  std::array<float, kLanes> lo, hi;
+  lo.fill(values[0]);
+  hi.fill(values[0]);
+  int fits = 1;
+  const auto take = [&](float value, std::size_t lane) {
+    fits &= static_cast<int>(std::abs(value) < kMostMagnitude);  // 0 for NaN, too
+    lo[lane] = value < lo[lane] ? value : lo[lane];
+    hi[lane] = value > hi[lane] ? value : hi[lane];
+  };
+  std::size_t i = 0;
+  for (; i + kLanes <= values.size(); i += kLanes)
+    for (std::size_t lane = 0; lane < kLanes; ++lane) take(values[i + lane], lane);
+  for (; i < values.size(); ++i) take(values[i], 0);
+  if (fits == 0) return std::nullopt;
+  return Range{*std::ranges::min_element(lo), *std::ranges::max_element(hi)};
+}
 
 }  // namespace
 
@@ -40,23 +62,26 @@ void Histogram::grow(float magnitude) {
 
 bool Histogram::add(std::span<const float> values) {
   if (values.empty()) return true;
-  float lo = values[0];
-  float hi = values[0];
-  bool finite = true;
-  for (const float value : values) {
-    finite = finite && std::abs(value) < kMostMagnitude;  // false for NaN, too
-    lo = std::min(lo, value);
-    hi = std::max(hi, value);
-  }
-  if (!finite) return false;
-  grow(std::max(-lo, hi));
-  least_ = total_ == 0 ? lo : std::min(least_, lo);
-  most_ = total_ == 0 ? hi : std::max(most_, hi);
+  const std::optional<Range> range = extremes_of(values);
+  if (!range) return false;
+  grow(std::max(-range->lo, range->hi));
+  least_ = total_ == 0 ? range->lo : std::min(least_, range->lo);
+  most_ = total_ == 0 ? range->hi : std::max(most_, range->hi);
   const float gain = static_cast<float>(kBins / 2) / limit_;
-  for (const float value : values) {
+  const auto bin_of = [gain](float value) {
     const int bin = static_cast<int>(value * gain + static_cast<float>(kBins / 2));
-    ++bins_[std::min(bin, kBins - 1)];
+    return static_cast<std::size_t>(std::min(bin, kBins - 1));
+  };
+  std::size_t i = 0;
+  if (values.size() >= kBins) {
+    // Neighbours are often alike, zeros above all: no count waits for the one before it.
+    constexpr std::size_t kCounters = 8;
+    std::vector<std::uint32_t> counts(kCounters * kBins);
+    for (; i + kCounters <= values.size(); i += kCounters)
+      for (std::size_t c = 0; c < kCounters; ++c) ++counts[c * kBins + bin_of(values[i + c])];
+    for (std::size_t c = 0; c < counts.size(); ++c) bins_[c % kBins] += counts[c];
   }
+  for (; i < values.size(); ++i) ++bins_[bin_of(values[i])];
   total_ += values.size();
   return true;
 }

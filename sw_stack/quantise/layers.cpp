@@ -22,6 +22,30 @@ double weight_scale(std::span<const float> weights, double bias, double x_scale,
   return std::max(scale, std::abs(bias) / (x_scale * static_cast<double>(limit - 1)));
 }
 
+/// Nearest whole number, ties to even, of what is below 2^51: without a call, so that a loop of it
+/// runs on vectors.
+double nearest(double value) {
+  constexpr double kOnes = 6755399441055744.0;  // 1.5 * 2^52: doubles around it are whole numbers
+  return (value + kOnes) - kOnes;
+}
+
+/// Weights in steps of `scale`, -127 to 127.
+void quantise_weights(std::span<const float> weights, double scale, std::int8_t* out) {
+  for (std::size_t k = 0; k < weights.size(); ++k)
+    out[k] = static_cast<std::int8_t>(
+        static_cast<int>(std::clamp(nearest(weights[k] / scale), -127.0, 127.0)));
+}
+
+/// A bias that makes up for what rounding takes from the output of mean inputs.
+double corrected(double bias, std::span<const float> weights, const std::int8_t* steps,
+                 double scale, std::span<const double> input_means) {
+  for (std::size_t first = 0; first < weights.size(); first += input_means.size()) {
+    for (std::size_t c = 0; c < input_means.size(); ++c)
+      bias += (weights[first + c] - steps[first + c] * scale) * input_means[c];
+  }
+  return bias;
+}
+
 }  // namespace
 
 std::int64_t conv_depth(const ir::FloatConv& conv) {
@@ -50,21 +74,18 @@ ir::QuantConv quantise_conv(const ir::FloatConv& conv, const ir::Quant& x, const
   for (const float value : conv.border)
     result.border.push_back(static_cast<std::int8_t>(ir::stored(value, x, ir::Ties::kEven)));
   result.reads = conv.reads;
-  result.weights.reserve(conv.weights.size());
+  result.weights.resize(conv.weights.size());
   for (int n = 0; n < conv.out_channels; ++n) {
     const std::span<const float> weights(conv.weights.data() + n * depth, depth);
     double bias = conv.bias[n];
     const auto stored = static_cast<float>(weight_scale(weights, bias, x_scale, y_scale, limit));
     const double scale = stored;
-    for (std::size_t k = 0; k < depth; ++k) {
-      const double w = weights[k];
-      const double q = std::clamp(std::nearbyint(w / scale), -127.0, 127.0);
-      result.weights.push_back(static_cast<std::int8_t>(q));
-      if (!input_means.empty()) bias += (w - q * scale) * input_means[k % input_means.size()];
-    }
-    const double steps = std::nearbyint(bias / (x_scale * scale));
+    std::int8_t* const steps = result.weights.data() + n * depth;
+    quantise_weights(weights, scale, steps);
+    if (!input_means.empty()) bias = corrected(bias, weights, steps, scale, input_means);
+    const double whole = std::nearbyint(bias / (x_scale * scale));
     const auto most = static_cast<double>(limit);
-    result.bias.push_back(static_cast<std::int32_t>(std::clamp(steps, -most, most)));
+    result.bias.push_back(static_cast<std::int32_t>(std::clamp(whole, -most, most)));
     result.scale.push_back((x.scale * stored) / y.scale);  // as others compute it from a model
   }
   return result;

@@ -30,6 +30,8 @@ class ByteWriter {
   void put_string(std::string_view text) {
     put_bytes({reinterpret_cast<const std::uint8_t*>(text.data()), text.size()});
   }
+  /// Room for so many bytes more.
+  void reserve(std::size_t bytes) { bytes_.reserve(bytes_.size() + bytes); }
   [[nodiscard]] const std::vector<std::uint8_t>& bytes() const { return bytes_; }
   std::vector<std::uint8_t> take() { return std::move(bytes_); }
 

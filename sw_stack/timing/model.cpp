@@ -84,6 +84,7 @@ void Model::grant_fetch(Time first) {
 void Model::push(Engine engine, std::size_t instruction, Time time) {
   Queued item;
   item.instruction = instruction;
+  item.nop = std::holds_alternative<isa::Nop>(list_[instruction]);
   item.pushed = time;
   const auto dependencies = isa::dependencies(list_[instruction]);
   for (std::size_t d = 0; d < 3; ++d) {
@@ -157,7 +158,7 @@ bool Model::try_decode() {
 }
 
 bool Model::head_is_nop(const Queue& queue) const {
-  return !queue.empty() && std::holds_alternative<isa::Nop>(list_[queue.head().instruction]);
+  return !queue.empty() && queue.head().nop;
 }
 
 bool Model::try_nop(Engine engine, Queue& queue) {

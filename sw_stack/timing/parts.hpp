@@ -22,6 +22,7 @@ constexpr std::size_t index(isa::Engine engine) { return static_cast<std::size_t
 /// An instruction in a queue. Dependencies are counts since start, not modulo.
 struct Queued {
   std::size_t instruction = 0;
+  bool nop = false;
   Time pushed = 0;
   std::array<std::uint64_t, 3> count{};
   std::array<isa::Engine, 3> engine{};

@@ -60,7 +60,9 @@ Result<ExternalSpan> external_span(const TensorProto& proto) {
   return span;
 }
 
-Result<std::string> read_external(const TensorProto& proto, const std::string& folder) {
+/// Where external data lies in `file`, which this opens.
+Result<RawSpan> open_external(const TensorProto& proto, const std::string& folder,
+                              std::ifstream& file) {
   const auto span = external_span(proto);
   if (!span) return span.error();
   std::error_code ignored;
@@ -76,7 +78,7 @@ Result<std::string> read_external(const TensorProto& proto, const std::string& f
   if (!fs::is_regular_file(full, ignored)) {
     return fail(ErrorCode::kIo, fmt::format("external data '{}' is not a file", span->location));
   }
-  std::ifstream file(full, std::ios::binary | std::ios::ate);
+  file.open(full, std::ios::binary | std::ios::ate);
   if (!file) {
     return fail(ErrorCode::kIo, fmt::format("external data '{}' cannot be read", span->location));
   }
@@ -88,13 +90,7 @@ Result<std::string> read_external(const TensorProto& proto, const std::string& f
                 fmt::format("external data '{}' has {} bytes; the tensor wants {} from byte {}",
                             span->location, size, length, span->offset));
   }
-  std::string bytes(length, '\0');
-  file.seekg(static_cast<std::streamoff>(span->offset));
-  file.read(bytes.data(), static_cast<std::streamsize>(length));
-  if (!file) {
-    return fail(ErrorCode::kIo, fmt::format("external data '{}' cannot be read", span->location));
-  }
-  return bytes;
+  return RawSpan{&file, span->offset, length};
 }
 
 template <typename T, typename Convert>
@@ -139,17 +135,14 @@ bool is_float_type(int type) {
 void decode_raw(const std::string& raw, int type, std::size_t count, Constant& constant) {
   const auto f = [&](auto v) { constant.floats.push_back(static_cast<float>(v)); };
   const auto i = [&](auto v) { constant.integers.push_back(static_cast<std::int64_t>(v)); };
-  if (type == TensorProto::FLOAT) {
-    constant.floats.resize(count);
-    if (count > 0) std::memcpy(constant.floats.data(), raw.data(), count * sizeof(float));
-    return;
-  }
   if (constant.is_float) {
     constant.floats.reserve(count);
   } else {
     constant.integers.reserve(count);
   }
   switch (type) {
+    case TensorProto::FLOAT:
+      return convert_raw<float>(raw, count, f);
     case TensorProto::DOUBLE:
       return convert_raw<double>(raw, count, f);
     case TensorProto::FLOAT16:
@@ -174,6 +167,21 @@ void decode_raw(const std::string& raw, int type, std::size_t count, Constant& c
     default:
       return convert_raw<std::uint64_t>(raw, count, i);
   }
+}
+
+/// Reads raw bytes that are as many as `count` elements want.
+bool read_raw(const RawSpan& raw, int type, std::size_t count, Constant& constant) {
+  raw.in->clear();
+  raw.in->seekg(static_cast<std::streamoff>(raw.offset));
+  const auto bytes = static_cast<std::streamsize>(raw.bytes);
+  if (type == TensorProto::FLOAT) {  // most of a model: no second copy
+    constant.floats.resize(count);
+    return static_cast<bool>(raw.in->read(reinterpret_cast<char*>(constant.floats.data()), bytes));
+  }
+  std::string held(raw.bytes, '\0');
+  if (!raw.in->read(held.data(), bytes)) return false;
+  decode_raw(held, type, count, constant);
+  return true;
 }
 
 void decode_fields(const TensorProto& proto, Constant& constant) {
@@ -225,7 +233,8 @@ std::int64_t element_count(const std::vector<std::int64_t>& dims) {
   return empty ? 0 : count;
 }
 
-Result<Constant> decode_constant(const TensorProto& proto, const std::string& folder) {
+Result<Constant> decode_constant(const TensorProto& proto, const std::string& folder,
+                                 const RawSpan& raw) {
   const std::string place = "tensor '" + proto.name() + "'";
   const std::size_t size = element_size(proto.data_type());
   if (size == 0) {
@@ -236,35 +245,36 @@ Result<Constant> decode_constant(const TensorProto& proto, const std::string& fo
   constant.dims.assign(proto.dims().begin(), proto.dims().end());
   constant.is_float = is_float_type(proto.data_type());
   constant.element = proto.data_type();
-  const std::int64_t count = element_count(constant.dims);
-  if (count < 0) return fail(ErrorCode::kMalformed, "dimensions are out of range", place);
+  const std::int64_t dims = element_count(constant.dims);
+  if (dims < 0) return fail(ErrorCode::kMalformed, "dimensions are out of range", place);
+  const auto count = static_cast<std::size_t>(dims);
 
-  std::string bytes;
-  const std::string* raw = nullptr;
+  std::ifstream file;
+  RawSpan span = raw;
   if (proto.data_location() == TensorProto::EXTERNAL) {
-    auto external = read_external(proto, folder);
+    auto external = open_external(proto, folder, file);
     if (!external) return fail(external.error().code, external.error().message, place);
-    bytes = std::move(external.value());
-    raw = &bytes;
-  } else if (proto.has_raw_data()) {
-    raw = &proto.raw_data();
+    span = *external;
   }
-  if (raw == nullptr) {
+  if (span.in == nullptr && !proto.has_raw_data()) {
     decode_fields(proto, constant);
-    if (constant.count() != static_cast<std::size_t>(count)) {
+    if (constant.count() != count) {
       return fail(ErrorCode::kMalformed,
                   fmt::format("has {} elements; its dimensions want {}", constant.count(), count),
                   place);
     }
     return constant;
   }
-  if (raw->size() / size != static_cast<std::size_t>(count) || raw->size() % size != 0) {
+  const std::uint64_t bytes = span.in != nullptr ? span.bytes : proto.raw_data().size();
+  if (bytes / size != count || bytes % size != 0) {
     return fail(ErrorCode::kMalformed,
-                fmt::format("has {} bytes; its dimensions want {}", raw->size(),
-                            count * static_cast<std::int64_t>(size)),
-                place);
+                fmt::format("has {} bytes; its dimensions want {}", bytes, count * size), place);
   }
-  decode_raw(*raw, proto.data_type(), static_cast<std::size_t>(count), constant);
+  if (span.in == nullptr) {
+    decode_raw(proto.raw_data(), proto.data_type(), count, constant);
+  } else if (!read_raw(span, proto.data_type(), count, constant)) {
+    return fail(ErrorCode::kIo, "its data cannot be read", place);
+  }
   return constant;
 }
 

@@ -2,6 +2,7 @@
 // Constants of an ONNX model: initialisers, and what folds out of the chains that compute shapes.
 
 #include <cstdint>
+#include <iosfwd>
 #include <memory>
 #include <string>
 #include <vector>
@@ -37,11 +38,20 @@ struct Constant {
   }
 };
 
+/// Raw bytes of a tensor where they lie.
+struct RawSpan {
+  std::istream* in = nullptr;  ///< null: there are none
+  std::uint64_t offset = 0;
+  std::uint64_t bytes = 0;
+};
+
 /// Elements of these dimensions, or -1 where one is negative or the product passes 2^40.
 std::int64_t element_count(const std::vector<std::int64_t>& dims);
 
-/// Reads an initialiser; data outside the file must lie inside `folder`.
+/// Reads an initialiser; `raw` is for what lies in the model's own file still, and data outside the
+/// file must lie inside `folder`.
 /// Errors: kMalformed, kUnsupported (element type), kIo, kRange (a path that leaves the folder).
-Result<Constant> decode_constant(const onnx::TensorProto& proto, const std::string& folder);
+Result<Constant> decode_constant(const onnx::TensorProto& proto, const std::string& folder,
+                                 const RawSpan& raw = {});
 
 }  // namespace espalier::import_

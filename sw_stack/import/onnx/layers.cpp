@@ -139,15 +139,16 @@ Status dense(Context& context, const OnnxNode& node, const Activation& x, const 
     step[static_cast<std::size_t>(*axis)] = stride;
     stride *= context.axis_extent(x.tensor, *axis);
   }
-  conv.weights.reserve(matrix.values->floats.size());
-  for (std::int64_t n = 0; n < matrix.n; ++n) {
-    for (int h = 0; h < conv.window.kh; ++h) {
-      for (int w = 0; w < conv.window.kw; ++w) {
-        for (int c = 0; c < in.c; ++c) {
-          conv.weights.push_back(matrix.at(c * step[1] + h * step[2] + w * step[3], n));
-        }
-      }
+  std::vector<std::int64_t> rows;  // of the matrix, in the order of a convolution's weights
+  for (int h = 0; h < conv.window.kh; ++h) {
+    for (int w = 0; w < conv.window.kw; ++w) {
+      for (int c = 0; c < in.c; ++c) rows.push_back(c * step[1] + h * step[2] + w * step[3]);
     }
+  }
+  conv.weights.resize(matrix.values->floats.size());
+  float* weight = conv.weights.data();
+  for (std::int64_t n = 0; n < matrix.n; ++n) {
+    for (const std::int64_t row : rows) *weight++ = matrix.at(row, n);
   }
   View view = x.view;
   view.back() = {Axis::kChannel};

@@ -1,8 +1,6 @@
 #include "import/onnx/onnx.hpp"
 
 #include <fmt/format.h>
-#include <google/protobuf/io/coded_stream.h>
-#include <google/protobuf/io/zero_copy_stream_impl.h>
 
 #include <algorithm>
 #include <istream>
@@ -11,6 +9,7 @@
 #include <sstream>
 
 #include "import/onnx/dims.hpp"
+#include "import/onnx/model_file.hpp"
 #include "import/onnx/quant_nodes.hpp"
 
 namespace espalier::import_ {
@@ -64,10 +63,10 @@ const std::map<std::string, Handler>& handlers() {
 /// One import of one graph.
 class Importer {
  public:
-  Importer(onnx::ModelProto model, std::string folder, Refusals* refusals)
-      : model_(std::move(model)), graph_(model_.graph()), refusals_(refusals) {
+  Importer(ModelFile file, std::string folder, Refusals* refusals)
+      : file_(std::move(file)), graph_(file_.model.graph()), refusals_(refusals) {
     context_.folder = std::move(folder);
-    for (const auto& opset : model_.opset_import()) {
+    for (const auto& opset : file_.model.opset_import()) {
       if (opset.domain().empty() || opset.domain() == "ai.onnx") {
         context_.opset = static_cast<int>(opset.version());
       }
@@ -91,7 +90,7 @@ class Importer {
   Status import_plain(const OnnxNode& node);
   [[nodiscard]] bool input_is_nhwc() const;
 
-  onnx::ModelProto model_;  // without the weights that are read
+  const ModelFile file_;
   const onnx::GraphProto& graph_;
   Refusals* refusals_;  // null: the first refused node ends the import
   Dims dims_;           // once a node is refused
@@ -146,15 +145,14 @@ Status Importer::read_initialisers() {
     if (!live_[static_cast<std::size_t>(i)]) continue;
     wanted.insert(graph_.node(i).input().begin(), graph_.node(i).input().end());
   }
-  for (onnx::TensorProto& tensor : *model_.mutable_graph()->mutable_initializer()) {
+  for (int i = 0; i < graph_.initializer_size(); ++i) {
+    const onnx::TensorProto& tensor = graph_.initializer(i);
     if (wanted.count(tensor.name()) == 0) continue;
-    auto constant = decode_constant(tensor, context_.folder);
+    auto constant =
+        decode_constant(tensor, context_.folder, file_.raw[static_cast<std::size_t>(i)]);
     if (!constant) return constant.error();
     context_.values.insert_or_assign(tensor.name(),
                                      std::make_shared<const Constant>(std::move(constant.value())));
-    // Weights may be most of the memory, and no shape follows from them.
-    if (tensor.data_type() == onnx::TensorProto::FLOAT && tensor.dims_size() > 1)
-      std::string().swap(*tensor.mutable_raw_data());
   }
   return {};
 }
@@ -291,7 +289,7 @@ Status Importer::judge_node(const onnx::NodeProto& proto) {
   if (!status) {
     if (!Refusals::goes_on(status.error())) return status;
     note.refused = status.error();
-    if (!refusals_->any()) dims_ = infer_dims(model_);
+    if (!refusals_->any()) dims_ = infer_dims(file_.model);
   }
   if (!status || !note.judged) {
     for (const std::string& output : proto.output()) {
@@ -435,24 +433,9 @@ Result<Model> Importer::run(const std::string& name) {
 
 Result<Model> parse_onnx_model(std::istream& in, const std::string& folder, const std::string& name,
                                Refusals* refusals) {
-  constexpr std::streamoff kMaxBytes = 0x7FFFFFFF;
-  const std::streamoff bytes = in.seekg(0, std::ios::end).tellg();
-  if (bytes > kMaxBytes) {
-    return fail(ErrorCode::kRange,
-                fmt::format("model has {} bytes; the limit is {}", bytes, kMaxBytes));
-  }
-  in.seekg(0);
-  onnx::ModelProto model;
-  {
-    google::protobuf::io::IstreamInputStream stream(&in);
-    google::protobuf::io::CodedInputStream coded(&stream);
-    coded.SetTotalBytesLimit(static_cast<int>(kMaxBytes));
-    const bool parsed = model.ParseFromCodedStream(&coded) && coded.ConsumedEntireMessage();
-    if (bytes < 0 || in.bad()) return fail(ErrorCode::kIo, "cannot be read");
-    if (!parsed) return fail(ErrorCode::kMalformed, "is not an ONNX model");
-  }
-  if (!model.has_graph()) return fail(ErrorCode::kMalformed, "the model has no graph");
-  return Importer(std::move(model), folder, refusals).run(name);
+  auto file = read_model(in);
+  if (!file) return file.error();
+  return Importer(std::move(*file), folder, refusals).run(name);
 }
 
 Result<Model> parse_onnx_model(std::string bytes, const std::string& folder,

@@ -1,5 +1,8 @@
 // What the ONNX importer refuses, and what damaged files do to it.
 
+#include <google/protobuf/io/coded_stream.h>
+#include <google/protobuf/io/zero_copy_stream_impl_lite.h>
+
 #include <filesystem>
 
 #include "import/model.hpp"
@@ -150,6 +153,84 @@ TEST_CASE("onnx: external data is read beside the model, and never from elsewher
   CHECK_THAT(import_error(external_model("data/w.bin", "-1"), folder), Contains("no number"));
   CHECK_THAT(import_error(external_model("data/w.bin", "18446744073709551615"), folder),
              Contains("20 bytes"));
+}
+
+/// A model whose weights are long enough to stay in its file until they are used.
+OnnxBuilder long_model(const std::vector<float>& weights) {
+  OnnxBuilder m;
+  m.input("x", {1, 128, 2, 2}).floats("w", {160, 128, 1, 1}, weights);
+  m.floats("b", {160}, random_floats(160, 8));
+  m.node("Conv", {"x", "w", "b"}, {"y"}).output("y");
+  return m;
+}
+
+TEST_CASE("onnx: long weights are read from where they lie") {
+  const std::vector<float> weights = random_floats(160 * 128, 7);
+  OnnxBuilder m = long_model(weights);
+  const auto read = [](const ir::FloatGraph& graph) {
+    return std::get<ir::FloatConv>(graph.nodes[0].op).weights;
+  };
+  CHECK(read(import_ok(m)) == weights);
+  const Scratch scratch;
+  const auto loaded = import_::load(scratch.write("m.onnx", m.bytes()));
+  REQUIRE(loaded.ok());
+  CHECK(read(std::get<ir::FloatGraph>(loaded.value())) == weights);
+
+  // As other types, too, and of two the last counts, as in protocol buffers.
+  OnnxBuilder doubles = m;
+  onnx::TensorProto& tensor = *doubles.graph().mutable_initializer(0);
+  const std::vector<double> wide(weights.begin(), weights.end());
+  tensor.set_data_type(onnx::TensorProto::DOUBLE);
+  tensor.set_raw_data(wide.data(), wide.size() * sizeof(double));
+  CHECK(read(import_ok(doubles)) == weights);
+  const std::vector<float> others = random_floats(160 * 128, 9);
+  for (const auto& [first, last] :
+       {std::pair{weights, others}, {std::vector<float>{1}, weights}, {weights, {1}}}) {
+    onnx::TensorProto twice = float_tensor("w", {160, 128, 1, 1}, first), again;
+    again.set_raw_data(last.data(), last.size() * sizeof(float));
+    const std::string bytes = twice.SerializeAsString() + again.SerializeAsString();
+    OnnxBuilder rest = m;
+    rest.graph().mutable_initializer()->DeleteSubrange(0, 1);
+    // A field of its own: the graph's fields merge.
+    const auto field = [](int number, const std::string& content) {
+      std::string text;
+      {
+        google::protobuf::io::StringOutputStream stream(&text);
+        google::protobuf::io::CodedOutputStream out(&stream);
+        out.WriteVarint32(static_cast<std::uint32_t>(number << 3 | 2));
+        out.WriteVarint32(static_cast<std::uint32_t>(content.size()));
+        out.WriteString(content);
+      }
+      return text;
+    };
+    const auto graph = import_::parse_onnx(rest.bytes() + field(7, field(5, bytes)), ".", "test");
+    if (last.size() == 1) {
+      REQUIRE_FALSE(graph.ok());
+      CHECK_THAT(graph.error().text(), Contains("tensor 'w': has 4 bytes"));
+    } else {
+      REQUIRE(graph.ok());
+      CHECK(read(*graph) == last);
+    }
+  }
+
+  m.graph().mutable_initializer(0)->set_dims(0, 161);
+  CHECK_THAT(import_error(m), Contains("tensor 'w': has 81920 bytes") && Contains("want 82432"));
+}
+
+TEST_CASE("onnx: a model with long weights that is cut off is refused") {
+  const std::string whole = long_model(random_floats(160 * 128, 7)).bytes();
+  const Scratch scratch;
+  std::size_t refused = 0;
+  std::vector<std::size_t> sizes;
+  for (std::size_t size = 0; size < whole.size(); size += 997) sizes.push_back(size);
+  for (std::size_t left = 1; left < 1000; left += 13) sizes.push_back(whole.size() - left);
+  for (const std::size_t size : sizes) {
+    const auto model = import_::load(scratch.write("cut.onnx", whole.substr(0, size)));
+    REQUIRE_FALSE(model.ok());
+    CHECK_THAT(model.error().text(), Contains("cut.onnx"));
+    ++refused;
+  }
+  CHECK(refused > 100);
 }
 
 TEST_CASE("load: names the file in every complaint") {
