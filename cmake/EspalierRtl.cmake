@@ -2,7 +2,23 @@
 
 find_package(verilator HINTS $ENV{VERILATOR_ROOT} /usr/share/verilator REQUIRED)
 find_package(ZLIB REQUIRED)
-find_program(ESPALIER_CLANGXX NAMES clang++ clang++-16 clang++-15 clang++-14)
+if(CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
+  set(ESPALIER_CLANGXX ${CMAKE_CXX_COMPILER})
+else()
+  find_program(ESPALIER_CLANGXX NAMES clang++ clang++-16 clang++-15 clang++-14)
+endif()
+
+# Clang's models are laid out by a profile where its tools and its library of counters are (tb/CMakeLists.txt).
+if(ESPALIER_CLANGXX)
+  execute_process(COMMAND ${ESPALIER_CLANGXX} -print-file-name=libclang_rt.profile-${CMAKE_SYSTEM_PROCESSOR}.a
+    OUTPUT_VARIABLE ESPALIER_COUNTERS OUTPUT_STRIP_TRAILING_WHITESPACE)
+  execute_process(COMMAND ${ESPALIER_CLANGXX} -print-prog-name=llvm-profdata
+    OUTPUT_VARIABLE profdata OUTPUT_STRIP_TRAILING_WHITESPACE)
+  find_program(ESPALIER_PROFDATA ${profdata})
+  if(NOT EXISTS "${ESPALIER_COUNTERS}")
+    set(ESPALIER_PROFDATA "")
+  endif()
+endif()
 
 set(ESPALIER_RTL_DIR ${PROJECT_SOURCE_DIR}/rtl)
 
@@ -32,14 +48,15 @@ function(espalier_forget_moved target prefix)
 endfunction()
 
 # espalier_verilate(target TOP module [SOURCES a.sv ...] [PARAMETERS Lanes=4 ...] [DEFINES A=b ...]
-#                   [PREFIX Vname] [PURPOSE fast|traced|asserting|netlist])
+#                   [PREFIX Vname] [PURPOSE fast|counting|traced|asserting|netlist] [PROFILE file])
 # A static library with the C++ model of one top, class `V<target>` (or PREFIX). Without SOURCES the
 # top is found by its file name under rtl/; modules below it are always found by their file names.
 # fast: no assertions; traced: waves (FST), none in the array's elements; asserting: assertions;
+# counting: the fast model with counters of its branches; a PROFILE is made of these.
 # netlist: SOURCES is the whole design: a synthesised one, models of its cells, a bench's wrapper.
 # verilate() runs while CMake configures, so generated SystemVerilog must exist by then.
 function(espalier_verilate target)
-  cmake_parse_arguments(ARG "" "TOP;PREFIX;PURPOSE" "SOURCES;PARAMETERS;DEFINES" ${ARGN})
+  cmake_parse_arguments(ARG "" "TOP;PREFIX;PURPOSE;PROFILE" "SOURCES;PARAMETERS;DEFINES" ${ARGN})
   if(NOT ARG_PREFIX)
     set(ARG_PREFIX V${target})
   endif()
@@ -78,6 +95,8 @@ function(espalier_verilate target)
       +define+ICE40_HX +define+NO_ICE40_DEFAULT_ASSIGNMENTS)
   elseif(ARG_PURPOSE STREQUAL "fast")
     set(optimize -O3)
+  elseif(ARG_PURPOSE STREQUAL "counting")
+    set(optimize -O1 -fprofile-instr-generate)
   elseif(ARG_PURPOSE STREQUAL "traced")
     set(optimize -O2)
     set(trace TRACE_FST)
@@ -86,7 +105,7 @@ function(espalier_verilate target)
     set(optimize -O2)
     list(APPEND flags --assert -DESP_ASSERTIONS)
   else()
-    message(FATAL_ERROR "espalier_verilate: PURPOSE is ${ARG_PURPOSE}; it may be fast, traced, asserting, netlist")
+    message(FATAL_ERROR "espalier_verilate: PURPOSE is ${ARG_PURPOSE}; it may be fast, counting, traced, asserting, netlist")
   endif()
 
   foreach(parameter ${ARG_PARAMETERS})
@@ -105,6 +124,16 @@ function(espalier_verilate target)
   set_target_properties(${target} PROPERTIES INTERFACE_SYSTEM_INCLUDE_DIRECTORIES "${includes}")
   if(ARG_PURPOSE STREQUAL "traced")
     target_link_libraries(${target} PUBLIC ZLIB::ZLIB)
+  endif()
+  if(ARG_PURPOSE STREQUAL "counting")
+    target_link_libraries(${target} PUBLIC -u__llvm_profile_runtime ${ESPALIER_COUNTERS})
+  endif()
+  if(ARG_PROFILE)
+    # Not Verilator's own sources: other models have them, too.
+    get_target_property(generated ${target} SOURCES)
+    list(FILTER generated INCLUDE REGEX "^${CMAKE_CURRENT_BINARY_DIR}/")
+    set_property(SOURCE ${generated} APPEND PROPERTY OBJECT_DEPENDS ${ARG_PROFILE})
+    set_property(SOURCE ${generated} APPEND PROPERTY COMPILE_OPTIONS -fprofile-instr-use=${ARG_PROFILE})
   endif()
   target_link_libraries(${target} PUBLIC atomic)
   # Clang's models run up to half as fast again as GCC's.

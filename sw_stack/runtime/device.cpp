@@ -58,13 +58,6 @@ Result<program::Masked> masked(const program::Program& program, const DeviceOpti
                              options.graphs.empty() ? nullptr : &options.graphs[mask]);
 }
 
-std::vector<std::uint8_t> constant_region(const program::Program& program) {
-  std::vector<std::uint8_t> bytes = program.constants;
-  bytes.resize(program.code_offset());
-  bytes.insert(bytes.end(), program.instructions.begin(), program.instructions.end());
-  return bytes;
-}
-
 namespace {
 
 /// What the resident masks make of the program; golden needs none of it.

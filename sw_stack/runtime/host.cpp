@@ -15,6 +15,13 @@ std::uint64_t round_up(std::uint64_t bytes) { return (bytes + kPage - 1) / kPage
 
 }  // namespace
 
+std::vector<std::uint8_t> constant_region(const program::Program& program) {
+  std::vector<std::uint8_t> bytes = program.constants;
+  bytes.resize(program.code_offset());
+  bytes.insert(bytes.end(), program.instructions.begin(), program.instructions.end());
+  return bytes;
+}
+
 Host::Host(const program::Program& program, Bus& bus, std::span<const program::Masked> masks)
     : program_(program),
       bus_(bus),

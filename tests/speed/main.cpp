@@ -17,7 +17,7 @@ using namespace espalier;
 
 namespace {
 
-constexpr double kKept = 1.4;     ///< cycles in a reference step; docs/simulation.md, Speed
+constexpr double kKept = 1.7;     ///< cycles in a reference step; docs/simulation.md, Speed
 constexpr double kMargin = 0.25;  ///< of that: what processors and compilers differ by
 constexpr int kRounds = 5, kSteps = 60'000;
 
