@@ -7,7 +7,7 @@
 
 #include "golden/layers.hpp"
 #include "golden/numerics.hpp"
-#include "support/result.hpp"
+#include "base/result.hpp"
 
 namespace espalier::golden {
 namespace {

@@ -6,7 +6,7 @@
 #include <limits>
 
 #include "golden/columns.hpp"
-#include "support/result.hpp"
+#include "base/result.hpp"
 
 namespace espalier::golden {
 namespace {

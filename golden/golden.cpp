@@ -4,8 +4,8 @@
 #include <optional>
 
 #include "golden/layers.hpp"
-#include "support/parallel.hpp"
-#include "support/result.hpp"
+#include "base/parallel.hpp"
+#include "base/result.hpp"
 
 namespace espalier::golden {
 namespace {

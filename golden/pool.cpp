@@ -2,6 +2,7 @@
 
 #include "golden/layers.hpp"
 #include "golden/numerics.hpp"
+#include "ir/numerics.hpp"
 
 namespace espalier::golden {
 namespace {

@@ -9,7 +9,7 @@
 #include <random>
 #include <vector>
 
-#include "support/result.hpp"
+#include "base/result.hpp"
 #include "tb/simulation.hpp"
 
 namespace espalier::tb {

@@ -13,7 +13,7 @@
 #include "driver/driver.hpp"
 #include "isa/generated/configs.hpp"
 #include "isa/generated/isa.hpp"
-#include "support/result.hpp"
+#include "base/result.hpp"
 #include "tb/layer_clock.hpp"
 
 namespace espalier::tb {

@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "examples/shapes/draw.hpp"
-#include "support/whole_file.hpp"
+#include "base/whole_file.hpp"
 
 namespace espalier::shapes {
 namespace {

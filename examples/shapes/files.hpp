@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <string>
 
-#include "support/result.hpp"
+#include "base/result.hpp"
 
 namespace espalier::shapes {
 

@@ -8,7 +8,7 @@
 #include <string_view>
 #include <vector>
 
-#include "support/result.hpp"
+#include "base/result.hpp"
 
 namespace CLI {
 class App;

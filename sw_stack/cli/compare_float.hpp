@@ -12,7 +12,7 @@
 #include "golden/float_reference.hpp"
 #include "golden/golden.hpp"
 #include "ir/graph.hpp"
-#include "support/result.hpp"
+#include "base/result.hpp"
 
 namespace espalier::cli {
 

@@ -10,7 +10,7 @@
 
 #include "images/dataset.hpp"
 #include "import/model.hpp"
-#include "support/file_id.hpp"
+#include "base/file_id.hpp"
 
 namespace espalier::cli {
 namespace {

@@ -4,7 +4,7 @@
 
 #include <CLI/CLI.hpp>
 
-#include "support/result.hpp"
+#include "base/result.hpp"
 
 namespace espalier::cli {
 

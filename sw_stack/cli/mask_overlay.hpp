@@ -4,7 +4,7 @@
 #include <string>
 
 #include "cli/commands.hpp"
-#include "support/result.hpp"
+#include "base/result.hpp"
 
 namespace espalier::cli {
 

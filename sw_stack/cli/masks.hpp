@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "runtime/device.hpp"
-#include "support/result.hpp"
+#include "base/result.hpp"
 
 namespace espalier::cli {
 

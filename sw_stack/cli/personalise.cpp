@@ -25,8 +25,8 @@
 #include "learn/watch.hpp"
 #include "program/program.hpp"
 #include "prune/patch.hpp"
-#include "support/file_id.hpp"
-#include "support/whole_file.hpp"
+#include "base/file_id.hpp"
+#include "base/whole_file.hpp"
 #include "timing/timing.hpp"
 
 namespace espalier::cli {

@@ -8,7 +8,7 @@
 #include "cli/device_option.hpp"
 #include "cli/file_options.hpp"
 #include "cli/personalise.hpp"
-#include "support/file_id.hpp"
+#include "base/file_id.hpp"
 
 namespace espalier::cli {
 namespace {

@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include "support/result.hpp"
+#include "base/result.hpp"
 
 namespace espalier::cli {
 

@@ -7,7 +7,7 @@
 #include "cli/common.hpp"
 #include "cli/images.hpp"
 #include "images/input.hpp"
-#include "support/whole_file.hpp"
+#include "base/whole_file.hpp"
 
 namespace espalier::cli {
 

@@ -7,7 +7,7 @@
 
 #include "images/dataset.hpp"
 #include "ir/graph.hpp"
-#include "support/result.hpp"
+#include "base/result.hpp"
 
 namespace espalier::cli {
 

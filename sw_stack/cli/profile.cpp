@@ -17,7 +17,7 @@
 #include "images/input.hpp"
 #include "prune/channels.hpp"
 #include "runtime/interrupt.hpp"
-#include "support/whole_file.hpp"
+#include "base/whole_file.hpp"
 
 namespace espalier::cli {
 namespace {

@@ -16,7 +16,7 @@
 #include "import/model.hpp"
 #include "learn/correct.hpp"
 #include "program/program.hpp"
-#include "support/whole_file.hpp"
+#include "base/whole_file.hpp"
 
 namespace espalier::cli {
 namespace {

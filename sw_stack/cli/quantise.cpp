@@ -11,7 +11,7 @@
 #include "cli/models.hpp"
 #include "export/onnx_writer.hpp"
 #include "import/model.hpp"
-#include "support/whole_file.hpp"
+#include "base/whole_file.hpp"
 
 namespace espalier::cli {
 namespace {

@@ -21,7 +21,7 @@
 #include "import/model.hpp"
 #include "prune/channels.hpp"
 #include "runtime/interrupt.hpp"
-#include "support/whole_file.hpp"
+#include "base/whole_file.hpp"
 
 namespace espalier::cli {
 namespace {

@@ -17,7 +17,7 @@
 #include "cli/scoring.hpp"
 #include "prune/mask.hpp"
 #include "prune/prune.hpp"
-#include "support/whole_file.hpp"
+#include "base/whole_file.hpp"
 #include "timing/timing.hpp"
 
 namespace espalier::cli {

@@ -3,13 +3,12 @@
 #include <algorithm>
 
 #include "compiler/compiler.hpp"
+#include "base/integers.hpp"
 
 namespace espalier::cli {
 namespace {
 
 using Tensors = std::vector<golden::Tensor>;
-
-std::size_t index(int id) { return static_cast<std::size_t>(id); }
 
 constexpr compiler::Options kFewRuns{.refine = false};
 

@@ -9,7 +9,7 @@
 #include "ir/graph.hpp"
 #include "isa/generated/configs.hpp"
 #include "program/program.hpp"
-#include "support/result.hpp"
+#include "base/result.hpp"
 
 namespace espalier::compiler {
 

@@ -7,11 +7,10 @@
 
 #include "compiler/cost.hpp"
 #include "program/mask.hpp"
+#include "ir/numerics.hpp"
 
 namespace espalier::compiler {
 namespace {
-
-std::int64_t align(std::int64_t bytes, std::int64_t to) { return (bytes + to - 1) / to * to; }
 
 /// Rows of the weight image: the output's blocks.
 std::int64_t rows_of(const Layer& layer, int lanes) { return std::int64_t{layer.conv.nb} * lanes; }
@@ -140,7 +139,7 @@ Result<Constants> make_constants(const ir::QuantGraph& graph, const std::vector<
   std::int64_t size = 0;
   const auto take = [&](std::int64_t bytes) {
     const std::int64_t start = size;
-    size = align(size + bytes, start_at);
+    size = round_up(size + bytes, start_at);
     return static_cast<std::uint32_t>(start);
   };
   if (layout.maskable) {

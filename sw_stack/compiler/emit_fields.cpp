@@ -2,6 +2,7 @@
 #include <bit>
 
 #include "compiler/emit.hpp"
+#include "ir/numerics.hpp"
 
 namespace espalier::compiler {
 namespace {

@@ -5,15 +5,10 @@
 #include <vector>
 
 #include "ir/graph.hpp"
-#include "support/result.hpp"
+#include "base/result.hpp"
+#include "base/integers.hpp"
 
 namespace espalier::compiler {
-
-template <typename T>
-decltype(auto) at(T& list, int index) {
-  return list[static_cast<std::size_t>(index)];
-}
-constexpr int ceil_div(int a, int b) { return (a + b - 1) / b; }
 
 /// Nodes that run as one: a convolution with what post does after it, or a pool.
 struct LayerNodes {

@@ -9,7 +9,7 @@ constexpr std::int64_t kAlign = 64;
 
 std::int64_t bytes_of(const Root& root, int lanes) {
   const std::int64_t bytes = std::int64_t{root.blocks} * root.h * root.w * lanes;
-  return (bytes + kAlign - 1) / kAlign * kAlign;
+  return round_up(bytes, kAlign);
 }
 
 /// From the first step that writes a root to the last that reads it.

@@ -9,7 +9,7 @@
 
 #include "isa/generated/configs.hpp"
 #include "isa/generated/isa.hpp"
-#include "support/result.hpp"
+#include "base/result.hpp"
 
 namespace espalier::driver {
 

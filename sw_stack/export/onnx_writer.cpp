@@ -8,7 +8,7 @@
 #include <set>
 
 #include "export/model_builder.hpp"
-#include "quantise/add_multipliers.hpp"
+#include "ir/numerics.hpp"
 
 namespace espalier::export_ {
 namespace {
@@ -292,7 +292,7 @@ class Writer {
     const double y = tensor(node.output).quant.scale;
     const double a = tensor(node.inputs[0]).quant.scale;
     const double b = node.inputs.size() > 1 ? tensor(node.inputs[1]).quant.scale : 0;
-    const auto m = quantise::add_multipliers(a / y, b / y);
+    const auto m = ir::add_multipliers(a / y, b / y);
     if (m && m->ma == op.ma && m->mb == op.mb && m->shift == op.shift) return {};
     return fail(
         ErrorCode::kUnsupported,

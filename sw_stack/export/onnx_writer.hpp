@@ -4,7 +4,7 @@
 #include <string>
 
 #include "ir/graph.hpp"
-#include "support/result.hpp"
+#include "base/result.hpp"
 
 namespace espalier::export_ {
 

@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "ir/graph.hpp"
-#include "support/result.hpp"
+#include "base/result.hpp"
 
 namespace espalier::images {
 

@@ -5,7 +5,7 @@
 #include <bit>
 
 #include "images/source.hpp"
-#include "support/whole_file.hpp"
+#include "base/whole_file.hpp"
 
 namespace espalier::images {
 namespace {

@@ -8,7 +8,7 @@
 
 #include "import/onnx/onnx.hpp"
 #include "import/tflite/tflite.hpp"
-#include "support/whole_file.hpp"
+#include "base/whole_file.hpp"
 
 namespace espalier::import_ {
 namespace {

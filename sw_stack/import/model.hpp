@@ -7,7 +7,7 @@
 
 #include "import/refusals.hpp"
 #include "ir/graph.hpp"
-#include "support/result.hpp"
+#include "base/result.hpp"
 
 namespace espalier::import_ {
 

@@ -53,11 +53,6 @@ std::int64_t input_elements(const QuantGraph& graph) {
   return count;
 }
 
-float pool_multiplier(float x_scale, float y_scale, int count) {
-  const float divisor = y_scale * static_cast<float>(count);
-  return x_scale / divisor;
-}
-
 int window_extent(int size, int kernel, int stride, int dilation, int pad_before, int pad_after) {
   const std::int64_t reach = std::int64_t{dilation} * (kernel - 1) + 1;
   const std::int64_t room = std::int64_t{size} + pad_before + pad_after - reach;

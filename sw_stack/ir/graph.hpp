@@ -13,7 +13,7 @@
 #include <variant>
 #include <vector>
 
-#include "support/result.hpp"
+#include "base/result.hpp"
 
 namespace espalier::ir {
 
@@ -218,9 +218,6 @@ std::int64_t input_elements(const QuantGraph& graph);
 /// ...
 std::string op_name(const FloatOp& op);
 std::string op_name(const QuantOp& op);
-
-/// The fp32 multiplier of an average pool over `count` pixels: sx / (sy * float(count)).
-float pool_multiplier(float x_scale, float y_scale, int count);
 
 /// The output extent of a window over `size` pixels with these pads; floor mode. 0 if it does not
 /// fit.

@@ -5,6 +5,7 @@
 #include <cstdlib>
 
 #include "ir/verify.hpp"
+#include "ir/numerics.hpp"
 
 namespace espalier::ir {
 namespace {

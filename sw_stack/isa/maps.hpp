@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "isa/generated/configs.hpp"
-#include "support/result.hpp"
+#include "base/result.hpp"
 
 namespace espalier::isa {
 

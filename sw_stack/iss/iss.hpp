@@ -13,7 +13,7 @@
 #include <vector>
 
 #include "isa/clip.hpp"
-#include "support/result.hpp"
+#include "base/result.hpp"
 
 namespace espalier::iss {
 

@@ -8,7 +8,7 @@
 #include "iss/iss.hpp"
 #include "program/mask.hpp"
 #include "program/program.hpp"
-#include "support/result.hpp"
+#include "base/result.hpp"
 
 namespace espalier::iss {
 

@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "isa/maps.hpp"
-#include "support/result.hpp"
+#include "base/result.hpp"
 
 namespace espalier::iss {
 

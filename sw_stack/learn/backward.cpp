@@ -5,14 +5,13 @@
 #include <limits>
 
 #include "learn/backward_builder.hpp"
-#include "quantise/add_multipliers.hpp"
+#include "ir/numerics.hpp"
+#include "base/integers.hpp"
 
 namespace espalier::learn {
 namespace {
 
 constexpr int kMost = 127;  // gradients are symmetric
-
-std::size_t index(int id) { return static_cast<std::size_t>(id); }
 
 /// A multiplier that the requantiser takes: normal and finite.
 float multiplier(double value) {
@@ -54,8 +53,8 @@ void Backward::set_scales(std::span<const float> scales) {
     }
     constexpr double kLimit = 500;  // the adder's multipliers: below 2^9
     auto& add = std::get<ir::QuantAdd>(node.op);
-    const auto m = quantise::add_multipliers(std::min(real(node.inputs[0]) / out, kLimit),
-                                             std::min(real(node.inputs[1]) / out, kLimit));
+    const auto m = ir::add_multipliers(std::min(real(node.inputs[0]) / out, kLimit),
+                                       std::min(real(node.inputs[1]) / out, kLimit));
     ESP_CHECK(m.has_value());
     add.ma = m->ma;
     add.mb = m->mb;

@@ -6,10 +6,10 @@
 #include <numeric>
 #include <optional>
 
+#include "base/integers.hpp"
+
 namespace espalier::learn {
 namespace {
-
-std::size_t index(int id) { return static_cast<std::size_t>(id); }
 
 /// Values at which an activation stands at a bound of its clamp.
 struct Bounds {
@@ -24,8 +24,6 @@ Bounds bounds_of(const ir::QuantNode& node, const ir::Quant& quant) {
   if (const auto* pool = std::get_if<ir::QuantPool>(&node.op)) return take(pool->lo, pool->hi);
   return {};
 }
-
-int ceil_div(int a, int b) { return (a + b - 1) / b; }
 
 /// By input channel the output channels that read it, from the first to the last.
 ir::Reads transposed(const ir::Reads& reads, int channels) {

@@ -2,10 +2,10 @@
 
 #include "learn/backward_builder.hpp"
 
+#include "base/integers.hpp"
+
 namespace espalier::learn {
 namespace {
-
-std::size_t index(int id) { return static_cast<std::size_t>(id); }
 
 bool is_global(const ir::Window& w, const ir::Shape& x, const ir::Shape& y) {
   return y.h == 1 && y.w == 1 && w.kh == x.h && w.kw == x.w && w.pad_top == 0 && w.pad_left == 0;

@@ -10,7 +10,8 @@
 #include "golden/layers.hpp"
 #include "learn/gather.hpp"
 #include "learn/spread.hpp"
-#include "support/parallel.hpp"
+#include "base/parallel.hpp"
+#include "base/integers.hpp"
 
 namespace espalier::learn {
 namespace {
@@ -22,8 +23,6 @@ constexpr double kLayerRidge = 1e-2;  ///< of the mean of the features' variance
 constexpr std::size_t kBatch = 8;
 constexpr std::size_t kMostDepth = 1200;     ///< of a layer that is reconstructed
 constexpr std::size_t kLeastSamples = 3000;  ///< pixels that it is reconstructed from
-
-std::size_t index(int id) { return static_cast<std::size_t>(id); }
 
 /// The multiplier of weights with this scale, in fp32 as other runtimes derive it: any other number
 /// could not be written as a model for them.

@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "prune/prune.hpp"
-#include "support/result.hpp"
+#include "base/result.hpp"
 
 namespace espalier::learn {
 

@@ -3,12 +3,10 @@
 #include <algorithm>
 #include <vector>
 
+#include "base/integers.hpp"
+
 namespace espalier::learn {
-namespace {
-
-std::size_t index(int id) { return static_cast<std::size_t>(id); }
-
-}  // namespace
+namespace {}  // namespace
 
 Matrix gather(const ir::QuantTensor& x, const ir::QuantConv& conv, int out_w,
               const std::int8_t* values, std::span<const std::size_t> pixels) {

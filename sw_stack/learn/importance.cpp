@@ -3,13 +3,12 @@
 #include <algorithm>
 #include <cmath>
 
-#include "support/bytes.hpp"
-#include "support/parallel.hpp"
+#include "base/bytes.hpp"
+#include "base/parallel.hpp"
+#include "base/integers.hpp"
 
 namespace espalier::learn {
 namespace {
-
-std::size_t index(int id) { return static_cast<std::size_t>(id); }
 
 bool is_sum(const ir::QuantNode& node) {
   return std::holds_alternative<ir::QuantAdd>(node.op) && node.inputs.size() > 1;

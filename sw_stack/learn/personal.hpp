@@ -7,7 +7,7 @@
 
 #include "learn/correct.hpp"
 #include "prune/mask.hpp"
-#include "support/result.hpp"
+#include "base/result.hpp"
 
 namespace espalier::learn {
 

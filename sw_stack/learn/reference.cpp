@@ -8,14 +8,13 @@
 #include "golden/layers.hpp"
 #include "learn/correct.hpp"
 #include "learn/spread.hpp"
-#include "support/parallel.hpp"
+#include "base/parallel.hpp"
+#include "base/integers.hpp"
 
 namespace espalier::learn {
 namespace {
 
 constexpr std::size_t kMostBytes = 256U << 20U;  ///< of the activations that are kept
-
-std::size_t index(int id) { return static_cast<std::size_t>(id); }
 
 /// Of how many images.
 std::size_t kept(const ir::QuantGraph& graph, std::size_t images) {

@@ -5,7 +5,7 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 
-#include "support/whole_file.hpp"
+#include "base/whole_file.hpp"
 
 namespace espalier::learn {
 namespace {

@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "learn/importance.hpp"
-#include "support/result.hpp"
+#include "base/result.hpp"
 
 namespace espalier::learn {
 

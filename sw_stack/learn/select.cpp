@@ -7,13 +7,10 @@
 #include <random>
 
 #include "prune/prune.hpp"
+#include "base/integers.hpp"
 
 namespace espalier::learn {
-namespace {
-
-std::size_t index(int id) { return static_cast<std::size_t>(id); }
-
-}  // namespace
+namespace {}  // namespace
 
 std::vector<double> channel_macs(const ir::QuantGraph& graph, const prune::Channels& channels) {
   std::vector<double> macs(channels.classes(), 0.0);

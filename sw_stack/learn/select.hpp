@@ -9,7 +9,7 @@
 
 #include "prune/choose.hpp"
 #include "prune/mask.hpp"
-#include "support/result.hpp"
+#include "base/result.hpp"
 
 namespace espalier::learn {
 

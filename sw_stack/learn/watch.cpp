@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "support/result.hpp"
+#include "base/result.hpp"
 
 namespace espalier::learn {
 

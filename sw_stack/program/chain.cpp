@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <array>
 
+#include "base/integers.hpp"
+
 namespace espalier::program {
 namespace {
 
@@ -12,9 +14,7 @@ constexpr std::size_t kMostImages = 16;
 
 using Counts = std::array<std::uint64_t, 8>;  // instructions by engine
 
-std::size_t index(isa::Engine engine) { return static_cast<std::size_t>(engine); }
-
-std::uint64_t paged(std::uint64_t bytes) { return (bytes + kPage - 1) / kPage * kPage; }
+std::uint64_t paged(std::uint64_t bytes) { return round_up(bytes, kPage); }
 
 void shift(isa::Instruction& instruction, const Counts& before, std::uint32_t input,
            std::uint32_t output) {

@@ -2,8 +2,8 @@
 
 #include "program/program.hpp"
 #include "program/stored_bytes.hpp"
-#include "support/bytes.hpp"
-#include "support/whole_file.hpp"
+#include "base/bytes.hpp"
+#include "base/whole_file.hpp"
 
 namespace espalier::program {
 namespace {

@@ -5,14 +5,12 @@
 
 #include "isa/maps.hpp"
 #include "program/pack.hpp"
+#include "base/integers.hpp"
 
 namespace espalier::program {
 namespace {
 
 using isa::kMapBytes;
-
-std::size_t index(int id) { return static_cast<std::size_t>(id); }
-int ceil_div(int a, int b) { return (a + b - 1) / b; }
 
 class Masker {
  public:

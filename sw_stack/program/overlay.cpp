@@ -3,10 +3,10 @@
 #include <algorithm>
 #include <cstring>
 
+#include "base/integers.hpp"
+
 namespace espalier::program {
 namespace {
-
-std::size_t index(int id) { return static_cast<std::size_t>(id); }
 
 /// Where the weights of one layer lie in its dense image (docs/pack.md, section 2). What is
 /// compiled for a layer follows from its Weights, its tensors' segments and the input's layout.
@@ -100,7 +100,7 @@ class Places {
     std::size_t lane = 0;
     for (const int channels : spot->segments) {
       for (int c = 0; c < channels; ++c) list.push_back(lane++);
-      lane = (lane + lanes_ - 1) / lanes_ * lanes_;
+      lane = round_up(lane, lanes_);
     }
     return list;
   }

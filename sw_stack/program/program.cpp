@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "isa/maps.hpp"
+#include "base/integers.hpp"
 
 namespace espalier::program {
 
@@ -24,7 +25,7 @@ std::uint64_t memory_bytes(const Program& program) {
   std::uint64_t bytes = kPageBytes;
   for (const std::uint64_t region : {program.constant_bytes(), program.activation_bytes,
                                      program.input_bytes, program.output_bytes}) {
-    bytes += (region + kPageBytes - 1) / kPageBytes * kPageBytes;
+    bytes += round_up(region, kPageBytes);
   }
   return bytes;
 }
@@ -53,7 +54,7 @@ constexpr std::uint32_t kMapAlign = 32;
 
 std::uint32_t maps_after(std::uint32_t start, int blocks) {
   const auto bytes = static_cast<std::uint32_t>(static_cast<std::size_t>(blocks) * isa::kMapBytes);
-  return start + (bytes + kMapAlign - 1) / kMapAlign * kMapAlign;
+  return start + round_up(bytes, kMapAlign);
 }
 
 }  // namespace
@@ -67,7 +68,7 @@ std::vector<std::uint64_t> further_inputs(const ir::QuantGraph& graph, const Inp
   std::uint64_t end = static_cast<std::uint64_t>(input.blocks) * input.h * input.w * lanes;
   std::vector<std::uint64_t> offsets;
   for (const int id : graph.more_inputs) {
-    end = (end + kAlign - 1) / kAlign * kAlign;
+    end = round_up(end, kAlign);
     offsets.push_back(end);
     end += blocked_bytes(graph.tensors[static_cast<std::size_t>(id)].shape, lanes);
   }

@@ -10,7 +10,7 @@
 
 #include "ir/graph.hpp"
 #include "isa/instruction.hpp"
-#include "support/result.hpp"
+#include "base/result.hpp"
 
 namespace espalier::program {
 

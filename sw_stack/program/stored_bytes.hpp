@@ -6,7 +6,7 @@
 #include <span>
 #include <vector>
 
-#include "support/bytes.hpp"
+#include "base/bytes.hpp"
 
 namespace espalier::program {
 

@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "isa/instruction.hpp"
-#include "support/result.hpp"
+#include "base/result.hpp"
 
 namespace espalier::program {
 

@@ -3,12 +3,11 @@
 #include <algorithm>
 #include <numeric>
 
-#include "support/bytes.hpp"
+#include "base/bytes.hpp"
+#include "base/integers.hpp"
 
 namespace espalier::prune {
 namespace {
-
-std::size_t index(int id) { return static_cast<std::size_t>(id); }
 
 /// Sets of numbers that are united; the smallest stands for each.
 class Sets {

@@ -5,10 +5,10 @@
 #include <random>
 #include <span>
 
+#include "base/integers.hpp"
+
 namespace espalier::prune {
 namespace {
-
-std::size_t index(int id) { return static_cast<std::size_t>(id); }
 
 std::size_t share(double keep, std::size_t count) {
   return static_cast<std::size_t>(std::llround(keep * static_cast<double>(count)));
@@ -63,7 +63,7 @@ Mask random_mask(const Channels& channels, const Choice& choice, std::uint64_t s
     // std::shuffle differs between libraries.
     for (std::size_t i = order.size(); i > 1; --i) std::swap(order[i - 1], order[random() % i]);
     const std::size_t wanted = std::max<std::size_t>(1, share(choice.keep, order.size()));
-    const std::size_t live = std::min(order.size(), (wanted + block - 1) / block * block);
+    const std::size_t live = std::min(order.size(), round_up(wanted, block));
     for (std::size_t i = live; i < order.size(); ++i) mask.live[index(order[i])] = false;
   }
   return mask;

@@ -5,10 +5,10 @@
 #include <algorithm>
 #include <map>
 
+#include "base/integers.hpp"
+
 namespace espalier::prune {
 namespace {
-
-std::size_t index(int id) { return static_cast<std::size_t>(id); }
 
 std::string place_of(const std::string& file, const std::string& tensor) {
   return fmt::format("{}: tensor '{}'", file, tensor);

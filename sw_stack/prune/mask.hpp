@@ -7,7 +7,7 @@
 
 #include "ir/graph.hpp"
 #include "prune/channels.hpp"
-#include "support/result.hpp"
+#include "base/result.hpp"
 
 namespace espalier::prune {
 

@@ -6,7 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "prune/mask.hpp"
-#include "support/whole_file.hpp"
+#include "base/whole_file.hpp"
 
 namespace espalier::prune {
 namespace {

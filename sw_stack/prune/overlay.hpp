@@ -10,7 +10,7 @@
 
 #include "ir/weight_mask.hpp"
 #include "prune/channels.hpp"
-#include "support/result.hpp"
+#include "base/result.hpp"
 
 namespace espalier::prune {
 

@@ -6,8 +6,8 @@
 
 #include "prune/overlay.hpp"
 #include "prune/sealed.hpp"
-#include "support/bytes.hpp"
-#include "support/whole_file.hpp"
+#include "base/bytes.hpp"
+#include "base/whole_file.hpp"
 
 namespace espalier::prune {
 namespace {

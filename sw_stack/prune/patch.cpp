@@ -6,16 +6,15 @@
 #include <set>
 
 #include "prune/sealed.hpp"
-#include "support/bytes.hpp"
-#include "support/whole_file.hpp"
+#include "base/bytes.hpp"
+#include "base/whole_file.hpp"
+#include "base/integers.hpp"
 
 namespace espalier::prune {
 namespace {
 
 constexpr char kMagic[8] = {'E', 'S', 'P', 'P', 'A', 'T', 'C', 'H'};
 constexpr std::uint32_t kVersion = 1;
-
-std::size_t index(int id) { return static_cast<std::size_t>(id); }
 
 /// The numbers of live channels of a tensor.
 std::vector<std::size_t> live_channels(const Channels& channels, const Mask& mask, int tensor) {

@@ -9,7 +9,7 @@
 
 #include "prune/mask.hpp"
 #include "prune/prune.hpp"
-#include "support/result.hpp"
+#include "base/result.hpp"
 
 namespace espalier::prune {
 

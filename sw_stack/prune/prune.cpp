@@ -5,10 +5,10 @@
 #include <algorithm>
 #include <numeric>
 
+#include "base/integers.hpp"
+
 namespace espalier::prune {
 namespace {
-
-std::size_t index(int id) { return static_cast<std::size_t>(id); }
 
 class Pruner {
  public:

@@ -5,8 +5,8 @@
 #include <span>
 #include <string>
 
-#include "support/bytes.hpp"
-#include "support/result.hpp"
+#include "base/bytes.hpp"
+#include "base/result.hpp"
 
 namespace espalier::prune {
 

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "ir/steps.hpp"
+#include "ir/numerics.hpp"
 
 namespace espalier::quantise {
 namespace {

@@ -7,7 +7,7 @@
 #include <limits>
 
 #include "golden/float_reference.hpp"
-#include "quantise/add_multipliers.hpp"
+#include "ir/numerics.hpp"
 #include "quantise/histogram.hpp"
 #include "quantise/layers.hpp"
 #include "quantise/plan.hpp"
@@ -240,8 +240,8 @@ ir::QuantOp Quantiser::quantised(const Step& step) const {
   }
   if (std::holds_alternative<ir::FloatAdd>(step.node->op)) {
     const double sy = y.scale;
-    const auto m = add_multipliers(static_cast<double>(x.scale) / sy,
-                                   static_cast<double>(quant(step.node->inputs[1]).scale) / sy);
+    const auto m = ir::add_multipliers(static_cast<double>(x.scale) / sy,
+                                       static_cast<double>(quant(step.node->inputs[1]).scale) / sy);
     ESP_CHECK(m.has_value());  // widen_sums saw to it
     return ir::QuantAdd{m->ma, m->mb, m->shift};
   }

@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "ir/graph.hpp"
-#include "support/result.hpp"
+#include "base/result.hpp"
 
 namespace espalier::quantise {
 

@@ -6,8 +6,8 @@
 
 #include "runtime/interrupt.hpp"
 #include "runtime/jobs.hpp"
-#include "support/bytes.hpp"
-#include "support/parallel.hpp"
+#include "base/bytes.hpp"
+#include "base/parallel.hpp"
 
 namespace espalier::runtime {
 namespace {

@@ -17,7 +17,7 @@
 #include "isa/generated/isa.hpp"
 #include "program/mask.hpp"
 #include "program/program.hpp"
-#include "support/result.hpp"
+#include "base/result.hpp"
 
 namespace espalier::runtime {
 

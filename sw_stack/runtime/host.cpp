@@ -5,13 +5,14 @@
 
 #include "isa/generated/registers.hpp"
 #include "runtime/devices.hpp"
+#include "base/integers.hpp"
 
 namespace espalier::runtime {
 namespace {
 
 namespace reg = isa::reg;
 
-std::uint64_t round_up(std::uint64_t bytes) { return (bytes + kPage - 1) / kPage * kPage; }
+std::uint64_t paged(std::uint64_t bytes) { return round_up(bytes, kPage); }
 
 }  // namespace
 
@@ -31,7 +32,7 @@ Host::Host(const program::Program& program, Bus& bus, std::span<const program::M
             program.output_bytes, program.constants.size()} {
   const auto take = [this](std::uint64_t bytes) {
     const std::uint64_t offset = total_;
-    total_ += round_up(bytes);
+    total_ += paged(bytes);
     return offset;
   };
   offset_[0] = offset_[4] = take(size_[0]);
@@ -106,9 +107,9 @@ Status Host::pack(std::size_t mask) {
   if (Status status = hand_over(isa::Region::kMask); !status) return status;
   const Code& code = packs_[mask];
   std::ranges::copy(code.bytes, bus_.memory().subspan(code.offset).begin());
-  if (Status status = bus_.to_machine(code.offset, round_up(code.bytes.size())); !status)
+  if (Status status = bus_.to_machine(code.offset, paged(code.bytes.size())); !status)
     return status;
-  set_code(code, mask_offset_[mask], mask_offset_[mask] + round_up(size_[4]));
+  set_code(code, mask_offset_[mask], mask_offset_[mask] + paged(size_[4]));
   // STOREs write into the mask's part of region 4 as region 1.
   set(reg::kBase0 + 4, base(isa::Region::kMask));
   const auto run = run_code(code);
@@ -122,12 +123,12 @@ Status Host::pack(std::size_t mask) {
 
 Status Host::hand_over(isa::Region region) {
   const auto r = static_cast<std::size_t>(region);
-  return bus_.to_machine(offset_[r], round_up(size_[r]));
+  return bus_.to_machine(offset_[r], paged(size_[r]));
 }
 
 Status Host::fetch(isa::Region region) {
   const auto r = static_cast<std::size_t>(region);
-  return bus_.from_machine(offset_[r], round_up(size_[r]));
+  return bus_.from_machine(offset_[r], paged(size_[r]));
 }
 
 Status Host::put_image(std::span<const std::int8_t> image, bool poison) {

@@ -13,7 +13,7 @@
 #include <new>
 
 #include "runtime/interrupt.hpp"
-#include "support/bytes.hpp"
+#include "base/bytes.hpp"
 
 namespace espalier::runtime {
 namespace {

@@ -6,7 +6,7 @@
 #include <span>
 #include <vector>
 
-#include "support/result.hpp"
+#include "base/result.hpp"
 
 namespace espalier::runtime {
 

@@ -10,6 +10,7 @@
 #include "runtime/devices.hpp"
 #include "runtime/interrupt.hpp"
 #include "runtime/rtl_host.hpp"
+#include "base/integers.hpp"
 
 namespace espalier::runtime {
 namespace {
@@ -307,7 +308,7 @@ class Lockstep {
         static_cast<std::size_t>(program_.graph.tensors[static_cast<std::size_t>(tensor)].shape.c);
     std::vector<int> list(channels);
     std::iota(list.begin(), list.end(), 0);
-    list.resize((channels + lanes_ - 1) / lanes_ * lanes_, -1);
+    list.resize(round_up(channels, lanes_), -1);
     return list;
   }
   /// Byte of its region where a tensor begins.

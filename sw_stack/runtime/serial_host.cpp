@@ -4,6 +4,7 @@
 #include <string>
 
 #include "isa/generated/registers.hpp"
+#include "base/integers.hpp"
 
 namespace espalier::runtime {
 namespace {
@@ -19,8 +20,8 @@ constexpr char kPlace[] = "serial port";
 
 std::uint8_t low(std::uint32_t value) { return static_cast<std::uint8_t>(value); }
 
-std::uint32_t round_up(std::uint64_t bytes) {
-  return static_cast<std::uint32_t>((bytes + kAlignment - 1) / kAlignment * kAlignment);
+std::uint32_t aligned(std::uint64_t bytes) {
+  return static_cast<std::uint32_t>(round_up(bytes, kAlignment));
 }
 
 }  // namespace
@@ -106,13 +107,13 @@ Status SerialHost::prepare(std::uint32_t memory) {
                 "the machine is not configuration " + program_->config + " of the program", kPlace);
   }
   // Constants, instructions, activations, input, output.
-  const std::uint32_t code = round_up(program_->constants.size());
-  std::uint64_t at = round_up(code + program_->instructions.size());
+  const std::uint32_t code = aligned(program_->constants.size());
+  std::uint64_t at = aligned(code + program_->instructions.size());
   for (const auto& [region, size] :
        {std::pair{1U, program_->activation_bytes}, std::pair{2U, program_->input_bytes},
         std::pair{3U, program_->output_bytes}}) {
     base_[region] = static_cast<std::uint32_t>(at);
-    at += round_up(size);
+    at += aligned(size);
   }
   if (at > memory) {
     return fail(ErrorCode::kCapacity,

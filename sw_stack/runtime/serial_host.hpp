@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "program/program.hpp"
-#include "support/result.hpp"
+#include "base/result.hpp"
 
 namespace espalier::runtime {
 

@@ -9,6 +9,8 @@
 
 #include "isa/instruction.hpp"
 
+#include "base/integers.hpp"
+
 namespace espalier::timing {
 
 using Time = std::int64_t;
@@ -17,7 +19,6 @@ inline constexpr Time kNever = std::numeric_limits<Time>::max() / 4;
 constexpr bool known(Time time) { return time < kNever; }
 
 inline constexpr std::size_t kEngines = 7;
-constexpr std::size_t index(isa::Engine engine) { return static_cast<std::size_t>(engine); }
 
 /// An instruction in a queue. Dependencies are counts since start, not modulo.
 struct Queued {

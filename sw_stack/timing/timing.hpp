@@ -13,7 +13,7 @@
 
 #include "program/mask.hpp"
 #include "program/program.hpp"
-#include "support/result.hpp"
+#include "base/result.hpp"
 
 namespace espalier::timing {
 

@@ -10,11 +10,10 @@
 #include "learn/backward.hpp"
 #include "learn/importance.hpp"
 #include "seed.hpp"
+#include "base/integers.hpp"
 
 namespace espalier::tests {
 namespace {
-
-std::size_t index(int id) { return static_cast<std::size_t>(id); }
 
 /// The backward graph of a forward one, with an image's input: scales that fit it.
 struct Pass {

@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
-#include "quantise/add_multipliers.hpp"
-#include "support/result.hpp"
+#include "ir/numerics.hpp"
+#include "base/result.hpp"
 
 namespace espalier::tests {
 
@@ -150,7 +150,7 @@ void derive_multipliers(ir::QuantGraph& graph) {
     } else if (auto* add = std::get_if<ir::QuantAdd>(&node.op)) {
       const double a = scale(node.inputs[0]);
       const double b = node.inputs.size() > 1 ? scale(node.inputs[1]) : 0;
-      const auto m = quantise::add_multipliers(a / y, b / y);
+      const auto m = ir::add_multipliers(a / y, b / y);
       ESP_CHECK(m.has_value());
       add->ma = m->ma;
       add->mb = m->mb;

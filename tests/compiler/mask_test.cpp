@@ -17,11 +17,11 @@
 #include "prune/prune.hpp"
 #include "seed.hpp"
 #include "timing/timing.hpp"
+#include "base/integers.hpp"
 
 namespace espalier::tests {
 namespace {
 
-std::size_t index(int id) { return static_cast<std::size_t>(id); }
 const isa::Config& config(std::string_view name) { return *isa::find_config(name); }
 
 Result<program::Program> compile(const ir::QuantGraph& graph, const isa::Config& machine,

@@ -16,12 +16,11 @@
 #include "program/overlay.hpp"
 #include "prune/prune.hpp"
 #include "seed.hpp"
-#include "support/bytes.hpp"
+#include "base/bytes.hpp"
+#include "base/integers.hpp"
 
 namespace espalier::tests {
 namespace {
-
-std::size_t index(int id) { return static_cast<std::size_t>(id); }
 
 Result<program::Program> compile(const ir::QuantGraph& graph, const char* machine,
                                  std::uint64_t vary, bool maskable = true) {

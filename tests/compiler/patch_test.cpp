@@ -14,11 +14,10 @@
 #include "mask_kinds.hpp"
 #include "program/mask.hpp"
 #include "seed.hpp"
+#include "base/integers.hpp"
 
 namespace espalier::tests {
 namespace {
-
-std::size_t index(int id) { return static_cast<std::size_t>(id); }
 
 Result<program::Program> compile(const ir::QuantGraph& graph, std::uint64_t vary) {
   compiler::Options options;

@@ -13,11 +13,10 @@
 #include "mask_kinds.hpp"
 #include "prune/choose.hpp"
 #include "seed.hpp"
+#include "base/integers.hpp"
 
 namespace espalier::tests {
 namespace {
-
-std::size_t index(int id) { return static_cast<std::size_t>(id); }
 
 /// The live channels of a dense tensor, one behind the other.
 golden::Tensor live_part(const golden::Tensor& dense, const std::vector<bool>& live) {

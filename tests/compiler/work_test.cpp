@@ -8,11 +8,10 @@
 #include "prune/choose.hpp"
 #include "prune/prune.hpp"
 #include "timing/timing.hpp"
+#include "base/integers.hpp"
 
 namespace espalier::tests {
 namespace {
-
-std::size_t index(int id) { return static_cast<std::size_t>(id); }
 
 /// Makes the last convolution one of groups.
 void group(ir::QuantGraph& graph, int node, int groups) {

@@ -7,6 +7,7 @@
 #include "golden/numerics.hpp"
 #include "quant_builder.hpp"
 #include "seed.hpp"
+#include "ir/numerics.hpp"
 
 namespace {
 

@@ -11,7 +11,7 @@
 #include "images/dataset.hpp"
 #include "images/input.hpp"
 #include "import/model.hpp"
-#include "support/whole_file.hpp"
+#include "base/whole_file.hpp"
 #include "tests/compiler/graphs.hpp"
 #include "tests/peers/compare.hpp"
 

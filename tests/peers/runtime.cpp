@@ -8,7 +8,7 @@
 #include <nlohmann/json.hpp>
 #include <set>
 
-#include "support/whole_file.hpp"
+#include "base/whole_file.hpp"
 
 namespace espalier::peers {
 namespace {

@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "ir/graph.hpp"
-#include "support/result.hpp"
+#include "base/result.hpp"
 
 namespace espalier::peers {
 

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cstdio>
 
-#include "support/result.hpp"
+#include "base/result.hpp"
 
 namespace espalier::speed {
 

@@ -7,7 +7,7 @@
 #include "catch.hpp"
 #include "process.hpp"
 #include "seed.hpp"
-#include "support/bytes.hpp"
+#include "base/bytes.hpp"
 #include "tiny_model.hpp"
 
 using namespace espalier;

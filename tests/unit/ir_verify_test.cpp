@@ -5,6 +5,7 @@
 #include "catch.hpp"
 #include "ir/graph.hpp"
 #include "quant_builder.hpp"
+#include "ir/numerics.hpp"
 
 namespace {
 

@@ -1,6 +1,6 @@
 // Loops over several threads, and what is thrown in them.
 
-#include "support/parallel.hpp"
+#include "base/parallel.hpp"
 
 #include <sys/resource.h>
 #include <sys/wait.h>

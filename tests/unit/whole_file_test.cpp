@@ -1,6 +1,6 @@
 // The one reader and the one writer of whole files.
 
-#include "support/whole_file.hpp"
+#include "base/whole_file.hpp"
 
 #include <fcntl.h>
 #include <sys/resource.h>

@@ -9,7 +9,7 @@
 #include "learn/importance.hpp"
 #include "learn/personal.hpp"
 #include "prune/channels.hpp"
-#include "support/result.hpp"
+#include "base/result.hpp"
 
 namespace espalier::users {
 

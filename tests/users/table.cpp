@@ -9,7 +9,7 @@
 #include <filesystem>
 #include <sstream>
 
-#include "support/whole_file.hpp"
+#include "base/whole_file.hpp"
 
 namespace espalier::users {
 namespace {

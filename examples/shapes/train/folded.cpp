@@ -8,7 +8,7 @@
 #include <initializer_list>
 #include <map>
 
-#include "support/whole_file.hpp"
+#include "base/whole_file.hpp"
 
 namespace espalier::shapes {
 namespace {

@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "support/result.hpp"
+#include "base/result.hpp"
 
 namespace espalier::shapes {
 

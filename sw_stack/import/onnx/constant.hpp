@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "support/result.hpp"
+#include "base/result.hpp"
 
 namespace onnx {
 class TensorProto;

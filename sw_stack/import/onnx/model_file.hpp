@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "import/onnx/constant.hpp"
-#include "support/result.hpp"
+#include "base/result.hpp"
 
 namespace espalier::import_ {
 

@@ -8,7 +8,7 @@
 
 #include "import/model.hpp"
 #include "ir/graph.hpp"
-#include "support/result.hpp"
+#include "base/result.hpp"
 
 namespace espalier::import_ {
 

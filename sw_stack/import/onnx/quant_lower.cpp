@@ -11,8 +11,7 @@
 
 #include "import/onnx/quant_layers.hpp"
 #include "import/onnx/quant_nodes.hpp"
-#include "ir/steps.hpp"
-#include "quantise/add_multipliers.hpp"
+#include "ir/numerics.hpp"
 
 namespace espalier::import_ {
 namespace {
@@ -170,7 +169,7 @@ class Lowering {
         return id;
       }
     }
-    const auto m = quantise::add_multipliers(1, 0);
+    const auto m = ir::add_multipliers(1, 0);
     return emit(node, node.output, {id}, graph_.tensors[id].quant,
                 ir::QuantAdd{m->ma, 0, m->shift, clamp.lo, clamp.hi});
   }
@@ -279,7 +278,7 @@ class Lowering {
     if (std::holds_alternative<ir::FloatAdd>(maker.op)) {
       const double ratio[2] = {static_cast<double>(quant(x.inputs[0]).scale) / y.scale,
                                static_cast<double>(quant(x.inputs[1]).scale) / y.scale};
-      const auto m = quantise::add_multipliers(ratio[0], ratio[1]);
+      const auto m = ir::add_multipliers(ratio[0], ratio[1]);
       if (!m) return too_steep(maker, std::max(ratio[0], ratio[1]));
       return emit(maker, to, x.inputs, y, ir::QuantAdd{m->ma, m->mb, m->shift, clamp.lo, clamp.hi});
     }
@@ -333,7 +332,7 @@ class Lowering {
   /// A tensor in another scale, or clamped: the residual adder with b absent.
   Result<int> rescale(const WorkNode& node, int from, const ir::Quant& y, Clamp clamp) {
     const double ratio = static_cast<double>(quant(from).scale) / y.scale;
-    const auto m = quantise::add_multipliers(ratio, 0);
+    const auto m = ir::add_multipliers(ratio, 0);
     if (!m) return too_steep(node, ratio);
     return emit(node, node.output, {from}, y, ir::QuantAdd{m->ma, 0, m->shift, clamp.lo, clamp.hi});
   }

@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "ir/steps.hpp"
+#include "ir/numerics.hpp"
 
 namespace espalier::import_ {
 namespace {

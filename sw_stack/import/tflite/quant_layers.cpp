@@ -5,7 +5,7 @@
 #include <cmath>
 #include <cstring>
 
-#include "quantise/add_multipliers.hpp"
+#include "ir/numerics.hpp"
 #include "import/tflite/quant_importer.hpp"
 
 namespace espalier::import_ {
@@ -111,7 +111,7 @@ Status QuantImporter::add(const LiteOp& op) {
   if (!(ta.shape == tb.shape)) return op.unsupported("adds tensors of different shapes");
   const double ratio_a = static_cast<double>(ta.quant.scale) / quant->scale;
   const double ratio_b = static_cast<double>(tb.quant.scale) / quant->scale;
-  const auto multipliers = quantise::add_multipliers(ratio_a, ratio_b);
+  const auto multipliers = ir::add_multipliers(ratio_a, ratio_b);
   if (!multipliers) {
     return op.fail(ErrorCode::kRange, fmt::format("scales its operands by {} and {}; the limit is "
                                                   "512",

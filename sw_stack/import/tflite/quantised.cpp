@@ -7,7 +7,7 @@
 
 #include "import/tflite/judge.hpp"
 #include "import/tflite/quant_importer.hpp"
-#include "ir/steps.hpp"
+#include "ir/numerics.hpp"
 
 namespace espalier::import_ {
 

@@ -14,11 +14,10 @@
 #include "learn/delayed_scales.hpp"
 #include "learn/importance.hpp"
 #include "quantise/quantise.hpp"
+#include "base/integers.hpp"
 
 namespace espalier::tests {
 namespace {
-
-std::size_t index(int id) { return static_cast<std::size_t>(id); }
 
 ir::Window square(int kernel, int stride, int pad) {
   return {kernel, kernel, stride, stride, pad, pad, pad, pad, 1, 1};

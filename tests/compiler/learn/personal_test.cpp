@@ -16,13 +16,12 @@
 #include "learn/watch.hpp"
 #include "quantise/quantise.hpp"
 #include "scratch.hpp"
+#include "base/integers.hpp"
 
 namespace espalier::tests {
 namespace {
 
 constexpr ir::Shape kInput{3, 8, 8};
-
-std::size_t index(int id) { return static_cast<std::size_t>(id); }
 
 std::vector<float> random_values(std::mt19937& random, std::size_t count, float deviation) {
   std::normal_distribution<float> normal(0, deviation);

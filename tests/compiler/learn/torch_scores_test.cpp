@@ -16,14 +16,13 @@
 #include "learn/importance.hpp"
 #include "quantise/quantise.hpp"
 #include "shared_file.hpp"
+#include "base/integers.hpp"
 
 namespace espalier::tests {
 namespace {
 
 constexpr ir::Shape kShape{3, 32, 32};
 constexpr std::size_t kImages = 96;
-
-std::size_t index(int id) { return static_cast<std::size_t>(id); }
 
 /// The graph in float, every tensor with its gradient.
 std::vector<torch::Tensor> forward(const ir::FloatGraph& graph, const std::vector<float>& input) {

@@ -5,7 +5,7 @@
 #include <random>
 
 #include "catch.hpp"
-#include "quantise/add_multipliers.hpp"
+#include "ir/numerics.hpp"
 #include "quantise/histogram.hpp"
 #include "quantise/layers.hpp"
 #include "seed.hpp"
@@ -86,7 +86,7 @@ TEST_CASE(
   for (int i = 0; i < 10'000; ++i) {
     const double a = std::exp2(exponent(random));
     const double b = std::exp2(exponent(random));
-    const auto m = quantise::add_multipliers(a, b);
+    const auto m = ir::add_multipliers(a, b);
     REQUIRE(m.has_value());
     const std::uint32_t greater = std::max(m->ma, m->mb);
     CHECK(greater < (1U << 22));
@@ -99,12 +99,12 @@ TEST_CASE(
 }
 
 TEST_CASE("add multipliers: limits") {
-  CHECK_FALSE(quantise::add_multipliers(512, 1).has_value());
-  CHECK(quantise::add_multipliers(511, 1).has_value());
-  CHECK_FALSE(quantise::add_multipliers(0, 0).has_value());
-  CHECK_FALSE(quantise::add_multipliers(-1, 1).has_value());
-  CHECK_FALSE(quantise::add_multipliers(std::nan(""), 1).has_value());
-  const auto tiny = quantise::add_multipliers(1e-8, 0);
+  CHECK_FALSE(ir::add_multipliers(512, 1).has_value());
+  CHECK(ir::add_multipliers(511, 1).has_value());
+  CHECK_FALSE(ir::add_multipliers(0, 0).has_value());
+  CHECK_FALSE(ir::add_multipliers(-1, 1).has_value());
+  CHECK_FALSE(ir::add_multipliers(std::nan(""), 1).has_value());
+  const auto tiny = ir::add_multipliers(1e-8, 0);
   REQUIRE(tiny.has_value());
   CHECK(tiny->shift == 31);
 }

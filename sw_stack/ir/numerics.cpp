@@ -1,9 +1,9 @@
-#include "quantise/add_multipliers.hpp"
+#include "ir/numerics.hpp"
 
 #include <algorithm>
 #include <cmath>
 
-namespace espalier::quantise {
+namespace espalier::ir {
 
 std::optional<AddMultipliers> add_multipliers(double a, double b) {
   constexpr double kLimit = 1 << 22;
@@ -19,4 +19,9 @@ std::optional<AddMultipliers> add_multipliers(double a, double b) {
   return std::nullopt;
 }
 
-}  // namespace espalier::quantise
+float pool_multiplier(float x_scale, float y_scale, int count) {
+  const float divisor = y_scale * static_cast<float>(count);
+  return x_scale / divisor;
+}
+
+}  // namespace espalier::ir

@@ -1,4 +1,4 @@
-#include "support/whole_file.hpp"
+#include "base/whole_file.hpp"
 
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -11,7 +11,7 @@
 #include <filesystem>
 #include <utility>
 
-#include "support/file_id.hpp"
+#include "base/file_id.hpp"
 
 namespace espalier {
 namespace {

@@ -1,8 +1,10 @@
 #pragma once
-// Constants in steps of a scale, as those who write models quantise them.
+// Numbers that several rooms must make alike: constants in steps of a scale, and multipliers.
 
 #include <algorithm>
 #include <cmath>
+#include <cstdint>
+#include <optional>
 
 #include "ir/graph.hpp"
 
@@ -25,5 +27,19 @@ inline int stored(float real, const Quant& quant, Ties ties, int low = -128, int
   const double at = static_cast<double>(steps(real, quant.scale, ties)) + quant.zero;
   return static_cast<int>(std::clamp(at, double(low), double(high)));
 }
+
+/// The fixed-point multipliers of a residual add.
+struct AddMultipliers {
+  std::uint32_t ma = 0, mb = 0;
+  int shift = 13;
+};
+
+/// The largest multipliers below 2^22 for the ratios a = s_a / s_y and b = s_b / s_y: the greater
+/// lies in 2^21 .. 2^22 unless the shift is at its limit. Range of the shift: 13..31.
+/// Nothing where a ratio is negative or not finite, both are 0, or one is 2^9 or more.
+std::optional<AddMultipliers> add_multipliers(double a, double b);
+
+/// The fp32 multiplier of an average pool over `count` pixels: sx / (sy * float(count)).
+float pool_multiplier(float x_scale, float y_scale, int count);
 
 }  // namespace espalier::ir

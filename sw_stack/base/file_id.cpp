@@ -1,4 +1,4 @@
-#include "support/file_id.hpp"
+#include "base/file_id.hpp"
 
 #include <sys/stat.h>
 #include <unistd.h>
