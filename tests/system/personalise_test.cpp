@@ -89,7 +89,7 @@ struct Place {
 
 TEST_CASE("personalise: users of three shapes get half the cycles for a point of accuracy") {
   const Place place(6000);
-  // Not all do: docs/personalise.md.
+  // Twenty others: the long run below.
   for (const char* classes : {"0,1,2", "0,2,9", "1,4,7"}) {
     INFO(classes);
     place.forget();
@@ -110,12 +110,10 @@ TEST_CASE("personalise: users of three shapes get half the cycles for a point of
 // `make test-long` runs it. It prints the table of docs/personalise.md.
 TEST_CASE("personalise: what twenty random users lose at half the cycles", "[.long]") {
   constexpr std::size_t kAllUsers = 20;
-  constexpr int kWithin = 15;  // so many lose a point at most: all are wanted
   const Place place(6000);
   // Seed 1 is for choosing the network and the options; this one for what is told.
   std::mt19937_64 random(3);
   std::set<std::string> users;
-  int within = 0;
   double worst = 0;
   while (users.size() < kAllUsers) {
     std::set<std::uint64_t> shapes;
@@ -136,11 +134,10 @@ TEST_CASE("personalise: what twenty random users lose at half the cycles", "[.lo
               << report["cycles_share"] << std::endl;
     CHECK(report["cycles_share"] <= 0.5);
     CHECK(generic > 0.98);
-    within += lost <= 1.001 ? 1 : 0;  // a point is ten of the images
+    CHECK(lost <= 1.001);  // a point is ten of the images
     worst = std::max(worst, lost);
   }
-  CHECK(within >= kWithin);
-  CHECK(worst < 2);
+  std::cout << "worst: " << worst << std::endl;
 }
 
 TEST_CASE("personalise: a device finds the mask that golden finds") {
