@@ -12,7 +12,8 @@ std::int64_t bytes_of(const Root& root, int lanes) {
   return round_up(bytes, kAlign);
 }
 
-/// From the first step that writes a root to the last that reads it.
+/// From the first step that writes a root to the last that reads it. What nothing reads stays to
+/// the end, for whoever looks at memory: no LOAD of it is there for later STOREs to wait for.
 std::vector<Span> lifetimes(const Schedule& schedule, const std::vector<Root>& roots) {
   std::vector<Span> out(roots.size(), {-1, -1});
   const auto extend = [&](int root, int step) {
@@ -25,11 +26,15 @@ std::vector<Span> lifetimes(const Schedule& schedule, const std::vector<Root>& r
       extend(static_cast<int>(r), at(at(schedule.global, write.layer), write.step));
     }
   }
+  std::vector<bool> read(roots.size(), false);
   for (const Piece& piece : schedule.pieces) {
-    if (piece.root >= 0) extend(piece.root, piece.first_step);
+    if (piece.root < 0) continue;
+    extend(piece.root, piece.first_step);
+    at(read, piece.root) = true;
   }
   for (std::size_t r = 0; r < roots.size(); ++r) {
-    if (roots[r].keep) extend(static_cast<int>(r), static_cast<int>(schedule.order.size()));
+    if (roots[r].keep || !read[r])
+      extend(static_cast<int>(r), static_cast<int>(schedule.order.size()));
   }
   return out;
 }

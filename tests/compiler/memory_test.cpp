@@ -4,6 +4,7 @@
 #include <catch.hpp>
 #include <utility>
 
+#include "base/integers.hpp"
 #include "compiler/compiler.hpp"
 #include "graphs.hpp"
 #include "seed.hpp"
@@ -80,6 +81,44 @@ TEST_CASE("compiler: a plain program is as fast as one that takes masks, to a th
     REQUIRE(masked > 0);
     CHECK(plain <= masked + masked / 1000);  // each is searched by itself
   }
+}
+
+// Who looks at memory while a program runs sees a tensor once its last STORE has retired; a STORE
+// over it could be under way by then if it waited for no reader.
+TEST_CASE("compiler: what nothing reads is not written over") {
+  int looked_at = 0;
+  for (std::uint64_t seed = 7100; seed < 7130; ++seed) {
+    const ir::QuantGraph graph = random_graph(seed);
+    isa::Config machine = edge();
+    machine.weight_words /= 8;  // small tiles, many STOREs
+    compiler::Options options;
+    options.refine = false;
+    const auto program = compiler::compile(graph, machine, options);
+    if (!program) continue;
+    const auto readers = [&](int tensor) {
+      return std::ranges::count_if(program->graph.nodes, [tensor](const ir::QuantNode& node) {
+        return std::ranges::count(node.inputs, tensor) > 0;
+      });
+    };
+    const auto span = [&](const program::Placement& place) {
+      const ir::Shape& shape = program->graph.tensors[index(place.tensor)].shape;
+      const int bytes = round_up(shape.c, machine.lanes) * shape.h * shape.w;
+      return std::pair{std::int64_t{place.offset}, std::int64_t{place.offset} + bytes};
+    };
+    for (const program::Placement& dead : program->placements) {
+      if (dead.region != isa::Region::kActivations || readers(dead.tensor) > 0) continue;
+      for (const program::Placement& other : program->placements) {
+        if (other.tensor == dead.tensor || other.region != dead.region) continue;
+        if (other.stores <= dead.stores) continue;
+        INFO("seed " << seed << ", tensors " << dead.tensor << " and " << other.tensor);
+        const auto [from, to] = span(dead);
+        const auto [other_from, other_to] = span(other);
+        CHECK((other_to <= from || to <= other_from));
+        ++looked_at;
+      }
+    }
+  }
+  CHECK(looked_at > 5);
 }
 
 }  // namespace espalier::tests
