@@ -2,11 +2,6 @@
 
 namespace espalier::compiler {
 
-isa::Config ring_of(isa::Config config, int share) {
-  config.weight_words /= share;
-  return config;
-}
-
 Result<Arranged> arrange(const Fixed& fixed, std::vector<Layer> layers,
                          const Arrangement& arrangement, const Span& some) {
   Arranged out;
@@ -24,9 +19,26 @@ Result<Arranged> arrange(const Fixed& fixed, std::vector<Layer> layers,
     if (out.layers[l].is_pool() || places.sparse || fixed.layout.maskable) continue;
     places.units = dense_units(out.layers[l], fixed.config.lanes);
   }
-  out.emitted = emit(fixed.graph, out.layers, out.layout, out.schedule, constants,
-                     ring_of(fixed.config, arrangement.ring_share));
+  out.emitted = emit(fixed.graph, out.layers, out.layout, out.schedule, constants, fixed.config,
+                     arrangement.room);
   return out;
+}
+
+std::uint64_t program_key(const std::vector<Layer>& layers, const Arrangement& how) {
+  std::uint64_t key = 14695981039346656037ULL;
+  const auto mix = [&key](auto... values) {
+    ((key = (key ^ static_cast<std::uint64_t>(values)) * 1099511628211ULL, key ^= key >> 29U), ...);
+  };
+  mix(how.order.settle, how.order.spread);
+  mix(how.room.weight_words, how.room.param_blocks, how.room.hold);
+  for (const Layer& layer : layers) {
+    const ConvPlan& c = layer.conv_plan;
+    mix(c.rows, c.cols, c.nb, c.kc, c.tap_rows, c.tap_cols, c.by_group, c.hold, c.weights_stay,
+        c.tapwise, c.params_stay, c.budget, c.slots, c.operand_slots);
+    const PoolPlan& p = layer.pool_plan;
+    mix(p.rows, p.cols, p.blocks, p.base, p.slots);
+  }
+  return key;
 }
 
 }  // namespace espalier::compiler

@@ -3,6 +3,8 @@
 // order with which the whole program is fastest.
 
 #include <cstdint>
+#include <functional>
+#include <optional>
 #include <vector>
 
 #include "compiler/constants.hpp"
@@ -14,12 +16,9 @@ namespace espalier::compiler {
 /// What is decided beside the tiles.
 struct Arrangement {
   Order order;
-  int ring_share = 1;  ///< weights are loaded ahead as if the ring had 1 / so many of its words
+  RingRoom room;  ///< how far ahead weights and parameters are loaded
   bool operator==(const Arrangement&) const = default;
 };
-
-/// The machine that emit() is told of for that share.
-isa::Config ring_of(isa::Config config, int share);
 
 /// Instructions, and all that they follow from.
 struct Arranged {
@@ -42,21 +41,34 @@ struct Fixed {
 /// A layer's tiles to choose from, cheapest first.
 struct Choices {
   std::vector<ConvPlan> conv;
-  std::vector<ConvPlan> half;  ///< conv, for half of the activation buffer; empty where none fits
   std::vector<PoolPlan> pool;
+  bool operator==(const Choices&) const = default;
 };
 
 /// Of all layers or of some. Errors: kCapacity where the activations exceed a region.
 Result<Arranged> arrange(const Fixed& fixed, std::vector<Layer> layers,
                          const Arrangement& arrangement, const Span& some = kAllLayers);
 
+/// A hash of what arrange() follows from beside `fixed`.
+std::uint64_t program_key(const std::vector<Layer>& layers, const Arrangement& how);
+
 /// The longest programs that are worth the search, in cycles.
 inline constexpr double kMostRefined = 7.5e7;
 
+/// Layers with the tiles that cost least, and what there is to choose from.
+struct Planned {
+  std::vector<Layer> layers;
+  std::vector<Choices> choices;
+};
+/// Plans for a machine of less memory; nothing where the network does not fit.
+using Planner = std::function<std::optional<Planned>(const isa::Config& machine)>;
+
 /// Replaces tiles of `layers` by alternatives, and the order by others, as long as the timing model
-/// finds the whole program faster and its work stays within bounds. `choices`: by layer; `start`:
+/// finds the whole program faster and its work stays within bounds. `choices`: by layer; `less`
+/// gives those of machines that have less memory; `start`:
 /// what it begins with, whose order programs that take masks keep. Errors: kCapacity as above.
 Result<Arrangement> refine(const Fixed& fixed, const std::vector<Choices>& choices,
-                           const Arrangement& start, std::vector<Layer>& layers);
+                           const Planner& less, const Arrangement& start,
+                           std::vector<Layer>& layers);
 
 }  // namespace espalier::compiler

@@ -31,7 +31,10 @@ class Compiler {
     layout_ = lay_out(graph_, nodes_, config_.lanes);
     layout_.maskable = options_.maskable;
     windows_ = pool_windows(nodes_, layout_);
-    if (const Status s = plan(); !s) return s.error();
+    auto planned = plan(config_);
+    if (!planned) return planned.error();
+    layers_ = std::move(planned->layers);
+    choices_ = std::move(planned->choices);
     if (const Status s = check_sizes(); !s) return s.error();
     const program::InputLayout input = input_layout(graph_, relayed_, relay_, config_.lanes);
     place_inputs(input);
@@ -73,8 +76,7 @@ class Compiler {
     graph_ = std::move(graph);
     put_scales(graph_, layers_, layout_, constants_.places, program.constants);
     program.instructions.clear();
-    encode(emit(graph_, layers_, layout_, schedule_, constants_, ring_of(config_, ring_share_)),
-           program);
+    encode(emit(graph_, layers_, layout_, schedule_, constants_, config_, how_.room), program);
     program.graph = std::move(graph_);
   }
 
@@ -96,21 +98,42 @@ class Compiler {
     };
     if (const Status s = make(); !s) return s.error();
     // Under a mask pools that are spread out further are faster, whatever it is without one.
-    Arrangement how{{options_.maskable, options_.maskable}};
+    Arrangement how{{options_.maskable, options_.maskable}, {}};
     if (refines()) {
-      halve();
       const auto sparse = [&](const ConstantPlaces& places) { return places.sparse; };
       for (std::size_t l = 0; l < layers_.size(); ++l) {
         if (constants.places[l].sparse) choices_[l] = {};  // its streams are cut by its tiles
       }
-      const auto best = refine(fixed, choices_, how, layers_);
+      const Planner less = [&](const isa::Config& machine) {
+        return plan_less(machine, constants);
+      };
+      const auto best = refine(fixed, choices_, less, how, layers_);
       if (!best) return best.error();
       how = *best;
       if (const Status s = make(); !s) return s.error();
-      if (std::ranges::any_of(constants.places, sparse)) how.ring_share = 1;
+      if (std::ranges::any_of(constants.places, sparse)) how.room = {};
     }
-    ring_share_ = how.ring_share;
+    how_ = how;
     return arrange(fixed, layers_, how);
+  }
+
+  /// Tiles as for a machine of less memory; sparse layers keep theirs.
+  [[nodiscard]] std::optional<Planned> plan_less(const isa::Config& machine,
+                                                 const Constants& constants) {
+    const auto sparse = [](const ConstantPlaces& places) { return places.sparse; };
+    const bool keeps = std::ranges::any_of(constants.places, sparse);
+    const bool rings =
+        machine.weight_words < config_.weight_words || machine.param_blocks < config_.param_blocks;
+    // Pools have their part of the buffer where layers planned together do not look.
+    if (keeps && (rings || !windows_.empty())) return std::nullopt;
+    auto planned = plan(machine);
+    if (!planned) return std::nullopt;
+    for (std::size_t l = 0; l < layers_.size(); ++l) {
+      if (!constants.places[l].sparse) continue;
+      planned->layers[l] = layers_[l];
+      planned->choices[l] = {};
+    }
+    return std::move(*planned);
   }
 
   [[nodiscard]] bool refines() const {
@@ -119,27 +142,14 @@ class Compiler {
     return options_.refine && options_.vary == 0 && !config_.compact && cycles <= kMostRefined;
   }
 
-  /// Adds the tiles that each layer would have with half of its activation buffer.
-  void halve() {
-    for (std::size_t l = 0; l < layers_.size(); ++l) {
-      const Layer& layer = layers_[l];
-      if (layer.is_pool()) continue;
-      const int budget = layer.conv_plan.budget;
-      if (const std::size_t p = twin(l, budget); p < l) {
-        choices_[l].half = choices_[p].half;
-      } else if (auto half = plan_choices(layer.conv, config_, budget / 2, options_, layer.name)) {
-        choices_[l].half = std::move(*half);
-      }
-    }
-  }
-
   /// The first layer that is planned as layer `l` is; `l` where none before it is.
-  [[nodiscard]] std::size_t twin(std::size_t l, int budget) const {
+  [[nodiscard]] static std::size_t twin(const std::vector<Layer>& layers, std::size_t l,
+                                        int budget) {
     const auto same = [&](const Layer& other) {
-      return !other.is_pool() && other.conv_plan.budget == budget && other.conv == layers_[l].conv;
+      return !other.is_pool() && other.conv_plan.budget == budget && other.conv == layers[l].conv;
     };
-    const auto end = layers_.begin() + static_cast<std::ptrdiff_t>(l);
-    return static_cast<std::size_t>(std::find_if(layers_.begin(), end, same) - layers_.begin());
+    const auto end = layers.begin() + static_cast<std::ptrdiff_t>(l);
+    return static_cast<std::size_t>(std::find_if(layers.begin(), end, same) - layers.begin());
   }
 
   [[nodiscard]] std::int64_t bytes_of(const Root& root) const {
@@ -154,43 +164,48 @@ class Compiler {
     }
   }
 
-  /// Chooses geometry and tiles of every layer.
-  Status plan() {
+  /// Chooses geometry and tiles of every layer, as for a machine of these sizes.
+  Result<Planned> plan(const isa::Config& machine) {
+    Planned out;
+    auto& layers = out.layers;
+    auto& choices = out.choices;
     // The pools' part of the activation buffer, and what is left for convolutions beside them.
-    std::vector<int> budget(nodes_.size(), config_.act_words);  // by position among convolutions
-    layers_.resize(nodes_.size());
-    choices_.resize(nodes_.size());
+    std::vector<int> budget(nodes_.size(), machine.act_words);  // by position among convolutions
+    layers.resize(nodes_.size());
+    choices.resize(nodes_.size());
     for (std::size_t l = 0; l < nodes_.size(); ++l) {
-      layers_[l].nodes = nodes_[l];
-      layers_[l].name = name_of(nodes_[l]);
+      layers[l].nodes = nodes_[l];
+      layers[l].name = name_of(nodes_[l]);
     }
     for (const PoolWindow& window : windows_) {
-      Layer& layer = at(layers_, window.layer);
+      Layer& layer = at(layers, window.layer);
       const auto geometry = pool_geometry(graph_, layout_, layer.nodes);
       if (!geometry) return geometry.error();
       layer.pool = *geometry;
       const int least = pool_least_words(layer.pool);
       const int part =
-          std::max({config_.act_words / 8, std::min(2 * least, config_.act_words / 2), least});
-      const int base = std::max(0, config_.act_words - part);
-      auto plans = plan_pool(layer.pool, config_, base, options_, layer.name);
+          std::max({machine.act_words / 8, std::min(2 * least, machine.act_words / 2), least});
+      const int base = std::max(0, machine.act_words - part);
+      auto plans = plan_pool(layer.pool, machine, base, options_, layer.name);
       if (!plans) return plans.error();
       layer.pool_plan = plans->front();
-      at(choices_, window.layer).pool = std::move(*plans);
+      at(choices, window.layer).pool = std::move(*plans);
       for (int c = window.from; c <= window.to; ++c) at(budget, c) = std::min(at(budget, c), base);
     }
     int position = 0;
-    for (std::size_t l = 0; l < layers_.size(); ++l) {
-      if (layers_[l].is_pool()) continue;
-      if (const Status s = plan_layer(l, at(budget, position++)); !s) return s;
+    for (std::size_t l = 0; l < layers.size(); ++l) {
+      if (layers[l].is_pool()) continue;
+      if (const Status s = plan_layer(l, at(budget, position++), machine, out); !s)
+        return s.error();
     }
-    return {};
+    return out;
   }
 
-  Status plan_layer(std::size_t l, int budget) {
-    Layer& layer = layers_[l];
+  Status plan_layer(std::size_t l, int budget, const isa::Config& machine, Planned& out) {
+    Layer& layer = out.layers[l];
     const auto readers = consumers(graph_);
-    if (layer.nodes.input == graph_.input && at(readers, graph_.input).size() == 1) {
+    if (layer.nodes.input == graph_.input && at(readers, graph_.input).size() == 1 &&
+        &machine == &config_) {
       const auto relay = choose_relay(graph_, layout_, layer.nodes, config_, budget, options_);
       if (!relay) return relay.error();
       relay_ = *relay;
@@ -200,18 +215,18 @@ class Compiler {
     const auto geometry = conv_geometry(graph_, layout_, layer.nodes, config_.lanes, relay);
     if (!geometry) return geometry.error();
     layer.conv = *geometry;
-    if (const std::size_t p = twin(l, budget); p < l && options_.vary == 0) {
-      layer.conv_plan = layers_[p].conv_plan;
-      choices_[l] = choices_[p];
-      layer.chunks = layers_[p].chunks;
+    if (const std::size_t p = twin(out.layers, l, budget); p < l && options_.vary == 0) {
+      layer.conv_plan = out.layers[p].conv_plan;
+      out.choices[l] = out.choices[p];
+      layer.chunks = out.layers[p].chunks;
       return {};
     }
     Options options = options_;
     if (options.vary != 0) options.vary += l * 7919;
-    auto plans = plan_choices(layer.conv, config_, budget, options, layer.name);
+    auto plans = plan_choices(layer.conv, machine, budget, options, layer.name);
     if (!plans) return plans.error();
     layer.conv_plan = plans->front();
-    choices_[l].conv = std::move(*plans);
+    out.choices[l].conv = std::move(*plans);
     layer.chunks = chunks(layer.conv, layer.conv_plan);
     return {};
   }
@@ -296,7 +311,7 @@ class Compiler {
   Relay relay_;
   const LayerNodes* relayed_ = nullptr;  // in nodes_
   Schedule schedule_;
-  int ring_share_ = 1;   // of the weight ring, as Arrangement has it
+  Arrangement how_;
   Constants constants_;  // its bytes are the program's
 };
 

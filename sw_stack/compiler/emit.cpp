@@ -4,7 +4,6 @@
 #include <array>
 
 #include "compiler/act_buffer.hpp"
-#include "compiler/weight_queue.hpp"
 #include "isa/maps.hpp"
 
 namespace espalier::compiler {
@@ -27,7 +26,8 @@ void need(Waits& waits, isa::Engine engine, std::int64_t count) {
 class Emitter {
  public:
   Emitter(const ir::QuantGraph& graph, const std::vector<Layer>& layers, const Layout& layout,
-          const Schedule& schedule, const Constants& constants, const isa::Config& config)
+          const Schedule& schedule, const Constants& constants, const isa::Config& config,
+          const RingRoom& room)
       : graph_(graph),
         layers_(layers),
         layout_(layout),
@@ -35,7 +35,7 @@ class Emitter {
         constants_(constants),
         config_(config),
         buffer_(config, layers, schedule.pieces),
-        weights_(config, layers, schedule, constants, layout.maskable),
+        weights_(config, layers, schedule, constants, layout.maskable, room),
         before_(predecessors(schedule, config.lanes, layout)),
         address_(schedule.pieces.size(), -1),
         load_count_(schedule.pieces.size(), 0),
@@ -59,7 +59,7 @@ class Emitter {
       while (weights_.ahead(i) < kAhead) {
         const auto load = weights_.next(limit);
         if (!load) break;
-        put(*load, {});
+        put_weights(*load);
       }
     }
     isa::End end;
@@ -178,8 +178,14 @@ class Emitter {
     while (!weights_.loaded(limit)) {
       const auto load = weights_.next(limit);
       if (!load) break;
-      put(*load, {});
+      put_weights(*load);
     }
+  }
+  void put_weights(const isa::Load& load) {
+    Waits waits{};
+    need(waits, isa::Engine::kExec, weights_.exec_wait());
+    need(waits, isa::Engine::kPost, weights_.post_wait());
+    put(load, waits);
   }
 
   void step(int i) {
@@ -201,6 +207,7 @@ class Emitter {
       weights_.use(step, conv);
       put(conv, waits);
       if (step.last) ++count(isa::Engine::kPost);
+      weights_.out(count(isa::Engine::kExec), count(isa::Engine::kPost));
     }
     if (!step.stores) return;
     Waits store_waits{};
@@ -236,8 +243,9 @@ class Emitter {
 }  // namespace
 
 Emitted emit(const ir::QuantGraph& graph, const std::vector<Layer>& layers, const Layout& layout,
-             const Schedule& schedule, const Constants& constants, const isa::Config& config) {
-  return Emitter(graph, layers, layout, schedule, constants, config).run();
+             const Schedule& schedule, const Constants& constants, const isa::Config& config,
+             const RingRoom& room) {
+  return Emitter(graph, layers, layout, schedule, constants, config, room).run();
 }
 
 }  // namespace espalier::compiler

@@ -5,6 +5,7 @@
 
 #include "compiler/constants.hpp"
 #include "compiler/steps.hpp"
+#include "compiler/weight_queue.hpp"
 #include "isa/instruction.hpp"
 
 namespace espalier::compiler {
@@ -15,7 +16,8 @@ struct Emitted {
 };
 
 Emitted emit(const ir::QuantGraph& graph, const std::vector<Layer>& layers, const Layout& layout,
-             const Schedule& schedule, const Constants& constants, const isa::Config& config);
+             const Schedule& schedule, const Constants& constants, const isa::Config& config,
+             const RingRoom& room);
 
 /// Fields of one instruction, without dependencies and rings.
 isa::Conv conv_fields(const ir::QuantGraph& graph, const Layer& layer, const Step& step,

@@ -5,16 +5,27 @@
 #include "compiler/cost.hpp"
 
 namespace espalier::compiler {
+namespace {
+
+constexpr std::int64_t kBurstWords = 16;
+
+}  // namespace
 
 WeightQueue::WeightQueue(const isa::Config& config, const std::vector<Layer>& layers,
-                         const Schedule& schedule, const Constants& constants, bool maskable)
+                         const Schedule& schedule, const Constants& constants, bool maskable,
+                         const RingRoom& room)
     : config_(config),
       layers_(layers),
       schedule_(schedule),
       constants_(constants),
-      maskable_(maskable) {
-  weights_.size = config.weight_words;
-  params_.size = config.param_blocks;
+      maskable_(maskable),
+      early_(room.hold == Hold::kFirst) {
+  const auto set = [&](Ring& ring, int size, int used) {
+    ring.size = used == 0 ? size : std::min(used, size);
+    ring.held = !maskable && ring.size < size && room.hold != Hold::kOrder;
+  };
+  set(weights_, config.weight_words, room.weight_words);
+  set(params_, config.param_blocks, room.param_blocks);
   for (const Layer& layer : layers) {
     const auto groups = layer.is_pool()
                             ? 0U
@@ -109,7 +120,15 @@ isa::Load WeightQueue::param_load(const Step& step) const {
   return load;
 }
 
+void WeightQueue::Ring::load(std::int64_t words, std::int64_t first) {
+  const auto base_of = [&](std::size_t n) { return n == 0 ? 0 : given[n - 1].first; };
+  while (held && next < given.size() && loaded + first - base_of(next) > size) ++next;
+  if (next > 0) wait = given[next - 1].second;
+  loaded += words;
+}
+
 std::optional<isa::Load> WeightQueue::next(int limit) {
+  weights_.wait = params_.wait = 0;
   for (; step_ <= limit && step_ < static_cast<int>(schedule_.order.size());
        ++step_, weight_load_ = 0) {
     const Need& ref = at(schedule_.order, step_);
@@ -120,7 +139,7 @@ std::optional<isa::Load> WeightQueue::next(int limit) {
       const std::int64_t words = unit_words(layer, step) / loads;
       if (!maskable_ && !weights_.fits(words)) return std::nullopt;
       if (weight_load_ == 0) weight_position(step) = weights_.loaded;
-      weights_.loaded += words;
+      weights_.load(words, early_ ? std::min(words, kBurstWords) : words);
       isa::Load load = weight_load(layer, step);
       ++weight_load_;
       out_.push_back(step_);
@@ -130,7 +149,7 @@ std::optional<isa::Load> WeightQueue::next(int limit) {
     if (step.load_params) {
       if (!maskable_ && !params_.fits(step.blocks.size())) return std::nullopt;
       param_position(step) = params_.loaded;
-      params_.loaded += step.blocks.size();
+      params_.load(step.blocks.size(), step.blocks.size());
       out_.push_back(step_);
       isa::Load load = param_load(step);
       load.layer = static_cast<std::uint32_t>(ref.layer);

@@ -84,7 +84,7 @@ TEST_CASE("compiler: random graphs give golden's tensors on every configuration"
     const std::uint64_t s = base * 1000 + static_cast<std::uint64_t>(i);
     const ir::QuantGraph graph = random_graph(s);
     compiler::Options options;
-    options.refine = i % 5 == 0;  // takes most of the time
+    options.refine = i % 12 == 0;  // takes most of the time
     for (const isa::Config& machine : isa::kConfigs) {
       INFO("seed " << s << ", " << machine.name);
       CHECK(check_or_refused(graph, machine, options, s, ran) == "");
