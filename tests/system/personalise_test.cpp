@@ -421,7 +421,7 @@ TEST_CASE("personalise: bad input is refused by name") {
   refuses(with({"--budget", "macs=0.01"}), "--budget: the share of MACs cannot go down to 0.01");
   refuses(with({"--budget", "cycles=1.5"}), "`cycles=1.5` is out of range");
   refuses(with({"--budget", "time=1"}), "`time=1` is not cycles=SHARE, macs=SHARE or loss=POINTS");
-  refuses(with({"--align", "96"}), "has no channels that could go in blocks of 96");
+  refuses(with({"--align", "192"}), "has no channels that could go in blocks of 192");
   // Labels: of another order, of another number, no classes, none at all.
   std::string shifted = tests::slurp(place.images);
   for (std::size_t at = 0; at < shifted.size(); at += kRecord) {
