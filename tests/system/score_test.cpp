@@ -63,7 +63,7 @@ TEST_CASE("score: every device finds the same scores, and all that it stores is 
         {"--labels", "given", "--count", "36", "--device", device, "--check", "-o", place.table});
     CHECK(report["images"] == 36);
     CHECK(report["tensors"] == 3);
-    CHECK(report["channels"] == 192);
+    CHECK(report["channels"] == 384);
     CHECK(report["measured"] == (device == "rtl"));
     if (device != "golden") {
       CHECK(report["checked"]["differ"] == 0);
@@ -74,7 +74,7 @@ TEST_CASE("score: every device finds the same scores, and all that it stores is 
   }
   for (const std::string& table : tables) CHECK(table == tables[0]);
   CHECK(tables[0].starts_with("tensor,channel,score\n"));
-  CHECK(std::ranges::count(tables[0], '\n') == 193);
+  CHECK(std::ranges::count(tables[0], '\n') == 385);
 }
 
 TEST_CASE("score: --from leaves out what is made before, and the pass is shorter") {
