@@ -157,9 +157,7 @@ bool Model::try_decode() {
   return moved;
 }
 
-bool Model::head_is_nop(const Queue& queue) const {
-  return !queue.empty() && queue.head().nop;
-}
+bool Model::head_is_nop(const Queue& queue) const { return !queue.empty() && queue.head().nop; }
 
 bool Model::try_nop(Engine engine, Queue& queue) {
   if (!head_is_nop(queue)) return false;
