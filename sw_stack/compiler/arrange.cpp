@@ -1,5 +1,7 @@
 #include "compiler/arrange.hpp"
 
+#include "base/bytes.hpp"
+
 namespace espalier::compiler {
 
 Result<Arranged> arrange(const Fixed& fixed, std::vector<Layer> layers,
@@ -25,20 +27,18 @@ Result<Arranged> arrange(const Fixed& fixed, std::vector<Layer> layers,
 }
 
 std::uint64_t program_key(const std::vector<Layer>& layers, const Arrangement& how) {
-  std::uint64_t key = 14695981039346656037ULL;
-  const auto mix = [&key](auto... values) {
-    ((key = (key ^ static_cast<std::uint64_t>(values)) * 1099511628211ULL, key ^= key >> 29U), ...);
-  };
-  mix(how.order.settle, how.order.spread);
-  mix(how.room.weight_words, how.room.param_blocks, how.room.hold);
+  ByteWriter key;
+  const auto put = [&key](auto... values) { (key.put(values), ...); };
+  put(how.order.settle, how.order.spread);
+  put(how.room.weight_words, how.room.param_blocks, how.room.hold);
   for (const Layer& layer : layers) {
     const ConvPlan& c = layer.conv_plan;
-    mix(c.rows, c.cols, c.nb, c.kc, c.tap_rows, c.tap_cols, c.by_group, c.hold, c.weights_stay,
+    put(c.rows, c.cols, c.nb, c.kc, c.tap_rows, c.tap_cols, c.by_group, c.hold, c.weights_stay,
         c.tapwise, c.params_stay, c.budget, c.slots, c.operand_slots);
     const PoolPlan& p = layer.pool_plan;
-    mix(p.rows, p.cols, p.blocks, p.base, p.slots);
+    put(p.rows, p.cols, p.blocks, p.base, p.slots);
   }
-  return key;
+  return fnv1a(key.bytes());
 }
 
 }  // namespace espalier::compiler

@@ -100,7 +100,6 @@ class Compiler {
     // Under a mask pools that are spread out further are faster, whatever it is without one.
     Arrangement how{{options_.maskable, options_.maskable}, {}};
     if (refines()) {
-      const auto sparse = [&](const ConstantPlaces& places) { return places.sparse; };
       for (std::size_t l = 0; l < layers_.size(); ++l) {
         if (constants.places[l].sparse) choices_[l] = {};  // its streams are cut by its tiles
       }
@@ -111,7 +110,7 @@ class Compiler {
       if (!best) return best.error();
       how = *best;
       if (const Status s = make(); !s) return s.error();
-      if (std::ranges::any_of(constants.places, sparse)) how.room = {};
+      if (constants.any_sparse()) how.room = {};
     }
     how_ = how;
     return arrange(fixed, layers_, how);
@@ -120,12 +119,10 @@ class Compiler {
   /// Tiles as for a machine of less memory; sparse layers keep theirs.
   [[nodiscard]] std::optional<Planned> plan_less(const isa::Config& machine,
                                                  const Constants& constants) {
-    const auto sparse = [](const ConstantPlaces& places) { return places.sparse; };
-    const bool keeps = std::ranges::any_of(constants.places, sparse);
     const bool rings =
         machine.weight_words < config_.weight_words || machine.param_blocks < config_.param_blocks;
     // Pools have their part of the buffer where layers planned together do not look.
-    if (keeps && (rings || !windows_.empty())) return std::nullopt;
+    if (constants.any_sparse() && (rings || !windows_.empty())) return std::nullopt;
     auto planned = plan(machine);
     if (!planned) return std::nullopt;
     for (std::size_t l = 0; l < layers_.size(); ++l) {

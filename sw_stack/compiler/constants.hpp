@@ -1,6 +1,7 @@
 #pragma once
 // Region 0: weights, parameters and pool tables.
 
+#include <algorithm>
 #include <cstdint>
 #include <vector>
 
@@ -28,6 +29,11 @@ isa::Clip unit_clip(const Layer& layer, const Step& step);
 struct Constants {
   std::vector<std::uint8_t> bytes;
   std::vector<ConstantPlaces> places;  ///< by layer
+
+  /// Whether any layer's weights are streams, cut by its tiles.
+  [[nodiscard]] bool any_sparse() const {
+    return std::ranges::any_of(places, &ConstantPlaces::sparse);
+  }
 };
 
 /// Errors: kCapacity where they do not fit into a region.

@@ -230,8 +230,7 @@ class Refiner {
   /// Weights loaded less far ahead, as with a ring of `least` words or more, and tiles whose
   /// weights fit; true where that was better.
   bool rings(std::initializer_list<Hold> holding, int least) {
-    const auto sparse = [](const ConstantPlaces& places) { return places.sparse; };
-    if (std::ranges::any_of(fixed_.constants.places, sparse)) return false;  // they have no choice
+    if (fixed_.constants.any_sparse()) return false;  // they have no choice
     bool better = false;
     for (int words = fixed_.config.weight_words / 2; words >= least; words /= 2) {
       std::vector<Layer> layers = found_.arranged.layers;

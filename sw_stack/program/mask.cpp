@@ -256,7 +256,7 @@ std::vector<int> packed_channels(const Program& program, const Masked& masked, i
     for (const int end = channel + channels; channel < end; ++channel) {
       if (masked.live[index(tensor)][index(channel)]) list.push_back(channel);
     }
-    list.resize((list.size() + lanes - 1) / lanes * lanes, -1);
+    list.resize(round_up(list.size(), lanes), -1);
   }
   return list;
 }

@@ -42,7 +42,7 @@ class Places {
     const std::vector<std::size_t> lane = lanes_of(layer_.input);
     const Fold fold = layer_.whole_input ? input_fold() : Fold{};
     const bool flat = layer_.whole_input && fold.y * fold.x == 1 && w_.taps != kh * kw;
-    const int columns = (kw + fold.x - 1) / fold.x, rows = (kh + fold.y - 1) / fold.y;
+    const int columns = ceil_div(kw, fold.x), rows = ceil_div(kh, fold.y);
     const std::size_t taps = flat ? 1 : index(rows) * index(columns);
     if (index(w_.taps) != taps || rows_.size() != index(conv_.out_channels) ||
         lane.size() != index(x.c) || (flat && (kh != x.h || kw != x.w)))

@@ -1,5 +1,7 @@
 #include "program/pack.hpp"
 
+#include "base/integers.hpp"
+
 #include "isa/maps.hpp"
 
 namespace espalier::program {
@@ -61,7 +63,7 @@ class Packer {
   /// Words of L bytes that so many bytes take.
   [[nodiscard]] std::uint32_t words(std::uint32_t bytes) const {
     const std::uint32_t lanes = u(machine_.lanes);
-    return (bytes + lanes - 1) / lanes;
+    return ceil_div(bytes, lanes);
   }
 
   void layer(std::uint32_t layer, const Maskable::Weights& w) {

@@ -142,7 +142,7 @@ std::int64_t macs(const ir::QuantGraph& graph, const Layer& layer, const ir::Cha
 }
 
 std::uint32_t blocked_bytes(const ir::Shape& shape, int lanes) {
-  return static_cast<std::uint32_t>((shape.c + lanes - 1) / lanes * lanes) *
+  return static_cast<std::uint32_t>(round_up(shape.c, lanes)) *
          static_cast<std::uint32_t>(shape.h) * static_cast<std::uint32_t>(shape.w);
 }
 

@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include "base/integers.hpp"
 #include "isa/maps.hpp"
 #include "program/program.hpp"
 
@@ -27,13 +28,13 @@ struct Checker {
     int first = 0;
     for (const int channels : x.segments) {
       if (first == block) return true;
-      first += (channels + lanes - 1) / lanes;
+      first += ceil_div(channels, lanes);
     }
     return first == block;
   }
   [[nodiscard]] int blocks(const Maskable::Spot& x) const {
     int sum = 0;
-    for (const int channels : x.segments) sum += (channels + lanes - 1) / lanes;
+    for (const int channels : x.segments) sum += ceil_div(channels, lanes);
     return sum;
   }
 
