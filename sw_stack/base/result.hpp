@@ -7,6 +7,7 @@
 #include <string>
 #include <utility>
 #include <variant>
+#include <vector>
 
 namespace espalier {
 
@@ -28,7 +29,8 @@ enum class ErrorCode {
 struct Diagnostic {
   ErrorCode code = ErrorCode::kMalformed;
   std::string message;
-  std::string place;  ///< file, node or field; may be empty
+  std::string place;                ///< file, node or field; may be empty
+  std::vector<std::string> more{};  ///< lines for a reader about what else is wrong
 
   /// `place: message`, or the message alone.
   [[nodiscard]] std::string text() const {
@@ -75,6 +77,12 @@ class [[nodiscard]] Status {
 /// Builds a diagnostic in one expression.
 inline Diagnostic fail(ErrorCode code, std::string message, std::string place = {}) {
   return Diagnostic{code, std::move(message), std::move(place)};
+}
+
+/// The same complaint with a file or an option in front of its place.
+inline Diagnostic placed(Diagnostic error, const std::string& place) {
+  error.place = place + (error.place.empty() ? "" : ": " + error.place);
+  return error;
 }
 
 }  // namespace espalier

@@ -3,16 +3,14 @@
 
 #include <functional>
 
-#include "cli/calibrate.hpp"
-#include "cli/common.hpp"
+namespace CLI {
+class App;
+}  // namespace CLI
 
 namespace espalier::cli {
 
 /// What the chosen subcommand does; returns the exit code.
 using Action = std::function<int()>;
-
-/// The options --calibrate, --count, --mean and --std; has_count is the caller's to set.
-void add_calibration(CLI::App& command, CalibrationOptions& calibration);
 
 void add_compile(CLI::App& app, Action& chosen);
 void add_quantise(CLI::App& app, Action& chosen);

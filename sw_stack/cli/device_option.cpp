@@ -1,5 +1,9 @@
 #include "cli/device_option.hpp"
 
+#include <fmt/format.h>
+
+#include "cli/common.hpp"
+
 namespace espalier::cli {
 
 std::string refuse_device(const std::string& text) {
@@ -23,6 +27,21 @@ Result<runtime::FpgaOptions> board_of(const std::string& text, const std::string
                 "--buffer");
   }
   return board;
+}
+
+Result<flows::MemoryOptions> parse_latency(const std::string& text) {
+  flows::MemoryOptions memory;
+  if (text.empty()) return memory;
+  const auto values = parse_wholes("--mem-latency", text, 1, 10000);
+  if (!values) return values.error();
+  if (values->size() > 2) {
+    return fail(ErrorCode::kUsage,
+                fmt::format("`{}` has {} numbers; R or R,W", text, values->size()),
+                "--mem-latency");
+  }
+  memory.read_latency = static_cast<int>((*values)[0]);
+  if (values->size() == 2) memory.write_latency = static_cast<int>((*values)[1]);
+  return memory;
 }
 
 }  // namespace espalier::cli

@@ -1,9 +1,10 @@
 #pragma once
-// `--device` and `--buffer`, as `run` and `personalise` take them.
+// `--device`, `--buffer` and `--mem-latency`.
 
 #include <string>
 #include <string_view>
 
+#include "flows/run.hpp"
 #include "runtime/device.hpp"
 
 namespace espalier::cli {
@@ -21,5 +22,8 @@ runtime::DeviceKind device_kind(const std::string& text);
 /// Where the board of such a text is found; `buffer` is the file of its memory, empty: the default.
 /// Errors: kUsage where a buffer is named for what is no board.
 Result<runtime::FpgaOptions> board_of(const std::string& text, const std::string& buffer);
+
+/// Reads `R` or `R,W`, memory's latencies; an empty text leaves them. Errors: kUsage.
+Result<flows::MemoryOptions> parse_latency(const std::string& text);
 
 }  // namespace espalier::cli

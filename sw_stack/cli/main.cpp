@@ -8,6 +8,7 @@
 #include <new>
 
 #include "cli/commands.hpp"
+#include "cli/common.hpp"
 #include "cli/file_options.hpp"
 
 namespace {

@@ -1,27 +1,30 @@
-// `espalier mask`: makes masks and shows them.
+// `espalier mask`: makes masks and overlays, and shows them.
 
 #include <CLI/CLI.hpp>
-#include <fmt/format.h>
-
-#include <algorithm>
 #include <memory>
 
 #include "cli/commands.hpp"
+#include "cli/common.hpp"
 #include "cli/file_options.hpp"
-#include "cli/mask_overlay.hpp"
-#include "cli/mask_show.hpp"
-#include "program/program.hpp"
-#include "prune/choose.hpp"
+#include "cli/scope_option.hpp"
+#include "report/json.hpp"
+#include "report/mask.hpp"
 
 namespace espalier::cli {
 namespace {
 
-struct MaskOptions {
-  std::string program, output, scope = "internal";
-  double keep = 0.5;
-  int align = 0;  ///< 0: the machine's lanes
+struct Options {
+  flows::MaskOptions mask;
+  std::string scope = kDefaultScope;
   bool no_align = false;
-  std::uint64_t seed = 1;
+};
+struct OverlayOptions {
+  flows::OverlayOptions overlay;
+  std::string rank = "magnitude";
+};
+struct ShowOptions {
+  std::string mask, program;
+  bool json = false;
 };
 
 constexpr const char* kFooter =
@@ -40,79 +43,119 @@ constexpr const char* kFooter =
     "  espalier run net.espl --device golden --mask light.mask --images test_batch.bin\n"
     "  espalier compile net.espl --prune light.mask -o light.espl";
 
-/// Makes a mask of the kind that `choose` is.
-template <typename Choose>
-Result<int> make(const MaskOptions& options, Choose choose) {
-  const auto program = program::load(options.program);
-  if (!program) return program.error();
-  const prune::Channels channels = prune::find_channels(program->graph);
-  if (channels.groups.empty()) {
-    return fail(ErrorCode::kUnsupported, "has no channels that could go", options.program);
-  }
-  prune::Choice choice;
-  choice.keep = options.keep;
-  choice.scope = options.scope == "all" ? prune::Scope::kAll : prune::Scope::kInternal;
-  choice.align = options.align > 0 ? options.align : program->machine().lanes;
-  if (options.no_align) choice.align = 1;
-  const prune::Mask mask = choose(program->graph, channels, choice);
-  const prune::MaskFile file = prune::to_file(program->graph, channels, mask);
-  if (const Status status = prune::save_mask(file, options.output); !status) return status.error();
-  std::size_t all = 0, live = 0;
-  for (std::size_t c = 0; c < channels.classes(); ++c) {
-    if (!channels.prunable[c]) continue;
-    ++all;
-    live += mask.live[c] ? 1 : 0;
-  }
-  fmt::print("{}: {} of {} channels stay, in {} groups\n  written to {}\n",
-             printable(program->graph.name), live, all, channels.groups.size(), options.output);
+int make(Options& options) {
+  options.mask.scope = scope_of(options.scope);
+  if (options.no_align) options.mask.align = 1;
+  const auto made = flows::make_mask(options.mask);
+  if (!made) return complain(made.error());
+  print(report::text(*made, options.mask));
   return kOk;
 }
 
-void add_program(CLI::App& command, MaskOptions& options) {
-  command.add_option("PROGRAM", options.program, "program file that `compile` wrote")
+int make_overlay(OverlayOptions& options) {
+  options.overlay.choice.rank =
+      options.rank == "random" ? prune::WeightRank::kRandom : prune::WeightRank::kMagnitude;
+  const auto made = flows::make_overlay(options.overlay);
+  if (!made) return complain(made.error());
+  print(report::text(*made, options.overlay));
+  return kOk;
+}
+
+int show(const ShowOptions& options) {
+  const auto shown = flows::show_mask(options.mask, options.program);
+  if (!shown) return complain(shown.error());
+  print(options.json ? report::json_text(report::to_json(*shown))
+                     : report::text(*shown, options.mask));
+  return kOk;
+}
+
+void add_program(CLI::App& command, Options& options) {
+  command.add_option("PROGRAM", options.mask.program, "program file that `compile` wrote")
       ->check(reads())
       ->type_name("P.espl")
       ->required();
-  command.add_option("-o,--output", options.output, "mask file to write")
+  command.add_option("-o,--output", options.mask.output, "mask file to write")
       ->check(writes())
       ->type_name("U.mask")
       ->required();
 }
 
-void add_choice(CLI::App& command, MaskOptions& options) {
-  command.add_option("--keep", options.keep, "share of the channels that stays")
+void add_choice(CLI::App& command, Options& options) {
+  command.add_option("--keep", options.mask.keep, "share of the channels that stays")
       ->type_name("F")
       ->check(between(0.001, 1))
       ->capture_default_str();
-  command
-      .add_option("--scope", options.scope,
-                  "internal: tensors inside a block, in no residual add and no concatenation; all: "
-                  "every one")
-      ->type_name("SCOPE")
-      ->check(CLI::IsMember({"internal", "all"}))
-      ->capture_default_str();
+  add_scope(command, options.scope,
+            "internal: tensors inside a block, in no residual add and no concatenation; all: every "
+            "one");
   CLI::Option* align =
       command
-          .add_option("--align", options.align,
+          .add_option("--align", options.mask.align,
                       "live channels come in blocks of so many (the machine's lanes)")
           ->type_name("L")
           ->transform(whole(1, 65536));
   command.add_flag("--no-align", options.no_align, "count single channels")->excludes(align);
 }
 
-template <typename Choose>
-CLI::App* add_maker(CLI::App& mask, const char* name, const char* what, bool choice,
-                    const std::shared_ptr<MaskOptions>& options, Action& chosen, Choose choose) {
+/// A command that makes a mask in one way, with options of its own.
+CLI::App* add_maker(CLI::App& mask, flows::MaskBy by, const char* name, const char* what,
+                    const std::shared_ptr<Options>& options, Action& chosen) {
+  options->mask.by = by;
   CLI::App* command = mask.add_subcommand(name, what);
   add_program(*command, *options);
-  if (choice) add_choice(*command, *options);
-  command->callback([options, choose, &chosen] {
-    chosen = [options, choose] {
-      const auto code = make(*options, choose);
-      return code ? *code : complain(code.error());
-    };
-  });
+  if (by != flows::MaskBy::kZeroed) add_choice(*command, *options);
+  command->callback([options, &chosen] { chosen = [options] { return make(*options); }; });
   return command;
+}
+
+void add_overlay(CLI::App& mask, Action& chosen) {
+  auto options = std::make_shared<OverlayOptions>();
+  CLI::App* command =
+      mask.add_subcommand("overlay", "keep single weights: an overlay, one bit a weight");
+  command->add_option("PROGRAM", options->overlay.program, "program file that `compile` wrote")
+      ->check(reads())
+      ->type_name("P.espl")
+      ->required();
+  command->add_option("-o,--output", options->overlay.output, "overlay file to write")
+      ->check(writes())
+      ->type_name("U.overlay")
+      ->required();
+  command
+      ->add_option("--keep", options->overlay.choice.keep,
+                   "share of each layer's weights that stays")
+      ->type_name("F")
+      ->check(between(0, 1))
+      ->capture_default_str();
+  command
+      ->add_option("--by", options->rank,
+                   "magnitude: the largest of each layer stay; random: some by chance")
+      ->type_name("HOW")
+      ->check(CLI::IsMember({"magnitude", "random"}))
+      ->capture_default_str();
+  command
+      ->add_option("--layers", options->overlay.choice.layers,
+                   "shell pattern of the layers that lose weights; the others keep all")
+      ->type_name("GLOB")
+      ->capture_default_str();
+  command
+      ->add_option("--seed", options->overlay.choice.seed,
+                   "random: the same seed gives the same file")
+      ->type_name("N")
+      ->transform(whole(0, 1'000'000'000'000'000'000))
+      ->capture_default_str();
+  command->callback([options, &chosen] { chosen = [options] { return make_overlay(*options); }; });
+}
+
+void add_show(CLI::App& mask, Action& chosen) {
+  auto options = std::make_shared<ShowOptions>();
+  CLI::App* command = mask.add_subcommand(
+      "show", "what a mask leaves; with PROGRAM its MACs, expected cycles and storage too");
+  command->add_option("MASK", options->mask, "mask or overlay file")
+      ->type_name("U.mask")
+      ->required();
+  command->add_option("PROGRAM", options->program, "program that it is for")->type_name("P.espl");
+  command->add_flag("--json", options->json, "print it as JSON");
+  command->callback([options, &chosen] { chosen = [options] { return show(*options); }; });
 }
 
 }  // namespace
@@ -121,29 +164,21 @@ void add_mask(CLI::App& app, Action& chosen) {
   CLI::App* mask = app.add_subcommand("mask", "make masks of channels or weights, and show them");
   mask->footer(kFooter);
   mask->require_subcommand(1);
-  auto random = std::make_shared<MaskOptions>();
-  CLI::App* command = add_maker(
-      *mask, "random", "keep channels by chance, the same share of every tensor", true, random,
-      chosen, [random](const auto&, const auto& channels, const prune::Choice& choice) {
-        return prune::random_mask(channels, choice, random->seed);
-      });
-  command->add_option("--seed", random->seed, "the same seed gives the same mask")
+  const auto random = std::make_shared<Options>();
+  add_maker(*mask, flows::MaskBy::kRandom, "random",
+            "keep channels by chance, the same share of every tensor", random, chosen)
+      ->add_option("--seed", random->mask.seed, "the same seed gives the same mask")
       ->type_name("N")
       ->transform(whole(0, 1'000'000'000'000'000'000))
       ->capture_default_str();
-  add_maker(*mask, "magnitude",
-            "keep the channels of most weight, each relative to its layer, over all tensors", true,
-            std::make_shared<MaskOptions>(), chosen,
-            [](const auto& graph, const auto& channels, const prune::Choice& choice) {
-              return prune::magnitude_mask(graph, channels, choice);
-            });
-  add_maker(*mask, "zeroed", "leave out the channels that the model itself has zeroed", false,
-            std::make_shared<MaskOptions>(), chosen,
-            [](const auto& graph, const auto& channels, const prune::Choice&) {
-              return prune::zeroed_mask(graph, channels);
-            });
-  add_mask_overlay(*mask, chosen);
-  add_mask_show(*mask, chosen);
+  add_maker(*mask, flows::MaskBy::kMagnitude, "magnitude",
+            "keep the channels of most weight, each relative to its layer, over all tensors",
+            std::make_shared<Options>(), chosen);
+  add_maker(*mask, flows::MaskBy::kZeroed, "zeroed",
+            "leave out the channels that the model itself has zeroed", std::make_shared<Options>(),
+            chosen);
+  add_overlay(*mask, chosen);
+  add_show(*mask, chosen);
 }
 
 }  // namespace espalier::cli

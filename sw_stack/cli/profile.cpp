@@ -1,31 +1,24 @@
 // `espalier profile`: where a program's cycles go.
 
 #include <CLI/CLI.hpp>
-#include <nlohmann/json.hpp>
-#include <chrono>
-#include <ctime>
 #include <memory>
 
-#include "cli/commands.hpp"
-#include "cli/file_options.hpp"
-#include "cli/images.hpp"
-#include "cli/masks.hpp"
-#include "cli/models.hpp"
-#include "cli/profile_report.hpp"
-#include "cli/run_job.hpp"
-#include "images/dataset.hpp"
-#include "images/input.hpp"
-#include "prune/channels.hpp"
-#include "runtime/interrupt.hpp"
 #include "base/whole_file.hpp"
+#include "cli/commands.hpp"
+#include "cli/common.hpp"
+#include "cli/device_option.hpp"
+#include "cli/file_options.hpp"
+#include "cli/terminal.hpp"
+#include "report/json.hpp"
+#include "report/profile.hpp"
 
 namespace espalier::cli {
 namespace {
 
-struct ProfileOptions {
-  std::string program, report, csv, device, images, latency, mask, patch, overlay;
-  std::uint64_t first = 0;
-  bool check = false, json = false;
+struct Options {
+  flows::ProfileOptions profile;
+  std::string report, csv, device, latency, mask, patch;
+  bool json = false;
 };
 
 constexpr const char* kFooter =
@@ -47,108 +40,41 @@ constexpr const char* kFooter =
     "  espalier profile any.espl --mask user.mask\n"
     "  espalier profile net.espl --device rtl --images x.npy";
 
-Status measure(const ProfileOptions& options, Profile& profile) {
-  const program::Program& program = *profile.report.program;
-  const auto input = static_cast<std::size_t>(program.graph.input);
-  auto dataset = open_images(options.images, program.graph.tensors[input].shape);
-  if (!dataset) return dataset.error();
-  if (options.first >= dataset->size()) {
-    return fail(ErrorCode::kUsage,
-                "is " + std::to_string(options.first) + "; " + options.images + " has " +
-                    std::to_string(dataset->size()) + " images",
-                "--first");
-  }
-  const auto load = [&](std::size_t i) -> Result<std::vector<std::int8_t>> {
-    const auto pixels = dataset->load(options.first + i);
-    if (!pixels) return pixels.error();
-    return images::quantise_input(program.graph, *pixels, dataset->raw_float());
-  };
-  profile.report.options.check = options.check;
-  runtime::note_interrupts();
-  const auto started = std::chrono::steady_clock::now();
-  const std::clock_t cpu = std::clock();
-  auto result = runtime::run_batch(program, profile.report.options, 1, load);
-  if (!result) return result.error();
-  const double simulated = result->timing ? result->timing->cpu_seconds : 0;
-  profile.other_cpu_seconds = static_cast<double>(std::clock() - cpu) / CLOCKS_PER_SEC - simulated;
-  profile.wall_seconds =
-      std::chrono::duration<double>(std::chrono::steady_clock::now() - started).count();
-  profile.report.images = result->images;
-  profile.report.result = std::move(result).value();
-  return {};
-}
-
-Result<int> profile(const ProfileOptions& options) {
-  const auto usage = [](const char* option, const char* message) {
-    return fail(ErrorCode::kUsage, message, option);
-  };
-  if (options.check && options.device.empty()) return usage("--check", "needs --device rtl");
-  if (options.device.empty() != options.images.empty()) {
-    return options.device.empty() ? usage("--images", "needs --device rtl")
-                                  : usage("--device", "needs --images");
-  }
-  auto program = program::load(options.program);
-  if (!program) return program.error();
-  Profile profile;
-  profile.report.program = &*program;
-  profile.report.fingerprint = program::fingerprint(*program);
-  profile.report.options.kind = runtime::DeviceKind::kRtl;
-  runtime::DeviceOptions& device = profile.report.options.device;
-  if (Status status = parse_latency(options.latency, device); !status) return status.error();
-  const bool of_model = !options.mask.empty() || !options.overlay.empty();
-  const std::uint64_t model = of_model ? prune::fingerprint(program->graph) : 0;
-  std::vector<std::uint8_t> table;  // of layers; without a mask the program's own
-  if (!options.mask.empty()) {
-    MaskFiles files{{options.mask}, {}};
-    if (!options.patch.empty()) files.patches = {options.patch};
-    if (Status s = load_masks(*program, model, files, true, device); !s) return s.error();
-    const program::Masked& masked = device.applied->front();
-    const auto packing = timing::estimate_pack(
-        *program, masked, timing::Memory{device.read_latency, device.write_latency});
-    if (!packing) return packing.error();
-    profile.packing_estimate = *packing;
-    table = masked.table;
-    profile.report.masks = {options.mask};
-    profile.report.live_macs = live_macs(*program, device.masks);
-  }
-  if (!options.overlay.empty()) {
-    auto use = use_overlay(*program, model, options.overlay, true);
-    if (!use) return use.error();
-    profile.report.overlay = std::move(use).value();
-  }
-  const ir::ChannelMask live = device.masks.empty() ? ir::ChannelMask() : device.masks.front();
-  auto estimate = timing::estimate(
-      *program, timing::Memory{device.read_latency, device.write_latency}, table, live);
-  if (!estimate) return estimate.error();
-  profile.estimate = std::move(estimate).value();
-  if (!options.device.empty()) {
-    if (Status status = measure(options, profile); !status) return status.error();
-  }
+int profile(Options& options) {
+  flows::ProfileOptions& profile = options.profile;
+  const auto memory = parse_latency(options.latency);
+  if (!memory) return complain(memory.error());
+  profile.memory = *memory;
+  profile.measure = !options.device.empty();
+  if (!options.mask.empty()) profile.masks.masks = {options.mask};
+  if (!options.patch.empty()) profile.masks.patches = {options.patch};
+  const auto result = [&] {
+    Terminal terminal(options.json);
+    return flows::profile(profile, terminal.listener());
+  }();
+  if (!result) return complain(result.error());
   if (!options.csv.empty()) {
-    if (Status status = write_file(options.csv, to_csv(profile)); !status) return status.error();
+    if (const Status s = write_file(options.csv, report::to_csv(*result)); !s)
+      return complain(s.error());
   }
-  const Json json = to_json(profile);
+  const std::string json = report::json_text(report::to_json(*result));
   if (!options.report.empty()) {
-    if (Status status = write_file(options.report, json_text(json)); !status) return status.error();
+    if (const Status s = write_file(options.report, json); !s) return complain(s.error());
   }
-  if (options.json) {
-    print_json(json);
-  } else {
-    print(profile);
-  }
-  const runtime::BatchResult& result = profile.report.result;
-  if (result.interrupted != 0) return kInterrupted + result.interrupted;
-  return result.comparison.mismatches == 0 ? kOk : kDiffers;
+  print(options.json ? json : report::text(*result));
+  const runtime::BatchResult& batch = result->run.result;
+  if (batch.interrupted != 0) return kInterrupted + batch.interrupted;
+  return batch.comparison.mismatches == 0 ? kOk : kDiffers;
 }
 
 }  // namespace
 
 void add_profile(CLI::App& app, Action& chosen) {
-  auto options = std::make_shared<ProfileOptions>();
+  auto options = std::make_shared<Options>();
   CLI::App* command =
       app.add_subcommand("profile", "say where a program's cycles go, layer by layer");
   command->footer(kFooter);
-  command->add_option("PROGRAM", options->program, "program file that `compile` wrote")
+  command->add_option("PROGRAM", options->profile.program, "program file that `compile` wrote")
       ->check(reads())
       ->type_name("FILE")
       ->required();
@@ -161,7 +87,9 @@ void add_profile(CLI::App& app, Action& chosen) {
   command->add_option("--device", options->device, "measure too: rtl, the verilated machine")
       ->type_name("DEVICE")
       ->check(CLI::IsMember({"rtl"}));
-  command->add_option("--images", options->images, "where the image to measure with is, as for run")
+  command
+      ->add_option("--images", options->profile.images,
+                   "where the image to measure with is, as for run")
       ->check(reads())
       ->type_name("IMAGES");
   command->add_option("--mask", options->mask, "profile the program with this mask")
@@ -173,14 +101,14 @@ void add_profile(CLI::App& app, Action& chosen) {
           ->type_name("U.patch")
           ->needs("--mask");
   command
-      ->add_option("--overlay", options->overlay,
+      ->add_option("--overlay", options->profile.overlay,
                    "with these weights only, the others 0: no cycle changes, but --check sees them")
       ->check(reads())
       ->type_name("U.overlay")
       ->excludes(patch);
-  command->add_flag("--check", options->check,
+  command->add_flag("--check", options->profile.check,
                     "compare every layer's output with golden; exit code 1 if one differs");
-  command->add_option("--first", options->first, "which of them, counted from 0")
+  command->add_option("--first", options->profile.first, "which of them, counted from 0")
       ->type_name("N")
       ->transform(whole(0, 1'000'000'000'000));
   command
@@ -188,12 +116,7 @@ void add_profile(CLI::App& app, Action& chosen) {
                    "cycles that memory takes: R or R,W, reads and write responses (60,40)")
       ->type_name("R[,W]");
   command->add_flag("--json", options->json, "print the profile as JSON");
-  command->callback([options, &chosen] {
-    chosen = [options] {
-      const auto code = profile(*options);
-      return code ? *code : complain(code.error());
-    };
-  });
+  command->callback([options, &chosen] { chosen = [options] { return profile(*options); }; });
 }
 
 }  // namespace espalier::cli

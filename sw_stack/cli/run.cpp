@@ -3,14 +3,24 @@
 #include <CLI/CLI.hpp>
 #include <memory>
 
+#include "base/whole_file.hpp"
 #include "cli/commands.hpp"
+#include "cli/common.hpp"
 #include "cli/device_option.hpp"
 #include "cli/file_options.hpp"
-#include "cli/lockstep.hpp"
-#include "cli/run_job.hpp"
+#include "cli/terminal.hpp"
+#include "report/json.hpp"
+#include "report/run.hpp"
 
 namespace espalier::cli {
 namespace {
+
+struct Options {
+  flows::RunOptions run;
+  std::string device, buffer, latency, report;
+  double stall = 0;
+  bool layers = false, json = false;
+};
 
 constexpr const char* kFooter =
     "IMAGES is a CIFAR-10 .bin file, an .npy array (N x C x H x W: uint8 pixels, or float32 that "
@@ -38,17 +48,59 @@ constexpr const char* kFooter =
     "  espalier run net.espl --images x.npy --count 1 --wave net.fst --wave-cycles 20000\n"
     "  espalier run net.espl --images test_batch.bin --count 20 --mem-latency 200 --mem-stall 0.2";
 
+/// The options that are written otherwise than the flow has them. Errors: kUsage.
+Status read(Options& options) {
+  flows::RunOptions& run = options.run;
+  auto board = board_of(options.device, options.buffer);
+  if (!board) return board.error();
+  run.fpga = std::move(*board);
+  if (!options.device.empty()) run.device = device_kind(options.device);
+  if (options.latency.empty() && options.stall <= 0) return {};
+  const auto memory = parse_latency(options.latency);
+  if (!memory) return memory.error();
+  run.memory = *memory;
+  run.memory->stall = options.stall;
+  return {};
+}
+
+int verdict(const flows::RunResult& result) {
+  if (const int signal = result.run.result.interrupted; signal != 0) return kInterrupted + signal;
+  if (result.lockstep && result.lockstep->result.difference) return kDiffers;
+  return result.run.result.comparison.mismatches == 0 ? kOk : kDiffers;
+}
+
+int run(Options& options) {
+  if (const Status s = read(options); !s) return complain(s.error());
+  const auto result = [&] {
+    Terminal terminal(options.json);
+    return flows::run(options.run, terminal.listener());
+  }();
+  if (!result) return complain(result.error());
+  report::Json json = report::to_json(*result);
+  if (!options.report.empty()) {
+    if (const Status s = write_file(options.report, report::json_text(json)); !s)
+      return complain(s.error());
+  }
+  if (options.json) {
+    if (options.run.top > 0) json["top"] = report::answers_json(*result);
+    print(report::json_text(json));
+  } else {
+    print(report::text(*result, options.layers));
+  }
+  return verdict(*result);
+}
+
 }  // namespace
 
 void add_run(CLI::App& app, Action& chosen) {
-  auto options = std::make_shared<RunOptions>();
+  auto options = std::make_shared<Options>();
   CLI::App* command = app.add_subcommand("run", "run images through a program on a device");
   command->footer(kFooter);
-  command->add_option("PROGRAM", options->program, "program file that `compile` wrote")
+  command->add_option("PROGRAM", options->run.program, "program file that `compile` wrote")
       ->check(reads())
       ->type_name("FILE")
       ->required();
-  command->add_option("--images", options->images, "images to run; see below")
+  command->add_option("--images", options->run.images, "images to run; see below")
       ->check(reads())
       ->type_name("IMAGES")
       ->required();
@@ -62,7 +114,7 @@ void add_run(CLI::App& app, Action& chosen) {
       ->check(refuse_device, kDeviceNames);
   command
       ->add_option(
-          "--mask", options->masks,
+          "--mask", options->run.masks.masks,
           "run with these channels only; all devices but golden need a program that takes\n"
           "masks (compile --maskable). Several times: all are resident, and images take\n"
           "turns, image 0 the first mask, image 1 the second")
@@ -71,7 +123,7 @@ void add_run(CLI::App& app, Action& chosen) {
       ->allow_extra_args(false);
   CLI::Option* patch =
       command
-          ->add_option("--patch", options->patches,
+          ->add_option("--patch", options->run.masks.patches,
                        "a user's own weights for the mask of the same place, as `personalise` "
                        "writes them")
           ->check(reads())
@@ -80,7 +132,7 @@ void add_run(CLI::App& app, Action& chosen) {
           ->needs("--mask");
   command
       ->add_option(
-          "--overlay", options->overlay,
+          "--overlay", options->run.overlay,
           "run with these weights only, the others 0; as for masks, all devices but golden\n"
           "need a program that takes masks")
       ->check(reads())
@@ -91,18 +143,17 @@ void add_run(CLI::App& app, Action& chosen) {
                    "fpga: u-dma-buf device of the memory that the machine works in "
                    "(/dev/udmabuf0)")
       ->type_name("FILE");
-  command->add_option("--first", options->first, "first image, counted from 0")
+  command->add_option("--first", options->run.first, "first image, counted from 0")
       ->type_name("N")
       ->transform(whole(0, 1'000'000'000'000));
-  CLI::Option* count =
-      command->add_option("--count", options->count, "how many images; without it all that follow")
-          ->type_name("N")
-          ->transform(whole(1, 1'000'000'000'000));
+  command->add_option("--count", options->run.count, "how many images; without it all that follow")
+      ->type_name("N")
+      ->transform(whole(1, 1'000'000'000'000));
   command->add_flag(
-      "--check", options->check,
+      "--check", options->run.check,
       "compare every layer's output with golden, value by value; exit code 1 if one differs");
   command->add_flag(
-      "--lockstep", options->lockstep,
+      "--lockstep", options->run.lockstep,
       "rtl: run the simulator of the instructions beside, and compare what every LOAD reads and "
       "every\n"
       "STORE writes (with --check: with golden too); stop at the first difference, and leave a "
@@ -113,32 +164,33 @@ void add_run(CLI::App& app, Action& chosen) {
       ->type_name("R.json");
   command->add_flag("--layers", options->layers, "show cycles and utilisation layer by layer");
   command
-      ->add_option("--output", options->output,
+      ->add_option("--output", options->run.scores,
                    "write the scores as an .npy array of float32, images x outputs")
       ->check(writes())
       ->type_name("O.npy");
-  command->add_option("--top", options->top, "print the best K classes of every image")
+  command->add_option("--top", options->run.top, "print the best K classes of every image")
       ->type_name("K")
       ->transform(whole(1, 65536));
-  command->add_option("--classes", options->classes, "text file that names the classes, one a line")
+  command
+      ->add_option("--classes", options->run.classes,
+                   "text file that names the classes, one a line")
       ->check(reads())
       ->type_name("FILE");
   command
       ->add_option(
-          "--compare-float", options->float_model,
+          "--compare-float", options->run.float_model,
           "the float model that the program was compiled from: run it beside, and print the\n"
           "signal-to-quantisation-noise ratio of every layer")
       ->check(reads())
       ->type_name("MODEL");
   CLI::Option* wave =
-      command->add_option("--wave", options->wave, "rtl: write a wave file (FST) for GTKWave")
+      command->add_option("--wave", options->run.wave, "rtl: write a wave file (FST) for GTKWave")
           ->check(writes())
           ->type_name("F.fst");
-  CLI::Option* wave_cycles =
-      command
-          ->add_option("--wave-cycles", options->wave_cycles, "end the wave after so many cycles")
-          ->type_name("N")
-          ->transform(whole(1, 1'000'000'000'000));
+  command
+      ->add_option("--wave-cycles", options->run.wave_cycles, "end the wave after so many cycles")
+      ->type_name("N")
+      ->transform(whole(1, 1'000'000'000'000));
   command
       ->add_option("--mem-latency", options->latency,
                    "rtl: cycles that memory takes: R or R,W, reads and write responses (60,40)")
@@ -148,28 +200,23 @@ void add_run(CLI::App& app, Action& chosen) {
                    "rtl: probability that a bus channel waits in a cycle")
       ->type_name("P")
       ->check(between(0, 0.95));
-  CLI::Option* seed = command
-                          ->add_option("--seed", options->seed,
-                                       "seed of the stalls; on iss, of the order of the engines")
-                          ->type_name("N")
-                          ->transform(whole(0, 1'000'000'000'000'000'000));
+  command
+      ->add_option("--seed", options->run.seed,
+                   "seed of the stalls; on iss, of the order of the engines")
+      ->type_name("N")
+      ->transform(whole(0, 1'000'000'000'000'000'000));
   command
       ->add_option(
-          "--jobs", options->jobs,
+          "--jobs", options->run.jobs,
           "devices at work at once: golden in as many threads (every core), iss and rtl in "
           "as many\nprocesses (1)")
       ->type_name("J")
       ->transform(whole(1, 256));
   command->add_flag("--json", options->json, "print the report as JSON");
-  command->callback([options, count, seed, wave, wave_cycles, &chosen] {
-    if (options->lockstep && options->wave.empty()) wave->add_result(wave_name(options->program));
-    options->has_count = count->count() > 0;
-    options->has_seed = seed->count() > 0;
-    options->has_wave_cycles = wave_cycles->count() > 0;
-    chosen = [options] {
-      const auto code = run_job(*options);
-      return code ? *code : complain(code.error());
-    };
+  command->callback([options, wave, &chosen] {
+    if (options->run.lockstep && options->run.wave.empty())
+      wave->add_result(flows::wave_name(options->run.program));
+    chosen = [options] { return run(*options); };
   });
 }
 

@@ -1,18 +1,22 @@
 // `espalier ops` and `espalier configs`.
 
 #include <CLI/CLI.hpp>
-#include <nlohmann/json.hpp>
-#include <fmt/format.h>
-
 #include <memory>
 
 #include "cli/commands.hpp"
+#include "cli/common.hpp"
 #include "cli/operators.hpp"
 #include "isa/generated/configs.hpp"
+#include "report/json.hpp"
+#include "report/text.hpp"
 #include "runtime/device.hpp"
 
 namespace espalier::cli {
 namespace {
+
+using report::bytes_text;
+using report::Json;
+using report::Table;
 
 struct OpsOptions {
   bool json = false, markdown = false;
@@ -20,7 +24,7 @@ struct OpsOptions {
 
 int show_operators(const OpsOptions& options) {
   if (options.markdown) {
-    fmt::print("{}", operators_page());
+    print(operators_page());
     return kOk;
   }
   if (options.json) {
@@ -31,7 +35,7 @@ int show_operators(const OpsOptions& options) {
                       {"becomes", op.becomes},
                       {"conditions", op.conditions}});
     }
-    print_json(list);
+    print(report::json_text(list));
     return kOk;
   }
   Table table({"format", "operator", "becomes", "conditions"});
@@ -39,7 +43,7 @@ int show_operators(const OpsOptions& options) {
     table.add({std::string(op.format), std::string(op.name), std::string(op.becomes),
                std::string(op.conditions)});
   }
-  table.print();
+  print(table.text());
   return kOk;
 }
 
@@ -76,9 +80,9 @@ int show_configs(bool as_json) {
                rtl ? "yes" : "no", waves ? "yes" : "no", fmt::format("{:08x}", config.hash)});
   }
   if (as_json) {
-    print_json(list);
+    print(report::json_text(list));
   } else {
-    table.print();
+    print(table.text());
   }
   return kOk;
 }

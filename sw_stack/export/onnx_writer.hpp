@@ -2,6 +2,7 @@
 // A quantised graph as an ONNX model, for other runtimes.
 
 #include <string>
+#include <string_view>
 
 #include "ir/graph.hpp"
 #include "base/result.hpp"
@@ -13,6 +14,8 @@ enum class Form {
   kQdq,        ///< float operators between DequantizeLinear and QuantizeLinear: standard ONNX
   kQoperator,  ///< operators on integers; of com.microsoft where ONNX has none
 };
+/// qdq or qoperator.
+constexpr std::string_view name(Form form) { return form == Form::kQdq ? "qdq" : "qoperator"; }
 
 struct OnnxOptions {
   Form form = Form::kQdq;

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <span>
+#include <string_view>
 #include <vector>
 
 #include "prune/prune.hpp"
@@ -17,6 +18,11 @@ enum class Correction {
   kFold,  ///< removed channels are regressed on those that stay, and folded into their readers
   kAll,   ///< and means, variances and the last layer are fitted to the generic model's
 };
+/// none, fold or all.
+constexpr std::string_view name(Correction level) {
+  constexpr std::string_view kNames[] = {"none", "fold", "all"};
+  return kNames[static_cast<std::size_t>(level)];
+}
 
 /// Mean and variance of a convolution's sums before they are requantised, by output channel.
 /// Units: real.

@@ -2,6 +2,7 @@
 // Ways to a mask.
 
 #include <cstdint>
+#include <string_view>
 #include <vector>
 
 #include "prune/mask.hpp"
@@ -13,6 +14,8 @@ enum class Scope {
   kInternal,  ///< those inside a block: in no residual add and in no concatenation
   kAll,
 };
+/// internal or all.
+constexpr std::string_view name(Scope scope) { return scope == Scope::kAll ? "all" : "internal"; }
 
 struct Choice {
   double keep = 0.5;  ///< share of the channels that stays. Range: 0 < keep <= 1

@@ -73,7 +73,7 @@ std::string check(const Pass& pass, const isa::Config& config, const compiler::O
 TEST_CASE("backward programs: random graphs give golden's gradients and scores") {
   const std::uint64_t base = seed(1);
   int compared = 0;
-  for (int i = 0; i < rounds(40); ++i) {
+  for (int i = 0; i < compiled_rounds(40); ++i) {
     const std::uint64_t s = base * 1000 + static_cast<std::uint64_t>(i);
     const auto pass = make_pass(random_graph(s), s);
     if (!pass) continue;
@@ -87,13 +87,13 @@ TEST_CASE("backward programs: random graphs give golden's gradients and scores")
       CHECK(check(*pass, machine, options, s) == "");
     }
   }
-  CHECK(4 * compared > 3 * rounds(40));
+  CHECK(4 * compared > 3 * compiled_rounds(40));
 }
 
 TEST_CASE("backward programs: other scales, written in, give what compiling again gives") {
   const std::uint64_t base = seed(2);
   int compared = 0, changed = 0;
-  for (int i = 0; i < rounds(20); ++i) {
+  for (int i = 0; i < compiled_rounds(20); ++i) {
     const std::uint64_t s = base * 1000 + static_cast<std::uint64_t>(i);
     const ir::QuantGraph forward = i == 0 ? resnet8() : random_graph(s);
     std::vector<bool> scored(forward.tensors.size(), true);
@@ -123,7 +123,7 @@ TEST_CASE("backward programs: other scales, written in, give what compiling agai
       changed += bytes != before ? 1 : 0;
     }
   }
-  CHECK(2 * compared > 3 * rounds(20));
+  CHECK(2 * compared > 3 * compiled_rounds(20));
   CHECK(2 * changed > compared);
 }
 

@@ -80,7 +80,7 @@ void check_shares(Ran& ran, int graphs) {
 TEST_CASE("compiler: random graphs give golden's tensors on every configuration") {
   const std::uint64_t base = seed(1);
   Ran ran;
-  for (int i = 0; i < rounds(60); ++i) {
+  for (int i = 0; i < compiled_rounds(60); ++i) {
     const std::uint64_t s = base * 1000 + static_cast<std::uint64_t>(i);
     const ir::QuantGraph graph = random_graph(s);
     compiler::Options options;
@@ -90,13 +90,13 @@ TEST_CASE("compiler: random graphs give golden's tensors on every configuration"
       CHECK(check_or_refused(graph, machine, options, s, ran) == "");
     }
   }
-  check_shares(ran, rounds(60));
+  check_shares(ran, compiled_rounds(60));
 }
 
 TEST_CASE("compiler: any tiles that fit give the same outputs") {
   const std::uint64_t base = seed(2);
   Ran ran;
-  for (int i = 0; i < rounds(60); ++i) {
+  for (int i = 0; i < compiled_rounds(60); ++i) {
     const std::uint64_t s = base * 1000 + static_cast<std::uint64_t>(i);
     const ir::QuantGraph graph = random_graph(s);
     for (const isa::Config& machine : isa::kConfigs) {
@@ -107,7 +107,7 @@ TEST_CASE("compiler: any tiles that fit give the same outputs") {
       REQUIRE(check_or_refused(graph, machine, options, s, ran) == "");
     }
   }
-  check_shares(ran, rounds(60));
+  check_shares(ran, compiled_rounds(60));
 }
 
 TEST_CASE("compiler: the CIFAR networks give golden's tensors on every configuration") {

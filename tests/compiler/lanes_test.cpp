@@ -102,7 +102,7 @@ double busy(const program::Program& program) {
 
 TEST_CASE("lanes: a first layer of any window gives golden's tensors") {
   const std::uint64_t base = seed(11);
-  const auto index = GENERATE(range(0, rounds(60)));
+  const auto index = GENERATE(range(0, compiled_rounds(60)));
   const std::uint64_t s = base * 1000 + static_cast<std::uint64_t>(index);
   GraphBuilder g(s);
   ir::Window w;
@@ -130,7 +130,7 @@ TEST_CASE("lanes: a first layer of any window gives golden's tensors") {
 
 TEST_CASE("lanes: a fully connected layer on any map gives golden's tensors") {
   const std::uint64_t base = seed(12);
-  const auto index = GENERATE(range(0, rounds(30)));
+  const auto index = GENERATE(range(0, compiled_rounds(30)));
   const std::uint64_t s = base * 1000 + static_cast<std::uint64_t>(index);
   GraphBuilder g(s);
   const ir::Shape map{g.chance(0.5) ? g.uniform(1, 4) : g.uniform(1, 40), g.uniform(1, 30),
@@ -147,7 +147,7 @@ TEST_CASE("lanes: a fully connected layer on any map gives golden's tensors") {
 
 TEST_CASE("lanes: padding with values of its own is golden's") {
   const std::uint64_t base = seed(13);
-  const auto index = GENERATE(range(0, rounds(30)));
+  const auto index = GENERATE(range(0, compiled_rounds(30)));
   const std::uint64_t s = base * 1000 + static_cast<std::uint64_t>(index);
   GraphBuilder g(s);
   ir::Window w;

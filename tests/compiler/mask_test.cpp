@@ -86,7 +86,7 @@ std::string check(const program::Program& program, const ir::ChannelMask& live,
 
 TEST_CASE("mask: without a mask random graphs give golden's tensors") {
   const std::uint64_t base = seed(1);
-  for (int i = 0; i < rounds(60); ++i) {
+  for (int i = 0; i < compiled_rounds(60); ++i) {
     const std::uint64_t s = base * 1000 + static_cast<std::uint64_t>(i);
     const ir::QuantGraph graph = random_graph(s);
     for (const char* name : {"nano", "tiny", "edge", "wide"}) {
@@ -100,7 +100,7 @@ TEST_CASE("mask: without a mask random graphs give golden's tensors") {
 
 TEST_CASE("mask: clipped by dense rows every instruction is as compiled") {
   const std::uint64_t base = seed(2);
-  for (int i = 0; i < rounds(40); ++i) {
+  for (int i = 0; i < compiled_rounds(40); ++i) {
     const std::uint64_t s = base * 1000 + static_cast<std::uint64_t>(i);
     INFO("seed " << s);
     const auto program = compile(random_graph(s), config("nano"), s);
@@ -127,7 +127,7 @@ TEST_CASE("mask: clipped by dense rows every instruction is as compiled") {
 TEST_CASE("mask: random graphs give golden's tensors, whatever the mask and the tiles") {
   const std::uint64_t base = seed(3);
   int run = 0, refused = 0;
-  for (int i = 0; i < rounds(150); ++i) {
+  for (int i = 0; i < compiled_rounds(150); ++i) {
     const std::uint64_t s = base * 100000 + static_cast<std::uint64_t>(i);
     const char* name = i % 5 == 0 ? "tiny" : i % 7 == 0 ? "edge" : "nano";
     INFO("seed " << s << ", " << name);
@@ -145,14 +145,14 @@ TEST_CASE("mask: random graphs give golden's tensors, whatever the mask and the 
     REQUIRE(trouble == "");
     run += channels.groups.empty() ? 0 : 1;
   }
-  CHECK(run > rounds(50));
+  CHECK(run > compiled_rounds(50));
   CHECK(refused > 3);
 }
 
 TEST_CASE("mask: one program takes any mask, and gives what each compiled in gives") {
   const std::uint64_t base = seed(4);
   int compared = 0;
-  for (int i = 0; i < rounds(20); ++i) {
+  for (int i = 0; i < compiled_rounds(20); ++i) {
     const std::uint64_t s = base * 100000 + static_cast<std::uint64_t>(i);
     const ir::QuantGraph graph = random_graph(s);
     const auto program = compile(graph, config("nano"), s);
@@ -181,7 +181,7 @@ TEST_CASE("mask: one program takes any mask, and gives what each compiled in giv
       ++compared;
     }
   }
-  CHECK(compared > rounds(20));  // of four times as many
+  CHECK(compared > compiled_rounds(20));  // of four times as many
 }
 
 namespace {
@@ -219,7 +219,7 @@ std::size_t place(const program::Maskable::Weights& w, std::size_t lanes, std::s
 TEST_CASE("mask: PACK writes the weights and parameters of the hard-pruned graph") {
   const std::uint64_t base = seed(5);
   std::size_t compared = 0;
-  for (int i = 0; i < rounds(40); ++i) {
+  for (int i = 0; i < compiled_rounds(40); ++i) {
     const std::uint64_t s = base * 100000 + static_cast<std::uint64_t>(i);
     INFO("seed " << s);
     const auto program = compile(random_graph(s), config("nano"), s);

@@ -222,7 +222,7 @@ TEST_CASE("overlay: bits lie in the image where the compiler puts their weights"
       segmented += spot->segments.size() > 1 ? 1 : 0;
     }
   };
-  for (int i = 0; i < rounds(60); ++i) {
+  for (int i = 0; i < compiled_rounds(60); ++i) {
     const std::uint64_t s = base * 1000 + static_cast<std::uint64_t>(i);
     for (const char* machine : {"nano", "edge"}) check(random_graph(s), machine, s);
   }
@@ -242,7 +242,7 @@ TEST_CASE("overlay: bits lie in the image where the compiler puts their weights"
 TEST_CASE("overlay: programs compute what golden does, whatever the mask and the overlay") {
   const std::uint64_t base = seed(7);
   int run = 0;
-  for (int i = 0; i < rounds(60); ++i) {
+  for (int i = 0; i < compiled_rounds(60); ++i) {
     const std::uint64_t s = base * 100000 + static_cast<std::uint64_t>(i);
     const char* machine = i % 4 == 0 ? "edge" : "nano";
     INFO("seed " << s << ", " << machine);
@@ -279,7 +279,7 @@ TEST_CASE("overlay: programs compute what golden does, whatever the mask and the
     REQUIRE(outputs.ok());
     CHECK(outputs->output == wanted->output);
   }
-  CHECK(run > rounds(20));
+  CHECK(run > compiled_rounds(20));
 }
 
 TEST_CASE("overlay: the comparison sees another overlay's weights") {

@@ -82,7 +82,7 @@ ir::QuantGraph with_patch(const User& user, const ir::QuantGraph& graph) {
 TEST_CASE("patch: a patched graph, pruned, is the user's own") {
   const std::uint64_t base = seed(3);
   int users = 0;
-  for (int i = 0; i < rounds(60); ++i) {
+  for (int i = 0; i < compiled_rounds(60); ++i) {
     const std::uint64_t s = base * 1000 + static_cast<std::uint64_t>(i);
     INFO("seed " << s);
     const ir::QuantGraph graph = random_graph(s);
@@ -101,7 +101,7 @@ TEST_CASE("patch: a patched graph, pruned, is the user's own") {
 TEST_CASE("patch: its weights lie where the compiler puts them, whatever the tiles") {
   const std::uint64_t base = seed(4);
   int layers = 0;
-  for (int i = 0; i < rounds(60); ++i) {
+  for (int i = 0; i < compiled_rounds(60); ++i) {
     const std::uint64_t s = base * 1000 + static_cast<std::uint64_t>(i);
     INFO("seed " << s);
     const auto program = compile(random_graph(s), s);
@@ -131,7 +131,7 @@ TEST_CASE("patch: its weights lie where the compiler puts them, whatever the til
 TEST_CASE("patch: programs give golden's tensors of the user's graph, and others' stay theirs") {
   const std::uint64_t base = seed(5);
   int users = 0;
-  for (int i = 0; i < rounds(80); ++i) {
+  for (int i = 0; i < compiled_rounds(80); ++i) {
     const std::uint64_t s = base * 1000 + static_cast<std::uint64_t>(i);
     INFO("seed " << s);
     const ir::QuantGraph graph = random_graph(s);

@@ -86,7 +86,7 @@ ir::QuantGraph two_convolutions() {
 
 TEST_CASE("tiles: random graphs with any share of zero tiles give golden's tensors") {
   const std::uint64_t base = seed(11);
-  const auto index = GENERATE(range(0, rounds(40)));
+  const auto index = GENERATE(range(0, compiled_rounds(40)));
   const std::uint64_t s = base * 1000 + static_cast<std::uint64_t>(index);
   constexpr double kShares[] = {0, 0.05, 0.5, 0.9, 1};
   for (const char* name : {"nano", "edge", "wide"}) {

@@ -70,7 +70,7 @@ TEST_CASE("backward: random graphs on the machine give golden's gradients and sc
   for (const isa::Config& machine : isa::kConfigs) {
     if (!runs(machine)) continue;
     int compared = 0;
-    for (std::uint64_t i = 0; i < static_cast<std::uint64_t>(tests::rounds(12)); ++i) {
+    for (std::uint64_t i = 0; i < static_cast<std::uint64_t>(tests::compiled_rounds(12)); ++i) {
       const std::uint64_t seed = tests::seed(900) + i;
       INFO(machine.name << " ESPALIER_SEED=" << seed);
       const auto backward = backward_of(tests::random_graph(seed));
@@ -78,7 +78,7 @@ TEST_CASE("backward: random graphs on the machine give golden's gradients and sc
       ++compared;
       CHECK(check(*backward, machine, seed, i % 3 == 2 ? 0.3 : 0) == "");
     }
-    CHECK(2 * compared > tests::rounds(12));
+    CHECK(2 * compared > tests::compiled_rounds(12));
   }
 }
 

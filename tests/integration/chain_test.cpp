@@ -79,7 +79,7 @@ std::vector<std::string> machines() {
 
 TEST_CASE("chain: the images' accesses are ordered, and would not be without the barrier") {
   bool needed = false;
-  for (std::uint64_t i = 0; i < static_cast<std::uint64_t>(tests::rounds(20)); ++i) {
+  for (std::uint64_t i = 0; i < static_cast<std::uint64_t>(tests::compiled_rounds(20)); ++i) {
     const std::uint64_t seed = tests::seed(300) + i;
     INFO("ESPALIER_SEED=" << seed);
     const auto program = compiled(tests::random_graph(seed), i % 2 == 0 ? "nano" : "edge");
@@ -97,7 +97,7 @@ TEST_CASE("chain: the images' accesses are ordered, and would not be without the
 }
 
 TEST_CASE("chain: several images on the machine give golden's tensors, each its own") {
-  for (std::uint64_t i = 0; i < static_cast<std::uint64_t>(tests::rounds(6)); ++i) {
+  for (std::uint64_t i = 0; i < static_cast<std::uint64_t>(tests::compiled_rounds(6)); ++i) {
     const std::uint64_t seed = tests::seed(400) + i;
     INFO("ESPALIER_SEED=" << seed);
     for (const std::string& config : machines()) {
@@ -109,7 +109,7 @@ TEST_CASE("chain: several images on the machine give golden's tensors, each its 
 // Small rings make small tiles, which bigger ones may have, too.
 TEST_CASE("chain: one image through tiles that were searched for gives golden's tensors") {
   int ran = 0;
-  for (std::uint64_t i = 0; i < static_cast<std::uint64_t>(tests::rounds(8)); ++i) {
+  for (std::uint64_t i = 0; i < static_cast<std::uint64_t>(tests::compiled_rounds(8)); ++i) {
     const std::uint64_t seed = tests::seed(7100) + i;
     const ir::QuantGraph graph = tests::random_graph(seed);
     for (const std::string& config : machines()) {

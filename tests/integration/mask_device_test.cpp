@@ -71,7 +71,7 @@ TEST_CASE("masks: resident ones take turns, and every image has its own channels
   for (const DeviceKind kind : kinds()) {
     const std::uint64_t base = tests::seed(7);
     int compared = 0;
-    for (int i = 0; i < tests::rounds(6); ++i) {
+    for (int i = 0; i < tests::compiled_rounds(6); ++i) {
       const std::uint64_t s = base * 1000 + static_cast<std::uint64_t>(i);
       INFO(runtime::name(kind) << ", seed " << s);
       compiler::Options options;
@@ -95,7 +95,7 @@ TEST_CASE("masks: resident ones take turns, and every image has its own channels
           CHECK(alone.outputs[image] == turns.outputs[image]);
       }
     }
-    CHECK(2 * compared > tests::rounds(6));
+    CHECK(2 * compared > tests::compiled_rounds(6));
   }
 }
 

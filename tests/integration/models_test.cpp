@@ -14,7 +14,7 @@ TEST_CASE("models: no assertion fires in random programs") {
   if (tb::asserting_models().empty()) return tests::skip("this build has no such model");
   for (const std::string& name : tb::asserting_models()) {
     const isa::Config& config = *isa::find_config(name);
-    for (std::uint64_t i = 0; i < static_cast<std::uint64_t>(tests::rounds(12)); ++i) {
+    for (std::uint64_t i = 0; i < static_cast<std::uint64_t>(tests::compiled_rounds(12)); ++i) {
       const std::uint64_t seed = tests::seed(500) + i;
       INFO(name << " ESPALIER_SEED=" << seed);
       const auto program = tests::random_program(config, seed, 12, config.mask_layers > 0 && i % 2);
@@ -58,7 +58,7 @@ TEST_CASE("models: programs without masks take the same cycles with a layer tabl
   if (tb::maskless_models().empty()) return tests::skip("this build has no such model");
   for (const std::string& name : tb::maskless_models()) {
     const isa::Config& config = *isa::find_config(name);
-    for (std::uint64_t i = 0; i < static_cast<std::uint64_t>(tests::rounds(8)); ++i) {
+    for (std::uint64_t i = 0; i < static_cast<std::uint64_t>(tests::compiled_rounds(8)); ++i) {
       const std::uint64_t seed = tests::seed(300) + i;
       INFO(name << " ESPALIER_SEED=" << seed);
       isa::Config plain = config;

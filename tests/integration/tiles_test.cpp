@@ -114,7 +114,7 @@ int bound_by_products(const ir::QuantGraph& graph, const std::string& config) {
 TEST_CASE("tiles: random graphs on the machine, at any share and any memory") {
   const std::uint64_t base = tests::seed(21);
   constexpr double kShares[] = {0, 0.1, 0.5, 0.9, 1};
-  for (int i = 0; i < tests::rounds(20); ++i) {
+  for (int i = 0; i < tests::compiled_rounds(20); ++i) {
     const std::uint64_t s = base * 1000 + static_cast<std::uint64_t>(i);
     ir::QuantGraph graph = tests::random_graph(s);
     tests::zero_tiles(graph, 4, kShares[s % 5], s, true);

@@ -87,7 +87,7 @@ TEST_CASE("timing: slow and fast memory change estimate and machine alike") {
 }
 
 TEST_CASE("timing: random networks with pools and concatenations take the estimated cycles") {
-  for (std::uint64_t i = 0; i < static_cast<std::uint64_t>(tests::rounds(8)); ++i) {
+  for (std::uint64_t i = 0; i < static_cast<std::uint64_t>(tests::compiled_rounds(8)); ++i) {
     const std::uint64_t seed = tests::seed(900) + i;
     INFO("ESPALIER_SEED=" << seed);
     compare(compiled(tests::random_graph(seed), "nano"));

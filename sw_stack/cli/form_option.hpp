@@ -1,0 +1,25 @@
+#pragma once
+// `--form`, as commands that write ONNX take it.
+
+#include <CLI/CLI.hpp>
+#include <string>
+
+#include "export/onnx_writer.hpp"
+
+namespace espalier::cli {
+
+inline const std::string kDefaultForm(export_::name(export_::Form::kQdq));
+
+inline void add_form(CLI::App& command, std::string& form, const std::string& what) {
+  command.add_option("--form", form, what)
+      ->type_name("FORM")
+      ->check(CLI::IsMember({"qdq", "qoperator"}))
+      ->capture_default_str();
+}
+
+/// Of a text that is not refused.
+inline export_::Form form_of(const std::string& text) {
+  return text == kDefaultForm ? export_::Form::kQdq : export_::Form::kQoperator;
+}
+
+}  // namespace espalier::cli

@@ -1,0 +1,26 @@
+#pragma once
+// `--scope`: which channels may go.
+
+#include <CLI/CLI.hpp>
+#include <string>
+
+#include "prune/choose.hpp"
+
+namespace espalier::cli {
+
+inline const std::string kDefaultScope(prune::name(prune::Scope::kInternal));
+
+inline void add_scope(CLI::App& command, std::string& scope,
+                      const std::string& what = "as `mask random` has it") {
+  command.add_option("--scope", scope, what)
+      ->type_name("SCOPE")
+      ->check(CLI::IsMember({"internal", "all"}))
+      ->capture_default_str();
+}
+
+/// Of a text that is not refused.
+inline prune::Scope scope_of(const std::string& text) {
+  return text == kDefaultScope ? prune::Scope::kInternal : prune::Scope::kAll;
+}
+
+}  // namespace espalier::cli

@@ -1,0 +1,154 @@
+#include "flows/compile.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <memory>
+
+#include "compiler/compiler.hpp"
+#include "flows/models.hpp"
+#include "images/input.hpp"
+#include "isa/generated/configs.hpp"
+#include "prune/choose.hpp"
+#include "timing/timing.hpp"
+
+namespace espalier::flows {
+namespace {
+
+constexpr std::uint64_t kCompared = 16;  // images that compare_float runs
+
+Result<const isa::Config*> configuration(const std::string& name) {
+  if (const isa::Config* config = isa::find_config(name)) return config;
+  std::string names;
+  for (const isa::Config& known : isa::kConfigs)
+    names += (names.empty() ? "" : ", ") + std::string(known.name);
+  return fail(ErrorCode::kUsage, fmt::format("`{}` is unknown; there are {}", name, names),
+              "--config");
+}
+
+/// A model on its way to a graph that the compiler takes.
+class Loading {
+ public:
+  Loading(const CompileOptions& options, const Listener& listener, Compiled& into)
+      : options_(options), listener_(listener), into_(into) {}
+
+  Result<ir::QuantGraph> load() {
+    if (is_program(options_.model)) {
+      auto program = program::load(options_.model);
+      if (!program) return program.error();
+      return quantised(prune::without_copies(program->graph));
+    }
+    auto model = load_model(options_.model);
+    if (!model) return model.error();
+    if (auto* graph = std::get_if<ir::QuantGraph>(&*model)) return quantised(std::move(*graph));
+    return quantise(std::move(std::get<ir::FloatGraph>(*model)));
+  }
+
+  Result<ir::QuantGraph> prune(ir::QuantGraph graph) {
+    if (options_.mask.empty() && !options_.prune_zeroed) return graph;
+    const prune::Channels channels = prune::find_channels(graph);
+    prune::Mask mask;
+    if (options_.prune_zeroed) {
+      mask = prune::zeroed_mask(graph, channels);
+    } else {
+      auto loaded = prune::load_mask_for(graph, channels, options_.mask);
+      if (!loaded) return loaded.error();
+      mask = std::move(*loaded);
+    }
+    auto light =
+        pruned(graph, channels, mask, options_.prune_zeroed ? options_.model : options_.mask);
+    if (!light) return light.error();
+    into_.unpruned_macs = static_cast<std::uint64_t>(macs(graph));
+    return std::move(light->graph);
+  }
+
+ private:
+  Result<ir::QuantGraph> quantised(ir::QuantGraph graph) {
+    if (!options_.calibration.images.empty()) {
+      return fail(ErrorCode::kUsage, options_.model + " is quantised already; leave it out",
+                  "--calibrate");
+    }
+    if (options_.compare_float) {
+      return fail(ErrorCode::kUsage,
+                  options_.model + " is quantised already; there is no float model to compare with",
+                  "--compare-float");
+    }
+    auto preprocess = preprocess_of(options_.calibration,
+                                    graph.tensors[static_cast<std::size_t>(graph.input)].shape.c);
+    if (!preprocess) return preprocess.error();
+    if (!preprocess->mean.empty()) graph.preprocess = std::move(*preprocess);
+    return graph;
+  }
+
+  /// The float graph's weights are four times the program's: they go with it.
+  Result<ir::QuantGraph> quantise(ir::FloatGraph model) {
+    auto made = calibrate(model, options_.calibration, options_.model, listener_);
+    if (!made) return made.error();
+    into_.calibrated = made->count;
+    if (options_.compare_float) {
+      if (const Status s = compare(model, *made); !s) return s.error();
+    }
+    return std::move(made->graph);
+  }
+
+  Status compare(const ir::FloatGraph& model, const Calibrated& made) {
+    auto comparison = FloatComparison::open(model, made.graph, options_.model);
+    if (!comparison) return comparison.error();
+    const golden::Runner golden(made.graph);
+    const auto input = made.graph.tensors[static_cast<std::size_t>(made.graph.input)].quant;
+    for (std::size_t i = 0; i < std::min(made.count, kCompared); ++i) {
+      const auto values = made.image(i);
+      if (!values) return values.error();
+      const auto label = made.label ? std::optional(made.label(i)) : std::nullopt;
+      (*comparison)->add(*values, golden.run(images::quantise_values(*values, input)), label);
+    }
+    into_.noise = (*comparison)->noise();
+    return {};
+  }
+
+  const CompileOptions& options_;
+  const Listener& listener_;
+  Compiled& into_;
+};
+
+Status estimate(Compiled& made) {
+  const auto estimate = timing::estimate(made.program);
+  if (!estimate) return estimate.error();
+  made.cycles = estimate->cycles;
+  std::uint64_t tiles = 0, skipped = 0;
+  for (const timing::LayerEstimate& layer : estimate->layers) {
+    tiles += layer.tiles;
+    skipped += layer.tiles_skipped();
+  }
+  made.skipped = tiles == 0 ? 0 : static_cast<double>(skipped) / static_cast<double>(tiles);
+  return {};
+}
+
+}  // namespace
+
+Result<Compiled> compile(const CompileOptions& options, const Listener& listener) {
+  const auto config = configuration(options.config);
+  if (!config) return config.error();
+  Compiled made;
+  Loading loading(options, listener, made);
+  auto whole = loading.load();
+  if (!whole) return whole.error();
+  const auto graph = loading.prune(std::move(*whole));
+  if (!graph) return graph.error();
+  compiler::Options how;
+  how.maskable = options.maskable;
+  how.dense_tiles = options.dense_tiles;
+  auto program = compiler::compile(*graph, **config, how);
+  if (!program) return placed(program.error(), options.model);
+  made.program = std::move(*program);
+  made.fingerprint = program::fingerprint(made.program);
+  if (!made.program.machine().compact) {  // which has no timing model
+    if (const Status s = estimate(made); !s) return s.error();
+  }
+  if (!options.output.empty()) {
+    if (const Status s = program::save(made.program, options.output); !s) return s.error();
+  }
+  return made;
+}
+
+}  // namespace espalier::flows

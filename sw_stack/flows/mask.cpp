@@ -1,0 +1,173 @@
+#include "flows/mask.hpp"
+
+#include <algorithm>
+#include <array>
+#include <fstream>
+
+#include "compiler/compiler.hpp"
+#include "flows/models.hpp"
+#include "program/mask.hpp"
+#include "program/program.hpp"
+#include "prune/prune.hpp"
+#include "runtime/device.hpp"
+#include "timing/timing.hpp"
+
+namespace espalier::flows {
+namespace {
+
+double ratio(auto a, auto b) { return static_cast<double>(a) / static_cast<double>(b); }
+
+std::uint64_t sum(const prune::Overlay& overlay, auto of) {
+  std::uint64_t all = 0;
+  for (const prune::Overlay::Layer& layer : overlay.layers) all += of(layer);
+  return all;
+}
+
+/// Whether a file that can be read begins as an overlay does.
+bool is_overlay_file(const std::string& path) {
+  std::array<char, 8> head{};
+  std::ifstream in(path, std::ios::binary);
+  in.read(head.data(), head.size());
+  return prune::is_overlay(
+      {reinterpret_cast<const std::uint8_t*>(head.data()), static_cast<std::size_t>(in.gcount())});
+}
+
+/// Weights of a layer that stay and are not 0.
+std::uint64_t nonzero(const ir::QuantGraph& graph, const prune::Overlay::Layer& layer) {
+  const auto node = std::ranges::find_if(graph.nodes, [&](const ir::QuantNode& n) {
+    return n.name == layer.name && std::holds_alternative<ir::QuantConv>(n.op);
+  });
+  const auto& weights = std::get<ir::QuantConv>(node->op).weights;
+  std::uint64_t count = 0;
+  for (std::size_t i = 0; i < weights.size(); ++i)
+    count += weights[i] != 0 && ir::get_bit(layer.bits, i) ? 1 : 0;
+  return count;
+}
+
+Result<MaskShown> show_overlay(const std::string& path, const std::string& program_path) {
+  auto overlay = prune::load_overlay(path);
+  if (!overlay) return overlay.error();
+  OverlayValue value{std::move(*overlay), {}};
+  if (!program_path.empty()) {
+    const auto program = program::load(program_path);
+    if (!program) return program.error();
+    const auto mask = prune::from_overlay(value.overlay, program->graph, path);
+    if (!mask) return mask.error();
+    for (const auto& layer : value.overlay.layers)
+      value.nonzero.push_back(nonzero(program->graph, layer));
+  }
+  return MaskShown(std::move(value));
+}
+
+Result<MaskValue::Cost> cost_of(const program::Program& program) {
+  const auto estimate = timing::estimate(program);
+  if (!estimate) return estimate.error();
+  return MaskValue::Cost{runtime::macs(program), program.constants.size(), estimate->cycles};
+}
+
+std::vector<MaskValue::Layer> layers(const ir::QuantGraph& graph, const ir::ChannelMask& mask) {
+  std::vector<MaskValue::Layer> list;
+  for (const ir::QuantNode& node : graph.nodes) {
+    if (!std::holds_alternative<ir::QuantConv>(node.op) || prune::is_copy(graph, node)) continue;
+    const auto& in = mask[static_cast<std::size_t>(node.inputs[0])];
+    const auto& out = mask[static_cast<std::size_t>(node.output)];
+    list.push_back({node.name, static_cast<std::int64_t>(in.size()), std::ranges::count(in, true),
+                    static_cast<std::int64_t>(out.size()), std::ranges::count(out, true),
+                    ir::macs(graph, node), ir::macs(graph, node, mask),
+                    static_cast<std::int64_t>(std::get<ir::QuantConv>(node.op).weights.size())});
+  }
+  return list;
+}
+
+Result<MaskShown> value_of(const prune::MaskFile& file, const std::string& place,
+                           const program::Program& program) {
+  const ir::QuantGraph& graph = program.graph;
+  const prune::Channels channels = prune::find_channels(graph);
+  const auto mask = prune::from_file(file, graph, channels, place);
+  if (!mask) return mask.error();
+  const ir::ChannelMask tensors = prune::by_tensor(channels, *mask);
+  MaskValue value;
+  value.network = graph.name;
+  value.config = program.config;
+  value.layers = layers(graph, tensors);
+  for (const MaskValue::Layer& layer : value.layers) value.live_macs += layer.live_macs;
+  for (const auto& entry : file.entries) value.mask_bytes += (entry.live.size() + 7) / 8;
+  const auto light = pruned(graph, channels, *mask, place);
+  if (!light) return light.error();
+  const auto compiled = compiler::compile(prune::without_copies(light->graph), program.machine());
+  if (!compiled) return placed(compiled.error(), place);
+  const auto dense = cost_of(program), small = cost_of(*compiled);
+  if (!dense) return dense.error();
+  if (!small) return placed(small.error(), place);
+  value.dense = *dense;
+  value.pruned = *small;
+  if (program.maskable) {
+    const auto masked = program::apply_mask(program, tensors);
+    if (!masked) return placed(masked.error(), place);
+    const auto estimate = timing::estimate(program, {}, masked->table);
+    if (!estimate) return placed(estimate.error(), place);
+    value.masked_cycles = estimate->cycles;
+  }
+  return MaskShown(std::move(value));
+}
+
+}  // namespace
+
+Result<MaskMade> make_mask(const MaskOptions& options) {
+  const auto program = program::load(options.program);
+  if (!program) return program.error();
+  const ir::QuantGraph& graph = program->graph;
+  const prune::Channels channels = prune::find_channels(graph);
+  if (channels.groups.empty())
+    return fail(ErrorCode::kUnsupported, "has no channels that could go", options.program);
+  const prune::Choice choice{options.keep, options.scope,
+                             options.align > 0 ? options.align : program->machine().lanes};
+  const prune::Mask mask =
+      options.by == MaskBy::kRandom      ? prune::random_mask(channels, choice, options.seed)
+      : options.by == MaskBy::kMagnitude ? prune::magnitude_mask(graph, channels, choice)
+                                         : prune::zeroed_mask(graph, channels);
+  const prune::MaskFile file = prune::to_file(graph, channels, mask);
+  if (const Status status = prune::save_mask(file, options.output); !status) return status.error();
+  MaskMade made{graph.name, 0, 0, channels.groups.size()};
+  for (std::size_t c = 0; c < channels.classes(); ++c) {
+    if (!channels.prunable[c]) continue;
+    ++made.channels;
+    made.live += mask.live[c] ? 1 : 0;
+  }
+  return made;
+}
+
+Result<OverlayMade> make_overlay(const OverlayOptions& options) {
+  const auto program = program::load(options.program);
+  if (!program) return program.error();
+  auto overlay = prune::choose_weights(program->graph, options.choice);
+  if (!overlay) return overlay.error();
+  if (const Status status = prune::save_overlay(*overlay, options.output); !status)
+    return status.error();
+  const std::size_t bytes = prune::serialise(*overlay).size();
+  const OverlayValue value{std::move(*overlay), {}};
+  return OverlayMade{program->graph.name, value.weights(), value.live(),
+                     value.overlay.layers.size(), bytes};
+}
+
+double MaskValue::speedup() const { return ratio(dense.cycles, pruned.cycles); }
+double MaskValue::realised() const { return speedup() * ratio(live_macs, dense.macs); }
+
+std::uint64_t OverlayValue::weights() const {
+  return sum(overlay, [](const auto& layer) { return layer.count(); });
+}
+std::uint64_t OverlayValue::live() const {
+  return sum(overlay, [](const auto& layer) { return layer.live(); });
+}
+
+Result<MaskShown> show_mask(const std::string& mask, const std::string& program_path) {
+  if (is_overlay_file(mask)) return show_overlay(mask, program_path);
+  auto file = prune::load_mask(mask);
+  if (!file) return file.error();
+  if (program_path.empty()) return MaskShown(std::move(*file));
+  const auto program = program::load(program_path);
+  if (!program) return program.error();
+  return value_of(*file, mask, *program);
+}
+
+}  // namespace espalier::flows

@@ -1,0 +1,142 @@
+#include "flows/personalise/choice.hpp"
+
+#include <fmt/format.h>
+
+#include "compiler/compiler.hpp"
+#include "learn/select.hpp"
+#include "prune/patch.hpp"
+#include "prune/prune.hpp"
+
+namespace espalier::flows {
+namespace {
+
+constexpr int kSteps = 9;  // of the search for a loss
+
+class Chooser {
+ public:
+  Chooser(const PersonaliseOptions& options, const Subject& subject, const Lesson& lesson,
+          std::optional<std::int64_t> dense)
+      : options_(options), subject_(subject), lesson_(lesson), dense_(dense) {
+    if (options.correct == learn::Correction::kNone) return;
+    reference_ = learn::measure_reference(subject.graph, lesson.learnt().inputs, options.jobs);
+  }
+
+  Result<prune::Mask> mask() const {
+    const int align = options_.align > 0 ? options_.align : subject_.program.machine().lanes;
+    const learn::Ranking ranking(subject_.channels, options_.scope, scores(), align,
+                                 learn::channel_macs(subject_.graph, subject_.channels),
+                                 options_.least);
+    if (ranking.size() == 0) {
+      return fail(ErrorCode::kUnsupported,
+                  fmt::format("has no channels that could go in blocks of {}", align),
+                  options_.program);
+    }
+    auto found = search(ranking);
+    if (!found) return placed(found.error(), "--budget");
+    return std::move(found->mask);
+  }
+
+  Result<Choice> corrected(prune::Mask mask) const {
+    const ir::QuantGraph& dense = subject_.graph;
+    const auto light = prune::prune(dense, subject_.channels, mask);
+    if (!light) return light.error();
+    auto graph =
+        learn::correct(dense, *light, prune::by_tensor(subject_.channels, mask), reference_,
+                       lesson_.learnt().inputs, subject_.classes, options_.correct, options_.jobs);
+    if (!graph) return graph.error();
+    Choice choice;
+    if (!options_.patch.empty()) {
+      const auto patch =
+          prune::make_patch(dense, subject_.channels, mask, *light, *graph, subject_.model);
+      if (!patch) return placed(patch.error(), "--patch");
+      choice.patch = prune::serialise(*patch);
+    }
+    choice.mask = std::move(mask);
+    choice.graph = learn::keep_outputs(std::move(*graph), subject_.classes);
+    return choice;
+  }
+
+ private:
+  [[nodiscard]] std::vector<double> scores() const {
+    switch (options_.by) {
+      case RankBy::kMagnitude:
+        return prune::magnitudes(subject_.graph, subject_.channels);
+      case RankBy::kActivation:
+        return lesson_.importance().activation;
+      case RankBy::kRandom:
+        return learn::random_scores(subject_.channels.classes(), options_.seed);
+      case RankBy::kTaylor:
+        break;
+    }
+    return lesson_.importance().taylor;
+  }
+
+  [[nodiscard]] Result<learn::Selected> search(const learn::Ranking& ranking) const {
+    const double limit = options_.budget.limit;
+    switch (options_.budget.kind) {
+      case Budget::Kind::kMacs:
+        return learn::meet(
+            ranking, limit,
+            [this](const prune::Mask& mask) -> Result<double> {
+              return learn::macs_share(subject_.graph, subject_.channels, mask);
+            },
+            "the share of MACs");
+      case Budget::Kind::kLoss:
+        return learn::push(
+            ranking, limit,
+            [this, generic = accuracy(subject_.graph)](const prune::Mask& mask) -> Result<double> {
+              const auto graph = personal(mask, options_.correct);
+              if (!graph) return graph.error();
+              return 100 * (generic - accuracy(*graph));
+            },
+            kSteps, "the loss");
+      case Budget::Kind::kCycles:
+        break;
+    }
+    return learn::meet(
+        ranking, limit, [this](const prune::Mask& mask) { return cycles_share(mask); },
+        "the share of cycles");
+  }
+
+  [[nodiscard]] double accuracy(const ir::QuantGraph& graph) const {
+    return learn::accuracy(graph, lesson_.trial(), subject_.classes, options_.jobs);
+  }
+  [[nodiscard]] Result<ir::QuantGraph> personal(const prune::Mask& mask,
+                                                learn::Correction level) const {
+    return learn::personalise(subject_.graph, subject_.channels, mask, reference_,
+                              lesson_.learnt().inputs, subject_.classes, level, options_.jobs);
+  }
+  [[nodiscard]] Result<double> cycles_share(const prune::Mask& mask) const {
+    const auto graph = personal(mask, learn::Correction::kNone);
+    if (!graph) return graph.error();
+    const auto program = compile_personal(*graph, subject_.program.machine());
+    if (!program) return program.error();
+    const auto now = cycles_of(*program);
+    if (!now) return now.error();
+    return static_cast<double>(*now) / static_cast<double>(*dense_);
+  }
+
+  const PersonaliseOptions& options_;
+  const Subject& subject_;
+  const Lesson& lesson_;
+  std::optional<std::int64_t> dense_;
+  learn::Reference reference_;
+};
+
+}  // namespace
+
+Result<program::Program> compile_personal(const ir::QuantGraph& graph, const isa::Config& machine) {
+  auto program = compiler::compile(graph, machine);
+  if (!program) return placed(program.error(), "the pruned program");
+  return program;
+}
+
+Result<Choice> choose(const PersonaliseOptions& options, const Subject& subject,
+                      const Lesson& lesson, std::optional<std::int64_t> dense) {
+  const Chooser chooser(options, subject, lesson, dense);
+  auto mask = chooser.mask();
+  if (!mask) return mask.error();
+  return chooser.corrected(std::move(*mask));
+}
+
+}  // namespace espalier::flows

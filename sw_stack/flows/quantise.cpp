@@ -1,0 +1,108 @@
+#include "flows/quantise.hpp"
+
+#include <algorithm>
+#include <optional>
+
+#include "flows/classes.hpp"
+#include "flows/models.hpp"
+#include "learn/correct.hpp"
+#include "program/program.hpp"
+#include "base/whole_file.hpp"
+
+namespace espalier::flows {
+namespace {
+
+/// The model as a quantised graph, and what it took. A program is a model too where it may be.
+Result<Written> load(const std::string& path, bool programs, const CalibrationOptions& calibration,
+                     const Listener& listener) {
+  Written made;
+  std::optional<ir::QuantGraph> graph;
+  if (programs && is_program(path)) {
+    auto program = program::load(path);
+    if (!program) return program.error();
+    graph = prune::without_copies(program->graph);
+  } else {
+    auto model = load_model(path);
+    if (!model) return model.error();
+    if (auto* quantised = std::get_if<ir::QuantGraph>(&*model)) {
+      graph = std::move(*quantised);
+    } else {
+      auto calibrated = calibrate(std::get<ir::FloatGraph>(*model), calibration, path, listener);
+      if (!calibrated) return calibrated.error();
+      made.graph = std::move(calibrated->graph);
+      made.calibrated = calibrated->count;
+    }
+  }
+  if (graph) {
+    if (!calibration.images.empty())
+      return fail(ErrorCode::kUsage, path + " is quantised already; leave it out", "--calibrate");
+    made.graph = std::move(*graph);
+  }
+  made.macs_before = macs(made.graph);
+  return made;
+}
+
+Status write(Written& made, export_::Form form, const std::string& model,
+             const std::string& output) {
+  const auto bytes = export_::write_onnx(made.graph, {form, false});
+  if (!bytes) return placed(bytes.error(), model);
+  made.bytes = bytes->size();
+  return write_file(output, *bytes);
+}
+
+Status apply_mask(ir::QuantGraph& graph, const std::string& file) {
+  const prune::Channels channels = prune::find_channels(graph);
+  const auto mask = prune::load_mask_for(graph, channels, file);
+  if (!mask) return mask.error();
+  if (std::ranges::all_of(mask->live, [](bool live) { return live; })) {
+    return fail(ErrorCode::kRange, "leaves nothing out: every channel of the model stays", file);
+  }
+  auto light = pruned(graph, channels, *mask, file);
+  if (!light) return light.error();
+  graph = std::move(light->graph);
+  return {};
+}
+
+Status keep_classes(ir::QuantGraph& graph, const std::vector<std::uint64_t>& chosen,
+                    const std::string& model) {
+  const auto outputs = [&graph] {
+    return graph.tensors[static_cast<std::size_t>(graph.output)].shape.c;
+  };
+  const auto classes = choose_classes(chosen, outputs());
+  if (!classes) return classes.error();
+  graph = learn::keep_outputs(std::move(graph), *classes);
+  if (outputs() == static_cast<int>(classes->size())) return {};
+  return fail(ErrorCode::kUnsupported,
+              "no convolution or fully connected layer makes the output: classes cannot go", model);
+}
+
+}  // namespace
+
+Result<Written> quantise(const QuantiseOptions& options, const Listener& listener) {
+  auto made = load(options.model, false, options.calibration, listener);
+  if (!made) return made.error();
+  if (const Status s = write(*made, options.form, options.model, options.output); !s)
+    return s.error();
+  return made;
+}
+
+Result<Written> prune(const PruneOptions& options, const Listener& listener) {
+  if (options.mask.empty() && options.classes.empty() && !is_program(options.model)) {
+    return fail(ErrorCode::kUsage, "nothing to leave out; name a --mask or --classes",
+                options.model);
+  }
+  auto made = load(options.model, true, options.calibration, listener);
+  if (!made) return made.error();
+  if (!options.mask.empty()) {
+    if (const Status s = apply_mask(made->graph, options.mask); !s) return s.error();
+  }
+  if (!options.classes.empty()) {
+    if (const Status s = keep_classes(made->graph, options.classes, options.model); !s)
+      return s.error();
+  }
+  if (const Status s = write(*made, options.form, options.model, options.output); !s)
+    return s.error();
+  return made;
+}
+
+}  // namespace espalier::flows
