@@ -37,7 +37,7 @@ def main():
         bad = check(tree)
         assert bad.returncode == 1 and "isa does not include ir" in bad.stdout, bad
 
-        rooms.write_text(was.replace("ir: base\n", "ir: base program\n"))
+        rooms.write_text(was.replace("ir: base\n", "ir: base program\n", 1))
         bad = check(tree)
         assert bad.returncode == 1 and "no room above it" in bad.stderr, bad
 
