@@ -19,16 +19,6 @@ std::pair<int, int> crop_kernel(const Stride& stride, int size) {
   return {std::max(stride.first + 1, size - stride.count * stride.step + 1), stride.first};
 }
 
-bool padded(const ir::Window& w) {
-  return w.pad_top != 0 || w.pad_left != 0 || w.pad_bottom != 0 || w.pad_right != 0;
-}
-
-std::vector<int> iota(int count) {
-  std::vector<int> values(static_cast<std::size_t>(count));
-  for (int i = 0; i < count; ++i) values[i] = i;
-  return values;
-}
-
 /// conv(x) * scale + shift, per output channel.
 void scale_outputs(ir::FloatConv& conv, const Affine& affine) {
   const std::size_t row = conv.weights.size() / static_cast<std::size_t>(conv.out_channels);
@@ -68,15 +58,14 @@ bool has_zero(const Affine& affine) {
 
 }  // namespace
 
-bool windows_hold_pixels(int outputs, int kernel, int stride, int dilation, int pad_before,
-                         int size) {
-  for (int o = 0; o < outputs; ++o) {
-    const std::int64_t start = std::int64_t{o} * stride - pad_before;
-    std::int64_t at = start;
-    if (at < 0) at += (-at + dilation - 1) / dilation * dilation;
-    if (at >= size || at > start + std::int64_t{dilation} * (kernel - 1)) return false;
-  }
-  return true;
+std::vector<int> every_channel(int count) {
+  std::vector<int> channels(static_cast<std::size_t>(count));
+  for (int c = 0; c < count; ++c) channels[c] = c;
+  return channels;
+}
+
+Select whole(const ir::Shape& shape) {
+  return {every_channel(shape.c), {0, 1, shape.h}, {0, 1, shape.w}};
 }
 
 Result<ir::FloatConv> selection_conv(const std::vector<int>& source, int channels,
@@ -172,69 +161,6 @@ void WorkGraph::merge_selects() {
   }
 }
 
-bool WorkGraph::border_fits(const Border& border, int tensor, bool not_negative) const {
-  if (tensor == output || consumers_[tensor].empty()) return false;
-  const ir::Shape& padded_shape = tensors_[tensor].shape;
-  const int h = padded_shape.h - border.top - border.bottom;
-  const int w = padded_shape.w - border.left - border.right;
-  return std::all_of(consumers_[tensor].begin(), consumers_[tensor].end(), [&](int index) {
-    const WorkNode& node = nodes_[index];
-    if (std::holds_alternative<ir::FloatConv>(node.op)) return border.value == 0;
-    const auto* pool = std::get_if<ir::FloatPool>(&node.op);
-    if (pool == nullptr) return false;
-    const ir::Window& win = pool->window;
-    if (pool->kind == ir::PoolKind::kAverage) {
-      return border.value == 0 && (pool->count_include_pad || !padded(win));
-    }
-    // Lowest values never win; zeros never win where a pixel, which is not negative, is in sight.
-    if (border.value != 0 && border.value > std::numeric_limits<float>::lowest()) return false;
-    if (border.value == 0 && (!not_negative || padded(win))) return false;
-    const ir::Shape& out = tensors_[node.output].shape;
-    return windows_hold_pixels(out.h, win.kh, win.stride_h, win.dilation_h,
-                               win.pad_top + border.top, h) &&
-           windows_hold_pixels(out.w, win.kw, win.stride_w, win.dilation_w,
-                               win.pad_left + border.left, w);
-  });
-}
-
-void WorkGraph::merge_borders() {
-  std::vector<bool> not_negative(tensors_.size(), false);
-  for (WorkNode& node : nodes_) {
-    if (node.dead) continue;
-    const auto of_input = [&](int tensor) { return not_negative[tensor]; };
-    const bool inputs_are = std::all_of(node.inputs.begin(), node.inputs.end(), of_input);
-    if (const auto* clamp = std::get_if<ir::FloatClamp>(&node.op)) {
-      not_negative[node.output] = clamp->lo >= 0;
-    } else if (const auto* border = std::get_if<Border>(&node.op)) {
-      not_negative[node.output] = inputs_are && border->value >= 0;
-    } else {
-      not_negative[node.output] = inputs_are && !std::holds_alternative<ir::FloatConv>(node.op) &&
-                                  !std::holds_alternative<Affine>(node.op);
-    }
-  }
-  for (std::size_t i = 0; i < nodes_.size(); ++i) {
-    WorkNode& node = nodes_[i];
-    const auto* border = std::get_if<Border>(&node.op);
-    if (node.dead || border == nullptr) continue;
-    const int from = node.inputs[0];
-    if (!border_fits(*border, node.output, not_negative[from])) continue;
-    for (const int index : consumers_[node.output]) {
-      WorkNode& consumer = nodes_[index];
-      auto* pool = std::get_if<ir::FloatPool>(&consumer.op);
-      ir::Window& window = pool ? pool->window : std::get<ir::FloatConv>(consumer.op).window;
-      window.pad_top += border->top;
-      window.pad_left += border->left;
-      window.pad_bottom += border->bottom;
-      window.pad_right += border->right;
-      if (pool != nullptr && pool->kind == ir::PoolKind::kAverage) pool->count_include_pad = true;
-      consumer.inputs[0] = from;
-      consumers_[from].push_back(index);
-    }
-    node.dead = true;
-    std::erase(consumers_[from], static_cast<int>(i));
-  }
-}
-
 Status WorkGraph::lower_selects() {
   for (WorkNode& node : nodes_) {
     const auto* select = std::get_if<Select>(&node.op);
@@ -248,29 +174,7 @@ Status WorkGraph::lower_selects() {
     window.stride_h = select->rows.step;
     window.stride_w = select->columns.step;
     auto conv = selection_conv(select->source, in.c, {}, {}, window, row, column);
-    if (!conv) return fail(conv.error().code, conv.error().message, "node '" + node.name + "'");
-    node.op = std::move(conv.value());
-  }
-  return {};
-}
-
-Status WorkGraph::lower_borders() {
-  for (WorkNode& node : nodes_) {
-    const auto* border = std::get_if<Border>(&node.op);
-    if (node.dead || border == nullptr) continue;
-    if (border->value != 0) {  // importers split others into a shift, a border of 0 and a shift
-      return fail(ErrorCode::kUnsupported,
-                  fmt::format("pads with {}; nothing after it can take that", border->value),
-                  "node '" + node.name + "'");
-    }
-    const ir::Shape& in = tensors_[node.inputs[0]].shape;
-    ir::Window window;
-    window.pad_top = border->top;
-    window.pad_left = border->left;
-    window.pad_bottom = border->bottom;
-    window.pad_right = border->right;
-    auto conv = selection_conv(iota(in.c), in.c, {}, {}, window, 0, 0);
-    if (!conv) return fail(conv.error().code, conv.error().message, "node '" + node.name + "'");
+    if (!conv) return work_error(node, conv.error().code, conv.error().message);
     node.op = std::move(conv.value());
   }
   return {};
@@ -332,8 +236,9 @@ Status WorkGraph::lower_affines() {
     const auto* affine = std::get_if<Affine>(&node.op);
     if (node.dead || affine == nullptr) continue;
     const int channels = tensors_[node.inputs[0]].shape.c;
-    auto conv = selection_conv(iota(channels), channels, affine->scale, affine->shift, {}, 0, 0);
-    if (!conv) return fail(conv.error().code, conv.error().message, "node '" + node.name + "'");
+    auto conv =
+        selection_conv(every_channel(channels), channels, affine->scale, affine->shift, {}, 0, 0);
+    if (!conv) return work_error(node, conv.error().code, conv.error().message);
     node.op = std::move(conv.value());
   }
   return {};

@@ -21,8 +21,12 @@ int WorkGraph::add_tensor(std::string name, const Shape& shape) {
 int WorkGraph::add_node(std::string name, std::string output_name, WorkOp op,
                         std::vector<int> inputs, const Shape& shape) {
   const int tensor = add_tensor(std::move(output_name), shape);
-  nodes_.push_back({std::move(name), std::move(inputs), tensor, std::move(op), false});
+  nodes_.push_back({std::move(name), type, std::move(inputs), tensor, std::move(op), false});
   return tensor;
+}
+
+Diagnostic work_error(const WorkNode& node, ErrorCode code, std::string message) {
+  return fail(code, std::move(message), fmt::format("node '{}' ({})", node.name, node.type));
 }
 
 void WorkGraph::index() {
@@ -54,8 +58,8 @@ bool WorkGraph::sole_consumer(int tensor) const {
 Status WorkGraph::check_softmax() const {
   for (const WorkNode& node : nodes_) {
     if (!node.dead && std::holds_alternative<ir::FloatSoftmax>(node.op) && node.output != output) {
-      return fail(ErrorCode::kUnsupported, "softmax is supported as the last operator only",
-                  "node '" + node.name + "'");
+      return work_error(node, ErrorCode::kUnsupported,
+                        "softmax is supported as the last operator only");
     }
   }
   return {};
@@ -66,8 +70,7 @@ Status WorkGraph::check_finite() const {
     const auto* conv = std::get_if<ir::FloatConv>(&node.op);
     if (node.dead || conv == nullptr) continue;
     if (!ir::all_finite(conv->weights) || !ir::all_finite(conv->bias)) {
-      return fail(ErrorCode::kRange, "a weight or bias is not a finite number",
-                  "node '" + node.name + "'");
+      return work_error(node, ErrorCode::kRange, "a weight or bias is not a finite number");
     }
   }
   return {};

@@ -45,6 +45,8 @@ struct Select {
 
 /// Types in which a quantised model stores activations.
 enum class Stored : std::uint8_t { kUnknown, kInt8, kUint8 };
+/// The least number that it holds.
+constexpr int least_of(Stored type) { return type == Stored::kUint8 ? 0 : -128; }
 
 /// From real numbers to stored ones, and back: q = clamp(rne(x / scale) + zero).
 struct Quantise {
@@ -58,13 +60,14 @@ struct Dequantise {
   Stored type = Stored::kUnknown;
 };
 
-/// A graph with Quantise or Dequantise in it becomes a QuantGraph; finish() is for all others.
+/// A graph with Quantise or Dequantise in it becomes a QuantGraph by lower_quantised(); finish() is
+/// for all others.
 using WorkOp =
     std::variant<ir::FloatConv, ir::FloatAdd, ir::FloatClamp, ir::FloatPool, ir::FloatConcat,
                  ir::FloatSoftmax, Affine, Border, Select, Quantise, Dequantise>;
 
 struct WorkNode {
-  std::string name;
+  std::string name, type;  ///< and the operator of the model that it is made for
   std::vector<int> inputs;
   int output = -1;
   WorkOp op;
@@ -75,6 +78,7 @@ struct WorkNode {
 class WorkGraph {
  public:
   int input = -1, output = -1;
+  std::string type;  ///< of the operator that nodes are added for, for messages
   std::vector<std::string> host_ops;
 
   int add_tensor(std::string name, const ir::Shape& shape);
@@ -89,6 +93,9 @@ class WorkGraph {
   /// Folds what folds, turns the rest into convolutions, drops dead nodes, makes names unique and
   /// verifies. Errors: kUnsupported, naming the node, where a convolution would be too large.
   Result<ir::FloatGraph> finish(std::string name) &&;
+  /// Drops what the output does not need, and folds borders into the windows that read them, where
+  /// all do: the only folds of a quantised model.
+  void fold_borders();
 
  private:
   void index();
@@ -97,6 +104,8 @@ class WorkGraph {
   void merge_channel_affines();
   void merge_selects();
   void merge_borders();
+  [[nodiscard]] std::vector<bool> find_not_negative() const;
+  [[nodiscard]] int border_reader(const WorkNode& border) const;
   [[nodiscard]] bool border_fits(const Border& border, int tensor, bool not_negative) const;
   Status lower_selects();
   Status lower_borders();
@@ -111,6 +120,18 @@ class WorkGraph {
   std::vector<int> producer_;                ///< node of each tensor, or -1
   std::vector<std::vector<int>> consumers_;  ///< nodes of each tensor, once for each use
 };
+
+/// A diagnostic placed at the node.
+Diagnostic work_error(const WorkNode& node, ErrorCode code, std::string message);
+
+inline bool padded(const ir::Window& w) {
+  return w.pad_top != 0 || w.pad_left != 0 || w.pad_bottom != 0 || w.pad_right != 0;
+}
+
+/// Channels 0 .. count - 1.
+std::vector<int> every_channel(int count);
+/// A Select of everything.
+Select whole(const ir::Shape& shape);
 
 /// A convolution with one tap on: weights [N][kh][kw][C] that are gain[n] at channel source[n]
 /// (none where it is -1) of the tap (row, column). Errors: kUnsupported where it is too large.

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "import/onnx/constant.hpp"
+#include "import/quant_lower.hpp"
 #include "import/work_graph.hpp"
 
 namespace espalier::import_ {
@@ -27,12 +28,6 @@ using View = std::vector<std::vector<Axis>>;
 struct Activation {
   int tensor = -1;
   View view;
-};
-
-/// The constants of a convolution or a matrix product of a quantised model.
-struct DenseConstants {
-  std::shared_ptr<const Constant> weights, bias;  ///< no bias: null
-  std::size_t axis = 0;                           ///< of the weights' dimensions: output channels
 };
 
 using Value = std::variant<std::shared_ptr<const Constant>, Activation>;
@@ -76,7 +71,8 @@ class Context {
   std::int64_t folded_elements = 0;  ///< of all constants folded so far
   int log_softmax = -1;              ///< input of a LogSoftmax, which must end the model
   std::map<std::string, Value> values;
-  std::map<int, DenseConstants> dense;  ///< by the tensor that the node makes
+  bool quantised = false;  ///< the model: quantised nodes ask for constants once more
+  StoredConstants dense;   ///< of a quantised model
 
   [[nodiscard]] Result<const Value*> value(const OnnxNode& node, int i) const;
   [[nodiscard]] Result<Activation> activation(const OnnxNode& node, int i) const;
@@ -110,51 +106,5 @@ Result<ir::Shape> checked_shape(std::int64_t c, std::int64_t h, std::int64_t w);
 std::string dims_text(const std::vector<std::int64_t>& dims);
 /// Index of an axis that may count from the end. Errors: kRange.
 Result<std::size_t> resolve_axis(std::int64_t axis, std::size_t rank);
-
-using Handler = Status (*)(Context&, const OnnxNode&);
-
-/// Computes a node whose inputs are all constants. Errors: kUnsupported, kMalformed.
-Status fold_constant(Context& context, const OnnxNode& node);
-/// Whether fold_constant knows this operator.
-bool folds_constants(const std::string& type);
-
-// Handlers, by subject.
-Status import_conv(Context&, const OnnxNode&);
-Status import_batch_norm(Context&, const OnnxNode&);
-Status import_gemm(Context&, const OnnxNode&);
-Status import_matmul(Context&, const OnnxNode&);
-
-Status import_max_pool(Context&, const OnnxNode&);
-Status import_average_pool(Context&, const OnnxNode&);
-Status import_global_pool(Context&, const OnnxNode&);
-Status import_reduce_mean(Context&, const OnnxNode&);
-
-Status import_add(Context&, const OnnxNode&);
-Status import_sum(Context&, const OnnxNode&);
-Status import_sub(Context&, const OnnxNode&);
-Status import_mul(Context&, const OnnxNode&);
-Status import_div(Context&, const OnnxNode&);
-Status import_neg(Context&, const OnnxNode&);
-Status import_relu(Context&, const OnnxNode&);
-Status import_clip(Context&, const OnnxNode&);
-Status import_max(Context&, const OnnxNode&);
-Status import_min(Context&, const OnnxNode&);
-Status import_softmax(Context&, const OnnxNode&);
-
-Status import_identity(Context&, const OnnxNode&);
-Status import_constant(Context&, const OnnxNode&);
-Status import_shape(Context&, const OnnxNode&);
-Status import_flatten(Context&, const OnnxNode&);
-Status import_reshape(Context&, const OnnxNode&);
-Status import_squeeze(Context&, const OnnxNode&);
-Status import_unsqueeze(Context&, const OnnxNode&);
-Status import_transpose(Context&, const OnnxNode&);
-Status import_concat(Context&, const OnnxNode&);
-Status import_pad(Context&, const OnnxNode&);
-Status import_slice(Context&, const OnnxNode&);
-Status import_gather(Context&, const OnnxNode&);
-Status import_split(Context&, const OnnxNode&);
-Status import_quantise(Context&, const OnnxNode&);
-Status import_dequantise(Context&, const OnnxNode&);
 
 }  // namespace espalier::import_

@@ -6,7 +6,7 @@
 #include <cmath>
 #include <limits>
 
-#include "import/onnx/context.hpp"
+#include "import/onnx/operators.hpp"
 
 namespace espalier::import_ {
 namespace {

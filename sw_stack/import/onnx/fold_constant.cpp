@@ -7,13 +7,10 @@
 #include <cmath>
 #include <limits>
 
-#include "import/onnx/context.hpp"
+#include "import/onnx/operators.hpp"
 
 namespace espalier::import_ {
 namespace {
-
-using ConstantPtr = std::shared_ptr<const Constant>;
-using Inputs = std::vector<ConstantPtr>;
 
 /// The most elements that one folded constant may have.
 constexpr std::int64_t kMaxFolded = std::int64_t{1} << 26;
@@ -40,7 +37,48 @@ Diagnostic too_large(const OnnxNode& node) {
   return node.fail(ErrorCode::kRange, "folds to a constant that is too large");
 }
 
-Result<Constant> fold_cast(const OnnxNode& node, const Constant& x) {
+/// Whether all inputs are there, and as many as the operator has. Errors: kMalformed, kUnsupported.
+Status require_all(const OnnxNode& node, const Inputs& inputs, std::size_t count) {
+  for (std::size_t i = 0; i < inputs.size(); ++i) {
+    if (inputs[i] == nullptr)
+      return node.fail(ErrorCode::kMalformed, fmt::format("input {} is missing", i));
+  }
+  if (inputs.size() == count) return {};
+  return node.unsupported(
+      fmt::format("has {} constant operands, which it does not fold", inputs.size()));
+}
+
+/// Calls visit(index of the source element) for each element of a strided walk over it.
+template <typename Visit>
+void walk(const std::vector<std::int64_t>& dims, const std::vector<std::int64_t>& strides,
+          std::int64_t offset, Visit&& visit) {
+  std::vector<std::int64_t> at(dims.size(), 0);
+  const std::int64_t total = element_count(dims);
+  for (std::int64_t i = 0; i < total; ++i) {
+    visit(static_cast<std::size_t>(offset));
+    for (std::size_t d = dims.size(); d-- > 0;) {
+      offset += strides[d];
+      if (++at[d] < dims[d]) break;
+      offset -= strides[d] * dims[d];
+      at[d] = 0;
+    }
+  }
+}
+
+std::vector<std::int64_t> row_major(const std::vector<std::int64_t>& dims) {
+  std::vector<std::int64_t> strides(dims.size(), 1);
+  for (std::size_t d = dims.size(); d-- > 1;) strides[d - 1] = strides[d] * dims[d];
+  return strides;
+}
+
+}  // namespace
+
+Result<Constant> fold_same(const Context&, const OnnxNode&, const Inputs& inputs) {
+  return *inputs[0];
+}
+
+Result<Constant> fold_cast(const Context&, const OnnxNode& node, const Inputs& inputs) {
+  const Constant& x = *inputs[0];
   const std::int64_t to = node.integer("to", onnx::TensorProto::FLOAT);
   Constant result = like(x, x.dims);
   result.is_float = to == onnx::TensorProto::FLOAT || to == onnx::TensorProto::DOUBLE ||
@@ -60,7 +98,9 @@ Result<Constant> fold_cast(const OnnxNode& node, const Constant& x) {
   return result;
 }
 
-Result<Constant> fold_gather(const OnnxNode& node, const Constant& x, const Constant& indices) {
+Result<Constant> fold_gather(const Context&, const OnnxNode& node, const Inputs& inputs) {
+  if (const Status status = require_all(node, inputs, 2); !status) return status.error();
+  const Constant &x = *inputs[0], &indices = *inputs[1];
   const auto axis = resolve_axis(node.integer("axis", 0), x.dims.size());
   if (!axis) return node.placed(axis.error());
   if (indices.is_float) return node.fail(ErrorCode::kMalformed, "indices are floats");
@@ -92,13 +132,15 @@ Result<Constant> fold_gather(const OnnxNode& node, const Constant& x, const Cons
   return result;
 }
 
-Result<Constant> fold_concat(const OnnxNode& node, const Inputs& inputs) {
+Result<Constant> fold_concat(const Context&, const OnnxNode& node, const Inputs& inputs) {
+  if (const Status status = require_all(node, inputs, inputs.size()); !status)
+    return status.error();
   const auto axis = resolve_axis(node.integer("axis", 0), inputs[0]->dims.size());
   if (!axis) return node.placed(axis.error());
   std::vector<std::int64_t> dims = inputs[0]->dims;
   std::int64_t outer = 1;
   for (std::size_t i = 0; i < *axis; ++i) outer *= dims[i];
-  for (const ConstantPtr& input : inputs) {
+  for (const auto& input : inputs) {
     std::vector<std::int64_t> own = input->dims;
     if (own.size() == dims.size()) own[*axis] = dims[*axis];
     if (own != dims) {
@@ -108,7 +150,7 @@ Result<Constant> fold_concat(const OnnxNode& node, const Inputs& inputs) {
   }
   dims[*axis] = 0;
   bool is_float = false;
-  for (const ConstantPtr& input : inputs) {
+  for (const auto& input : inputs) {
     if (input->dims[*axis] > kMaxFolded) return too_large(node);
     dims[*axis] += input->dims[*axis];
     is_float = is_float || input->is_float;
@@ -119,7 +161,7 @@ Result<Constant> fold_concat(const OnnxNode& node, const Inputs& inputs) {
   result.is_float = is_float;
   if (total == 0) return result;
   for (std::int64_t o = 0; o < outer; ++o) {
-    for (const ConstantPtr& input : inputs) {
+    for (const auto& input : inputs) {
       const std::size_t part = input->count() / static_cast<std::size_t>(outer);
       for (std::size_t i = 0; i < part; ++i) {
         append(result, *input, static_cast<std::size_t>(o) * part + i);
@@ -129,30 +171,8 @@ Result<Constant> fold_concat(const OnnxNode& node, const Inputs& inputs) {
   return result;
 }
 
-/// Calls visit(index of the source element) for each element of a strided walk over it.
-template <typename Visit>
-void walk(const std::vector<std::int64_t>& dims, const std::vector<std::int64_t>& strides,
-          std::int64_t offset, Visit&& visit) {
-  std::vector<std::int64_t> at(dims.size(), 0);
-  const std::int64_t total = element_count(dims);
-  for (std::int64_t i = 0; i < total; ++i) {
-    visit(static_cast<std::size_t>(offset));
-    for (std::size_t d = dims.size(); d-- > 0;) {
-      offset += strides[d];
-      if (++at[d] < dims[d]) break;
-      offset -= strides[d] * dims[d];
-      at[d] = 0;
-    }
-  }
-}
-
-std::vector<std::int64_t> row_major(const std::vector<std::int64_t>& dims) {
-  std::vector<std::int64_t> strides(dims.size(), 1);
-  for (std::size_t d = dims.size(); d-- > 1;) strides[d - 1] = strides[d] * dims[d];
-  return strides;
-}
-
-Result<Constant> fold_transpose(const OnnxNode& node, const Constant& x) {
+Result<Constant> fold_transpose(const Context&, const OnnxNode& node, const Inputs& inputs) {
+  const Constant& x = *inputs[0];
   std::vector<std::int64_t> order = node.integers("perm");
   if (!node.has("perm")) {
     for (std::size_t d = x.dims.size(); d-- > 0;) order.push_back(static_cast<std::int64_t>(d));
@@ -177,7 +197,9 @@ Result<Constant> fold_transpose(const OnnxNode& node, const Constant& x) {
   return result;
 }
 
-Result<Constant> fold_arithmetic(const OnnxNode& node, const Constant& a, const Constant& b) {
+Result<Constant> fold_arithmetic(const Context&, const OnnxNode& node, const Inputs& inputs) {
+  if (const Status status = require_all(node, inputs, 2); !status) return status.error();
+  const Constant &a = *inputs[0], &b = *inputs[1];
   const std::size_t rank = std::max(a.dims.size(), b.dims.size());
   std::vector<std::int64_t> dims(rank, 1);
   std::vector<std::int64_t> steps[2];
@@ -233,7 +255,7 @@ Result<Constant> fold_arithmetic(const OnnxNode& node, const Constant& a, const 
   return result;
 }
 
-Result<Constant> fold_slice(const OnnxNode& node, const Inputs& inputs) {
+Result<Constant> fold_slice(const Context&, const OnnxNode& node, const Inputs& inputs) {
   const Constant& x = *inputs[0];
   std::vector<std::int64_t> lists[4];
   const char* names[] = {"starts", "ends", "axes", "steps"};
@@ -278,7 +300,7 @@ Result<Constant> fold_slice(const OnnxNode& node, const Inputs& inputs) {
   return result;
 }
 
-Result<Constant> fold_reshape(const OnnxNode& node, const Inputs& inputs) {
+Result<Constant> fold_reshape(const Context&, const OnnxNode& node, const Inputs& inputs) {
   Constant result = *inputs[0];
   std::vector<std::int64_t> dims;
   if (node.type() == "Flatten") {
@@ -314,7 +336,7 @@ Result<Constant> fold_reshape(const OnnxNode& node, const Inputs& inputs) {
   return result;
 }
 
-Result<Constant> fold_squeeze(const OnnxNode& node, const Inputs& inputs) {
+Result<Constant> fold_squeeze(const Context&, const OnnxNode& node, const Inputs& inputs) {
   Constant result = *inputs[0];
   const auto axes = inputs.size() > 1 && inputs[1] ? inputs[1]->integers : node.integers("axes");
   const bool adds = node.type() == "Unsqueeze";
@@ -344,7 +366,8 @@ Result<Constant> fold_squeeze(const OnnxNode& node, const Inputs& inputs) {
   return result;
 }
 
-Result<Constant> fold_fill(const Context& context, const OnnxNode& node, const Constant& shape) {
+Result<Constant> fold_fill(const Context& context, const OnnxNode& node, const Inputs& inputs) {
+  const Constant& shape = *inputs[0];
   Constant result;
   result.dims = shape.integers;
   const std::int64_t total = element_count(result.dims);
@@ -362,7 +385,8 @@ Result<Constant> fold_fill(const Context& context, const OnnxNode& node, const C
   return result;
 }
 
-Result<Constant> fold_sqrt(const Constant& x) {
+Result<Constant> fold_sqrt(const Context&, const OnnxNode&, const Inputs& inputs) {
+  const Constant& x = *inputs[0];
   Constant result = like(x, x.dims);
   result.is_float = true;
   for (std::size_t i = 0; i < x.count(); ++i) {
@@ -371,35 +395,7 @@ Result<Constant> fold_sqrt(const Constant& x) {
   return result;
 }
 
-Result<Constant> fold(const Context& context, const OnnxNode& node, const Inputs& inputs) {
-  const std::string& type = node.type();
-  const std::size_t count = inputs.size();
-  if (type == "Identity" || type == "Dropout") return *inputs[0];
-  if (type == "Cast") return fold_cast(node, *inputs[0]);
-  if (type == "Sqrt") return fold_sqrt(*inputs[0]);
-  if (type == "Gather" && count == 2) return fold_gather(node, *inputs[0], *inputs[1]);
-  if (type == "Concat") return fold_concat(node, inputs);
-  if (type == "Transpose") return fold_transpose(node, *inputs[0]);
-  if (type == "Slice") return fold_slice(node, inputs);
-  if (type == "Reshape" || type == "Flatten") return fold_reshape(node, inputs);
-  if (type == "Squeeze" || type == "Unsqueeze") return fold_squeeze(node, inputs);
-  if (type == "ConstantOfShape") return fold_fill(context, node, *inputs[0]);
-  const bool arithmetic = type == "Add" || type == "Sub" || type == "Mul" || type == "Div";
-  if (arithmetic && count == 2) return fold_arithmetic(node, *inputs[0], *inputs[1]);
-  return node.unsupported(fmt::format("has {} constant operands, which it does not fold", count));
-}
-
-}  // namespace
-
-bool folds_constants(const std::string& type) {
-  static const char* const kFolded[] = {"Identity", "Dropout",        "Cast",  "Sqrt",    "Gather",
-                                        "Concat",   "Transpose",      "Slice", "Reshape", "Flatten",
-                                        "Squeeze",  "Unsqueeze",      "Add",   "Sub",     "Mul",
-                                        "Div",      "ConstantOfShape"};
-  return std::find(std::begin(kFolded), std::end(kFolded), type) != std::end(kFolded);
-}
-
-Status fold_constant(Context& context, const OnnxNode& node) {
+Status fold_constant(Context& context, const OnnxNode& node, Fold fold) {
   Inputs inputs;
   for (int i = 0; i < node.proto.input_size(); ++i) {
     if (!node.has_input(i)) {
@@ -410,13 +406,8 @@ Status fold_constant(Context& context, const OnnxNode& node) {
     if (!constant) return constant.error();
     inputs.push_back(*constant);
   }
-  const auto required = [&](std::size_t i) { return i < inputs.size() && inputs[i] != nullptr; };
-  const bool all = node.type() == "Concat" || node.type() == "Add" || node.type() == "Sub" ||
-                   node.type() == "Mul" || node.type() == "Div" || node.type() == "Gather";
-  for (std::size_t i = 0; i < std::max<std::size_t>(1, all ? inputs.size() : 1); ++i) {
-    if (!required(i))
-      return node.fail(ErrorCode::kMalformed, fmt::format("input {} is missing", i));
-  }
+  if (inputs.empty() || inputs[0] == nullptr)
+    return node.fail(ErrorCode::kMalformed, "input 0 is missing");
   auto folded = fold(context, node, inputs);
   if (!folded) return folded.error();
   context.folded_elements += static_cast<std::int64_t>(folded->count());

@@ -4,7 +4,7 @@
 
 #include <algorithm>
 
-#include "import/onnx/context.hpp"
+#include "import/onnx/operators.hpp"
 
 namespace espalier::import_ {
 

@@ -10,55 +10,11 @@
 
 #include "import/onnx/dims.hpp"
 #include "import/onnx/model_file.hpp"
+#include "import/onnx/operators.hpp"
 #include "import/onnx/quant_nodes.hpp"
 
 namespace espalier::import_ {
 namespace {
-
-const std::map<std::string, Handler>& handlers() {
-  static const std::map<std::string, Handler> kHandlers = {
-      {"Add", import_add},
-      {"AveragePool", import_average_pool},
-      {"BatchNormalization", import_batch_norm},
-      {"Cast", import_identity},
-      {"Clip", import_clip},
-      {"Concat", import_concat},
-      {"Constant", import_constant},
-      {"Conv", import_conv},
-      {"DequantizeLinear", import_dequantise},
-      {"Div", import_div},
-      {"Dropout", import_identity},
-      {"Flatten", import_flatten},
-      {"Gather", import_gather},
-      {"Gemm", import_gemm},
-      {"GlobalAveragePool", import_global_pool},
-      {"GlobalMaxPool", import_global_pool},
-      {"Identity", import_identity},
-      {"LogSoftmax", import_softmax},
-      {"MatMul", import_matmul},
-      {"Max", import_max},
-      {"MaxPool", import_max_pool},
-      {"Min", import_min},
-      {"Mul", import_mul},
-      {"Neg", import_neg},
-      {"Pad", import_pad},
-      {"QuantizeLinear", import_quantise},
-      {"ReduceMax", import_reduce_mean},
-      {"ReduceMean", import_reduce_mean},
-      {"Relu", import_relu},
-      {"Reshape", import_reshape},
-      {"Shape", import_shape},
-      {"Slice", import_slice},
-      {"Softmax", import_softmax},
-      {"Split", import_split},
-      {"Squeeze", import_squeeze},
-      {"Sub", import_sub},
-      {"Sum", import_sum},
-      {"Transpose", import_transpose},
-      {"Unsqueeze", import_unsqueeze},
-  };
-  return kHandlers;
-}
 
 /// One import of one graph.
 class Importer {
@@ -87,7 +43,6 @@ class Importer {
   Status judge_node(const onnx::NodeProto& proto);
   bool stand_in(const onnx::NodeProto& proto, const std::string& output);
   Status import_node(const onnx::NodeProto& proto);
-  Status import_plain(const OnnxNode& node);
   [[nodiscard]] bool input_is_nhwc() const;
 
   const ModelFile file_;
@@ -98,7 +53,6 @@ class Importer {
   Context context_;
   std::vector<bool> live_;
   std::map<std::string, int> uses_;  // of values, by live nodes that are still to come
-  bool quantised_ = false;           // quantised nodes ask for constants once more
   std::string input_name_;
 };
 
@@ -246,9 +200,8 @@ void Importer::count_uses() {
     if (!live_[static_cast<std::size_t>(i)]) continue;
     const onnx::NodeProto& node = graph_.node(i);
     for (const std::string& input : node.input()) ++uses_[input];
-    quantised_ = quantised_ || node.op_type() == "QuantizeLinear" ||
-                 node.op_type() == "DequantizeLinear" ||
-                 is_quantised_operator(node.domain(), node.op_type());
+    const OnnxOperator* known = find_onnx_operator(node.op_type());
+    context_.quantised = context_.quantised || (known != nullptr && known->quantises());
   }
 }
 
@@ -331,43 +284,16 @@ bool Importer::stand_in(const onnx::NodeProto& proto, const std::string& output)
 
 Status Importer::import_node(const onnx::NodeProto& proto) {
   const OnnxNode node(proto, node_name(proto));
-  if (is_quantised_operator(proto.domain(), proto.op_type())) {
-    const auto parts = expand_quantised(context_, node);
-    if (!parts) return parts.error();
-    for (const onnx::NodeProto& part : *parts) {
-      if (const Status status = import_plain(OnnxNode(part, node.name())); !status) return status;
-    }
-    return {};
-  }
-  const bool linear = proto.op_type() == "QuantizeLinear" || proto.op_type() == "DequantizeLinear";
-  if (!proto.domain().empty() && proto.domain() != "ai.onnx" &&
-      !(linear && proto.domain() == "com.microsoft")) {
+  const OnnxOperator* known = find_onnx_operator(proto.op_type());
+  const bool standard = proto.domain().empty() || proto.domain() == "ai.onnx";
+  const bool microsoft = proto.domain() == "com.microsoft";
+  if (microsoft && proto.op_type().starts_with("Nhwc")) return node.unsupported(kChannelsLast);
+  if (!standard && !(microsoft && known != nullptr && known->quantises())) {
     return node.unsupported(
         fmt::format("operator of domain '{}' is not supported", proto.domain()));
   }
-  return import_plain(node);
-}
-
-Status Importer::import_plain(const OnnxNode& node) {
-  const onnx::NodeProto& proto = node.proto;
-  bool constant = proto.input_size() > 0;
-  for (const std::string& input : proto.input()) {
-    const auto found = context_.values.find(input);
-    if (!input.empty() &&
-        (found == context_.values.end() || std::holds_alternative<Activation>(found->second))) {
-      constant = false;
-    }
-  }
-  if (constant && folds_constants(proto.op_type())) {
-    const Status status = fold_constant(context_, node);
-    if (status) keep_steps(context_, node);
-    return status;
-  }
-  const auto handler = handlers().find(proto.op_type());
-  if (handler == handlers().end()) return node.unsupported("operator is not supported");
-  const Status status = handler->second(context_, node);
-  if (status && quantised_) keep_dense(context_, node);
-  return status;
+  context_.work.type = proto.op_type();
+  return import_operator(context_, node);
 }
 
 /// The accelerator leaves an image channel by channel; the host turns it where the model's output
@@ -420,7 +346,7 @@ Result<Model> Importer::run(const std::string& name) {
   if (const Status status = import_nodes(); !status) return status.error();
   if (const Status status = read_output(); !status) return status.error();
   if (is_quantised(context_.work)) {
-    auto graph = make_quantised(context_, name);
+    auto graph = lower_quantised(std::move(context_.work), context_.dense, kOnnx, name);
     if (!graph) return graph.error();
     return Model(std::move(*graph));
   }

@@ -4,52 +4,23 @@
 
 #include <algorithm>
 
+#include "import/onnx/operators.hpp"
 #include "import/onnx/quant_nodes.hpp"
 
 namespace espalier::import_ {
 namespace {
 
-/// Where an operator's inputs are: a stored tensor is three in a row (value, scale, zero point).
-struct Operator {
-  const char* type;
-  const char* becomes;
-  std::vector<int> inputs;  ///< first of each stored input
-  int result;               ///< scale of the result, before its zero point
-};
-
-const std::vector<Operator>& operators() {
-  static const std::vector<Operator> kOperators = {
-      {"QLinearConv", "Conv", {0, 3}, 6},
-      {"QLinearMatMul", "MatMul", {0, 3}, 6},
-      {"QGemm", "Gemm", {0, 3}, 7},
-      {"QLinearAdd", "Add", {0, 3}, 6},
-      {"QLinearMul", "Mul", {0, 3}, 6},
-      {"QLinearAveragePool", "AveragePool", {0}, 3},
-      {"QLinearGlobalAveragePool", "GlobalAveragePool", {0}, 3},
-      {"QLinearReduceMean", "ReduceMean", {0}, 3},
-      {"QLinearSoftmax", "Softmax", {0}, 3},
-      {"QLinearConcat", "Concat", {}, 0},
-  };
-  return kOperators;
-}
-
-const Operator* find(const std::string& type) {
-  for (const Operator& known : operators()) {
-    if (type == known.type) return &known;
-  }
-  return nullptr;
-}
-
 class Expander {
  public:
   Expander(Context& context, const OnnxNode& node) : context_(context), node_(node) {}
 
-  Result<std::vector<onnx::NodeProto>> run(const Operator& op) {
+  Result<std::vector<onnx::NodeProto>> run(const StoredForm& form) {
     onnx::NodeProto core;
-    core.set_op_type(op.becomes);
+    core.set_op_type(form.type);
     core.set_name(node_.name());
     for (const auto& attribute : node_.proto.attribute()) *core.add_attribute() = attribute;
-    std::vector<int> inputs = op.inputs;
+    std::vector<int> inputs;
+    std::ranges::copy_if(form.inputs, std::back_inserter(inputs), [](int i) { return i >= 0; });
     if (inputs.empty()) {
       for (int i = 2; i + 2 < node_.proto.input_size(); i += 3) inputs.push_back(i);
       if (inputs.empty() || node_.proto.input_size() % 3 != 2) {
@@ -63,13 +34,10 @@ class Expander {
       }
       core.add_input(dequantise(i, weight_axis(i)));
     }
-    const int bias = op.becomes == std::string("Conv")   ? 8
-                     : op.becomes == std::string("Gemm") ? 6
-                                                         : -1;
-    if (bias >= 0 && node_.has_input(bias)) {
-      if (const Status status = add_bias(bias, core); !status) return status.error();
+    if (form.bias >= 0 && node_.has_input(form.bias)) {
+      if (const Status status = add_bias(form.bias, core); !status) return status.error();
     }
-    if (!node_.has_input(op.result)) {
+    if (!node_.has_input(form.result)) {
       return node_.unsupported("makes floats; only results with a scale are supported");
     }
     const std::string real = value("result");
@@ -79,8 +47,8 @@ class Expander {
     last.set_op_type("QuantizeLinear");
     last.set_name(node_.name());
     last.add_input(real);
-    last.add_input(node_.proto.input(op.result));
-    if (node_.has_input(op.result + 1)) last.add_input(node_.proto.input(op.result + 1));
+    last.add_input(node_.proto.input(form.result));
+    if (node_.has_input(form.result + 1)) last.add_input(node_.proto.input(form.result + 1));
     last.add_output(node_.proto.output_size() > 0 ? node_.proto.output(0) : value("stored"));
     return std::move(nodes_);
   }
@@ -151,22 +119,17 @@ class Expander {
 
 }  // namespace
 
-bool is_quantised_operator(const std::string& domain, const std::string& type) {
-  const bool standard = domain.empty() || domain == "ai.onnx";
-  return (standard || domain == "com.microsoft") &&
-         (find(type) != nullptr || (!standard && type.rfind("Nhwc", 0) == 0));
-}
-
-Result<std::vector<onnx::NodeProto>> expand_quantised(Context& context, const OnnxNode& node) {
-  const Operator* op = find(node.type());
-  if (op == nullptr || node.integer("channels_last", 0) != 0) {
-    return node.unsupported(
-        "keeps channels last amid a model of channels first; mixed layouts are not supported");
-  }
-  if (node.proto.output_size() == 0 || node.proto.output(0).empty()) {
+Status import_stored(Context& context, const OnnxNode& node) {
+  if (node.integer("channels_last", 0) != 0) return node.unsupported(kChannelsLast);
+  if (node.proto.output_size() == 0 || node.proto.output(0).empty())
     return node.fail(ErrorCode::kMalformed, "has no output");
+  const auto parts = Expander(context, node).run(find_onnx_operator(node.type())->stored);
+  if (!parts) return parts.error();
+  for (const onnx::NodeProto& part : *parts) {
+    if (const Status status = import_operator(context, OnnxNode(part, node.name())); !status)
+      return status;
   }
-  return Expander(context, node).run(*op);
+  return {};
 }
 
 }  // namespace espalier::import_

@@ -62,8 +62,6 @@ Result<Parameters> parameters(const Context& context, const OnnxNode& node) {
   return result;
 }
 
-int least_of(Stored type) { return type == Stored::kUint8 ? 0 : -128; }
-
 Status check_zero(const OnnxNode& node, const Parameters& p, Stored type) {
   const int least = least_of(type);
   if (p.zero >= least && p.zero <= least + 255) return {};
@@ -233,23 +231,20 @@ void keep_dense(Context& context, const OnnxNode& node) {
   if (node.real("alpha", 1) != 1 || node.real("beta", 1) != 1) return;
   const auto found = context.values.find(node.proto.output(0));
   const auto weights = context.constant(node, 1);
-  if (found == context.values.end() || !weights) return;
-  DenseConstants dense;
-  dense.weights = *weights;
+  if (found == context.values.end() || !weights || (*weights)->steps == nullptr) return;
+  const ConstantSteps& steps = *(*weights)->steps;
   const bool rows_first = type == "Conv" || node.integer("transB", 0) != 0;
-  dense.axis = rows_first ? 0 : (*weights)->dims.size() - 1;
+  StoredDense dense{steps.scale, steps.axis, rows_first ? 0 : (*weights)->dims.size() - 1,
+                    steps.zero,  {},         {}};
   if (node.has_input(2)) {
     const auto bias = context.constant(node, 2);
     if (!bias) return;
-    dense.bias = *bias;
+    if ((*bias)->steps != nullptr) {
+      dense.bias = (*bias)->steps->steps;
+      dense.bias_scale = (*bias)->steps->scale;
+    }
   }
   context.dense[std::get<Activation>(found->second).tensor] = std::move(dense);
-}
-
-bool is_quantised(const WorkGraph& work) {
-  return std::any_of(work.nodes().begin(), work.nodes().end(), [](const WorkNode& node) {
-    return std::holds_alternative<Quantise>(node.op) || std::holds_alternative<Dequantise>(node.op);
-  });
 }
 
 }  // namespace espalier::import_

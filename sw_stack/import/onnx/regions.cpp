@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <limits>
 
-#include "import/onnx/context.hpp"
+#include "import/onnx/operators.hpp"
 
 namespace espalier::import_ {
 namespace {
@@ -36,14 +36,6 @@ View explicit_view(const Context& context, const Activation& x) {
     if (axes[dim]) view[dim] = {*axes[dim]};
   }
   return view;
-}
-
-Select whole(const ir::Shape& shape) {
-  Select select;
-  for (int c = 0; c < shape.c; ++c) select.source.push_back(c);
-  select.rows = {0, 1, shape.h};
-  select.columns = {0, 1, shape.w};
-  return select;
 }
 
 /// Emits a Select for output `index` of the node.

@@ -1,4 +1,4 @@
-// What the quantised and the float side share: shapes, windows, borders, weight layouts.
+// What operators say of shapes: windows, borders, weight layouts, work.
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -37,39 +37,23 @@ bool is_image(const LiteTensor& tensor, const ir::Shape& shape) {
   return own && *own == shape;
 }
 
-Result<LiteWindow> lite_window(const LiteOp& op, const ir::Shape& in, const Border& border, int kh,
-                               int kw) {
-  const int height = in.h + border.top + border.bottom;
-  const int width = in.w + border.left + border.right;
-  std::pair<int, int> rows{0, 0};
-  std::pair<int, int> columns{0, 0};
+Result<LiteWindow> lite_window(const LiteOp& op, const ir::Shape& in, int kh, int kw) {
+  std::pair<int, int> rows{0, 0}, columns{0, 0};
   if (op.padding == lite::Padding_SAME) {
-    rows = same_pads(height, kh, op.stride_h, op.dilation_h, false);
-    columns = same_pads(width, kw, op.stride_w, op.dilation_w, false);
+    rows = same_pads(in.h, kh, op.stride_h, op.dilation_h, false);
+    columns = same_pads(in.w, kw, op.stride_w, op.dilation_w, false);
   } else if (op.padding != lite::Padding_VALID) {
     return op.fail(ErrorCode::kMalformed,
                    fmt::format("padding is {}", static_cast<int>(op.padding)));
   }
-  const auto h = extent(height, kh, op.stride_h, op.dilation_h, rows.first, rows.second, false);
+  const auto h = extent(in.h, kh, op.stride_h, op.dilation_h, rows.first, rows.second, false);
   if (!h) return op.placed(h.error());
-  const auto w =
-      extent(width, kw, op.stride_w, op.dilation_w, columns.first, columns.second, false);
+  const auto w = extent(in.w, kw, op.stride_w, op.dilation_w, columns.first, columns.second, false);
   if (!w) return op.placed(w.error());
-  LiteWindow result;
-  result.h = *h;
-  result.w = *w;
-  result.own_pads = rows.first + rows.second + columns.first + columns.second != 0;
-  result.window = {kh,
-                   kw,
-                   op.stride_h,
-                   op.stride_w,
-                   rows.first + border.top,
-                   columns.first + border.left,
-                   rows.second + border.bottom,
-                   columns.second + border.right,
-                   op.dilation_h,
-                   op.dilation_w};
-  return result;
+  return LiteWindow{{kh, kw, op.stride_h, op.stride_w, rows.first, columns.first, rows.second,
+                     columns.second, op.dilation_h, op.dilation_w},
+                    *h,
+                    *w};
 }
 
 Result<LitePad> lite_pad(const LiteGraph& graph, const LiteOp& op) {
@@ -165,6 +149,33 @@ Result<WeightLayout> weight_layout(const LiteOp& op, const LiteTensor& weights,
                                       layout.outputs, taps, layout.channels, kMaxExpandedWeights));
   }
   return layout;
+}
+
+std::int64_t lite_macs(const LiteGraph& graph, const LiteOp& op) {
+  if (op.inputs.size() < 2 || op.inputs[0] < 0 || op.inputs[1] < 0) return 0;
+  const auto tensor = [&graph](int id) -> const LiteTensor& {
+    return graph.tensors[static_cast<std::size_t>(id)];
+  };
+  const LiteTensor &x = tensor(op.inputs[0]), &w = tensor(op.inputs[1]), &y = tensor(op.outputs[0]);
+  if (w.dims.empty() || w.dims[0] < 1 || x.count() < 1 || y.count() < 1) return 0;
+  switch (op.code) {
+    case lite::BuiltinOperator_CONV_2D:
+    case lite::BuiltinOperator_FULLY_CONNECTED:  // weights [out][...]
+      return y.count() * (w.count() / w.dims[0]);
+    case lite::BuiltinOperator_DEPTHWISE_CONV_2D:  // weights [1][kh][kw][out]
+      return w.dims.back() < 1 ? 0 : y.count() * (w.count() / w.dims.back());
+    default:
+      break;
+  }
+  // Nodes that no importer takes multiply too.
+  if (op.code == lite::BuiltinOperator_TRANSPOSE_CONV) {  // weights [out][kh][kw][in], image third
+    const bool whole = op.inputs.size() > 2 && op.inputs[2] >= 0 && w.dims.back() > 0;
+    return whole ? tensor(op.inputs[2]).count() * (w.count() / w.dims.back()) : 0;
+  }
+  if (op.code == lite::BuiltinOperator_BATCH_MATMUL) {
+    return x.dims.empty() ? 0 : y.count() * x.dims.back();
+  }
+  return 0;
 }
 
 }  // namespace espalier::import_

@@ -59,6 +59,7 @@ Result<LiteTensor> read_tensor(const lite::Model& model, const lite::Tensor* fro
   if (const auto* quant = from->quantization(); quant != nullptr) {
     tensor.scale = to_vector<float>(quant->scale());
     tensor.zero = to_vector<std::int64_t>(quant->zero_point());
+    if (tensor.zero.empty()) tensor.zero = {0};
     tensor.quantised_axis = quant->axis();
   }
   if (tensor.count() < 0) {
@@ -121,7 +122,7 @@ void read_options(const lite::Operator& from, LiteOp& op) {
 }
 
 Result<LiteOp> read_op(const lite::Model& model, const lite::Operator* from, std::size_t id,
-                       std::vector<LiteTensor>& tensors) {
+                       const std::vector<LiteTensor>& tensors) {
   const std::string place = fmt::format("operator {}", id);
   const auto* codes = model.operator_codes();
   if (from == nullptr || codes == nullptr || from->opcode_index() >= codes->size() ||
@@ -139,7 +140,6 @@ Result<LiteOp> read_op(const lite::Model& model, const lite::Operator* from, std
     if (input < -1 || input >= limit) {
       return fail(ErrorCode::kMalformed, fmt::format("reads tensor {} of {}", input, limit), place);
     }
-    if (input >= 0) ++tensors[static_cast<std::size_t>(input)].uses;
   }
   for (const int output : op.outputs) {
     if (output < 0 || output >= limit) {

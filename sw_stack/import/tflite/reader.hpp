@@ -22,10 +22,14 @@ struct LiteTensor {
   std::vector<float> scale;
   std::vector<std::int64_t> zero;
   int quantised_axis = 0;
-  int uses = 0;  ///< as an input of operators
 
   [[nodiscard]] std::int64_t count() const;
   [[nodiscard]] bool constant() const { return !data.empty(); }
+  /// Element `at` of one that quantised() and constant() hold for, as stored.
+  [[nodiscard]] std::int64_t stored(std::int64_t at) const {
+    const std::uint8_t byte = data[static_cast<std::size_t>(at)];
+    return type == lite::TensorType_UINT8 ? byte : static_cast<std::int8_t>(byte);
+  }
   [[nodiscard]] bool quantised() const {
     return (type == lite::TensorType_INT8 || type == lite::TensorType_UINT8) && !scale.empty();
   }
@@ -74,15 +78,12 @@ Result<ir::Shape> lite_shape(const LiteTensor& tensor);
 /// Whether the tensor's dimensions are the image `shape`, rather than the same image flattened.
 bool is_image(const LiteTensor& tensor, const ir::Shape& shape);
 
-/// The window of a convolution or pool over an image that `border` surrounds, its own padding and
-/// the border added up, and the extent of its output.
+/// The window of a convolution or pool over an image, and the extent of its output.
 struct LiteWindow {
   ir::Window window;
   int h = 0, w = 0;
-  bool own_pads = false;
 };
-Result<LiteWindow> lite_window(const LiteOp& op, const ir::Shape& in, const Border& border, int kh,
-                               int kw);
+Result<LiteWindow> lite_window(const LiteOp& op, const ir::Shape& in, int kh, int kw);
 
 /// What a PAD adds to an image.
 struct LitePad {
@@ -115,10 +116,7 @@ struct WeightLayout {
 Result<WeightLayout> weight_layout(const LiteOp& op, const LiteTensor& weights,
                                    const ir::Shape& in);
 
-// The two sides.
-Result<ir::QuantGraph> lite_quantised(const LiteGraph& graph, const std::string& name,
-                                      Refusals* refusals);
-Result<ir::FloatGraph> lite_float(const LiteGraph& graph, const std::string& name,
-                                  Refusals* refusals);
+/// Multiply-accumulates of an operator with weights; 0 for others.
+std::int64_t lite_macs(const LiteGraph& graph, const LiteOp& op);
 
 }  // namespace espalier::import_

@@ -1,6 +1,4 @@
-// Convolutions of quantised ONNX models.
-
-#include "import/onnx/quant_layers.hpp"
+#include "import/quant_layers.hpp"
 
 #include <fmt/format.h>
 
@@ -16,17 +14,14 @@ namespace {
 constexpr int kDiagonal = 127;
 
 /// The bias of output channel n in steps of `unit`.
-Result<std::int32_t> bias_steps(const WorkNode& node, const DenseConstants& constants,
+Result<std::int32_t> bias_steps(const WorkNode& node, const StoredDense& constants,
                                 const ir::FloatConv& conv, std::size_t n, float unit) {
   double steps = ir::steps(conv.bias[n], unit, ir::Ties::kEven);
-  if (constants.bias != nullptr && constants.bias->steps != nullptr) {
+  if (n < constants.bias.size() || constants.bias.size() == 1) {
     // Runtimes take the integers as they are, whatever rounding the bias' own scale went through.
-    const ConstantSteps& own = *constants.bias->steps;
-    const float scale = own.scale[own.scale.size() == 1 ? 0 : std::min(n, own.scale.size() - 1)];
-    const bool known = n < own.steps.size() || own.steps.size() == 1;
-    if (known && std::abs(scale - unit) <= 1e-3F * unit) {
-      steps = static_cast<double>(own.steps[own.steps.size() == 1 ? 0 : n]);
-    }
+    const float scale = constants.bias_scale.empty() ? unit : one_of(constants.bias_scale, n);
+    if (std::abs(scale - unit) <= 1e-3F * unit)
+      steps = static_cast<double>(one_of(constants.bias, n));
   }
   if (!(std::abs(steps) < 2147483648.0)) {
     return work_error(
@@ -38,44 +33,40 @@ Result<std::int32_t> bias_steps(const WorkNode& node, const DenseConstants& cons
 
 }  // namespace
 
-Diagnostic work_error(const WorkNode& node, ErrorCode code, std::string message) {
-  return fail(code, std::move(message), "node '" + node.name + "'");
-}
-
-Result<ir::QuantConv> quantised_copy(const WorkNode& node, int channels) {
-  const auto count = static_cast<std::size_t>(channels);
-  if (std::int64_t{channels} * channels > kMaxExpandedWeights) {
-    return work_error(node, ErrorCode::kUnsupported,
-                      fmt::format("needs a convolution of {} weights in its place; the limit is {}",
-                                  std::int64_t{channels} * channels, kMaxExpandedWeights));
-  }
+Result<ir::QuantConv> quantised_copy(const WorkNode& node, const std::vector<int>& source,
+                                     int channels, const Border& border) {
+  ir::Window window;
+  window.pad_top = border.top;
+  window.pad_left = border.left;
+  window.pad_bottom = border.bottom;
+  window.pad_right = border.right;
+  auto selection = selection_conv(source, channels, {}, {}, window, 0, 0);
+  if (!selection) return work_error(node, selection.error().code, selection.error().message);
   ir::QuantConv op;
-  op.out_channels = channels;
-  op.weights.assign(count * count, 0);
-  for (std::size_t c = 0; c < count; ++c) op.weights[c * count + c] = 1;
-  op.bias.assign(count, 0);
-  op.scale.assign(count, 1.0F);
-  op.reads.resize(count);  // nothing is multiplied
+  op.window = window;
+  op.out_channels = selection->out_channels;
+  op.weights.assign(selection->weights.begin(), selection->weights.end());
+  op.bias.assign(source.size(), 0);
+  op.scale.assign(source.size(), 1.0F);
+  op.reads = std::move(selection->reads);
   return op;
 }
 
-Result<ir::QuantConv> quantised_dense(const Context& context, const WorkNode& node,
-                                      const ir::FloatConv& conv, const ir::Quant& x,
+Result<ir::QuantConv> quantised_dense(const WorkNode& node, const ir::FloatConv& conv,
+                                      const StoredDense* constants, const ir::Quant& x,
                                       const ir::Quant& y) {
-  const auto found = context.dense.find(node.output);
-  if (found == context.dense.end() || found->second.weights->steps == nullptr) {
+  if (constants == nullptr) {
     return work_error(node, ErrorCode::kUnsupported,
                       "has weights that are not quantised: a float island in a quantised model is "
                       "not supported");
   }
-  const DenseConstants& constants = found->second;
-  const ConstantSteps& steps = *constants.weights->steps;
+  const std::vector<float>& scales = constants->scale;
   const auto outputs = static_cast<std::size_t>(conv.out_channels);
-  if (steps.scale.size() != 1 && (steps.scale.size() != outputs || steps.axis != constants.axis)) {
+  if (scales.size() != 1 && (scales.size() != outputs || constants->axis != constants->channels)) {
     return work_error(node, ErrorCode::kUnsupported,
                       fmt::format("has weights with {} scales on axis {}; one, or one an output "
                                   "channel on axis {}, is supported",
-                                  steps.scale.size(), steps.axis, constants.axis));
+                                  scales.size(), constants->axis, constants->channels));
   }
   ir::QuantConv result;
   result.window = conv.window;
@@ -84,7 +75,7 @@ Result<ir::QuantConv> quantised_dense(const Context& context, const WorkNode& no
   result.weights.reserve(conv.weights.size());
   const std::size_t depth = conv.weights.size() / outputs;
   for (std::size_t n = 0; n < outputs; ++n) {
-    const float scale = steps.scale[steps.scale.size() == 1 ? 0 : n];
+    const float scale = one_of(scales, n);
     for (std::size_t k = 0; k < depth; ++k) {
       const double step = std::nearbyint(static_cast<double>(conv.weights[n * depth + k]) / scale);
       if (!(step >= -128 && step <= 127)) {
@@ -92,13 +83,13 @@ Result<ir::QuantConv> quantised_dense(const Context& context, const WorkNode& no
             node, ErrorCode::kUnsupported,
             fmt::format("has weights with zero point {}, of which one is {} away: the "
                         "limits are -128 and 127",
-                        steps.zero, step));
+                        constants->zero, step));
       }
       result.weights.push_back(static_cast<std::int8_t>(step));
     }
     const float unit = x.scale * scale;
     result.scale.push_back(unit / y.scale);
-    const auto bias = bias_steps(node, constants, conv, n, unit);
+    const auto bias = bias_steps(node, *constants, conv, n, unit);
     if (!bias) return bias.error();
     result.bias.push_back(*bias);
   }
@@ -107,9 +98,10 @@ Result<ir::QuantConv> quantised_dense(const Context& context, const WorkNode& no
 
 Result<ir::QuantConv> quantised_affine(const WorkNode& node, const Affine& affine,
                                        const ir::Quant& x, const ir::Quant& y) {
-  auto op = quantised_copy(node, static_cast<int>(affine.scale.size()));
-  if (!op) return op.error();
   const std::size_t channels = affine.scale.size();
+  const auto count = static_cast<int>(channels);
+  auto op = quantised_copy(node, every_channel(count), count, {});
+  if (!op) return op.error();
   for (std::size_t c = 0; c < channels; ++c) {
     const float gain = affine.scale[c];
     op->reads[c] = {static_cast<int>(c), static_cast<int>(c) + 1};
