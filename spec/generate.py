@@ -103,13 +103,20 @@ def sv_isa():
            f"  localparam int unsigned WORD_BITS = {isa['word_bits']};",
            f"  localparam int unsigned MAX_WORDS = {isa['max_words']};",
            f"  localparam int unsigned COUNT_BITS = {isa['count_bits']};", ""]
+    fields = [field for x in (*SPEC["instruction"], SPEC["clip"]) for field in x["fields"] if "values" in field]
     for kind, prefix, width, items in (
             ("opcode_e", "Op", 6, [(i["name"], i["opcode"]) for i in SPEC["instruction"]]),
             ("engine_e", "Eng", 3, [(e["name"], e["code"]) for e in SPEC["engine"]]),
-            ("fault_e", "Fault", 4, [(f["name"], f["code"]) for f in SPEC["fault"]])):
+            ("compact_queue_e", "Queue", 2, [(e["name"], e["compact_queue"]) for e in SPEC["engine"]
+                                             if "compact_queue" in e]),
+            ("reader_e", "Read", 2, [(r["name"], n) for n, r in enumerate(SPEC["reader"])]),
+            ("fault_e", "Fault", 4, [(f["name"], f["code"]) for f in SPEC["fault"]]),
+            *((f"{f['name']}_e", camel(f["name"]), f["width"], [(v, n) for n, v in enumerate(f["values"])])
+              for f in fields)):
         out.append(f"  typedef enum logic [{width - 1}:0] {{")
         out.append(",\n".join(f"    {prefix}{camel(n)} = {width}'d{c}" for n, c in items))
         out.append(f"  }} {kind};\n")
+    out.append(f"  localparam int unsigned ENGINES = {len(SPEC['engine'])};  // codes below it\n")
     for counter, item in enumerate(SPEC["counter"]):
         out.append(f"  localparam int unsigned CNT_{item['name'].upper()} = {counter};")
     out.append(f"  localparam int unsigned COUNTERS = {len(SPEC['counter'])};\n")
@@ -250,7 +257,7 @@ def sv_top(config):
             port, width = item.split(":")
             ports.append((direction, f"{prefix}{port}_{direction[0]}", int(width)))
     ports += [("output", "irq_o", 1), ("output", "trace_layer_o", 12),
-              ("output", "trace_layer_valid_o", 1), ("output", "trace_retire_o", 7),
+              ("output", "trace_layer_valid_o", 1), ("output", "trace_retire_o", len(SPEC["engine"])),
               ("output", "trace_fed_o", 1)]
     out = [f"// {NOTE}",
            f"// The `{name}` configuration: a wrapper of literals around esp_core."]

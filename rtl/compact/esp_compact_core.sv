@@ -69,7 +69,7 @@ module esp_compact_core #(
   output logic             irq_o,
   output logic      [11:0] trace_layer_o,
   output logic             trace_layer_valid_o,
-  output logic      [6:0]  trace_retire_o,
+  output logic      [esp_isa_pkg::ENGINES-1:0] trace_retire_o,
   output logic             trace_fed_o
 );
 
@@ -90,7 +90,6 @@ module esp_compact_core #(
   localparam int unsigned WgtBits = $clog2(WeightWords);
   localparam int unsigned AccBits = $clog2(AccWords);
   localparam int unsigned ParBits = $clog2(8 * ParamBlocks);
-  localparam int unsigned QLoadA = 0, QLoadW = 1, QExec = 2, QStore = 3;
 
   // ---------------------------------------------------------------- registers
   logic         start, clear, halt, running, done, fault;
@@ -101,7 +100,7 @@ module esp_compact_core #(
   logic [2:0]   fault_engine;
   logic [15:0]  fault_at, decode_at;
   logic         read_beat, write_beat, read_quiet, store_quiet;
-  logic [6:0]   engine_retire, retire;
+  logic [esp_isa_pkg::ENGINES-1:0] engine_retire, retire;
 
   esp_regs #(.ConfigHash(ConfigHash), .AddressBits(AddressBits), .Counters(1)) u_regs (
     .clk_i, .rst_ni,
@@ -157,8 +156,9 @@ module esp_compact_core #(
     .clk_i, .rst_ni, .clear_i(clear), .halt_i(halt), .start_i(start),
     .program_address_i(program_address[AddressBits-1:0]),
     .program_words_i(program_words[AddressBits-4:0]),
-    .req_valid_o(req_valid[0]), .req_address_o(req_address[AddressBits-1:0]),
-    .r_valid_i(r_valid[0]), .r_data_i(m_axi_rdata_i),
+    .req_valid_o(req_valid[esp_isa_pkg::ReadFetch]),
+    .req_address_o(req_address[esp_isa_pkg::ReadFetch*AddressBits +: AddressBits]),
+    .r_valid_i(r_valid[esp_isa_pkg::ReadFetch]), .r_data_i(m_axi_rdata_i),
     .room_i(room), .copy_valid_o(copy_valid), .copy_queue_o(copy_queue),
     .copy_index_o(copy_index), .copy_data_o(copy_data), .copy_end_o(copy_end),
     .idle_i(queues_idle), .done_o(done),
@@ -183,10 +183,13 @@ module esp_compact_core #(
 
   esp_compact_load #(.AddressBits(AddressBits), .Ring(1'b0)) u_load_a (
     .clk_i, .rst_ni, .clear_i(clear), .halt_i(halt),
-    .field_valid_i(field_valid[QLoadA]), .field_index_i(field_index), .field_data_i(field_data),
-    .start_i(engine_start[QLoadA]), .idle_o(idle[QLoadA]), .base_i(base),
-    .req_valid_o(req_valid[1]), .req_address_o(req_address[AddressBits +: AddressBits]),
-    .r_valid_i(r_valid[1]), .room_i(2'b11),
+    .field_valid_i(field_valid[esp_isa_pkg::QueueLoadA]),
+    .field_index_i(field_index), .field_data_i(field_data),
+    .start_i(engine_start[esp_isa_pkg::QueueLoadA]), .idle_o(idle[esp_isa_pkg::QueueLoadA]),
+    .base_i(base),
+    .req_valid_o(req_valid[esp_isa_pkg::ReadLoadA]),
+    .req_address_o(req_address[esp_isa_pkg::ReadLoadA*AddressBits +: AddressBits]),
+    .r_valid_i(r_valid[esp_isa_pkg::ReadLoadA]), .room_i(2'b11),
     .word_valid_o(word_a), .word_address_o(word_a_address),
     .retire_o(engine_retire[esp_isa_pkg::EngLoadA]), .illegal_o(illegal_a), .address_o(load_a_at)
   );
@@ -196,10 +199,13 @@ module esp_compact_core #(
 
   esp_compact_load #(.AddressBits(AddressBits), .Ring(1'b1)) u_load_w (
     .clk_i, .rst_ni, .clear_i(clear), .halt_i(halt),
-    .field_valid_i(field_valid[QLoadW]), .field_index_i(field_index), .field_data_i(field_data),
-    .start_i(engine_start[QLoadW]), .idle_o(idle[QLoadW]), .base_i(base),
-    .req_valid_o(req_valid[2]), .req_address_o(req_address[2*AddressBits +: AddressBits]),
-    .r_valid_i(r_valid[2]), .room_i(room_w),
+    .field_valid_i(field_valid[esp_isa_pkg::QueueLoadW]),
+    .field_index_i(field_index), .field_data_i(field_data),
+    .start_i(engine_start[esp_isa_pkg::QueueLoadW]), .idle_o(idle[esp_isa_pkg::QueueLoadW]),
+    .base_i(base),
+    .req_valid_o(req_valid[esp_isa_pkg::ReadLoadW]),
+    .req_address_o(req_address[esp_isa_pkg::ReadLoadW*AddressBits +: AddressBits]),
+    .r_valid_i(r_valid[esp_isa_pkg::ReadLoadW]), .room_i(room_w),
     .word_valid_o(word_w), .word_address_o(word_w_address),
     .retire_o(engine_retire[esp_isa_pkg::EngLoadW]), .illegal_o(illegal_w), .address_o(load_w_at)
   );
@@ -243,7 +249,7 @@ module esp_compact_core #(
 
   // The halfword past the instruction is its address.
   esp_compact_head #(.Bits(640), .Halfwords(35)) u_conv (
-    .clk_i, .valid_i(field_valid[QExec]), .index_i(field_index), .data_i(field_data),
+    .clk_i, .valid_i(field_valid[esp_isa_pkg::QueueExec]), .index_i(field_index), .data_i(field_data),
     .inst_o(conv_inst)
   );
 
@@ -254,7 +260,8 @@ module esp_compact_core #(
     .ActWords(ActWords), .WeightWords(WeightWords), .AccWords(AccWords), .ParamBlocks(ParamBlocks)
   ) u_exec (
     .clk_i, .rst_ni, .clear_i(clear),
-    .start_i(engine_start[QExec]), .conv_i(conv), .idle_o(idle[QExec]),
+    .start_i(engine_start[esp_isa_pkg::QueueExec]), .conv_i(conv),
+    .idle_o(idle[esp_isa_pkg::QueueExec]),
     .act_ren_o(exec_ren), .act_raddr_o(exec_raddr), .act_rdata_i(act_rdata),
     .wgt_ren_o(wgt_ren), .wgt_raddr_o(wgt_raddr), .wgt_rdata_i(wgt_rdata),
     .wgt_loaded_i(wgt_loaded), .wgt_base_o(wgt_base),
@@ -283,8 +290,10 @@ module esp_compact_core #(
 
   esp_compact_store #(.AddressBits(AddressBits)) u_store (
     .clk_i, .rst_ni, .clear_i(clear), .halt_i(halt),
-    .field_valid_i(field_valid[QStore]), .field_index_i(field_index), .field_data_i(field_data),
-    .start_i(engine_start[QStore]), .idle_o(idle[QStore]), .base_i(base),
+    .field_valid_i(field_valid[esp_isa_pkg::QueueStore]),
+    .field_index_i(field_index), .field_data_i(field_data),
+    .start_i(engine_start[esp_isa_pkg::QueueStore]), .idle_o(idle[esp_isa_pkg::QueueStore]),
+    .base_i(base),
     .window_low_i(write_low[AddressBits:0]), .window_high_i(write_high[AddressBits:0]),
     .word_valid_i(out_valid), .word_ready_o(out_ready),
     .retire_o(engine_retire[esp_isa_pkg::EngStore]), .illegal_o(illegal_s),
@@ -333,11 +342,11 @@ module esp_compact_core #(
     end else if (window_fault || response_fault) begin
       cause_now = window_fault ? esp_isa_pkg::FaultReadWindow : esp_isa_pkg::FaultReadResponse;
       case (client)
-        2'd1: begin
+        esp_isa_pkg::ReadLoadA: begin
           engine_now = esp_isa_pkg::EngLoadA;
           at_now = load_a_at;
         end
-        2'd2: begin
+        esp_isa_pkg::ReadLoadW: begin
           engine_now = esp_isa_pkg::EngLoadW;
           at_now = load_w_at;
         end
@@ -363,7 +372,7 @@ module esp_compact_core #(
 
   assign trace_retire_o = retire;
   assign trace_layer_o = conv.layer;
-  assign trace_layer_valid_o = running && !idle[QExec];
+  assign trace_layer_valid_o = running && !idle[esp_isa_pkg::QueueExec];
 
   // Bursts have one beat; higher bits of addresses are ignored.
   logic unused;

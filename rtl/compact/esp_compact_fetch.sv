@@ -96,9 +96,9 @@ module esp_compact_fetch #(
   always_comb begin
     engine_ok = 1'b1;
     case (index_q)
-      6'd1: engine_ok = half[7:5] != 3'd7;
-      6'd2: engine_ok = half[10:8] != 3'd7;
-      6'd3: engine_ok = half[13:11] != 3'd7;
+      6'd1: engine_ok = half[7:5] != 3'(esp_isa_pkg::ENGINES);
+      6'd2: engine_ok = half[10:8] != 3'(esp_isa_pkg::ENGINES);
+      6'd3: engine_ok = half[13:11] != 3'(esp_isa_pkg::ENGINES);
       default: ;
     endcase
   end
@@ -107,16 +107,16 @@ module esp_compact_fetch #(
 
   // The queue it goes to, from halfword 5.
   always_comb begin
-    copy_queue_o = 2'd2;
+    copy_queue_o = esp_isa_pkg::QueueExec;
     case (opcode_q)
-      esp_isa_pkg::OpLoad: copy_queue_o = {1'b0, target_w_q};
-      esp_isa_pkg::OpStore: copy_queue_o = 2'd3;
+      esp_isa_pkg::OpLoad: copy_queue_o = target_w_q ? esp_isa_pkg::QueueLoadW : esp_isa_pkg::QueueLoadA;
+      esp_isa_pkg::OpStore: copy_queue_o = esp_isa_pkg::QueueStore;
       esp_isa_pkg::OpNop: begin
         case (engine_q)
-          esp_isa_pkg::EngLoadA: copy_queue_o = 2'd0;
-          esp_isa_pkg::EngLoadW: copy_queue_o = 2'd1;
-          esp_isa_pkg::EngExec: copy_queue_o = 2'd2;
-          default: copy_queue_o = 2'd3;
+          esp_isa_pkg::EngLoadA: copy_queue_o = esp_isa_pkg::QueueLoadA;
+          esp_isa_pkg::EngLoadW: copy_queue_o = esp_isa_pkg::QueueLoadW;
+          esp_isa_pkg::EngExec: copy_queue_o = esp_isa_pkg::QueueExec;
+          default: copy_queue_o = esp_isa_pkg::QueueStore;
         endcase
       end
       default: ;

@@ -32,8 +32,8 @@ module esp_compact_queues (
   output logic      [15:0] field_data_o,
   output logic      [3:0]  start_o,
 
-  input  wire logic [6:0]  retire_i,
-  output logic      [6:0]  retire_o,
+  input  wire logic [esp_isa_pkg::ENGINES-1:0] retire_i,
+  output logic      [esp_isa_pkg::ENGINES-1:0] retire_o,
   output logic             idle_o
 );
 
@@ -57,7 +57,7 @@ module esp_compact_queues (
 
   // Slots of 16 halfwords; a CONV takes four.
   for (genvar q = 0; q < 4; q++) begin : gen_queue
-    localparam logic [3:0] Step = (q == 2) ? 4'd4 : 4'd1;
+    localparam logic [3:0] Step = (q == esp_isa_pkg::QueueExec) ? 4'd4 : 4'd1;
     logic [3:0] wslot_q, rslot_q;
     logic       any_q;
     logic       push_this, pop_this;
@@ -99,17 +99,17 @@ module esp_compact_queues (
     if (state_q == StRead) half <= mem_q[raddr];
   end
 
-  // Retired counts; engine 5 (pool) does not exist here and stays 0.
-  logic [6:0]           nop_retire;
+  // Retired counts; pool does not exist here and stays 0.
+  logic [esp_isa_pkg::ENGINES-1:0] nop_retire;
   logic [CountBits-1:0] retired [8];
 
   assign retire_o = retire_i | nop_retire;
-  assign retired[0] = '0;
-  assign retired[5] = '0;
-  assign retired[7] = '0;
+  assign retired[esp_isa_pkg::EngNone] = '0;
+  assign retired[esp_isa_pkg::EngPool] = '0;
+  assign retired[esp_isa_pkg::ENGINES] = '0;
 
-  for (genvar e = 1; e < 7; e++) begin : gen_count
-    if (e != 5) begin : gen_counter
+  for (genvar e = 1; e < esp_isa_pkg::ENGINES; e++) begin : gen_count
+    if (e != esp_isa_pkg::EngPool) begin : gen_counter
       logic [CountBits-1:0] count_q;
       always_ff @(posedge clk_i or negedge rst_ni) begin
         if (!rst_ni) count_q <= '0;
@@ -142,10 +142,11 @@ module esp_compact_queues (
   end
 
   assign ahead = retired[engine] - count;
-  assign met = engine == 3'd0 || !ahead[CountBits-1];
+  assign met = engine == esp_isa_pkg::EngNone || !ahead[CountBits-1];
 
   // Heads.
-  assign stream_end = index_q == (nop_q ? 6'd5 : (queue_q == 2'd2) ? 6'(ConvLast) : 6'(LastHalf));
+  assign stream_end = index_q == (nop_q ? 6'd5 : (queue_q == esp_isa_pkg::QueueExec) ? 6'(ConvLast)
+                                                                                     : 6'(LastHalf));
   assign pop = state_q == StStart;
   assign field_index_o = index_q;
   assign field_data_o = half;
@@ -158,9 +159,9 @@ module esp_compact_queues (
     if (pop) begin
       start_o[queue_q] = !nop_q;
       case (queue_q)
-        2'd0: nop_retire[esp_isa_pkg::EngLoadA] = nop_q;
-        2'd1: nop_retire[esp_isa_pkg::EngLoadW] = nop_q;
-        2'd2: nop_retire[esp_isa_pkg::EngExec] = nop_q;
+        esp_isa_pkg::QueueLoadA: nop_retire[esp_isa_pkg::EngLoadA] = nop_q;
+        esp_isa_pkg::QueueLoadW: nop_retire[esp_isa_pkg::EngLoadW] = nop_q;
+        esp_isa_pkg::QueueExec: nop_retire[esp_isa_pkg::EngExec] = nop_q;
         default: nop_retire[esp_isa_pkg::EngStore] = nop_q;
       endcase
     end

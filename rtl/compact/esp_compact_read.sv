@@ -51,9 +51,9 @@ module esp_compact_read #(
   assign beat_o = state_q == StData && rvalid_i;
   assign response_o = beat_o && rresp_i != 2'b00;
   assign deliver = beat_o && !response_o && !halt_i;
-  assign r_valid_o[0] = deliver && client_q == 2'd0;
-  assign r_valid_o[1] = deliver && client_q == 2'd1;
-  assign r_valid_o[2] = deliver && client_q == 2'd2;
+  assign r_valid_o[esp_isa_pkg::ReadFetch] = deliver && client_q == esp_isa_pkg::ReadFetch;
+  assign r_valid_o[esp_isa_pkg::ReadLoadA] = deliver && client_q == esp_isa_pkg::ReadLoadA;
+  assign r_valid_o[esp_isa_pkg::ReadLoadW] = deliver && client_q == esp_isa_pkg::ReadLoadW;
   assign client_o = client_q;
   assign quiet_o = state_q == StIdle || state_q == StCheck;
   assign araddr_o = address_q;
@@ -78,15 +78,15 @@ module esp_compact_read #(
 
   always_ff @(posedge clk_i) begin
     if (state_q == StIdle) begin
-      if (req_valid_i[2]) begin
-        client_q <= 2'd2;
-        address_q <= req_address_i[2*AddressBits +: AddressBits];
-      end else if (req_valid_i[1]) begin
-        client_q <= 2'd1;
-        address_q <= req_address_i[AddressBits +: AddressBits];
+      if (req_valid_i[esp_isa_pkg::ReadLoadW]) begin
+        client_q <= esp_isa_pkg::ReadLoadW;
+        address_q <= req_address_i[esp_isa_pkg::ReadLoadW*AddressBits +: AddressBits];
+      end else if (req_valid_i[esp_isa_pkg::ReadLoadA]) begin
+        client_q <= esp_isa_pkg::ReadLoadA;
+        address_q <= req_address_i[esp_isa_pkg::ReadLoadA*AddressBits +: AddressBits];
       end else begin
-        client_q <= 2'd0;
-        address_q <= req_address_i[AddressBits-1:0];
+        client_q <= esp_isa_pkg::ReadFetch;
+        address_q <= req_address_i[esp_isa_pkg::ReadFetch*AddressBits +: AddressBits];
       end
     end
   end

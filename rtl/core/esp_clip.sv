@@ -130,9 +130,9 @@ module esp_clip #(
 
   always_comb begin
     case (clip_q.shift)
-      2'd1: shift = shifts[27:0];
-      2'd2: shift = shifts[55:28];
-      2'd3: shift = counts_q.out_shift;
+      esp_isa_pkg::ShiftIn: shift = shifts[27:0];
+      esp_isa_pkg::ShiftOperand: shift = shifts[55:28];
+      esp_isa_pkg::ShiftOut: shift = counts_q.out_shift;
       default: shift = '0;
     endcase
   end

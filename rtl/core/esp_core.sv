@@ -70,7 +70,7 @@ module esp_core #(
   output logic                       irq_o,
   output logic      [11:0]           trace_layer_o,
   output logic                       trace_layer_valid_o,
-  output logic      [6:0]            trace_retire_o,
+  output logic      [esp_isa_pkg::ENGINES-1:0] trace_retire_o,
   output logic                       trace_fed_o
 );
 
@@ -129,7 +129,7 @@ module esp_core #(
   logic [2:0]   fault_engine;
   logic [31:0]  fault_address, decode_address;
   logic         read_beat, write_beat, idle;
-  logic [6:0]   dispatch, retire, nop_retire, head, waits;
+  logic [esp_isa_pkg::ENGINES-1:0] dispatch, retire, nop_retire, head, waits;
   logic [127:0] retired;
   logic [esp_isa_pkg::COUNTERS-1:1] events;
 
@@ -166,7 +166,7 @@ module esp_core #(
   logic [8*BusBytes-1:0] r_data;
   logic                  r_last, r_tag, r_error;
 
-  assign req_tag[0] = 1'b0;
+  assign req_tag[esp_isa_pkg::ReadFetch] = 1'b0;
 
   esp_read #(.BusBytes(BusBytes)) u_read (
     .clk_i, .rst_ni, .halt_i(halt),
@@ -185,7 +185,7 @@ module esp_core #(
   logic [127:0] word;
   logic [3:0]   fetch_cause, decode_cause;
   logic [31:0]  fetch_fault_address;
-  logic [6:0]   push, ready;
+  logic [esp_isa_pkg::ENGINES-1:0] push, ready;
   logic         wconv_push, wconv_in_ready;
   logic [639:0] inst;
   logic                  table_ren, table_done;
@@ -197,9 +197,11 @@ module esp_core #(
     .clk_i, .rst_ni, .clear_i(clear), .halt_i(halt), .start_i(start),
     .program_address_i(program_address), .program_words_i(program_words),
     .window_low_i(read_low), .window_high_i(read_high),
-    .req_valid_o(req_valid[0]), .req_ready_i(req_ready[0]), .req_address_o(req_address[31:0]),
-    .req_beats_o(req_beats[4:0]),
-    .r_valid_i(r_valid[0]), .r_ready_o(r_ready[0]), .r_data_i(r_data), .r_error_i(r_error),
+    .req_valid_o(req_valid[esp_isa_pkg::ReadFetch]), .req_ready_i(req_ready[esp_isa_pkg::ReadFetch]),
+    .req_address_o(req_address[32*esp_isa_pkg::ReadFetch +: 32]),
+    .req_beats_o(req_beats[5*esp_isa_pkg::ReadFetch +: 5]),
+    .r_valid_i(r_valid[esp_isa_pkg::ReadFetch]), .r_ready_o(r_ready[esp_isa_pkg::ReadFetch]),
+    .r_data_i(r_data), .r_error_i(r_error),
     .word_valid_o(word_valid), .word_ready_i(word_ready), .word_o(word), .exhausted_o(exhausted),
     .three_o(three),
     .fault_o(fetch_fault), .fault_cause_o(fetch_cause), .fault_address_o(fetch_fault_address)
@@ -238,33 +240,36 @@ module esp_core #(
   logic [31:0] load_a_address, load_w_address, conv_address, pool_address, store_address;
 
   esp_queue #(.Width(esp_isa_pkg::LOAD_BITS), .Used(esp_isa_pkg::LOAD_USED), .Depth(QueueDepth),
-              .Engine(1)) u_queue_load_a (
+              .Engine(32'(esp_isa_pkg::EngLoadA))) u_queue_load_a (
     .clk_i, .rst_ni, .clear_i(clear), .hold_i(halt),
-    .in_valid_i(push[1]), .in_ready_o(ready[1]), .in_data_i(inst[esp_isa_pkg::LOAD_BITS-1:0]),
+    .in_valid_i(push[esp_isa_pkg::EngLoadA]), .in_ready_o(ready[esp_isa_pkg::EngLoadA]),
+    .in_data_i(inst[esp_isa_pkg::LOAD_BITS-1:0]),
     .in_address_i(decode_address), .retired_i(retired),
     .out_valid_o(load_a_valid), .out_ready_i(load_a_ready), .out_data_o(load_a),
-    .out_address_o(load_a_address), .head_o(head[1]), .wait_o(waits[1]),
-    .nop_retire_o(nop_retire[1])
+    .out_address_o(load_a_address), .head_o(head[esp_isa_pkg::EngLoadA]),
+    .wait_o(waits[esp_isa_pkg::EngLoadA]), .nop_retire_o(nop_retire[esp_isa_pkg::EngLoadA])
   );
 
   esp_queue #(.Width(esp_isa_pkg::LOAD_BITS), .Used(esp_isa_pkg::LOAD_USED), .Depth(QueueDepth),
-              .Engine(2)) u_queue_load_w (
+              .Engine(32'(esp_isa_pkg::EngLoadW))) u_queue_load_w (
     .clk_i, .rst_ni, .clear_i(clear), .hold_i(halt),
-    .in_valid_i(push[2]), .in_ready_o(ready[2]), .in_data_i(inst[esp_isa_pkg::LOAD_BITS-1:0]),
+    .in_valid_i(push[esp_isa_pkg::EngLoadW]), .in_ready_o(ready[esp_isa_pkg::EngLoadW]),
+    .in_data_i(inst[esp_isa_pkg::LOAD_BITS-1:0]),
     .in_address_i(decode_address), .retired_i(retired),
     .out_valid_o(load_w_valid), .out_ready_i(load_w_ready), .out_data_o(load_w),
-    .out_address_o(load_w_address), .head_o(head[2]), .wait_o(waits[2]),
-    .nop_retire_o(nop_retire[2])
+    .out_address_o(load_w_address), .head_o(head[esp_isa_pkg::EngLoadW]),
+    .wait_o(waits[esp_isa_pkg::EngLoadW]), .nop_retire_o(nop_retire[esp_isa_pkg::EngLoadW])
   );
 
   esp_queue #(.Width(esp_isa_pkg::CONV_BITS), .Used(esp_isa_pkg::CONV_USED), .Depth(QueueDepth),
-              .Engine(3)) u_queue_exec (
+              .Engine(32'(esp_isa_pkg::EngExec))) u_queue_exec (
     .clk_i, .rst_ni, .clear_i(clear), .hold_i(halt),
-    .in_valid_i(push[3]), .in_ready_o(ready[3]), .in_data_i(inst),
+    .in_valid_i(push[esp_isa_pkg::EngExec]), .in_ready_o(ready[esp_isa_pkg::EngExec]),
+    .in_data_i(inst),
     .in_address_i(decode_address), .retired_i(retired),
     .out_valid_o(conv_valid), .out_ready_i(conv_ready), .out_data_o(conv),
-    .out_address_o(conv_address), .head_o(head[3]), .wait_o(waits[3]),
-    .nop_retire_o(nop_retire[3])
+    .out_address_o(conv_address), .head_o(head[esp_isa_pkg::EngExec]),
+    .wait_o(waits[esp_isa_pkg::EngExec]), .nop_retire_o(nop_retire[esp_isa_pkg::EngExec])
   );
 
   // The weight sequencer runs ahead of the dependencies.
@@ -277,38 +282,38 @@ module esp_core #(
   );
 
   esp_queue #(.Width(esp_isa_pkg::POOL_BITS), .Used(esp_isa_pkg::POOL_USED), .Depth(QueueDepth),
-              .Engine(5)) u_queue_pool (
+              .Engine(32'(esp_isa_pkg::EngPool))) u_queue_pool (
     .clk_i, .rst_ni, .clear_i(clear), .hold_i(halt),
-    .in_valid_i(push[5]), .in_ready_o(ready[5]), .in_data_i(inst[esp_isa_pkg::POOL_BITS-1:0]),
+    .in_valid_i(push[esp_isa_pkg::EngPool]), .in_ready_o(ready[esp_isa_pkg::EngPool]),
+    .in_data_i(inst[esp_isa_pkg::POOL_BITS-1:0]),
     .in_address_i(decode_address), .retired_i(retired),
     .out_valid_o(pool_valid), .out_ready_i(pool_ready), .out_data_o(pool),
-    .out_address_o(pool_address), .head_o(head[5]), .wait_o(waits[5]),
-    .nop_retire_o(nop_retire[5])
+    .out_address_o(pool_address), .head_o(head[esp_isa_pkg::EngPool]),
+    .wait_o(waits[esp_isa_pkg::EngPool]), .nop_retire_o(nop_retire[esp_isa_pkg::EngPool])
   );
 
   esp_queue #(.Width(esp_isa_pkg::STORE_BITS), .Used(esp_isa_pkg::STORE_USED), .Depth(QueueDepth),
-              .Engine(6)) u_queue_store (
+              .Engine(32'(esp_isa_pkg::EngStore))) u_queue_store (
     .clk_i, .rst_ni, .clear_i(clear), .hold_i(halt),
-    .in_valid_i(push[6]), .in_ready_o(ready[6]), .in_data_i(inst[esp_isa_pkg::STORE_BITS-1:0]),
+    .in_valid_i(push[esp_isa_pkg::EngStore]), .in_ready_o(ready[esp_isa_pkg::EngStore]),
+    .in_data_i(inst[esp_isa_pkg::STORE_BITS-1:0]),
     .in_address_i(decode_address), .retired_i(retired),
     .out_valid_o(store_valid), .out_ready_i(store_ready), .out_data_o(store),
-    .out_address_o(store_address), .head_o(head[6]), .wait_o(waits[6]),
-    .nop_retire_o(nop_retire[6])
+    .out_address_o(store_address), .head_o(head[esp_isa_pkg::EngStore]),
+    .wait_o(waits[esp_isa_pkg::EngStore]), .nop_retire_o(nop_retire[esp_isa_pkg::EngStore])
   );
 
   // ---------------------------------------------------------------- loads
-  logic [2:0]         word_a_valid, word_a_ready, word_w_valid;
+  logic               act_word, tab_word, tab_word_ready, wgt_word, par_word, layer_word, unused_word;
   logic [15:0]        word_a_address, word_w_address;
   logic [8*Lanes-1:0] word_a, word_w;
-  logic [6:0]         engine_retire;
-  logic               unused_done, load_a_fault, load_w_fault, load_a_busy, load_w_busy, room_a, room_w;
+  logic [esp_isa_pkg::ENGINES-1:0] engine_retire;
+  logic               unused_done, load_a_fault, load_w_fault, load_a_busy, load_w_busy;
+  logic               room_a, room_w;
   logic [3:0]         load_a_cause, load_w_cause;
   logic [31:0]        load_a_fault_address, load_w_fault_address;
   logic [WgtBits:0]   wgt_base, wgt_loaded;
   logic [ParBits-1:0] par_base, par_loaded;
-
-  assign word_a_ready[0] = 1'b1;
-  assign word_a_ready[2] = 1'b1;
 
   logic                   pack_beat, pack_beat_ready, pack_beat_last, unused_beat;
   logic [15:0]            pack_beat_start, unused_start;
@@ -338,14 +343,17 @@ module esp_core #(
     .load_address_i(load_a_address),
     .region_base_i(base[32*load_a.region[1:0] +: 32]),
     .window_low_i(read_low), .window_high_i(read_high), .base0_i(1'b0), .base1_i(1'b0),
-    .req_valid_o(req_valid[1]), .req_ready_i(req_ready[1]), .req_address_o(req_address[63:32]),
-    .req_beats_o(req_beats[9:5]), .req_tag_o(req_tag[1]),
-    .r_valid_i(r_valid[1]), .r_ready_o(r_ready[1]), .r_data_i(r_data), .r_last_i(r_last),
+    .req_valid_o(req_valid[esp_isa_pkg::ReadLoadA]), .req_ready_i(req_ready[esp_isa_pkg::ReadLoadA]),
+    .req_address_o(req_address[32*esp_isa_pkg::ReadLoadA +: 32]),
+    .req_beats_o(req_beats[5*esp_isa_pkg::ReadLoadA +: 5]), .req_tag_o(req_tag[esp_isa_pkg::ReadLoadA]),
+    .r_valid_i(r_valid[esp_isa_pkg::ReadLoadA]), .r_ready_o(r_ready[esp_isa_pkg::ReadLoadA]),
+    .r_data_i(r_data), .r_last_i(r_last),
     .r_tag_i(r_tag), .r_error_i(r_error),
-    .word_valid_o(word_a_valid), .word_ready_i(word_a_ready), .word_address_o(word_a_address),
+    .word_valid_o({unused_word, tab_word, act_word}), .word_ready_i({1'b1, tab_word_ready, 1'b1}),
+    .word_address_o(word_a_address),
     .word_data_o(word_a), .beat_valid_o(unused_beat), .beat_ready_i(1'b1),
     .beat_start_o(unused_start), .beat_last_o(unused_last),
-    .retire_o(engine_retire[1]), .table_done_o(unused_done),
+    .retire_o(engine_retire[esp_isa_pkg::EngLoadA]), .table_done_o(unused_done),
     .fault_o(load_a_fault), .fault_cause_o(load_a_cause), .fault_address_o(load_a_fault_address),
     .busy_o(load_a_busy), .wait_room_o(room_a)
   );
@@ -359,14 +367,17 @@ module esp_core #(
     .load_address_i(load_w_address), .region_base_i(base_w),
     .window_low_i(read_low), .window_high_i(read_high), .base0_i(wgt_base),
     .base1_i({par_base, 3'd0}),
-    .req_valid_o(req_valid[2]), .req_ready_i(req_ready[2]), .req_address_o(req_address[95:64]),
-    .req_beats_o(req_beats[14:10]), .req_tag_o(req_tag[2]),
-    .r_valid_i(r_valid[2]), .r_ready_o(r_ready[2]), .r_data_i(r_data), .r_last_i(r_last),
+    .req_valid_o(req_valid[esp_isa_pkg::ReadLoadW]), .req_ready_i(req_ready[esp_isa_pkg::ReadLoadW]),
+    .req_address_o(req_address[32*esp_isa_pkg::ReadLoadW +: 32]),
+    .req_beats_o(req_beats[5*esp_isa_pkg::ReadLoadW +: 5]), .req_tag_o(req_tag[esp_isa_pkg::ReadLoadW]),
+    .r_valid_i(r_valid[esp_isa_pkg::ReadLoadW]), .r_ready_o(r_ready[esp_isa_pkg::ReadLoadW]),
+    .r_data_i(r_data), .r_last_i(r_last),
     .r_tag_i(r_tag), .r_error_i(r_error),
-    .word_valid_o(word_w_valid), .word_ready_i(3'b111), .word_address_o(word_w_address),
+    .word_valid_o({layer_word, par_word, wgt_word}), .word_ready_i(3'b111),
+    .word_address_o(word_w_address),
     .word_data_o(word_w), .beat_valid_o(pack_beat), .beat_ready_i(pack_beat_ready),
     .beat_start_o(pack_beat_start), .beat_last_o(pack_beat_last),
-    .retire_o(engine_retire[2]), .table_done_o(table_done),
+    .retire_o(engine_retire[esp_isa_pkg::EngLoadW]), .table_done_o(table_done),
     .fault_o(load_w_fault), .fault_cause_o(load_w_cause), .fault_address_o(load_w_fault_address),
     .busy_o(load_w_busy), .wait_room_o(room_w)
   );
@@ -386,7 +397,7 @@ module esp_core #(
   esp_act_buf #(.Lanes(Lanes), .Words(ActWords)) u_act_buf (
     .clk_i, .rst_ni,
     .a_ren_i(act_ren), .a_raddr_i(act_raddr), .a_rdata_o(act_rdata),
-    .load_valid_i(word_a_valid[0]), .load_addr_i(word_a_address[ActBits-1:0]), .load_data_i(word_a),
+    .load_valid_i(act_word), .load_addr_i(word_a_address[ActBits-1:0]), .load_data_i(word_a),
     .res_valid_i(res_valid), .res_ready_o(res_ready), .res_addr_i(res_addr),
     .res_rvalid_o(res_rvalid),
     .pool_valid_i(preq_valid), .pool_ready_o(preq_ready), .pool_addr_i(preq_addr),
@@ -395,13 +406,13 @@ module esp_core #(
 
   esp_wgt_ring #(.Lanes(Lanes), .Words(WeightWords)) u_wgt_ring (
     .clk_i, .rst_ni, .clear_i(clear),
-    .word_valid_i(word_w_valid[0]), .word_data_i(word_w), .loaded_o(wgt_loaded),
+    .word_valid_i(wgt_word), .word_data_i(word_w), .loaded_o(wgt_loaded),
     .ren_i(wgt_ren), .raddr_i(wgt_raddr), .rdata_o(wgt_rdata)
   );
 
   esp_par_ring #(.Lanes(Lanes), .PostLanes(PostLanes), .Blocks(ParamBlocks)) u_par_ring (
     .clk_i, .rst_ni, .clear_i(clear),
-    .word_valid_i(word_w_valid[1]), .word_data_i(word_w), .loaded_o(par_loaded),
+    .word_valid_i(par_word), .word_data_i(word_w), .loaded_o(par_loaded),
     .ren_i(par_ren), .raddr_i(par_raddr), .rdata_o(par_rdata)
   );
 
@@ -412,7 +423,7 @@ module esp_core #(
 
     esp_layer_table #(.Lanes(Lanes), .Words(TableDepth)) u_layer_table (
       .clk_i,
-      .word_valid_i(word_w_valid[2]), .word_addr_i(word_w_address[AddressBits-1:0]),
+      .word_valid_i(layer_word), .word_addr_i(word_w_address[AddressBits-1:0]),
       .word_data_i(word_w),
       .ren_i(table_ren || map_ren), .raddr_i(table_ren ? table_raddr : map_raddr),
       .rdata_o(table_rdata)
@@ -434,13 +445,13 @@ module esp_core #(
     logic unused_masks;
     assign table_rdata = '0;
     assign {pack_beat_ready, pack_valid, pack_data, pack_mask, pack_pad, pack_zero} = '0;
-    assign unused_masks = ^{table_ren, table_raddr, table_busy, word_w_valid[2], pack_beat,
+    assign unused_masks = ^{table_ren, table_raddr, table_busy, layer_word, pack_beat,
                             pack_beat_start, pack_beat_last, pack_ready, pack_empty_next, pack_full};
   end
 
   esp_pool_table #(.Lanes(Lanes)) u_pool_table (
     .clk_i, .rst_ni, .clear_i(clear),
-    .word_valid_i(word_a_valid[1]), .word_ready_o(word_a_ready[1]),
+    .word_valid_i(tab_word), .word_ready_o(tab_word_ready),
     .word_addr_i(word_a_address[6:0]), .word_data_i(word_a),
     .ren_i(tab_ren), .raddr_i(tab_raddr), .rdata_o(tab_rdata)
   );
@@ -468,7 +479,7 @@ module esp_core #(
     .post_half_o(post_half),
     .acc_ren_i(acc_ren), .acc_half_i(acc_half), .acc_raddr_i(acc_raddr), .acc_rdata_o(acc_rdata),
     .acc_free_i(acc_free),
-    .retire_o(engine_retire[3]), .fault_o(exec_fault),
+    .retire_o(engine_retire[esp_isa_pkg::EngExec]), .fault_o(exec_fault),
     .ev_fed_o(events[esp_isa_pkg::CNT_EXEC_BUSY]),
     .ev_wait_weights_o(events[esp_isa_pkg::CNT_EXEC_WAIT_WEIGHTS]),
     .ev_wait_acc_o(events[esp_isa_pkg::CNT_EXEC_WAIT_ACCUMULATORS]),
@@ -489,9 +500,10 @@ module esp_core #(
     .par_loaded_i(par_loaded), .par_base_o(par_base),
     .res_valid_o(res_valid), .res_ready_i(res_ready), .res_addr_o(res_addr),
     .res_rvalid_i(res_rvalid), .res_rdata_i(b_rdata),
-    .out_valid_o(stream_valid[0]), .out_ready_i(stream_ready[0]),
-    .out_data_o(stream_data[8*Lanes-1:0]),
-    .retire_o(engine_retire[4]),
+    .out_valid_o(stream_valid[esp_isa_pkg::SourcePost]),
+    .out_ready_i(stream_ready[esp_isa_pkg::SourcePost]),
+    .out_data_o(stream_data[8*Lanes*esp_isa_pkg::SourcePost +: 8*Lanes]),
+    .retire_o(engine_retire[esp_isa_pkg::EngPost]),
     .ev_busy_o(events[esp_isa_pkg::CNT_POST_BUSY]),
     .ev_wait_out_o(events[esp_isa_pkg::CNT_POST_WAIT_OUTPUT]),
     .ev_wait_operand_o(events[esp_isa_pkg::CNT_POST_WAIT_OPERAND])
@@ -506,12 +518,13 @@ module esp_core #(
     .req_valid_o(preq_valid), .req_ready_i(preq_ready), .req_addr_o(preq_addr),
     .req_rvalid_i(preq_rvalid), .req_rdata_i(b_rdata),
     .tab_ren_o(tab_ren), .tab_raddr_o(tab_raddr), .tab_rdata_i(tab_rdata),
-    .out_valid_o(stream_valid[1]), .out_ready_i(stream_ready[1]),
-    .out_data_o(stream_data[16*Lanes-1:8*Lanes]),
+    .out_valid_o(stream_valid[esp_isa_pkg::SourcePool]),
+    .out_ready_i(stream_ready[esp_isa_pkg::SourcePool]),
+    .out_data_o(stream_data[8*Lanes*esp_isa_pkg::SourcePool +: 8*Lanes]),
     .pack_valid_i(pack_valid), .pack_ready_o(pack_ready), .pack_data_i(pack_data),
     .pack_mask_i(pack_mask), .pack_pad_i(pack_pad), .pack_zero_i(pack_zero),
     .pack_empty_next_o(pack_empty_next), .pack_full_o(pack_full),
-    .retire_o(engine_retire[5]), .fault_o(pool_fault),
+    .retire_o(engine_retire[esp_isa_pkg::EngPool]), .fault_o(pool_fault),
     .ev_busy_o(events[esp_isa_pkg::CNT_POOL_BUSY]),
     .ev_wait_o(events[esp_isa_pkg::CNT_POOL_WAIT]),
     .layer_o(pool_layer), .layer_valid_o(pool_layer_valid)
@@ -530,7 +543,7 @@ module esp_core #(
     .store_address_i(store_address), .region_base_i(store_base),
     .window_low_i(write_low), .window_high_i(write_high),
     .word_valid_i(stream_valid), .word_ready_o(stream_ready), .word_data_i(stream_data),
-    .retire_o(engine_retire[6]),
+    .retire_o(engine_retire[esp_isa_pkg::EngStore]),
     .fault_o(store_fault), .fault_cause_o(store_cause), .fault_address_o(store_fault_address),
     .busy_o(store_busy), .quiet_o(store_quiet), .beat_o(write_beat),
     .m_axi_awaddr_o, .m_axi_awlen_o, .m_axi_awsize_o, .m_axi_awburst_o, .m_axi_awvalid_o,
@@ -539,7 +552,7 @@ module esp_core #(
   );
 
   // ---------------------------------------------------------------- retirement, faults
-  assign engine_retire[0] = 1'b0;
+  assign engine_retire[esp_isa_pkg::EngNone] = 1'b0;
   assign retire = engine_retire | nop_retire;
 
   // A fault of exec belongs to the oldest CONV that it has not retired (it takes the next one ahead;
@@ -551,7 +564,7 @@ module esp_core #(
   esp_fifo #(.Width(32), .Depth(4)) u_track_exec (
     .clk_i, .rst_ni, .clear_i(clear),
     .valid_i(conv_valid && conv_ready), .ready_o(unused_track[0]), .data_i(conv_address),
-    .valid_o(unused_track[1]), .ready_i(engine_retire[3]), .data_o(exec_address)
+    .valid_o(unused_track[1]), .ready_i(engine_retire[esp_isa_pkg::EngExec]), .data_o(exec_address)
   );
 
   always_ff @(posedge clk_i or negedge rst_ni) begin
@@ -597,13 +610,13 @@ module esp_core #(
   end
 
   // ---------------------------------------------------------------- counters, trace
-  assign events[esp_isa_pkg::CNT_EXEC_WAIT_DEPENDENCY] = waits[3];
+  assign events[esp_isa_pkg::CNT_EXEC_WAIT_DEPENDENCY] = waits[esp_isa_pkg::EngExec];
   assign events[esp_isa_pkg::CNT_LOAD_A_BUSY] = load_a_busy;
-  assign events[esp_isa_pkg::CNT_LOAD_A_WAIT] = waits[1];
+  assign events[esp_isa_pkg::CNT_LOAD_A_WAIT] = waits[esp_isa_pkg::EngLoadA];
   assign events[esp_isa_pkg::CNT_LOAD_W_BUSY] = load_w_busy;
-  assign events[esp_isa_pkg::CNT_LOAD_W_WAIT] = waits[2] || room_w;
+  assign events[esp_isa_pkg::CNT_LOAD_W_WAIT] = waits[esp_isa_pkg::EngLoadW] || room_w;
   assign events[esp_isa_pkg::CNT_STORE_BUSY] = store_busy;
-  assign events[esp_isa_pkg::CNT_STORE_WAIT] = waits[6];
+  assign events[esp_isa_pkg::CNT_STORE_WAIT] = waits[esp_isa_pkg::EngStore];
   assign events[esp_isa_pkg::CNT_READ_BEATS] = read_beat;
   assign events[esp_isa_pkg::CNT_WRITE_BEATS] = write_beat;
   assign events[esp_isa_pkg::CNT_INSTRUCTIONS] = dispatch != '0;
@@ -611,11 +624,11 @@ module esp_core #(
   always_comb begin
     trace_layer_valid_o = running;
     if (exec_layer_valid) trace_layer_o = exec_layer;
-    else if (head[3]) trace_layer_o = conv.layer;
+    else if (head[esp_isa_pkg::EngExec]) trace_layer_o = conv.layer;
     else if (pool_layer_valid) trace_layer_o = pool_layer;
     else begin
       trace_layer_o = pool.layer;
-      trace_layer_valid_o = running && head[5];
+      trace_layer_valid_o = running && head[esp_isa_pkg::EngPool];
     end
   end
 
@@ -624,7 +637,8 @@ module esp_core #(
 
   // Rings ignore addresses; heads of the queues serve the trace where they do.
   logic unused;
-  assign unused = ^{unused_done, unused_beat, unused_start, unused_last, word_a_valid[2], base[159:128], word_a_address, word_w_address, room_a, head, waits, push, unused_track};
+  assign unused = ^{unused_done, unused_beat, unused_start, unused_last, unused_word, base[159:128],
+                    word_a_address, word_w_address, room_a, head, waits, push, unused_track};
 
 endmodule
 

@@ -41,13 +41,13 @@ module esp_decode #(
   input  wire logic         exhausted_i,
   input  wire logic         three_i,
 
-  output logic      [6:0]   push_o,
-  input  wire logic [6:0]   ready_i,
+  output logic      [esp_isa_pkg::ENGINES-1:0] push_o,
+  input  wire logic [esp_isa_pkg::ENGINES-1:0] ready_i,
   output logic              wconv_push_o,
   input  wire logic         wconv_ready_i,
   output logic      [639:0] inst_o,
   output logic      [31:0]  address_o,
-  output logic      [6:0]   dispatch_o,   // pulses: what the engines have to retire
+  output logic      [esp_isa_pkg::ENGINES-1:0] dispatch_o,   // pulses: what the engines have to retire
 
   output logic                       table_ren_o,
   output logic      [TableBits-1:0]  table_raddr_o,
@@ -95,7 +95,7 @@ module esp_decode #(
   logic [2:0]   index_q, length_q, length;
   logic [3:0]   cause_q, cause_d;
   logic         known, clips, clipped, clipped_q, word_taken, sent;
-  logic [6:0]   target;   // one hot; 0 for end
+  logic [esp_isa_pkg::ENGINES-1:0] target;   // one hot; 0 for end
   logic         is_conv;
   logic         nop_q, empty_q;   // clipped to nothing; to a CONV without channels
   logic         due;              // LOADs of the table are under way
@@ -150,7 +150,8 @@ module esp_decode #(
     logic [4:0]  due_q;    // LOADs of the table not yet done
     logic [11:0] since_q;  // the layer of the last one: layers before it need not wait for it
     logic        loads;
-    assign loads = sent && !nop_q && header.opcode == esp_isa_pkg::OpLoad && load.target == 3'd4;
+    assign loads = sent && !nop_q && header.opcode == esp_isa_pkg::OpLoad
+                && load.target == esp_isa_pkg::TargetLayerTable;
     assign due = due_q > 5'd1 || (due_q == 5'd1 && word_i[20:9] >= since_q);
     assign table_busy_o = table_ren_o || state_q == StClip || (second_word && clipped_q);
     always_ff @(posedge clk_i or negedge rst_ni) begin
@@ -182,6 +183,11 @@ module esp_decode #(
   end
 
   logic fields_ok, engines_ok, capacity_ok;
+  logic to_load_w;   // of a LOAD's targets those from the weight ring on
+  logic to_masks;    // and those from the layer table on
+
+  assign to_load_w = load.target >= esp_isa_pkg::TargetWeights;
+  assign to_masks = load.target >= esp_isa_pkg::TargetLayerTable;
 
   always_comb begin
     target = '0;
@@ -190,7 +196,7 @@ module esp_decode #(
       esp_isa_pkg::OpNop: target[nop.engine] = 1'b1;
       esp_isa_pkg::OpEnd: ;
       esp_isa_pkg::OpLoad: begin
-        if (load.target[2:1] != '0) target[esp_isa_pkg::EngLoadW] = 1'b1;
+        if (to_load_w) target[esp_isa_pkg::EngLoadW] = 1'b1;
         else target[esp_isa_pkg::EngLoadA] = 1'b1;
       end
       esp_isa_pkg::OpStore: target[esp_isa_pkg::EngStore] = 1'b1;
@@ -205,17 +211,18 @@ module esp_decode #(
     capacity_ok = 1'b1;
     engines_ok = 1'b1;
     if (state_q == StCheck) begin
-      engines_ok = header.dep0_engine != 3'd7 && header.dep1_engine != 3'd7
-                && header.dep2_engine != 3'd7;
+      engines_ok = header.dep0_engine != 3'(esp_isa_pkg::ENGINES)
+                && header.dep1_engine != 3'(esp_isa_pkg::ENGINES)
+                && header.dep2_engine != 3'(esp_isa_pkg::ENGINES);
       case (header.opcode)
         esp_isa_pkg::OpNop:
           fields_ok = esp_isa_pkg::nop_in_range(inst_q[127:0]) && nop.engine != esp_isa_pkg::EngPost;
         esp_isa_pkg::OpEnd: fields_ok = esp_isa_pkg::end_in_range(inst_q[127:0]);
         esp_isa_pkg::OpLoad:
           fields_ok = esp_isa_pkg::load_in_range(inst_q[255:0])
-                   && (MaskLayers != 0 || !load.target[2])
-                   && (!load.region[2] || (MaskLayers != 0 && load.target[2:1] != '0))
-                   && (load.region[1:0] == '0 || load.target[2:1] == '0)
+                   && (MaskLayers != 0 || !to_masks)
+                   && (!load.region[2] || (MaskLayers != 0 && to_load_w))
+                   && (load.region[1:0] == '0 || !to_load_w)
                    && load.offset[ByteBits-1:0] == '0 && load.y_stride[ByteBits-1:0] == '0
                    && load.z_stride[ByteBits-1:0] == '0;
         esp_isa_pkg::OpStore:

@@ -16,7 +16,7 @@ module esp_queue #(
   parameter int unsigned Width = 128,
   parameter int unsigned Used = 83,
   parameter int unsigned Depth = 4,
-  parameter int unsigned Engine = 1
+  parameter int unsigned Engine = 32'(esp_isa_pkg::EngLoadA)
 ) (
   input  wire logic             clk_i,
   input  wire logic             rst_ni,
@@ -43,8 +43,10 @@ module esp_queue #(
   if (Used < 80 || Used > Width) begin : gen_parameters_0
     $error("esp_queue: Used is 80, a header's, to Width");
   end
-  if (Depth < 2 || Depth > 31 || Engine == 0 || Engine > 6) begin : gen_parameters_1
-    $error("esp_queue: Depth is 2 to 31, Engine 1 to 6");
+  if (Depth < 2 || Depth > 31 || Engine == 32'(esp_isa_pkg::EngNone) ||
+      Engine >= esp_isa_pkg::ENGINES)
+  begin : gen_parameters_1
+    $error("esp_queue: Depth is 2 to 31, Engine one of esp_isa_pkg::engine_e but none");
   end
 
   localparam int unsigned CountBits = esp_isa_pkg::COUNT_BITS;
@@ -75,7 +77,7 @@ module esp_queue #(
 
   // Dependencies of the head: those on no engine hold.
   always_comb begin
-    for (int d = 0; d < 3; d++) none[d] = head[DepLo + d*DepBits +: 3] == 3'd0;
+    for (int d = 0; d < 3; d++) none[d] = head[DepLo + d*DepBits +: 3] == esp_isa_pkg::EngNone;
     open = ~(met_q[1:0] | none[1:0]);
     met = met_q | none;
     dependency = open[0] ? head[DepLo +: DepBits] :

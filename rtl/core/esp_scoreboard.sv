@@ -11,8 +11,8 @@ module esp_scoreboard (
   input  wire logic         clk_i,
   input  wire logic         rst_ni,
   input  wire logic         clear_i,
-  input  wire logic [6:0]   dispatch_i,
-  input  wire logic [6:0]   retire_i,
+  input  wire logic [esp_isa_pkg::ENGINES-1:0] dispatch_i,
+  input  wire logic [esp_isa_pkg::ENGINES-1:0] retire_i,
   output logic      [127:0] retired_o,
   output logic              idle_o
 );
@@ -20,13 +20,13 @@ module esp_scoreboard (
   localparam int unsigned CountBits = esp_isa_pkg::COUNT_BITS;
   localparam int unsigned PendingBits = 6;  // an engine and its queue hold less than 63 instructions
 
-  logic [6:1] engine_idle;
+  logic [esp_isa_pkg::ENGINES-1:1] engine_idle;
 
   assign retired_o[CountBits-1:0] = '0;
-  assign retired_o[127:7*CountBits] = '0;
+  assign retired_o[127:esp_isa_pkg::ENGINES*CountBits] = '0;
   assign idle_o = &engine_idle;
 
-  for (genvar e = 1; e < 7; e++) begin : gen_engine
+  for (genvar e = 1; e < esp_isa_pkg::ENGINES; e++) begin : gen_engine
     logic [CountBits-1:0]   retired_q;
     logic [PendingBits-1:0] pending_q;
 
@@ -51,9 +51,9 @@ module esp_scoreboard (
     `ESP_ASSERT(no_more_than_given, clear_i || !(retire_i[e] && !dispatch_i[e] && pending_q == '0))
   end
 
-  // Engine 0 has no counts.
+  // No engine has no counts.
   logic unused;
-  assign unused = ^{dispatch_i[0], retire_i[0]};
+  assign unused = ^{dispatch_i[esp_isa_pkg::EngNone], retire_i[esp_isa_pkg::EngNone]};
 
 endmodule
 

@@ -27,6 +27,19 @@ package esp_isa_pkg;
     EngStore = 3'd6
   } engine_e;
 
+  typedef enum logic [1:0] {
+    QueueLoadA = 2'd0,
+    QueueLoadW = 2'd1,
+    QueueExec = 2'd2,
+    QueueStore = 2'd3
+  } compact_queue_e;
+
+  typedef enum logic [1:0] {
+    ReadFetch = 2'd0,
+    ReadLoadA = 2'd1,
+    ReadLoadW = 2'd2
+  } reader_e;
+
   typedef enum logic [3:0] {
     FaultNone = 4'd0,
     FaultIllegalOpcode = 4'd1,
@@ -42,6 +55,29 @@ package esp_isa_pkg;
     FaultProgramEnd = 4'd11,
     FaultCapacity = 4'd12
   } fault_e;
+
+  typedef enum logic [2:0] {
+    TargetActivations = 3'd0,
+    TargetPoolTable = 3'd1,
+    TargetWeights = 3'd2,
+    TargetParameters = 3'd3,
+    TargetLayerTable = 3'd4,
+    TargetSqueezer = 3'd5
+  } target_e;
+
+  typedef enum logic [0:0] {
+    SourcePost = 1'd0,
+    SourcePool = 1'd1
+  } source_e;
+
+  typedef enum logic [1:0] {
+    ShiftNone = 2'd0,
+    ShiftIn = 2'd1,
+    ShiftOperand = 2'd2,
+    ShiftOut = 2'd3
+  } shift_e;
+
+  localparam int unsigned ENGINES = 7;  // codes below it
 
   localparam int unsigned CNT_CYCLES = 0;
   localparam int unsigned CNT_EXEC_BUSY = 1;

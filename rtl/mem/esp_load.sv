@@ -1,9 +1,9 @@
 // Executes LOADs of one queue: bursts are asked for ahead, beats packed into words and written.
 //
-// The target selects a sink: 0 or 1, or where LayerWords > 0 the RAM of the layer table, 2. A sink that is a ring
-// (SinkWords > 0) gets a burst only when there is room for it: words asked for, less the base that
+// The target selects a sink: its queue's first (0) or second (1), or where LayerWords > 0 the RAM of the
+// layer table. A sink that is a ring (SinkWords > 0) gets a burst only when there is room for it: words asked for, less the base that
 // the reader has given back. Otherwise words go to consecutive addresses from `sram_address_i`,
-// TableStep apart for sink 1. Beats for PACK (target 5, sink 3) leave as they come, with the LOAD's
+// TableStep apart for sink 1. Beats for PACK (the squeezer) leave as they come, with the LOAD's
 // sram_address.
 // One burst and one beat a cycle; up to 8 LOADs whose data are still to come. A word is written one
 // cycle after its last beat; `retire_o` pulses with the last word's write. Low lanes come first.
@@ -93,6 +93,12 @@ module esp_load #(
   localparam int unsigned Slots = 8;
   localparam int unsigned SlotBits = $clog2(Slots);
 
+  // Sinks: {one of masks', the second}.
+  localparam logic [1:0] SINK0 = 2'b00;
+  localparam logic [1:0] SINK1 = 2'b01;
+  localparam logic [1:0] LAYERS = 2'b10;
+  localparam logic [1:0] PACK = 2'b11;
+
   // Bursts.
   logic        accept, walk_ready, burst_valid, burst_ready, burst_last, room;
   logic [1:0]  sink, target_q;
@@ -110,7 +116,8 @@ module esp_load #(
   logic [15:0]         data_start;
   logic [31:0]         data_iaddress;
 
-  assign sink = {LayerWords > 0 && load_i.target[2], load_i.target[0]};
+  assign sink = {LayerWords > 0 && load_i.target >= esp_isa_pkg::TargetLayerTable,
+                 load_i.target[0]};
   assign slots_free = count_q != (SlotBits+1)'(Slots);
   assign load_ready_o = walk_ready && slots_free && !halt_i;
   assign accept = load_valid_i && load_ready_o;
@@ -178,7 +185,7 @@ module esp_load #(
     always_ff @(posedge clk_i or negedge rst_ni) begin
       if (!rst_ni) asked_q <= '0;
       else if (clear_i) asked_q <= '0;
-      else if (burst_ready && target_q == 2'd0) asked_q <= asked_q + Bits'(burst_beats);
+      else if (burst_ready && target_q == SINK0) asked_q <= asked_q + Bits'(burst_beats);
     end
   end else begin : gen_plain0
     logic unused;
@@ -194,7 +201,7 @@ module esp_load #(
     always_ff @(posedge clk_i or negedge rst_ni) begin
       if (!rst_ni) asked_q <= '0;
       else if (clear_i) asked_q <= '0;
-      else if (burst_ready && target_q == 2'd1) asked_q <= asked_q + Bits'(burst_beats);
+      else if (burst_ready && target_q == SINK1) asked_q <= asked_q + Bits'(burst_beats);
     end
   end else begin : gen_plain1
     logic unused;
@@ -213,7 +220,7 @@ module esp_load #(
   assign out_ready = word_sink_q[1] ? word_ready_i[2]
                    : word_sink_q[0] ? word_ready_i[1] : word_ready_i[0];
   assign word_taken = word_valid_q && out_ready;
-  assign streams = LayerWords > 0 && data_target == 2'd3;
+  assign streams = LayerWords > 0 && data_target == PACK;
   assign beat_valid_o = r_valid_i && streams && !word_valid_q && !halt_i;
   assign r_ready_o = streams ? (beat_ready_i && !word_valid_q) : (!word_valid_q || out_ready);
   assign beat_start_o = data_start;
@@ -242,7 +249,7 @@ module esp_load #(
   if (TableEntries > 0) begin : gen_table
     assign past_table = data_target[0] && 32'(address) + TableStep > TableEntries;
   end else if (LayerWords > 0) begin : gen_layers
-    assign past_table = data_target == 2'd2 && 32'(address) >= LayerWords;
+    assign past_table = data_target == LAYERS && 32'(address) >= LayerWords;
   end else begin : gen_no_table
     assign past_table = 1'b0;
   end
@@ -283,8 +290,8 @@ module esp_load #(
     end
   end
 
-  assign word_valid_o[0] = word_valid_q && word_sink_q == 2'd0 && !halt_i;
-  assign word_valid_o[1] = word_valid_q && word_sink_q == 2'd1 && !halt_i;
+  assign word_valid_o[0] = word_valid_q && word_sink_q == SINK0 && !halt_i;
+  assign word_valid_o[1] = word_valid_q && word_sink_q == SINK1 && !halt_i;
   assign word_valid_o[2] = word_valid_q && word_sink_q[1] && !halt_i;
   assign word_address_o = word_addr_q;
   assign word_data_o = word_q;

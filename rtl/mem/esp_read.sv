@@ -1,4 +1,4 @@
-// Shares the AXI read channels between fetch (client 0), load_a (1) and load_w (2).
+// Shares the AXI read channels between fetch, load_a and load_w (esp_isa_pkg::reader_e).
 //
 // Requests are bursts, taken round robin, one a cycle; up to 8 are outstanding. Data return in the
 // order of the requests, each beat to its client with the tag that the request carried.
@@ -48,6 +48,9 @@ module esp_read #(
     $error("esp_read: BusBytes is a power of two from 4 to 32");
   end
 
+  localparam logic [1:0] FETCH = esp_isa_pkg::ReadFetch;
+  localparam logic [1:0] LOAD_A = esp_isa_pkg::ReadLoadA;
+  localparam logic [1:0] LOAD_W = esp_isa_pkg::ReadLoadW;
   localparam int unsigned Outstanding = 8;
   localparam int unsigned PtrBits = $clog2(Outstanding);
 
@@ -66,43 +69,43 @@ module esp_read #(
   logic               tag;
 
   always_comb begin
-    grant = 2'd0;
+    grant = FETCH;
     case (last_q)
-      2'd0: grant = req_valid_i[1] ? 2'd1 : req_valid_i[2] ? 2'd2 : 2'd0;
-      2'd1: grant = req_valid_i[2] ? 2'd2 : req_valid_i[0] ? 2'd0 : 2'd1;
-      default: grant = req_valid_i[0] ? 2'd0 : req_valid_i[1] ? 2'd1 : 2'd2;
+      FETCH: grant = req_valid_i[LOAD_A] ? LOAD_A : req_valid_i[LOAD_W] ? LOAD_W : FETCH;
+      LOAD_A: grant = req_valid_i[LOAD_W] ? LOAD_W : req_valid_i[FETCH] ? FETCH : LOAD_A;
+      default: grant = req_valid_i[FETCH] ? FETCH : req_valid_i[LOAD_A] ? LOAD_A : LOAD_W;
     endcase
   end
 
   assign any = req_valid_i != '0;
   assign open = (!ar_valid_q || m_axi_arready_i) && (count_q != (PtrBits+1)'(Outstanding)) && !halt_i;
   assign push = any && open;
-  assign req_ready_o[0] = open && grant == 2'd0;
-  assign req_ready_o[1] = open && grant == 2'd1;
-  assign req_ready_o[2] = open && grant == 2'd2;
+  assign req_ready_o[FETCH] = open && grant == FETCH;
+  assign req_ready_o[LOAD_A] = open && grant == LOAD_A;
+  assign req_ready_o[LOAD_W] = open && grant == LOAD_W;
 
   always_comb begin
     case (grant)
-      2'd0: begin
-        grant_addr = req_address_i[31:0];
-        grant_beats = req_beats_i[4:0];
+      FETCH: begin
+        grant_addr = req_address_i[32*FETCH +: 32];
+        grant_beats = req_beats_i[5*FETCH +: 5];
       end
-      2'd1: begin
-        grant_addr = req_address_i[63:32];
-        grant_beats = req_beats_i[9:5];
+      LOAD_A: begin
+        grant_addr = req_address_i[32*LOAD_A +: 32];
+        grant_beats = req_beats_i[5*LOAD_A +: 5];
       end
       default: begin
-        grant_addr = req_address_i[95:64];
-        grant_beats = req_beats_i[14:10];
+        grant_addr = req_address_i[32*LOAD_W +: 32];
+        grant_beats = req_beats_i[5*LOAD_W +: 5];
       end
     endcase
   end
 
   assign {tag, client} = route_q[rptr_q];
   assign m_axi_rready_o = halt_i || (r_ready_i[client] && count_q != '0);
-  assign r_valid_o[0] = m_axi_rvalid_i && !halt_i && client == 2'd0;
-  assign r_valid_o[1] = m_axi_rvalid_i && !halt_i && client == 2'd1;
-  assign r_valid_o[2] = m_axi_rvalid_i && !halt_i && client == 2'd2;
+  assign r_valid_o[FETCH] = m_axi_rvalid_i && !halt_i && client == FETCH;
+  assign r_valid_o[LOAD_A] = m_axi_rvalid_i && !halt_i && client == LOAD_A;
+  assign r_valid_o[LOAD_W] = m_axi_rvalid_i && !halt_i && client == LOAD_W;
   assign r_data_o = m_axi_rdata_i;
   assign r_last_o = m_axi_rlast_i;
   assign r_tag_o = tag;
@@ -121,7 +124,7 @@ module esp_read #(
   always_ff @(posedge clk_i or negedge rst_ni) begin
     if (!rst_ni) begin
       ar_valid_q <= 1'b0;
-      last_q <= 2'd0;
+      last_q <= FETCH;
       wptr_q <= '0;
       rptr_q <= '0;
       count_q <= '0;

@@ -1,4 +1,4 @@
-// Executes STOREs: words of two streams (0 post, 1 pool) to memory.
+// Executes STOREs: words of two streams (esp_isa_pkg::source_e) to memory.
 //
 // A burst's words stand in the stream's FIFO before its address is sent, so the write channel never
 // waits for data. One beat a cycle; up to 8 bursts unanswered; a STORE starts while answers of the
@@ -134,9 +134,11 @@ module esp_store #(
       free0_q <= '0;
       free1_q <= '0;
     end else begin
-      free0_q <= free0_q + (word_push[0] ? BeatBits'(BeatsPerWord) : '0)
+      free0_q <= free0_q
+               + (word_push[esp_isa_pkg::SourcePost] ? BeatBits'(BeatsPerWord) : '0)
                - ((send && !source_q) ? BeatBits'(burst_beats) : '0);
-      free1_q <= free1_q + (word_push[1] ? BeatBits'(BeatsPerWord) : '0)
+      free1_q <= free1_q
+               + (word_push[esp_isa_pkg::SourcePool] ? BeatBits'(BeatsPerWord) : '0)
                - ((send && source_q) ? BeatBits'(burst_beats) : '0);
     end
   end
@@ -200,14 +202,19 @@ module esp_store #(
 
   esp_fifo #(.Width(8*Lanes), .Depth(FifoWords)) u_post (
     .clk_i, .rst_ni, .clear_i,
-    .valid_i(word_valid_i[0]), .ready_o(word_ready_o[0]), .data_i(word_data_i[8*Lanes-1:0]),
-    .valid_o(head_valid[0]), .ready_i(head_ready[0]), .data_o(head0)
+    .valid_i(word_valid_i[esp_isa_pkg::SourcePost]),
+    .ready_o(word_ready_o[esp_isa_pkg::SourcePost]),
+    .data_i(word_data_i[8*Lanes*esp_isa_pkg::SourcePost +: 8*Lanes]),
+    .valid_o(head_valid[esp_isa_pkg::SourcePost]),
+    .ready_i(head_ready[esp_isa_pkg::SourcePost]), .data_o(head0)
   );
   esp_fifo #(.Width(8*Lanes), .Depth(FifoWords)) u_pool (
     .clk_i, .rst_ni, .clear_i,
-    .valid_i(word_valid_i[1]), .ready_o(word_ready_o[1]),
-    .data_i(word_data_i[16*Lanes-1:8*Lanes]),
-    .valid_o(head_valid[1]), .ready_i(head_ready[1]), .data_o(head1)
+    .valid_i(word_valid_i[esp_isa_pkg::SourcePool]),
+    .ready_o(word_ready_o[esp_isa_pkg::SourcePool]),
+    .data_i(word_data_i[8*Lanes*esp_isa_pkg::SourcePool +: 8*Lanes]),
+    .valid_o(head_valid[esp_isa_pkg::SourcePool]),
+    .ready_i(head_ready[esp_isa_pkg::SourcePool]), .data_o(head1)
   );
 
   logic [8*Lanes-1:0] head;
@@ -216,8 +223,8 @@ module esp_store #(
   assign m_axi_wlast_o = beat_q == job_len;
   assign m_axi_wstrb_o = '1;
   assign beat_o = m_axi_wvalid_o && m_axi_wready_i;
-  assign head_ready[0] = beat_o && word_end && !job_source;
-  assign head_ready[1] = beat_o && word_end && job_source;
+  assign head_ready[esp_isa_pkg::SourcePost] = beat_o && word_end && !job_source;
+  assign head_ready[esp_isa_pkg::SourcePool] = beat_o && word_end && job_source;
 
   if (BeatsPerWord == 1) begin : gen_whole
     assign word_end = 1'b1;
@@ -256,7 +263,7 @@ module esp_store #(
   logic unused;
   assign unused = ^{store_i, head_valid};
 
-  `ESP_ASSERT(words_are_gathered, !m_axi_wvalid_o || (job_source ? head_valid[1] : head_valid[0]))
+  `ESP_ASSERT(words_are_gathered, !m_axi_wvalid_o || head_valid[job_source])
   `ESP_ASSERT(answer_was_due, !(m_axi_bvalid_i && answers_q == '0))
   `ESP_ASSERT(cleared_when_quiet, !(clear_i && !quiet_o))
   `ESP_ASSERT_STABLE(aw_stable, 1'b0, m_axi_awvalid_o, m_axi_awready_i,
