@@ -42,11 +42,16 @@ module esp_addop #(
     $error("esp_addop: Lanes is at least 1");
   end
 
-  localparam int unsigned LATENCY = 4;
+  // Stages.
+  localparam int unsigned MULTIPLY = 0;  // two products, or the gate
+  localparam int unsigned SUM      = 1;
+  localparam int unsigned ROUND    = 2;  // and shift
+  localparam int unsigned CLAMP    = 3;  // and the zero point
+  localparam int unsigned LATENCY = CLAMP + 1;
 
   logic [LATENCY-1:0] valid_q;
   logic [LATENCY-1:0] stage;
-  logic [LATENCY-2:0] add_q;
+  logic [CLAMP:SUM] add_q;
   logic gate, score, add;
   logic [4:0] shift0_q, shift1_q;
   logic [23:0] bounds0_q, bounds1_q, bounds2_q;
@@ -65,22 +70,22 @@ module esp_addop #(
   assign add   = add_i && !gate;
 
   always_ff @(posedge clk_i) begin
-    if (en_i) add_q <= {add_q[LATENCY-3:0], add};
-    if (stage[0] && add) begin
+    if (en_i) add_q <= {add_q[ROUND:SUM], add};
+    if (stage[MULTIPLY] && add) begin
       shift0_q  <= shift_i - 5'd13;
       bounds0_q <= {zero_i, lo_i, hi_i};
     end
-    if (stage[1] && add_q[0]) begin
+    if (stage[SUM] && add_q[SUM]) begin
       shift1_q  <= shift0_q;
       bounds1_q <= bounds0_q;
     end
-    if (stage[2] && add_q[1]) bounds2_q <= bounds1_q;
+    if (stage[ROUND] && add_q[ROUND]) bounds2_q <= bounds1_q;
   end
 
   logic [31:0] below, beyond;
   always_comb begin
     {below, beyond} = '0;
-    if (`ESP_WHEN(stage[2] && add_q[1])) begin
+    if (`ESP_WHEN(stage[ROUND] && add_q[ROUND])) begin
       for (int i = 0; i < 32; i++) begin
         below[i]  = i < 12 || 6'(i) < {1'b0, shift1_q} + 6'd12;
         beyond[i] = i >= 21 && 6'(i) >= {1'b0, shift1_q} + 6'd21;

@@ -1,10 +1,10 @@
 // Post: what follows a convolution. Reads a full accumulator half, adds the bias, requantises,
 // adds the residual operand, sums for global average pooling, and hands words to the store stream.
 //
-//   issue   1        2..9            10..13     14
+//   issue   READ     SCALE           ADD        DONE
 //   reads   bias --> esp_requant --> esp_addop --+--> gather --> FIFO --> out
 //           ^                                    v
-//           +---------- 15: sums <---------- esp_post_gap
+//           +---------- BACK: sums <-------- esp_post_gap
 //
 // PostLanes lanes a cycle: Lanes / PostLanes cycles a word, without a bubble between words, blocks
 // and CONVs; a CONV needs at least 10 cycles, and each block that is summed for gap takes one word
@@ -85,20 +85,27 @@ module esp_post #(
   // Words in flight from issue to the FIFOs' far ends, rounded up to a power of two.
   localparam int unsigned DepthWords = Slices > 1 ? 16 : 32;
 
+  // Stages of a vector, in cycles from its issue.
+  localparam int unsigned READ = 1;           // its sums and parameters are read
+  localparam int unsigned SCALE = READ + 1;   // it enters esp_requant, which takes 8 cycles
+  localparam int unsigned ADD = SCALE + 8;    // it enters esp_addop, which takes 4
+  localparam int unsigned DONE = ADD + 4;     // it is gathered, or summed
+  localparam int unsigned BACK = DONE + 1;    // a block's sums, on their way to SCALE
+
   // Bit k of each of these belongs to the vector at stage k.
-  logic [15:1] valid_q;  // at 15: sums on their way back
-  logic [14:1] first_q;  // first vector of a CONV
-  logic [14:1] add_q;    // takes its operand
-  logic [14:1] gap_q;    // is summed, does not leave
-  logic [14:1] start_q;  // its sums start at zero
-  logic [14:1] blast_q;  // last pixel of a block
-  logic [15:1] clast_q;  // last pixel of a CONV
-  logic [15:1] empty_q;  // counts as a word but does not leave
-  logic [15:1] slast_q;  // last slice of its word
-  logic [SliceBits*15-1:0] slice_q;  // stage k at SliceBits * (k - 1)
+  logic [BACK:READ] valid_q;
+  logic [DONE:READ] first_q;  // first vector of a CONV
+  logic [DONE:READ] add_q;    // takes its operand
+  logic [DONE:READ] gap_q;    // is summed, does not leave
+  logic [DONE:READ] start_q;  // its sums start at zero
+  logic [DONE:READ] blast_q;  // last pixel of a block
+  logic [BACK:READ] clast_q;  // last pixel of a CONV
+  logic [BACK:READ] empty_q;  // counts as a word but does not leave
+  logic [BACK:READ] slast_q;  // last slice of its word
+  logic [SliceBits*BACK-1:0] slice_q;  // stage k at SliceBits * (k - READ)
 
   logic issue, conv_first, block_first, block_last, conv_last, slice_last, job_empty;
-  logic [SliceBits-1:0] slice, slice1, slice10, slice15;
+  logic [SliceBits-1:0] slice, slice_read, slice_add, slice_back;
   logic [23:0] job_bounds, job_add_bounds;
   logic job_add, job_gate, job_score, job_operand, job_gap, job_gap_first, job_gap_last;
   logic [21:0] job_ma, job_mb;
@@ -128,33 +135,33 @@ module esp_post #(
   logic [8*Lanes-1:0] operand_word, word;
   logic word_valid, fifo_valid, fifo_ready, fifo_last, fifo_empty_word;
 
-  assign slice1  = slice_q[SliceBits*0+:SliceBits];
-  assign slice10 = slice_q[SliceBits*9+:SliceBits];
-  assign slice15 = slice_q[SliceBits*14+:SliceBits];
+  assign slice_read = slice_q[0+:SliceBits];
+  assign slice_add  = slice_q[SliceBits*(ADD-READ)+:SliceBits];
+  assign slice_back = slice_q[SliceBits*(BACK-READ)+:SliceBits];
 
-  // A summed vector of a block's last pixel at 14; its sums at 15 take the slot that hold emptied.
-  assign hold    = valid_q[14] && gap_q[14] && blast_q[14];
-  assign inject  = valid_q[15];
-  assign entered = valid_q[9] && first_q[9];
+  // A summed vector of a block's last pixel is done; its sums come back into the slot that hold emptied.
+  assign hold    = valid_q[DONE] && gap_q[DONE] && blast_q[DONE];
+  assign inject  = valid_q[BACK];
+  assign entered = valid_q[ADD-1] && first_q[ADD-1];
 
   always_ff @(posedge clk_i or negedge rst_ni) begin
     if (!rst_ni) valid_q <= '0;
     else if (clear_i) valid_q <= '0;
-    else valid_q <= {hold, valid_q[13:2], valid_q[1] || inject, issue};
+    else valid_q <= {hold, valid_q[DONE-1:SCALE], valid_q[READ] || inject, issue};
   end
 
   always_ff @(posedge clk_i) begin
-    first_q <= {first_q[13:2], first_q[1] && !inject, conv_first};
-    add_q   <= {add_q[13:2], add_q[1] && !inject, job_operand};
-    gap_q   <= {gap_q[13:2], gap_q[1] && !inject, job_gap};
-    start_q <= {start_q[13:1], block_first && job_gap_first};
-    blast_q <= {blast_q[13:1], block_last};
-    clast_q <= {clast_q[14:2], inject ? clast_q[15] : clast_q[1], conv_last};
-    empty_q <= {empty_q[14:2], inject ? empty_q[15] : empty_q[1],
+    first_q <= {first_q[DONE-1:SCALE], first_q[READ] && !inject, conv_first};
+    add_q   <= {add_q[DONE-1:SCALE], add_q[READ] && !inject, job_operand};
+    gap_q   <= {gap_q[DONE-1:SCALE], gap_q[READ] && !inject, job_gap};
+    start_q <= {start_q[DONE-1:READ], block_first && job_gap_first};
+    blast_q <= {blast_q[DONE-1:READ], block_last};
+    clast_q <= {clast_q[DONE:SCALE], inject ? clast_q[BACK] : clast_q[READ], conv_last};
+    empty_q <= {empty_q[DONE:SCALE], inject ? empty_q[BACK] : empty_q[READ],
                 (job_gap && !job_gap_last) || job_empty};
-    slast_q <= {slast_q[14:2], inject ? slast_q[15] : slast_q[1], slice_last};
+    slast_q <= {slast_q[DONE:SCALE], inject ? slast_q[BACK] : slast_q[READ], slice_last};
     slice_q <= {
-      slice_q[SliceBits*14-1:SliceBits], inject ? slice15 : slice1, slice
+      slice_q[SliceBits*DONE-1:SliceBits], inject ? slice_back : slice_read, slice
     };
   end
 
@@ -171,21 +178,21 @@ module esp_post #(
       sums_due_q <= '0;
       places_q   <= ($clog2(DepthWords) + 1)'(DepthWords);
     end else begin
-      sums_due_q <= sums_due_q + {4'b0, block_sent} - {4'b0, inject && slast_q[15]};
+      sums_due_q <= sums_due_q + {4'b0, block_sent} - {4'b0, inject && slast_q[BACK]};
       if (release_place && !reserve) places_q <= places_q + 1'b1;
       else if (reserve && !release_place) places_q <= places_q - 1'b1;
     end
   end
 
-  // Stages 1 and 2: bias, or sums that come back. Fields follow the vectors they belong to: the
-  // bounds at stage 1, the operand's at stage 10, the pooling's at 14 (zero point) and 15.
+  // READ: bias, or sums that come back. Fields follow the vectors they belong to: the bounds at READ,
+  // the operand's at ADD, the pooling's at DONE (zero point) and BACK.
   for (genvar i = 0; i < PostLanes; i++) begin : gen_lane
     always_comb begin
       biased[32*i+:32] = '0;
       scales[32*i+:32] = '0;
       pooled[32*i+:32] = '0;
-      if (`ESP_WHEN(valid_q[1])) begin
-        biased[32*i+:32] = acc_rdata_i[32*(PostLanes*slice1+i)+:32] + par_rdata_i[64*i+:32];
+      if (`ESP_WHEN(valid_q[READ])) begin
+        biased[32*i+:32] = acc_rdata_i[32*(PostLanes*slice_read+i)+:32] + par_rdata_i[64*i+:32];
         scales[32*i+:32] = par_rdata_i[64*i+32+:32];
       end
       if (`ESP_WHEN(inject)) begin
@@ -207,7 +214,7 @@ module esp_post #(
       acc_q     <= pooled;
       scale_q   <= {PostLanes{gap_scale_q}};
       bounds2_q <= {gap_zy_q, 8'h80, 8'h7f};
-    end else if (valid_q[1]) begin
+    end else if (valid_q[READ]) begin
       acc_q     <= biased;
       scale_q   <= scales;
       bounds2_q <= bounds1_q;
@@ -225,11 +232,11 @@ module esp_post #(
       stage_gap_scale_q  <= job_gap_scale;
       stage_gap_zy_q     <= job_gap_zy;
     end
-    if (valid_q[13] && first_q[13]) begin
+    if (valid_q[DONE-1] && first_q[DONE-1]) begin
       sum_score_q  <= stage_score_q;
       minus_zero_q <= stage_score_q ? '0 : stage_minus_zero_q;
     end
-    if (valid_q[14] && first_q[14]) begin
+    if (valid_q[DONE] && first_q[DONE]) begin
       gap_score_q <= sum_score_q;
       gap_scale_q <= stage_gap_scale_q;
       gap_zy_q    <= stage_gap_zy_q;
@@ -267,7 +274,7 @@ module esp_post #(
       .cols_i(fetch_cols), .rows_i(fetch_rows), .blocks_i(fetch_blocks),
       .res_valid_o, .res_ready_i, .res_addr_o, .res_rvalid_i, .res_rdata_i,
       .claimable_o(operand), .claim_i(claim),
-      .data_o(operand_word), .pop_i(valid_q[10] && add_q[10] && slast_q[10])
+      .data_o(operand_word), .pop_i(valid_q[ADD] && add_q[ADD] && slast_q[ADD])
   );
 
   logic unused_base;
@@ -277,17 +284,17 @@ module esp_post #(
 
   esp_requant #(.Lanes(PostLanes)) u_requant (
       .clk_i, .rst_ni, .clear_i, .en_i(1'b1),
-      .valid_i(valid_q[2]), .acc_i(acc_q), .scale_i(scale_q),
+      .valid_i(valid_q[SCALE]), .acc_i(acc_q), .scale_i(scale_q),
       .zero_i(bounds2_q[23:16]), .lo_i(bounds2_q[15:8]), .hi_i(bounds2_q[7:0]),
       .valid_o(requant_valid), .data_o(y)
   );
 
-  assign operand_slice = `ESP_WHEN(requant_valid) ? operand_word[8*PostLanes*slice10+:8*PostLanes]
+  assign operand_slice = `ESP_WHEN(requant_valid) ? operand_word[8*PostLanes*slice_add+:8*PostLanes]
                                                   : '0;
 
   esp_addop #(.Lanes(PostLanes), .Score(Score)) u_addop (
       .clk_i, .rst_ni, .clear_i, .en_i(1'b1),
-      .valid_i(requant_valid), .add_i(add_q[10]), .gate_i(stage_gate_q), .score_i(stage_score_q),
+      .valid_i(requant_valid), .add_i(add_q[ADD]), .gate_i(stage_gate_q), .score_i(stage_score_q),
       .a_i(y), .b_i(operand_slice), .minus_za_i(stage_minus_za_q), .minus_zb_i(stage_minus_zb_q),
       .ma_i(stage_ma_q), .mb_i(stage_mb_q),
       .shift_i(stage_shift_q), .zero_i(stage_add_bounds_q[23:16]),
@@ -297,17 +304,17 @@ module esp_post #(
 
   esp_post_gap #(.PostLanes(PostLanes), .Slices(Slices), .Score(Score)) u_gap (
       .clk_i,
-      .valid_i(addop_valid && gap_q[14]), .start_i(start_q[14]),
-      .score_i(sum_score_q), .shift_i(sum_score_q && !add_q[14]),
+      .valid_i(addop_valid && gap_q[DONE]), .start_i(start_q[DONE]),
+      .score_i(sum_score_q), .shift_i(sum_score_q && !add_q[DONE]),
       .data_i(z), .product_i(products), .minus_zero_i(minus_zero_q), .sums_o(sums)
   );
 
   // Gather the slices of a word.
-  assign word_valid = addop_valid && !gap_q[14] && slast_q[14];
+  assign word_valid = addop_valid && !gap_q[DONE] && slast_q[DONE];
   if (Slices > 1) begin : gen_gather
     logic [8*(Lanes-PostLanes)-1:0] low_q;
     always_ff @(posedge clk_i) begin
-      if (addop_valid && !gap_q[14]) begin
+      if (addop_valid && !gap_q[DONE]) begin
         low_q <= (8 * (Lanes - PostLanes))'({z, low_q} >> (8 * PostLanes));
       end
     end
@@ -321,7 +328,7 @@ module esp_post #(
 
   esp_fifo #(.Width(8 * Lanes + 2), .Depth(DepthWords)) u_out (
       .clk_i, .rst_ni, .clear_i,
-      .valid_i(word_valid), .ready_o(fifo_room), .data_i({clast_q[14], empty_q[14], word}),
+      .valid_i(word_valid), .ready_o(fifo_room), .data_i({clast_q[DONE], empty_q[DONE], word}),
       .valid_o(fifo_valid), .ready_i(fifo_ready),
       .data_o({fifo_last, fifo_empty_word, out_data_o})
   );
@@ -333,9 +340,9 @@ module esp_post #(
   logic unused_room;
   assign unused_room = fifo_room;
 
-  `ESP_ASSERT(requant_in_step, requant_valid == valid_q[10])
-  `ESP_ASSERT(addop_in_step, addop_valid == valid_q[14])
-  `ESP_ASSERT(injection_slot_empty, !(inject && valid_q[1]))
+  `ESP_ASSERT(requant_in_step, requant_valid == valid_q[ADD])
+  `ESP_ASSERT(addop_in_step, addop_valid == valid_q[DONE])
+  `ESP_ASSERT(injection_slot_empty, !(inject && valid_q[READ]))
   `ESP_ASSERT(output_has_room, !word_valid || fifo_room)
   `ESP_ASSERT_STABLE(output_stable, clear_i, out_valid_o, out_ready_i, out_data_o)
 

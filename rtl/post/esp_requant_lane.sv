@@ -2,11 +2,7 @@
 //
 // Eight stages; stage k takes its input when stage_i[k] is set and holds otherwise, so that an
 // idle lane costs nothing.
-//   0 sign and magnitude          4 sum of the partial products (48 bits)
-//   1 normalise to bit 31 or 30  5 round the product to 24 bits
-//   2 round to 24 bits            6 round to an integer
-//   3 two partial products        7 add the zero point and clamp
-// Every rounding is to nearest, ties to even. From stage 2 on the value is 1.frac * 2^(power-127)
+// Every rounding is to nearest, ties to even. From ROUND_INPUT on the value is 1.frac * 2^(power-127)
 // with a biased power of 9 bits, in which a rounding that carries out just counts up.
 // The integer saturates at 256 instead of 2^31: past that every zero point in int8 leaves the sum
 // beyond either clamp, so that the result is the same. A power under 126 is below one half and
@@ -22,11 +18,21 @@ module esp_requant_lane (
     input  wire logic [ 7:0] stage_i,
     input  wire logic [31:0] acc_i,
     input  wire logic [30:0] scale_i,  // fp32 without its sign
-    input  wire logic [ 7:0] zero_i,   // these three at stage 7
+    input  wire logic [ 7:0] zero_i,   // these three at CLAMP
     input  wire logic [ 7:0] lo_i,
     input  wire logic [ 7:0] hi_i,
     output      logic [ 7:0] data_o
 );
+
+  // Stages.
+  localparam int unsigned MAGNITUDE     = 0;  // and sign
+  localparam int unsigned NORMALISE     = 1;  // to bit 31 or 30
+  localparam int unsigned ROUND_INPUT   = 2;  // to 24 bits
+  localparam int unsigned MULTIPLY      = 3;  // two partial products
+  localparam int unsigned ADD           = 4;  // their sum, 48 bits
+  localparam int unsigned ROUND_PRODUCT = 5;  // to 24 bits
+  localparam int unsigned ROUND_INTEGER = 6;
+  localparam int unsigned CLAMP         = 7;  // and the zero point
 
   localparam logic [8:0] POWER_HALF = 9'd126;  // 1.frac * 2^-1: the least that may round to 1
   localparam logic [8:0] POWER_SATURATED = 9'd135;  // 1.frac * 2^8
@@ -115,15 +121,15 @@ module esp_requant_lane (
   logic [47:0] product_q;
   logic [8:0] integer_q;
 
-  assign zero = `ESP_WHEN(stage_i[1]) && (magnitude_q == '0 || scale0_q[30:23] == '0);
+  assign zero = `ESP_WHEN(stage_i[NORMALISE]) && (magnitude_q == '0 || scale0_q[30:23] == '0);
 
   always_ff @(posedge clk_i) begin
-    if (stage_i[0]) begin
+    if (stage_i[MAGNITUDE]) begin
       sign1_q <= acc_i[31];
       magnitude_q <= (acc_i ^ {32{acc_i[31]}}) + {31'b0, acc_i[31]};
       scale0_q <= scale_i;
     end
-    if (stage_i[1]) begin
+    if (stage_i[NORMALISE]) begin
       sign2_q <= sign1_q;
       scale1_q[22:0] <= scale0_q[22:0];
       {lead_q, normal_q} <= normalise(magnitude_q);
@@ -131,32 +137,32 @@ module esp_requant_lane (
       scale1_q[30:23] <= zero ? '0 : scale0_q[30:23];
       if (zero) lead_q <= '0;
     end
-    if (stage_i[2]) begin
+    if (stage_i[ROUND_INPUT]) begin
       sign3_q <= sign2_q;
       scale2_q <= scale1_q[22:0];
       {power2_q, frac2_q} <= round_input(scale1_q[30:23], lead_q, normal_q);
     end
     // 24 x 17 and 24 x 7 bits: what two cascaded DSP48E1 do with their shift by 17.
-    if (stage_i[3]) begin
+    if (stage_i[MULTIPLY]) begin
       sign4_q <= sign3_q;
       power3_q <= power2_q;
       low_q <= 41'({1'b1, frac2_q}) * 41'(scale2_q[16:0]);
       high_q <= 31'({1'b1, frac2_q}) * 31'({1'b1, scale2_q[22:17]});
     end
-    if (stage_i[4]) begin
+    if (stage_i[ADD]) begin
       sign5_q <= sign4_q;
       power4_q <= power3_q;
       product_q <= {high_q + 31'(low_q[40:17]), low_q[16:0]};
     end
-    if (stage_i[5]) begin
+    if (stage_i[ROUND_PRODUCT]) begin
       sign6_q <= sign5_q;
       {power5_q, frac5_q} <= round_product(power4_q, product_q);
     end
-    if (stage_i[6]) begin
+    if (stage_i[ROUND_INTEGER]) begin
       sign7_q <= sign6_q;
       integer_q <= round_integer(power5_q, frac5_q);
     end
-    if (stage_i[7]) data_o <= offset_clamp(sign7_q, integer_q, zero_i, lo_i, hi_i);
+    if (stage_i[CLAMP]) data_o <= offset_clamp(sign7_q, integer_q, zero_i, lo_i, hi_i);
   end
 
 endmodule
