@@ -447,7 +447,7 @@ def doc_isa():
 
 def doc_regs():
     out = [f"<!-- {NOTE} -->", "# Registers", "",
-           "Files: `spec/espalier.toml`, `rtl/core/esp_regs.sv`, `sw_stack/isa/generated/registers.hpp`.", "",
+           "Files: `spec/espalier.toml`, `rtl/control/esp_regs.sv`, `sw_stack/isa/generated/registers.hpp`.", "",
            "AXI4-Lite, 32 bits, 4 KiB.", "", "| offset | register | access | |", "|---|---|---|---|"]
     out += [f"| 0x{r['offset']:03X} | `{r['name'].upper()}` | {r['access']} | {r['doc']} |" for r in SPEC["register"]]
     out += ["", "## Counters", "", "48 bits, low word at the offset, high word 4 bytes above; cleared at start.", "",

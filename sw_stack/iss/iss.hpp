@@ -17,7 +17,7 @@
 
 namespace espalier::iss {
 
-/// Entries of the instruction queues, by engine code, as in rtl/core/esp_core.sv.
+/// Entries of the instruction queues, by engine code, as in rtl/esp_core.sv.
 inline constexpr std::array<std::size_t, 7> kQueueDepth = {0, 16, 16, 4, 0, 4, 16};
 
 /// Called after each retired instruction: engine and its count since start (not modulo).

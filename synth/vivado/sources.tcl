@@ -4,7 +4,7 @@
 proc espalier_sources {root} {
   set packages [lsort [glob $root/rtl/generated/*_pkg.sv]]
   set modules {}
-  foreach file [lsort [glob $root/rtl/*/*.sv]] {
+  foreach file [lsort [glob $root/rtl/*.sv $root/rtl/*/*.sv]] {
     if {![string match */rtl/generated/* $file]} {lappend modules $file}
   }
   return [concat $packages $modules [list $root/rtl/generated/esp_top_zynq.sv]]

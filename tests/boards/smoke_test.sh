@@ -7,7 +7,7 @@ mkdir -p "$1"
 work=$(cd "$1" && pwd)
 cd "$root"
 modules=()
-for file in rtl/*/*.sv; do
+for file in rtl/*.sv rtl/*/*.sv; do
   case $file in
     rtl/generated/*) ;;
     *) modules+=("$file") ;;

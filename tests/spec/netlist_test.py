@@ -27,7 +27,7 @@ def netlist(cells, names=None):
 
 
 def register(name, d, q):
-    return cell("FDRE", f"rtl/core/{name}.sv:1.1-2.2", iC=[1], iD=[d], oQ=[q])
+    return cell("FDRE", f"rtl/control/{name}.sv:1.1-2.2", iC=[1], iD=[d], oQ=[q])
 
 
 class NetlistTest(unittest.TestCase):
@@ -53,7 +53,7 @@ class NetlistTest(unittest.TestCase):
 
     def test_memories_and_multipliers(self):
         n = netlist({"m": cell("RAM32M", "rtl/common/esp_fifo.sv:3.1", iADDRA=["0"], oDOA=[10]),
-                     "b": cell("RAMB18E1", "rtl/mem/esp_x.sv:3.1", oDOADO=[11]),
+                     "b": cell("RAMB18E1", "rtl/dma/esp_x.sv:3.1", oDOADO=[11]),
                      "d": cell("DSP48E1", "rtl/exec/esp_y.sv:3.1", {"PREG": "1"}, oP=[12])})
         self.assertEqual(n.by_module(), {"esp_fifo": [4, 0, 0, 0, 256], "esp_x": [0, 0, 0.5, 0, 0],
                                          "esp_y": [0, 0, 0, 1, 0]})
