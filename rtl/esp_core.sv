@@ -4,6 +4,7 @@
 // parameters; esp_top_<configuration> sets them.
 
 `default_nettype none
+`include "esp_ff.svh"
 
 module esp_core #(
   parameter int unsigned Lanes = 4,
@@ -567,10 +568,7 @@ module esp_core #(
     .valid_o(unused_track[1]), .ready_i(engine_retire[esp_isa_pkg::EngExec]), .data_o(exec_address)
   );
 
-  always_ff @(posedge clk_i or negedge rst_ni) begin
-    if (!rst_ni) exec_fault_q <= 1'b0;
-    else exec_fault_q <= exec_fault && !clear;
-  end
+  `ESP_FF(exec_fault_q <= 1'b0;) exec_fault_q <= exec_fault && !clear;
 
   always_ff @(posedge clk_i) begin
     if (pool_valid && pool_ready) run_pool_address_q <= pool_address;

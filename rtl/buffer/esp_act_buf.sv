@@ -8,6 +8,7 @@
 // Implements docs/machine.md, section 5.
 
 `default_nettype none
+`include "esp_ff.svh"
 
 module esp_act_buf #(
   parameter int unsigned Lanes = 4,
@@ -79,14 +80,12 @@ module esp_act_buf #(
     if (b_ren) b_bank_q <= b_raddr[0];
   end
 
-  always_ff @(posedge clk_i or negedge rst_ni) begin
-    if (!rst_ni) begin
-      res_q <= 1'b0;
-      pool_q <= 1'b0;
-    end else begin
-      res_q <= res_valid_i && res_ready_o;
-      pool_q <= pool_valid_i && pool_ready_o;
-    end
+  `ESP_FF(begin
+    res_q <= 1'b0;
+    pool_q <= 1'b0;
+  end) begin
+    res_q <= res_valid_i && res_ready_o;
+    pool_q <= pool_valid_i && pool_ready_o;
   end
 
   assign a_rdata_o = a_bank_q ? gen_bank[1].a_q : gen_bank[0].a_q;

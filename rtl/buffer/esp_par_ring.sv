@@ -6,6 +6,7 @@
 // Implements docs/machine.md, section 5.
 
 `default_nettype none
+`include "esp_ff.svh"
 
 module esp_par_ring #(
   parameter int unsigned Lanes = 4,
@@ -53,18 +54,14 @@ module esp_par_ring #(
 
   assign row_end = word_valid_i && part_q == '1;
 
-  always_ff @(posedge clk_i or negedge rst_ni) begin
-    if (!rst_ni) begin
-      part_q <= '0;
-      rows_q <= '0;
-    end else if (clear_i) begin
-      part_q <= '0;
-      rows_q <= '0;
-    end else if (word_valid_i) begin
+  `ESP_FFC(clear_i, begin
+    part_q <= '0;
+    rows_q <= '0;
+  end)
+    if (word_valid_i) begin
       part_q <= part_q + 1'b1;
       if (row_end) rows_q <= rows_q + 1'b1;
     end
-  end
 
   // The first words of a row wait here, shifted in from the top.
   always_ff @(posedge clk_i) begin

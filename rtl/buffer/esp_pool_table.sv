@@ -5,6 +5,7 @@
 // Implements docs/machine.md, sections 1 and 4.
 
 `default_nettype none
+`include "esp_ff.svh"
 
 module esp_pool_table #(
   parameter int unsigned Lanes = 4
@@ -43,11 +44,8 @@ module esp_pool_table #(
   end else begin : gen_several
     localparam int unsigned Bits = $clog2(Entries);
     logic [Bits-1:0] part_q;
-    always_ff @(posedge clk_i or negedge rst_ni) begin
-      if (!rst_ni) part_q <= '0;
-      else if (clear_i) part_q <= '0;
-      else if (word_valid_i) part_q <= part_q + 1'b1;
-    end
+    `ESP_FFC(clear_i, part_q <= '0;)
+      if (word_valid_i) part_q <= part_q + 1'b1;
     assign word_ready_o = part_q == '1;
     assign entry = word_data_i[part_q*32 +: 32];
     assign addr = word_addr_i + 7'(part_q);

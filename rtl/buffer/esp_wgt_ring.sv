@@ -5,6 +5,7 @@
 // Implements docs/machine.md, section 5.
 
 `default_nettype none
+`include "esp_ff.svh"
 
 module esp_wgt_ring #(
   parameter int unsigned Lanes = 4,
@@ -36,11 +37,8 @@ module esp_wgt_ring #(
   logic [8*Lanes-1:0] rdata_q;
   logic [AddrBits:0]  loaded_q;
 
-  always_ff @(posedge clk_i or negedge rst_ni) begin
-    if (!rst_ni) loaded_q <= '0;
-    else if (clear_i) loaded_q <= '0;
-    else if (word_valid_i) loaded_q <= loaded_q + 1'b1;
-  end
+  `ESP_FFC(clear_i, loaded_q <= '0;)
+    if (word_valid_i) loaded_q <= loaded_q + 1'b1;
 
   always_ff @(posedge clk_i) begin
     if (word_valid_i) mem_q[loaded_q[AddrBits-1:0]] <= word_data_i;

@@ -7,6 +7,7 @@
 
 `default_nettype none
 `include "esp_assert.svh"
+`include "esp_ff.svh"
 
 module esp_fifo #(
   parameter int unsigned Width = 32,
@@ -45,20 +46,14 @@ module esp_fifo #(
     if (push) mem[wptr_q] <= data_i;
   end
 
-  always_ff @(posedge clk_i or negedge rst_ni) begin
-    if (!rst_ni) begin
-      wptr_q <= '0;
-      rptr_q <= '0;
-      count_q <= '0;
-    end else if (clear_i) begin
-      wptr_q <= '0;
-      rptr_q <= '0;
-      count_q <= '0;
-    end else begin
-      if (push) wptr_q <= (wptr_q == AddrBits'(Depth - 1)) ? '0 : wptr_q + 1'b1;
-      if (pop) rptr_q <= (rptr_q == AddrBits'(Depth - 1)) ? '0 : rptr_q + 1'b1;
-      if (push != pop) count_q <= push ? count_q + 1'b1 : count_q - 1'b1;
-    end
+  `ESP_FFC(clear_i, begin
+    wptr_q <= '0;
+    rptr_q <= '0;
+    count_q <= '0;
+  end) begin
+    if (push) wptr_q <= (wptr_q == AddrBits'(Depth - 1)) ? '0 : wptr_q + 1'b1;
+    if (pop) rptr_q <= (rptr_q == AddrBits'(Depth - 1)) ? '0 : rptr_q + 1'b1;
+    if (push != pop) count_q <= push ? count_q + 1'b1 : count_q - 1'b1;
   end
 
   `ESP_ASSERT_STABLE(output_stable, clear_i, valid_o, ready_i, data_o)

@@ -7,6 +7,7 @@
 
 `default_nettype none
 `include "esp_assert.svh"
+`include "esp_ff.svh"
 
 module esp_compact_acc #(
   parameter int unsigned AccWords = 128,
@@ -40,11 +41,7 @@ module esp_compact_acc #(
 
   assign busy_o = valid_i || valid_q != '0;
 
-  always_ff @(posedge clk_i or negedge rst_ni) begin
-    if (!rst_ni) valid_q <= '0;
-    else if (clear_i) valid_q <= '0;
-    else valid_q <= {valid_q[0], valid_i};
-  end
+  `ESP_FFC(clear_i, valid_q <= '0;) valid_q <= {valid_q[0], valid_i};
 
   always_ff @(posedge clk_i) begin
     read_q <= {overwrite_i, addr_i};

@@ -14,6 +14,7 @@
 // Implements docs/ice40.md (post); numerics: docs/numerics.md.
 
 `default_nettype none
+`include "esp_ff.svh"
 
 module esp_compact_alu (
   input  wire logic        clk_i,
@@ -102,39 +103,34 @@ module esp_compact_alu (
   assign zero_scale = scale_q[30:23] == '0;
   assign done_o = done_q;
 
-  always_ff @(posedge clk_i or negedge rst_ni) begin
-    if (!rst_ni) begin
-      state_q <= StIdle;
-      done_q <= 1'b0;
-    end else if (clear_i) begin
-      state_q <= StIdle;
-      done_q <= 1'b0;
-    end else begin
-      done_q <= state_q == StClamp;
-      case (state_q)
-        StIdle: begin
-          if (requant_i) state_q <= StMagnitude;
-          else if (add_i) state_q <= StAddA;
-        end
-        StMagnitude: state_q <= zero_scale ? StClamp : high_q[23] ? StNegate : StNormalise;
-        StNegate: if (left_q == '0) state_q <= StNormalise;
-        StNormalise: begin
-          if (high_q[23]) state_q <= StRound1;
-          else if (left_q == '0) state_q <= StClamp;
-        end
-        StRound1: state_q <= StMultiply0;
-        StMultiply0: state_q <= StMultiply;
-        StMultiply: if (left_q == '0) state_q <= StAlign;
-        StAlign: if (high_q[23]) state_q <= StRound2;
-        StRound2: state_q <= StPower;
-        StPower: state_q <= (power_q >= PowerSaturated || power_q < PowerHalf) ? StClamp : StShift;
-        StShift: if (left_q == '0) state_q <= StRound3;
-        StRound3: state_q <= StClamp;
-        StAddA: state_q <= StAddB;
-        StAddB: state_q <= (left_q == '0) ? StShift : StAddA;
-        default: state_q <= StIdle;
-      endcase
-    end
+  `ESP_FFC(clear_i, begin
+    state_q <= StIdle;
+    done_q <= 1'b0;
+  end) begin
+    done_q <= state_q == StClamp;
+    case (state_q)
+      StIdle: begin
+        if (requant_i) state_q <= StMagnitude;
+        else if (add_i) state_q <= StAddA;
+      end
+      StMagnitude: state_q <= zero_scale ? StClamp : high_q[23] ? StNegate : StNormalise;
+      StNegate: if (left_q == '0) state_q <= StNormalise;
+      StNormalise: begin
+        if (high_q[23]) state_q <= StRound1;
+        else if (left_q == '0) state_q <= StClamp;
+      end
+      StRound1: state_q <= StMultiply0;
+      StMultiply0: state_q <= StMultiply;
+      StMultiply: if (left_q == '0) state_q <= StAlign;
+      StAlign: if (high_q[23]) state_q <= StRound2;
+      StRound2: state_q <= StPower;
+      StPower: state_q <= (power_q >= PowerSaturated || power_q < PowerHalf) ? StClamp : StShift;
+      StShift: if (left_q == '0) state_q <= StRound3;
+      StRound3: state_q <= StClamp;
+      StAddA: state_q <= StAddB;
+      StAddB: state_q <= (left_q == '0) ? StShift : StAddA;
+      default: state_q <= StIdle;
+    endcase
   end
 
   always_ff @(posedge clk_i) begin

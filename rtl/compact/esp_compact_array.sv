@@ -10,6 +10,7 @@
 // Implements docs/ice40.md.
 
 `default_nettype none
+`include "esp_ff.svh"
 
 module esp_compact_array (
   input  wire logic        clk_i,
@@ -50,11 +51,7 @@ module esp_compact_array (
   logic [15:0]        column0_q, column1_q;
   logic signed [15:0] p00_q, p01_q, p10_q, p11_q;   // row, column
 
-  always_ff @(posedge clk_i or negedge rst_ni) begin
-    if (!rst_ni) valid_q <= 1'b0;
-    else if (clear_i) valid_q <= 1'b0;
-    else valid_q <= valid_i;
-  end
+  `ESP_FFC(clear_i, valid_q <= 1'b0;) valid_q <= valid_i;
 
   always_ff @(posedge clk_i) begin
     if (load_i[0]) column0_q <= wgt_data_i;

@@ -10,6 +10,7 @@
 // Implements docs/ice40.md and docs/machine.md.
 
 `default_nettype none
+`include "esp_ff.svh"
 
 module esp_compact_core #(
   parameter int unsigned ActWords = 1024,
@@ -359,10 +360,7 @@ module esp_compact_core #(
     end
   end
 
-  always_ff @(posedge clk_i or negedge rst_ni) begin
-    if (!rst_ni) fault <= 1'b0;
-    else fault <= fault_now && !clear;
-  end
+  `ESP_FF(fault <= 1'b0;) fault <= fault_now && !clear;
 
   always_ff @(posedge clk_i) begin
     fault_cause <= cause_now;

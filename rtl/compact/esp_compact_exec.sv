@@ -13,6 +13,7 @@
 
 `default_nettype none
 `include "esp_assert.svh"
+`include "esp_ff.svh"
 
 module esp_compact_exec #(
   parameter int unsigned ActWords    = 1024,
@@ -165,26 +166,18 @@ module esp_compact_exec #(
     endcase
   end
 
-  always_ff @(posedge clk_i or negedge rst_ni) begin
-    if (!rst_ni) begin
-      state_q <= StIdle;
-      base_q <= '0;
-      valid_q <= 1'b0;
-      load_q <= '0;
-      retire_q <= 1'b0;
-    end else if (clear_i) begin
-      state_q <= StIdle;
-      base_q <= '0;
-      valid_q <= 1'b0;
-      load_q <= '0;
-      retire_q <= 1'b0;
-    end else begin
-      state_q <= state_d;
-      if (piece_end && conv_i.w_release[0]) base_q <= base_q + (WgtBits+1)'(conv_i.w_piece);
-      valid_q <= feed;
-      load_q <= {state_q == StWord, state_q == StTile && ready};
-      retire_q <= pass_end && conv_end;
-    end
+  `ESP_FFC(clear_i, begin
+    state_q <= StIdle;
+    base_q <= '0;
+    valid_q <= 1'b0;
+    load_q <= '0;
+    retire_q <= 1'b0;
+  end) begin
+    state_q <= state_d;
+    if (piece_end && conv_i.w_release[0]) base_q <= base_q + (WgtBits+1)'(conv_i.w_piece);
+    valid_q <= feed;
+    load_q <= {state_q == StWord, state_q == StTile && ready};
+    retire_q <= pass_end && conv_end;
   end
 
   // Passes: at StCheck the CONV's start, at a pass's end the next one's.

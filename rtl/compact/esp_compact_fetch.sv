@@ -12,6 +12,7 @@
 // Implements docs/ice40.md and docs/machine.md, section 2.
 
 `default_nettype none
+`include "esp_ff.svh"
 
 module esp_compact_fetch #(
   parameter int unsigned AddressBits = 20
@@ -136,60 +137,52 @@ module esp_compact_fetch #(
   assign fault_cause_o = cause_q;
   assign address_o = address_q;
 
-  always_ff @(posedge clk_i or negedge rst_ni) begin
-    if (!rst_ni) begin
-      state_q <= StStopped;
-      left_q <= '0;
-      wptr_q <= '0;
-      rptr_q <= '0;
-      base_q <= '0;
-    end else if (clear_i) begin
-      state_q <= StStopped;
-      left_q <= '0;
-      wptr_q <= '0;
-      rptr_q <= '0;
-      base_q <= '0;
-    end else begin
-      if (start_i) left_q <= {program_words_i, 3'b0};
-      else if (r_valid_i) left_q <= left_q - 1'b1;
-      if (r_valid_i) wptr_q <= wptr_q + 1'b1;
-      case (state_q)
-        StStopped: if (start_i) state_q <= StRead;
-        StRead: begin
-          if (!empty) begin
-            rptr_q <= rptr_q + 1'b1;
-            state_q <= StUse;
-          end else if (left_q == '0) begin
-            state_q <= StFault;
-          end
-        end
-        StUse: begin
-          if (index_q == '0 && !(known && half[8:6] == length)) state_q <= StFault;
-          else if (last && index_q != '0) state_q <= StDecide;
-          else state_q <= StRead;
-        end
-        StDecide: begin
-          if (!(fields_ok_q && nop_ok) || !engines_ok_q) begin
-            state_q <= StFault;
-          end else if (opcode_q == esp_isa_pkg::OpEnd) begin
-            state_q <= StEnd;
-          end else if (room_i[copy_queue_o] && !halt_i) begin
-            state_q <= StCopyRead;
-            rptr_q <= base_q;
-          end
-        end
-        StCopyRead: begin
+  `ESP_FFC(clear_i, begin
+    state_q <= StStopped;
+    left_q <= '0;
+    wptr_q <= '0;
+    rptr_q <= '0;
+    base_q <= '0;
+  end) begin
+    if (start_i) left_q <= {program_words_i, 3'b0};
+    else if (r_valid_i) left_q <= left_q - 1'b1;
+    if (r_valid_i) wptr_q <= wptr_q + 1'b1;
+    case (state_q)
+      StStopped: if (start_i) state_q <= StRead;
+      StRead: begin
+        if (!empty) begin
           rptr_q <= rptr_q + 1'b1;
-          state_q <= StCopyWrite;
+          state_q <= StUse;
+        end else if (left_q == '0) begin
+          state_q <= StFault;
         end
-        StCopyWrite: begin
-          state_q <= last ? StRead : StCopyRead;
-          if (last) base_q <= rptr_q;
+      end
+      StUse: begin
+        if (index_q == '0 && !(known && half[8:6] == length)) state_q <= StFault;
+        else if (last && index_q != '0) state_q <= StDecide;
+        else state_q <= StRead;
+      end
+      StDecide: begin
+        if (!(fields_ok_q && nop_ok) || !engines_ok_q) begin
+          state_q <= StFault;
+        end else if (opcode_q == esp_isa_pkg::OpEnd) begin
+          state_q <= StEnd;
+        end else if (room_i[copy_queue_o] && !halt_i) begin
+          state_q <= StCopyRead;
+          rptr_q <= base_q;
         end
-        StEnd: if (done_o) state_q <= StStopped;
-        default: ;
-      endcase
-    end
+      end
+      StCopyRead: begin
+        rptr_q <= rptr_q + 1'b1;
+        state_q <= StCopyWrite;
+      end
+      StCopyWrite: begin
+        state_q <= last ? StRead : StCopyRead;
+        if (last) base_q <= rptr_q;
+      end
+      StEnd: if (done_o) state_q <= StStopped;
+      default: ;
+    endcase
   end
 
   always_ff @(posedge clk_i) begin

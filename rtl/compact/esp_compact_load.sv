@@ -9,6 +9,7 @@
 // After a fault the engine stands until clear_i. Implements docs/ice40.md.
 
 `default_nettype none
+`include "esp_ff.svh"
 
 module esp_compact_load #(
   parameter int unsigned AddressBits = 20,
@@ -80,22 +81,17 @@ module esp_compact_load #(
     .step_i(step), .address_o(req_address_o), .last_o(last)
   );
 
-  always_ff @(posedge clk_i or negedge rst_ni) begin
-    if (!rst_ni) begin
-      state_q <= StIdle;
-      retire_q <= 1'b0;
-    end else if (clear_i) begin
-      state_q <= StIdle;
-      retire_q <= 1'b0;
-    end else begin
-      retire_q <= step && last;
-      case (state_q)
-        StIdle: if (start_i) state_q <= StStart;
-        StStart: state_q <= illegal ? StHalt : StRun;
-        StRun: if (step && last) state_q <= StIdle;
-        default: ;
-      endcase
-    end
+  `ESP_FFC(clear_i, begin
+    state_q <= StIdle;
+    retire_q <= 1'b0;
+  end) begin
+    retire_q <= step && last;
+    case (state_q)
+      StIdle: if (start_i) state_q <= StStart;
+      StStart: state_q <= illegal ? StHalt : StRun;
+      StRun: if (step && last) state_q <= StIdle;
+      default: ;
+    endcase
   end
 
   always_ff @(posedge clk_i) begin

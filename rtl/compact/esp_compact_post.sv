@@ -10,6 +10,7 @@
 
 `default_nettype none
 `include "esp_assert.svh"
+`include "esp_ff.svh"
 
 module esp_compact_post #(
   parameter int unsigned ActWords    = 1024,
@@ -136,54 +137,47 @@ module esp_compact_post #(
   assign difference = $signed({y[7], y}) - (add ? $signed({conv_i.add_zy[7], conv_i.add_zy})
                                                : $signed({conv_i.zy[7], conv_i.zy}));
 
-  always_ff @(posedge clk_i or negedge rst_ni) begin
-    if (!rst_ni) begin
-      state_q <= StIdle;
-      base_q <= '0;
-      add_start_q <= 1'b0;
-      requant_q <= 1'b0;
-    end else if (clear_i) begin
-      state_q <= StIdle;
-      base_q <= '0;
-      add_start_q <= 1'b0;
-      requant_q <= 1'b0;
-    end else begin
-      requant_q <= state_q == StRead4 || state_q == StGap1;
-      add_start_q <= state_q == StRequant && alu_done && add && !pooled_q;
-      case (state_q)
-        StIdle: if (start_i) state_q <= StParams;
-        StParams: begin
-          if (9'(loaded) > 9'(conv_i.p_offset) + 9'(block_q)) state_q <= StRead0;
-        end
-        StRead0: state_q <= StRead1;
-        StRead1: state_q <= StRead2;
-        StRead2: state_q <= StRead3;
-        StRead3: state_q <= StRead4;
-        StRead4: state_q <= StRequant;
-        StRequant: if (alu_done) state_q <= (add && !pooled_q) ? StAdd : StLane;
-        StAdd: if (alu_done) state_q <= StLane;
-        // A lane is done.
-        StLane: begin
-          if (gap && !pooled_q) state_q <= StSum;
-          else if (!lane_q) state_q <= pooled_q ? StGap0 : StRead0;
-          else state_q <= StOut;
-        end
-        StSum: begin
-          if (!lane_q) state_q <= StRead0;
-          else if (pixel_end && conv_i.gap_last[0]) state_q <= StPooled;
-          else state_q <= StNext;
-        end
-        StPooled: state_q <= StGap0;
-        StGap0: state_q <= StGap1;
-        StGap1: state_q <= StRequant;
-        StOut: if (out_ready_i) state_q <= StNext;
-        StNext: state_q <= !pixel_end ? StRead0 : block_end ? StDone : StParams;
-        default: begin
-          state_q <= StIdle;
-          if (conv_i.p_release[0]) base_q <= base_q + {(ParBits-2)'(conv_i.n_blocks), 3'b0};
-        end
-      endcase
-    end
+  `ESP_FFC(clear_i, begin
+    state_q <= StIdle;
+    base_q <= '0;
+    add_start_q <= 1'b0;
+    requant_q <= 1'b0;
+  end) begin
+    requant_q <= state_q == StRead4 || state_q == StGap1;
+    add_start_q <= state_q == StRequant && alu_done && add && !pooled_q;
+    case (state_q)
+      StIdle: if (start_i) state_q <= StParams;
+      StParams: begin
+        if (9'(loaded) > 9'(conv_i.p_offset) + 9'(block_q)) state_q <= StRead0;
+      end
+      StRead0: state_q <= StRead1;
+      StRead1: state_q <= StRead2;
+      StRead2: state_q <= StRead3;
+      StRead3: state_q <= StRead4;
+      StRead4: state_q <= StRequant;
+      StRequant: if (alu_done) state_q <= (add && !pooled_q) ? StAdd : StLane;
+      StAdd: if (alu_done) state_q <= StLane;
+      // A lane is done.
+      StLane: begin
+        if (gap && !pooled_q) state_q <= StSum;
+        else if (!lane_q) state_q <= pooled_q ? StGap0 : StRead0;
+        else state_q <= StOut;
+      end
+      StSum: begin
+        if (!lane_q) state_q <= StRead0;
+        else if (pixel_end && conv_i.gap_last[0]) state_q <= StPooled;
+        else state_q <= StNext;
+      end
+      StPooled: state_q <= StGap0;
+      StGap0: state_q <= StGap1;
+      StGap1: state_q <= StRequant;
+      StOut: if (out_ready_i) state_q <= StNext;
+      StNext: state_q <= !pixel_end ? StRead0 : block_end ? StDone : StParams;
+      default: begin
+        state_q <= StIdle;
+        if (conv_i.p_release[0]) base_q <= base_q + {(ParBits-2)'(conv_i.n_blocks), 3'b0};
+      end
+    endcase
   end
 
   always_ff @(posedge clk_i) begin

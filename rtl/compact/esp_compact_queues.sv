@@ -12,6 +12,7 @@
 
 `default_nettype none
 `include "esp_assert.svh"
+`include "esp_ff.svh"
 
 module esp_compact_queues (
   input  wire logic        clk_i,
@@ -69,21 +70,15 @@ module esp_compact_queues (
     assign filled[q] = any_q;
     assign room_o[q] = !(any_q && wslot_q == rslot_q);
 
-    always_ff @(posedge clk_i or negedge rst_ni) begin
-      if (!rst_ni) begin
-        wslot_q <= '0;
-        rslot_q <= '0;
-        any_q <= 1'b0;
-      end else if (clear_i) begin
-        wslot_q <= '0;
-        rslot_q <= '0;
-        any_q <= 1'b0;
-      end else begin
-        if (push_this) wslot_q <= wslot_q + Step;
-        if (pop_this) rslot_q <= rslot_q + Step;
-        if (push_this) any_q <= 1'b1;
-        else if (pop_this && rslot_q + Step == wslot_q) any_q <= 1'b0;
-      end
+    `ESP_FFC(clear_i, begin
+      wslot_q <= '0;
+      rslot_q <= '0;
+      any_q <= 1'b0;
+    end) begin
+      if (push_this) wslot_q <= wslot_q + Step;
+      if (pop_this) rslot_q <= rslot_q + Step;
+      if (push_this) any_q <= 1'b1;
+      else if (pop_this && rslot_q + Step == wslot_q) any_q <= 1'b0;
     end
   end
 
@@ -111,11 +106,8 @@ module esp_compact_queues (
   for (genvar e = 1; e < esp_isa_pkg::ENGINES; e++) begin : gen_count
     if (e != esp_isa_pkg::EngPool) begin : gen_counter
       logic [CountBits-1:0] count_q;
-      always_ff @(posedge clk_i or negedge rst_ni) begin
-        if (!rst_ni) count_q <= '0;
-        else if (clear_i) count_q <= '0;
-        else if (retire_o[e]) count_q <= count_q + 1'b1;
-      end
+      `ESP_FFC(clear_i, count_q <= '0;)
+        if (retire_o[e]) count_q <= count_q + 1'b1;
       assign retired[e] = count_q;
     end
   end
@@ -169,38 +161,32 @@ module esp_compact_queues (
 
   assign idle_o = filled == '0 && idle_i == '1 && state_q == StScan && retire_i == '0;
 
-  always_ff @(posedge clk_i or negedge rst_ni) begin
-    if (!rst_ni) begin
-      state_q <= StScan;
-      queue_q <= '0;
-      index_q <= '0;
-    end else if (clear_i) begin
-      state_q <= StScan;
-      queue_q <= '0;
-      index_q <= '0;
-    end else begin
-      case (state_q)
-        StScan: begin
-          if (filled[queue_q] && idle_i[queue_q] && !halt_i) state_q <= StRead;
-          else queue_q <= queue_q + 1'b1;
-          index_q <= '0;
-        end
-        StRead: state_q <= StUse;
-        StUse: begin
-          if (index_q >= 6'd2 && index_q <= 6'd4 && !met) begin
-            state_q <= StScan;
-            queue_q <= queue_q + 1'b1;
-          end else begin
-            state_q <= stream_end ? StStart : StRead;
-            index_q <= index_q + 1'b1;
-          end
-        end
-        default: begin
+  `ESP_FFC(clear_i, begin
+    state_q <= StScan;
+    queue_q <= '0;
+    index_q <= '0;
+  end) begin
+    case (state_q)
+      StScan: begin
+        if (filled[queue_q] && idle_i[queue_q] && !halt_i) state_q <= StRead;
+        else queue_q <= queue_q + 1'b1;
+        index_q <= '0;
+      end
+      StRead: state_q <= StUse;
+      StUse: begin
+        if (index_q >= 6'd2 && index_q <= 6'd4 && !met) begin
           state_q <= StScan;
           queue_q <= queue_q + 1'b1;
+        end else begin
+          state_q <= stream_end ? StStart : StRead;
+          index_q <= index_q + 1'b1;
         end
-      endcase
-    end
+      end
+      default: begin
+        state_q <= StScan;
+        queue_q <= queue_q + 1'b1;
+      end
+    endcase
   end
 
   always_ff @(posedge clk_i) begin

@@ -6,6 +6,7 @@
 // data are dropped. quiet_o: nothing is under way. Implements docs/ice40.md.
 
 `default_nettype none
+`include "esp_ff.svh"
 
 module esp_compact_read #(
   parameter int unsigned AddressBits = 20
@@ -60,20 +61,16 @@ module esp_compact_read #(
   assign arvalid_o = state_q == StAddress;
 
   // Not cleared: a read under way is answered whatever happens.
-  always_ff @(posedge clk_i or negedge rst_ni) begin
-    if (!rst_ni) begin
-      state_q <= StIdle;
-    end else begin
-      case (state_q)
-        StIdle: if (req_valid_i != '0 && !halt_i) state_q <= StCheck;
-        StCheck: begin
-          if (halt_i) state_q <= StIdle;
-          else if (in_window) state_q <= StAddress;
-        end
-        StAddress: if (arready_i) state_q <= StData;
-        default: if (rvalid_i) state_q <= StIdle;
-      endcase
-    end
+  `ESP_FF(state_q <= StIdle;) begin
+    case (state_q)
+      StIdle: if (req_valid_i != '0 && !halt_i) state_q <= StCheck;
+      StCheck: begin
+        if (halt_i) state_q <= StIdle;
+        else if (in_window) state_q <= StAddress;
+      end
+      StAddress: if (arready_i) state_q <= StData;
+      default: if (rvalid_i) state_q <= StIdle;
+    endcase
   end
 
   always_ff @(posedge clk_i) begin

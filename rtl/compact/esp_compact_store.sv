@@ -7,6 +7,7 @@
 // stands until clear_i; a write under way is finished first (quiet_o). Implements docs/ice40.md.
 
 `default_nettype none
+`include "esp_ff.svh"
 
 module esp_compact_store #(
   parameter int unsigned AddressBits = 20
@@ -94,44 +95,37 @@ module esp_compact_store #(
   assign fault_cause_o = (state_q == StRun) ? esp_isa_pkg::FaultWriteWindow
                                             : esp_isa_pkg::FaultWriteResponse;
 
-  always_ff @(posedge clk_i or negedge rst_ni) begin
-    if (!rst_ni) begin
-      state_q <= StIdle;
-      retire_q <= 1'b0;
-    end else if (clear_i) begin
-      state_q <= StIdle;
-      retire_q <= 1'b0;
-    end else begin
-      retire_q <= answered && last && !fault_o;
-      case (state_q)
-        StIdle: if (start_i) state_q <= StStart;
-        StStart: state_q <= illegal ? StHalt : StRun;
-        StRun: begin
-          if (fault_o) state_q <= StHalt;
-          else if (send) state_q <= StWrite;
-        end
-        StWrite: if (answered) state_q <= fault_o ? StHalt : last ? StIdle : StRun;
-        default: ;
-      endcase
-    end
+  `ESP_FFC(clear_i, begin
+    state_q <= StIdle;
+    retire_q <= 1'b0;
+  end) begin
+    retire_q <= answered && last && !fault_o;
+    case (state_q)
+      StIdle: if (start_i) state_q <= StStart;
+      StStart: state_q <= illegal ? StHalt : StRun;
+      StRun: begin
+        if (fault_o) state_q <= StHalt;
+        else if (send) state_q <= StWrite;
+      end
+      StWrite: if (answered) state_q <= fault_o ? StHalt : last ? StIdle : StRun;
+      default: ;
+    endcase
   end
 
   // Not cleared: a write under way is finished whatever happens.
-  always_ff @(posedge clk_i or negedge rst_ni) begin
-    if (!rst_ni) begin
-      aw_valid_q <= 1'b0;
-      w_valid_q <= 1'b0;
-      under_way_q <= 1'b0;
+  `ESP_FF(begin
+    aw_valid_q <= 1'b0;
+    w_valid_q <= 1'b0;
+    under_way_q <= 1'b0;
+  end) begin
+    if (send) begin
+      aw_valid_q <= 1'b1;
+      w_valid_q <= 1'b1;
+      under_way_q <= 1'b1;
     end else begin
-      if (send) begin
-        aw_valid_q <= 1'b1;
-        w_valid_q <= 1'b1;
-        under_way_q <= 1'b1;
-      end else begin
-        if (awready_i) aw_valid_q <= 1'b0;
-        if (wready_i) w_valid_q <= 1'b0;
-        if (bvalid_i) under_way_q <= 1'b0;
-      end
+      if (awready_i) aw_valid_q <= 1'b0;
+      if (wready_i) w_valid_q <= 1'b0;
+      if (bvalid_i) under_way_q <= 1'b0;
     end
   end
 

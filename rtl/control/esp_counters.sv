@@ -11,6 +11,7 @@
 
 `default_nettype none
 `include "esp_assert.svh"
+`include "esp_ff.svh"
 
 module esp_counters #(
   parameter int unsigned Counters = esp_isa_pkg::COUNTERS
@@ -33,10 +34,7 @@ module esp_counters #(
   logic awake_q, clear;
   assign clear = clear_i || !awake_q;  // after reset, what has no reset of its own
 
-  always_ff @(posedge clk_i or negedge rst_ni) begin
-    if (!rst_ni) awake_q <= 1'b0;
-    else awake_q <= 1'b1;
-  end
+  `ESP_FF(awake_q <= 1'b0;) awake_q <= 1'b1;
 
   if (Counters == 1) begin : gen_one
     logic [47:0] total_q;
@@ -70,18 +68,14 @@ module esp_counters #(
       end
     end
 
-    always_ff @(posedge clk_i or negedge rst_ni) begin
-      if (!rst_ni) begin
-        turn_q <= '0;
-        first_round_q <= 1'b1;
-      end else if (clear) begin
-        turn_q <= '0;
-        first_round_q <= 1'b1;
-      end else if (!read_i) begin
+    `ESP_FFC(clear, begin
+      turn_q <= '0;
+      first_round_q <= 1'b1;
+    end)
+      if (!read_i) begin
         turn_q <= (turn_q == 5'(Counters - 1)) ? '0 : turn_q + 1'b1;
         if (turn_q == 5'(Counters - 1)) first_round_q <= 1'b0;
       end
-    end
 
     always_ff @(posedge clk_i) begin
       if (!read_i) total_q[turn_q] <= count_o;

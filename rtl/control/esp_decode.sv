@@ -17,6 +17,7 @@
 
 `default_nettype none
 `include "esp_assert.svh"
+`include "esp_ff.svh"
 
 module esp_decode #(
   parameter int unsigned Lanes = 4,
@@ -154,11 +155,8 @@ module esp_decode #(
                 && load.target == esp_isa_pkg::TargetLayerTable;
     assign due = due_q > 5'd1 || (due_q == 5'd1 && word_i[20:9] >= since_q);
     assign table_busy_o = table_ren_o || state_q == StClip || (second_word && clipped_q);
-    always_ff @(posedge clk_i or negedge rst_ni) begin
-      if (!rst_ni) due_q <= '0;
-      else if (clear_i) due_q <= '0;
-      else if (loads != table_done_i) due_q <= loads ? due_q + 5'd1 : due_q - 5'd1;
-    end
+    `ESP_FFC(clear_i, due_q <= '0;)
+      if (loads != table_done_i) due_q <= loads ? due_q + 5'd1 : due_q - 5'd1;
     always_ff @(posedge clk_i) begin
       if (loads) since_q <= header.layer;
     end
@@ -336,11 +334,7 @@ module esp_decode #(
     endcase
   end
 
-  always_ff @(posedge clk_i or negedge rst_ni) begin
-    if (!rst_ni) state_q <= StStopped;
-    else if (clear_i) state_q <= StStopped;
-    else state_q <= state_d;
-  end
+  `ESP_FFC(clear_i, state_q <= StStopped;) state_q <= state_d;
 
   always_ff @(posedge clk_i) begin
     cause_q <= cause_d;

@@ -11,6 +11,7 @@
 
 `default_nettype none
 `include "esp_assert.svh"
+`include "esp_ff.svh"
 
 module esp_fetch #(
   parameter int unsigned BusBytes = 4
@@ -101,28 +102,20 @@ module esp_fetch #(
     assign word = {r_data_i, low_q};
     assign word_in = r_valid_i && part_q == '1;
     assign r_ready_o = 1'b1;
-    always_ff @(posedge clk_i or negedge rst_ni) begin
-      if (!rst_ni) part_q <= '0;
-      else if (clear_i) part_q <= '0;
-      else if (r_valid_i) part_q <= part_q + 1'b1;
-    end
+    `ESP_FFC(clear_i, part_q <= '0;)
+      if (r_valid_i) part_q <= part_q + 1'b1;
     always_ff @(posedge clk_i) begin
       if (r_valid_i) low_q <= (8*(16-BusBytes))'({r_data_i, low_q} >> (8*BusBytes));
     end
   end
 
-  always_ff @(posedge clk_i or negedge rst_ni) begin
-    if (!rst_ni) begin
-      left_q <= '0;
-      recv_left_q <= '0;
-      ahead_q <= '0;
-      level_q <= '0;
-    end else if (clear_i) begin
-      left_q <= '0;
-      recv_left_q <= '0;
-      ahead_q <= '0;
-      level_q <= '0;
-    end else if (start_i) begin
+  `ESP_FFC(clear_i, begin
+    left_q <= '0;
+    recv_left_q <= '0;
+    ahead_q <= '0;
+    level_q <= '0;
+  end)
+    if (start_i) begin
       left_q <= program_words_i;
       recv_left_q <= program_words_i;
     end else begin
@@ -133,7 +126,6 @@ module esp_fetch #(
         ahead_q <= ahead_q + (asked ? DepthBits'(words) : '0) - DepthBits'(word_out);
       end
     end
-  end
 
   always_ff @(posedge clk_i) begin
     if (start_i) begin

@@ -11,6 +11,7 @@
 
 `default_nettype none
 `include "esp_assert.svh"
+`include "esp_ff.svh"
 
 module esp_queue #(
   parameter int unsigned Width = 128,
@@ -99,17 +100,12 @@ module esp_queue #(
   assign wait_o = head_valid && (met != '1);
   assign leave = (out_valid_o && out_ready_i) || nop_retire_o;
 
-  always_ff @(posedge clk_i or negedge rst_ni) begin
-    if (!rst_ni) begin
-      issued_q <= '0;
-      met_q <= '0;
-    end else if (clear_i) begin
-      issued_q <= '0;
-      met_q <= '0;
-    end else begin
-      met_q <= leave || !head_valid ? '0 : met;
-      if (leave) issued_q <= issued_q + 1'b1;
-    end
+  `ESP_FFC(clear_i, begin
+    issued_q <= '0;
+    met_q <= '0;
+  end) begin
+    met_q <= leave || !head_valid ? '0 : met;
+    if (leave) issued_q <= issued_q + 1'b1;
   end
 
   if (Used < Width) begin : gen_spare

@@ -10,6 +10,7 @@
 // Implements docs/machine.md, section 5 (Faults) and docs/reference/registers.md.
 
 `default_nettype none
+`include "esp_ff.svh"
 
 module esp_regs #(
   parameter logic [31:0] ConfigHash = '0,
@@ -123,38 +124,36 @@ module esp_regs #(
   assign control_start = write && waddr == esp_regs_pkg::CONTROL && wdata[0];
   assign control_reset = write && waddr == esp_regs_pkg::CONTROL && wdata[1];
 
-  always_ff @(posedge clk_i or negedge rst_ni) begin
-    if (!rst_ni) begin
-      b_valid_q <= 1'b0;
-      r_valid_q <= 1'b0;
-    end else begin
-      if (write) b_valid_q <= 1'b1;
-      else if (s_axil_bready_i) b_valid_q <= 1'b0;
-      if (read) r_valid_q <= 1'b1;
-      else if (s_axil_rready_i) r_valid_q <= 1'b0;
-    end
+  `ESP_FF(begin
+    b_valid_q <= 1'b0;
+    r_valid_q <= 1'b0;
+  end) begin
+    if (write) b_valid_q <= 1'b1;
+    else if (s_axil_bready_i) b_valid_q <= 1'b0;
+    if (read) r_valid_q <= 1'b1;
+    else if (s_axil_rready_i) r_valid_q <= 1'b0;
   end
 
   always_ff @(posedge clk_i) begin
     if (read) r_data_q <= r_data;
   end
 
-  always_ff @(posedge clk_i or negedge rst_ni) begin
-    if (!rst_ni) begin
-      irq_enable_q <= '0;
-      program_hash_q <= '0;
-      program_address_q <= '0;
-      program_words_q <= '0;
-      base0_q <= '0;
-      base1_q <= '0;
-      base2_q <= '0;
-      base3_q <= '0;
-      read_low_q <= '0;
-      read_high_q <= '0;
-      write_low_q <= '0;
-      write_high_q <= '0;
-      watchdog_q <= '0;
-    end else if (write) begin
+  `ESP_FF(begin
+    irq_enable_q <= '0;
+    program_hash_q <= '0;
+    program_address_q <= '0;
+    program_words_q <= '0;
+    base0_q <= '0;
+    base1_q <= '0;
+    base2_q <= '0;
+    base3_q <= '0;
+    read_low_q <= '0;
+    read_high_q <= '0;
+    write_low_q <= '0;
+    write_high_q <= '0;
+    watchdog_q <= '0;
+  end)
+    if (write) begin
       for (int b = 0; b < 4; b++) begin
         if (s_axil_wstrb_i[b]) begin
           case (waddr)
@@ -176,18 +175,15 @@ module esp_regs #(
         end
       end
     end
-  end
 
   if (Prune) begin : gen_base4
     logic [31:0] base4_q;
-    always_ff @(posedge clk_i or negedge rst_ni) begin
-      if (!rst_ni) base4_q <= '0;
-      else if (write && waddr == esp_regs_pkg::BASE4) begin
+    `ESP_FF(base4_q <= '0;)
+      if (write && waddr == esp_regs_pkg::BASE4) begin
         for (int b = 0; b < 4; b++) begin
           if (s_axil_wstrb_i[b]) base4_q[8*b +: 8] <= wdata32[8*b +: 8];
         end
       end
-    end
     assign base4 = base4_q;
   end else begin : gen_no_base4
     assign base4 = '0;
@@ -249,39 +245,37 @@ module esp_regs #(
   assign running_o = state_q == StRun;
   assign halt_o = state_q == StFault || state_q == StReset;
 
-  always_ff @(posedge clk_i or negedge rst_ni) begin
-    if (!rst_ni) begin
-      state_q <= StIdle;
+  `ESP_FF(begin
+    state_q <= StIdle;
+    done_q <= 1'b0;
+    irq_status_q <= '0;
+    irq_o <= 1'b0;
+    cause_q <= '0;
+    fault_engine_q <= '0;
+    fault_address_q <= '0;
+    idle_q <= '0;
+  end) begin
+    state_q <= state_d;
+    irq_o <= (irq_status_q & irq_enable_q) != '0;
+    if (write && waddr == esp_regs_pkg::IRQ_STATUS) irq_status_q <= irq_status_q & ~wdata;
+    if (clear_o) begin
       done_q <= 1'b0;
-      irq_status_q <= '0;
-      irq_o <= 1'b0;
       cause_q <= '0;
       fault_engine_q <= '0;
       fault_address_q <= '0;
-      idle_q <= '0;
-    end else begin
-      state_q <= state_d;
-      irq_o <= (irq_status_q & irq_enable_q) != '0;
-      if (write && waddr == esp_regs_pkg::IRQ_STATUS) irq_status_q <= irq_status_q & ~wdata;
-      if (clear_o) begin
-        done_q <= 1'b0;
-        cause_q <= '0;
-        fault_engine_q <= '0;
-        fault_address_q <= '0;
-      end
-      if (state_q == StRun && state_d == StIdle) begin
-        done_q <= 1'b1;
-        irq_status_q[0] <= 1'b1;
-      end
-      if (state_d == StFault && state_q != StFault) begin
-        irq_status_q[1] <= 1'b1;
-        cause_q <= raise_cause;
-        fault_engine_q <= raise_engine;
-        fault_address_q <= raise_address;
-      end
-      if (state_q != StRun || progress_i) idle_q <= '0;
-      else idle_q <= idle_q + 1'b1;
     end
+    if (state_q == StRun && state_d == StIdle) begin
+      done_q <= 1'b1;
+      irq_status_q[0] <= 1'b1;
+    end
+    if (state_d == StFault && state_q != StFault) begin
+      irq_status_q[1] <= 1'b1;
+      cause_q <= raise_cause;
+      fault_engine_q <= raise_engine;
+      fault_address_q <= raise_address;
+    end
+    if (state_q != StRun || progress_i) idle_q <= '0;
+    else idle_q <= idle_q + 1'b1;
   end
 
   // Counters; number 0 counts the cycles of the run.

@@ -6,6 +6,7 @@
 
 `default_nettype none
 `include "esp_assert.svh"
+`include "esp_ff.svh"
 
 module esp_scoreboard (
   input  wire logic         clk_i,
@@ -36,13 +37,10 @@ module esp_scoreboard (
       else if (retire_i[e]) retired_q <= retired_q + 1'b1;
     end
 
-    always_ff @(posedge clk_i or negedge rst_ni) begin
-      if (!rst_ni) pending_q <= '0;
-      else if (clear_i) pending_q <= '0;
-      else if (retire_i[e] != dispatch_i[e]) begin
+    `ESP_FFC(clear_i, pending_q <= '0;)
+      if (retire_i[e] != dispatch_i[e]) begin
         pending_q <= dispatch_i[e] ? pending_q + 1'b1 : pending_q - 1'b1;
       end
-    end
 
     assign retired_o[e*CountBits +: CountBits] = retired_q;
     assign engine_idle[e] = pending_q == '0;

@@ -5,6 +5,7 @@
 
 `default_nettype none
 `include "esp_assert.svh"
+`include "esp_ff.svh"
 
 module esp_bursts #(
   parameter int unsigned BusBytes = 4,
@@ -95,19 +96,14 @@ module esp_bursts #(
   assign out_beats_o = out_beats_q;
   assign out_last_o = out_last_q;
 
-  always_ff @(posedge clk_i or negedge rst_ni) begin
-    if (!rst_ni) begin
-      active_q <= 1'b0;
-      out_valid_q <= 1'b0;
-    end else if (clear_i) begin
-      active_q <= 1'b0;
-      out_valid_q <= 1'b0;
-    end else begin
-      if (!active_q) active_q <= in_valid_i;
-      else if (step && row_end && last_row && last_plane) active_q <= 1'b0;
-      if (step) out_valid_q <= 1'b1;
-      else if (out_ready_i) out_valid_q <= 1'b0;
-    end
+  `ESP_FFC(clear_i, begin
+    active_q <= 1'b0;
+    out_valid_q <= 1'b0;
+  end) begin
+    if (!active_q) active_q <= in_valid_i;
+    else if (step && row_end && last_row && last_plane) active_q <= 1'b0;
+    if (step) out_valid_q <= 1'b1;
+    else if (out_ready_i) out_valid_q <= 1'b0;
   end
 
   always_ff @(posedge clk_i) begin

@@ -12,6 +12,7 @@
 // Implements docs/machine.md, section 5.
 
 `default_nettype none
+`include "esp_ff.svh"
 
 module esp_load #(
   parameter int unsigned Lanes = 4,
@@ -146,12 +147,9 @@ module esp_load #(
   logic [31:0] hold_iaddress_q;
   logic        fresh_q;  // the walker holds a LOAD whose identity is still in hold_*
 
-  always_ff @(posedge clk_i or negedge rst_ni) begin
-    if (!rst_ni) fresh_q <= 1'b0;
-    else if (clear_i) fresh_q <= 1'b0;
-    else if (accept) fresh_q <= 1'b1;
+  `ESP_FFC(clear_i, fresh_q <= 1'b0;)
+    if (accept) fresh_q <= 1'b1;
     else if (!burst_valid || burst_ready) fresh_q <= 1'b0;
-  end
 
   always_ff @(posedge clk_i) begin
     if (accept) begin
@@ -182,11 +180,8 @@ module esp_load #(
     logic [Bits-1:0] asked_q, used;
     assign used = asked_q - (Bits'(base0_i) << WordBits);
     assign sink_room[0] = 32'(used) + 32'(burst_beats) <= Sink0Words * BeatsPerWord;
-    always_ff @(posedge clk_i or negedge rst_ni) begin
-      if (!rst_ni) asked_q <= '0;
-      else if (clear_i) asked_q <= '0;
-      else if (burst_ready && target_q == SINK0) asked_q <= asked_q + Bits'(burst_beats);
-    end
+    `ESP_FFC(clear_i, asked_q <= '0;)
+      if (burst_ready && target_q == SINK0) asked_q <= asked_q + Bits'(burst_beats);
   end else begin : gen_plain0
     logic unused;
     assign unused = ^base0_i;
@@ -198,11 +193,8 @@ module esp_load #(
     logic [Bits-1:0] asked_q, used;
     assign used = asked_q - (Bits'(base1_i) << WordBits);
     assign sink_room[1] = 32'(used) + 32'(burst_beats) <= Sink1Words * BeatsPerWord;
-    always_ff @(posedge clk_i or negedge rst_ni) begin
-      if (!rst_ni) asked_q <= '0;
-      else if (clear_i) asked_q <= '0;
-      else if (burst_ready && target_q == SINK1) asked_q <= asked_q + Bits'(burst_beats);
-    end
+    `ESP_FFC(clear_i, asked_q <= '0;)
+      if (burst_ready && target_q == SINK1) asked_q <= asked_q + Bits'(burst_beats);
   end else begin : gen_plain1
     logic unused;
     assign unused = ^base1_i;
@@ -236,11 +228,8 @@ module esp_load #(
     logic [8*(Lanes-BusBytes)-1:0] low_q;
     assign word_end = part_q == '1;
     assign word = {r_data_i, low_q};
-    always_ff @(posedge clk_i or negedge rst_ni) begin
-      if (!rst_ni) part_q <= '0;
-      else if (clear_i) part_q <= '0;
-      else if (beat) part_q <= part_q + 1'b1;
-    end
+    `ESP_FFC(clear_i, part_q <= '0;)
+      if (beat) part_q <= part_q + 1'b1;
     always_ff @(posedge clk_i) begin
       if (beat && !word_end) low_q <= (8*(Lanes-BusBytes))'({r_data_i, low_q} >> (8*BusBytes));
     end
@@ -256,27 +245,19 @@ module esp_load #(
 
   assign done = beat && word_end && r_last_i && r_tag_i;
 
-  always_ff @(posedge clk_i or negedge rst_ni) begin
-    if (!rst_ni) begin
-      word_valid_q <= 1'b0;
-      first_q <= 1'b1;
-      wptr_q <= '0;
-      rptr_q <= '0;
-      count_q <= '0;
-    end else if (clear_i) begin
-      word_valid_q <= 1'b0;
-      first_q <= 1'b1;
-      wptr_q <= '0;
-      rptr_q <= '0;
-      count_q <= '0;
-    end else begin
-      if (beat && word_end && !streams) word_valid_q <= 1'b1;
-      else if (word_taken) word_valid_q <= 1'b0;
-      if (beat && word_end) first_q <= done;
-      if (accept) wptr_q <= wptr_q + 1'b1;
-      if (done) rptr_q <= rptr_q + 1'b1;
-      if (accept != done) count_q <= accept ? count_q + 1'b1 : count_q - 1'b1;
-    end
+  `ESP_FFC(clear_i, begin
+    word_valid_q <= 1'b0;
+    first_q <= 1'b1;
+    wptr_q <= '0;
+    rptr_q <= '0;
+    count_q <= '0;
+  end) begin
+    if (beat && word_end && !streams) word_valid_q <= 1'b1;
+    else if (word_taken) word_valid_q <= 1'b0;
+    if (beat && word_end) first_q <= done;
+    if (accept) wptr_q <= wptr_q + 1'b1;
+    if (done) rptr_q <= rptr_q + 1'b1;
+    if (accept != done) count_q <= accept ? count_q + 1'b1 : count_q - 1'b1;
   end
 
   always_ff @(posedge clk_i) begin

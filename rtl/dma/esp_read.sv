@@ -7,6 +7,7 @@
 
 `default_nettype none
 `include "esp_assert.svh"
+`include "esp_ff.svh"
 
 module esp_read #(
   parameter int unsigned BusBytes = 4
@@ -121,21 +122,19 @@ module esp_read #(
   assign m_axi_arvalid_o = ar_valid_q;
 
   // Not cleared: bursts under way are answered whatever happens.
-  always_ff @(posedge clk_i or negedge rst_ni) begin
-    if (!rst_ni) begin
-      ar_valid_q <= 1'b0;
-      last_q <= FETCH;
-      wptr_q <= '0;
-      rptr_q <= '0;
-      count_q <= '0;
-    end else begin
-      if (push) ar_valid_q <= 1'b1;
-      else if (m_axi_arready_i) ar_valid_q <= 1'b0;
-      if (push) last_q <= grant;
-      if (push) wptr_q <= wptr_q + 1'b1;
-      if (pop) rptr_q <= rptr_q + 1'b1;
-      if (push != pop) count_q <= push ? count_q + 1'b1 : count_q - 1'b1;
-    end
+  `ESP_FF(begin
+    ar_valid_q <= 1'b0;
+    last_q <= FETCH;
+    wptr_q <= '0;
+    rptr_q <= '0;
+    count_q <= '0;
+  end) begin
+    if (push) ar_valid_q <= 1'b1;
+    else if (m_axi_arready_i) ar_valid_q <= 1'b0;
+    if (push) last_q <= grant;
+    if (push) wptr_q <= wptr_q + 1'b1;
+    if (pop) rptr_q <= rptr_q + 1'b1;
+    if (push != pop) count_q <= push ? count_q + 1'b1 : count_q - 1'b1;
   end
 
   always_ff @(posedge clk_i) begin

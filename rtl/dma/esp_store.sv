@@ -9,6 +9,7 @@
 
 `default_nettype none
 `include "esp_assert.svh"
+`include "esp_ff.svh"
 
 module esp_store #(
   parameter int unsigned Lanes = 4,
@@ -101,12 +102,9 @@ module esp_store #(
     .out_last_o(burst_last)
   );
 
-  always_ff @(posedge clk_i or negedge rst_ni) begin
-    if (!rst_ni) fresh_q <= 1'b0;
-    else if (clear_i) fresh_q <= 1'b0;
-    else if (accept) fresh_q <= 1'b1;
+  `ESP_FFC(clear_i, fresh_q <= 1'b0;)
+    if (accept) fresh_q <= 1'b1;
     else if (!burst_valid || send) fresh_q <= 1'b0;
-  end
 
   always_ff @(posedge clk_i) begin
     if (accept) begin
@@ -126,21 +124,16 @@ module esp_store #(
   assign word_push = word_valid_i & word_ready_o;
   assign gathered = (source_q ? free1_q : free0_q) >= BeatBits'(burst_beats);
 
-  always_ff @(posedge clk_i or negedge rst_ni) begin
-    if (!rst_ni) begin
-      free0_q <= '0;
-      free1_q <= '0;
-    end else if (clear_i) begin
-      free0_q <= '0;
-      free1_q <= '0;
-    end else begin
-      free0_q <= free0_q
-               + (word_push[esp_isa_pkg::SourcePost] ? BeatBits'(BeatsPerWord) : '0)
-               - ((send && !source_q) ? BeatBits'(burst_beats) : '0);
-      free1_q <= free1_q
-               + (word_push[esp_isa_pkg::SourcePool] ? BeatBits'(BeatsPerWord) : '0)
-               - ((send && source_q) ? BeatBits'(burst_beats) : '0);
-    end
+  `ESP_FFC(clear_i, begin
+    free0_q <= '0;
+    free1_q <= '0;
+  end) begin
+    free0_q <= free0_q
+             + (word_push[esp_isa_pkg::SourcePost] ? BeatBits'(BeatsPerWord) : '0)
+             - ((send && !source_q) ? BeatBits'(burst_beats) : '0);
+    free1_q <= free1_q
+             + (word_push[esp_isa_pkg::SourcePool] ? BeatBits'(BeatsPerWord) : '0)
+             - ((send && source_q) ? BeatBits'(burst_beats) : '0);
   end
 
   // Addresses. Jobs: bursts sent whose data are to go, then whose answer is to come.
@@ -165,16 +158,16 @@ module esp_store #(
   assign b_taken = m_axi_bvalid_i && m_axi_bready_o;
   assign w_done = beat_o && m_axi_wlast_o;
 
-  always_ff @(posedge clk_i or negedge rst_ni) begin
-    if (!rst_ni) begin
-      aw_valid_q <= 1'b0;
-      tail_q <= '0;
-      job_head_q <= '0;
-      answer_head_q <= '0;
-      jobs_q <= '0;
-      answers_q <= '0;
-      beat_q <= '0;
-    end else begin  // never cleared: bursts under way are finished first
+  `ESP_FF(begin
+    aw_valid_q <= 1'b0;
+    tail_q <= '0;
+    job_head_q <= '0;
+    answer_head_q <= '0;
+    jobs_q <= '0;
+    answers_q <= '0;
+    beat_q <= '0;
+  end)
+    begin  // never cleared: bursts under way are finished first
       if (send) aw_valid_q <= 1'b1;
       else if (m_axi_awready_i) aw_valid_q <= 1'b0;
       if (send) tail_q <= tail_q + 1'b1;
@@ -184,7 +177,6 @@ module esp_store #(
       if (send != b_taken) answers_q <= send ? answers_q + 1'b1 : answers_q - 1'b1;
       if (beat_o) beat_q <= m_axi_wlast_o ? '0 : beat_q + 1'b1;
     end
-  end
 
   always_ff @(posedge clk_i) begin
     if (send) begin
@@ -233,11 +225,8 @@ module esp_store #(
     logic [WordBits-1:0] part_q;
     assign word_end = part_q == '1;
     assign m_axi_wdata_o = head[part_q*8*BusBytes +: 8*BusBytes];
-    always_ff @(posedge clk_i or negedge rst_ni) begin
-      if (!rst_ni) part_q <= '0;
-      else if (clear_i) part_q <= '0;
-      else if (beat_o) part_q <= part_q + 1'b1;
-    end
+    `ESP_FFC(clear_i, part_q <= '0;)
+      if (beat_o) part_q <= part_q + 1'b1;
   end
 
   assign m_axi_awaddr_o = aw_addr_q;

@@ -15,6 +15,7 @@
 
 `default_nettype none
 `include "esp_assert.svh"
+`include "esp_ff.svh"
 
 module esp_acc #(
   parameter int unsigned Lanes    = 4,
@@ -58,20 +59,15 @@ module esp_acc #(
   // Presence of tokens: bit DELAY - 1 + j at pair j's read, DELAY + j at its write.
   logic [STAGES-1:0] valid_q;
 
-  always_ff @(posedge clk_i or negedge rst_ni) begin
-    if (!rst_ni) valid_q <= '0;
-    else if (clear_i) valid_q <= '0;
-    else if (en_i) valid_q <= {valid_q[STAGES-2:0], valid_i};
-  end
+  `ESP_FFC(clear_i, valid_q <= '0;)
+    if (en_i) valid_q <= {valid_q[STAGES-2:0], valid_i};
 
   // Their contents: through a small RAM up to pair 0's read, then a register a pair.
   logic [TOKEN_BITS-1:0] delay [2**SLOT_BITS];
   logic [SLOT_BITS-1:0]  slot_q;
 
-  always_ff @(posedge clk_i or negedge rst_ni) begin
-    if (!rst_ni) slot_q <= '0;
-    else if (en_i) slot_q <= slot_q + 1'b1;
-  end
+  `ESP_FF(slot_q <= '0;)
+    if (en_i) slot_q <= slot_q + 1'b1;
 
   always_ff @(posedge clk_i) begin
     if (en_i) delay[slot_q] <= {done_i, overwrite_i, half_i, addr_i};

@@ -18,6 +18,7 @@
 
 `default_nettype none
 `include "esp_assert.svh"
+`include "esp_ff.svh"
 
 module esp_array #(
   parameter int unsigned Lanes   = 4,
@@ -59,17 +60,12 @@ module esp_array #(
   assign capture = {capture_q, wgt_first_i};
   assign capture_any = capture != '0;
 
-  always_ff @(posedge clk_i or negedge rst_ni) begin
-    if (!rst_ni) begin
-      swap_q <= '0;
-      capture_q <= '0;
-    end else if (clear_i) begin
-      swap_q <= '0;
-      capture_q <= '0;
-    end else begin
-      if (en_i) swap_q <= swap[SWAPS-2:0];
-      if (capture_any) capture_q <= capture[CAPTURES-2:0];
-    end
+  `ESP_FFC(clear_i, begin
+    swap_q <= '0;
+    capture_q <= '0;
+  end) begin
+    if (en_i) swap_q <= swap[SWAPS-2:0];
+    if (capture_any) capture_q <= capture[CAPTURES-2:0];
   end
 
   // Row k sees words, zero point and presence k cycles late.

@@ -14,6 +14,7 @@
 
 `default_nettype none
 `include "esp_assert.svh"
+`include "esp_ff.svh"
 
 module esp_exec #(
   parameter int unsigned Lanes       = 4,
@@ -109,31 +110,23 @@ module esp_exec #(
   assign post_half_o = post_half_q;
   assign post_take = post_valid_o && post_ready_i && !head_empty;
 
-  always_ff @(posedge clk_i or negedge rst_ni) begin
-    if (!rst_ni) begin
-      full_q <= '0;
-      fill_q <= 1'b0;
-      free_q <= 1'b0;
-      done_q <= '0;
-      post_half_q <= 1'b0;
-    end else if (clear_i) begin
-      full_q <= '0;
-      fill_q <= 1'b0;
-      free_q <= 1'b0;
-      done_q <= '0;
-      post_half_q <= 1'b0;
-    end else begin
-      if (half_full) begin
-        full_q[fill_q] <= 1'b1;
-        fill_q <= !fill_q;
-      end
-      if (acc_free_i) begin
-        full_q[free_q] <= 1'b0;
-        free_q <= !free_q;
-      end
-      done_q <= done_q + 2'(acc_done) - 2'(post_take);
-      if (post_take) post_half_q <= !post_half_q;
+  `ESP_FFC(clear_i, begin
+    full_q <= '0;
+    fill_q <= 1'b0;
+    free_q <= 1'b0;
+    done_q <= '0;
+    post_half_q <= 1'b0;
+  end) begin
+    if (half_full) begin
+      full_q[fill_q] <= 1'b1;
+      fill_q <= !fill_q;
     end
+    if (acc_free_i) begin
+      full_q[free_q] <= 1'b0;
+      free_q <= !free_q;
+    end
+    done_q <= done_q + 2'(acc_done) - 2'(post_take);
+    if (post_take) post_half_q <= !post_half_q;
   end
 
   esp_wseq #(

@@ -15,6 +15,7 @@
 
 `default_nettype none
 `include "esp_assert.svh"
+`include "esp_ff.svh"
 
 module esp_feeder #(
   parameter int unsigned Lanes     = 4,
@@ -193,30 +194,21 @@ module esp_feeder #(
     endcase
   end
 
-  always_ff @(posedge clk_i or negedge rst_ni) begin
-    if (!rst_ni) begin
-      state_q <= StEmpty;
-      drain_q <= '0;
-      half_q <= 1'b0;
-      acc_valid_o <= 1'b0;
-      array_swap_o <= 1'b0;
-      retire_o <= 1'b0;
-    end else if (clear_i) begin
-      state_q <= StEmpty;
-      drain_q <= '0;
-      half_q <= 1'b0;
-      acc_valid_o <= 1'b0;
-      array_swap_o <= 1'b0;
-      retire_o <= 1'b0;
-    end else begin
-      state_q <= state_d;
-      if (feed) drain_q <= DRAIN_BITS'(DRAIN);
-      else if (drain_q != '0) drain_q <= drain_q - 1'b1;
-      if (half_full_o) half_q <= !half_q;
-      acc_valid_o <= feed;
-      array_swap_o <= go && feed;
-      retire_o <= conv_end || empty_take;
-    end
+  `ESP_FFC(clear_i, begin
+    state_q <= StEmpty;
+    drain_q <= '0;
+    half_q <= 1'b0;
+    acc_valid_o <= 1'b0;
+    array_swap_o <= 1'b0;
+    retire_o <= 1'b0;
+  end) begin
+    state_q <= state_d;
+    if (feed) drain_q <= DRAIN_BITS'(DRAIN);
+    else if (drain_q != '0) drain_q <= drain_q - 1'b1;
+    if (half_full_o) half_q <= !half_q;
+    acc_valid_o <= feed;
+    array_swap_o <= go && feed;
+    retire_o <= conv_end || empty_take;
   end
 
   always_ff @(posedge clk_i) begin

@@ -13,6 +13,7 @@
 
 `default_nettype none
 `include "esp_assert.svh"
+`include "esp_ff.svh"
 
 module esp_passes #(
   parameter int unsigned ActWords  = 2048,
@@ -131,19 +132,13 @@ module esp_passes #(
   assign row_addr_next = row_addr_q + conv_q.tap_step[AddrBits-1:0];
   assign tap_addr_next = kx_end ? row_addr_next : tap_addr_q + AddrBits'(conv_q.dil_x);
 
-  always_ff @(posedge clk_i or negedge rst_ni) begin
-    if (!rst_ni) begin
-      state_q <= StIdle;
-    end else if (clear_i) begin
-      state_q <= StIdle;
-    end else begin
-      unique case (state_q)
-        StIdle: if (accept) state_q <= (conv_i.iy0 == '0) ? StPass : StOrigin;
-        StOrigin: if (rest_q == -14'sd1 || rest_next == '0) state_q <= StPass;
-        StPass: if (pass_take_i && pass_last_o) state_q <= StIdle;
-        default: state_q <= StIdle;
-      endcase
-    end
+  `ESP_FFC(clear_i, state_q <= StIdle;) begin
+    unique case (state_q)
+      StIdle: if (accept) state_q <= (conv_i.iy0 == '0) ? StPass : StOrigin;
+      StOrigin: if (rest_q == -14'sd1 || rest_next == '0) state_q <= StPass;
+      StPass: if (pass_take_i && pass_last_o) state_q <= StIdle;
+      default: state_q <= StIdle;
+    endcase
   end
 
   always_ff @(posedge clk_i) begin

@@ -17,6 +17,7 @@
 
 `default_nettype none
 `include "esp_assert.svh"
+`include "esp_ff.svh"
 
 module esp_wseq #(
   parameter int unsigned Lanes       = 4,
@@ -127,18 +128,13 @@ module esp_wseq #(
                              : (AddrBits+1)'(piece_q))
         : base_q;
 
-    always_ff @(posedge clk_i or negedge rst_ni) begin
-      if (!rst_ni) begin
-        header_q <= 1'b0;
-        codes_valid_q <= 1'b0;
-      end else if (clear_i) begin
-        header_q <= 1'b0;
-        codes_valid_q <= 1'b0;
-      end else begin
-        header_q <= header;
-        if (header_q) codes_valid_q <= 1'b1;
-        else if (accept || (step && index_q == 4'd15)) codes_valid_q <= 1'b0;
-      end
+    `ESP_FFC(clear_i, begin
+      header_q <= 1'b0;
+      codes_valid_q <= 1'b0;
+    end) begin
+      header_q <= header;
+      if (header_q) codes_valid_q <= 1'b1;
+      else if (accept || (step && index_q == 4'd15)) codes_valid_q <= 1'b0;
     end
 
     always_ff @(posedge clk_i) begin
@@ -157,31 +153,22 @@ module esp_wseq #(
     assign unused_codes = ^{wgt_header_i, code_ready_i};
   end
 
-  always_ff @(posedge clk_i or negedge rst_ni) begin
-    if (!rst_ni) begin
-      active_q <= 1'b0;
-      word_q <= '0;
-      base_q <= '0;
-      shadow_full_q <= 1'b0;
-      ready_q <= 1'b0;
-      first_q <= 1'b0;
-    end else if (clear_i) begin
-      active_q <= 1'b0;
-      word_q <= '0;
-      base_q <= '0;
-      shadow_full_q <= 1'b0;
-      ready_q <= 1'b0;
-      first_q <= 1'b0;
-    end else begin
-      if (wconv_ready_o) active_q <= wconv_valid_i;
-      if (wgt_ren_o && !header) word_q <= word_q + 1'b1;
-      base_q <= base_d;
-      first_q <= start;
-      if (start) shadow_full_q <= 1'b1;
-      else if (tile_take_i) shadow_full_q <= 1'b0;
-      if (word_q == WORD_BITS'(Lanes / 2)) ready_q <= 1'b1;
-      else if (tile_take_i) ready_q <= 1'b0;
-    end
+  `ESP_FFC(clear_i, begin
+    active_q <= 1'b0;
+    word_q <= '0;
+    base_q <= '0;
+    shadow_full_q <= 1'b0;
+    ready_q <= 1'b0;
+    first_q <= 1'b0;
+  end) begin
+    if (wconv_ready_o) active_q <= wconv_valid_i;
+    if (wgt_ren_o && !header) word_q <= word_q + 1'b1;
+    base_q <= base_d;
+    first_q <= start;
+    if (start) shadow_full_q <= 1'b1;
+    else if (tile_take_i) shadow_full_q <= 1'b0;
+    if (word_q == WORD_BITS'(Lanes / 2)) ready_q <= 1'b1;
+    else if (tile_take_i) ready_q <= 1'b0;
   end
 
   always_ff @(posedge clk_i) begin

@@ -11,6 +11,7 @@
 // Reset and clear_i drop everything. Implements docs/pack.md, section 5.
 
 `default_nettype none
+`include "esp_ff.svh"
 
 module esp_pack_feed #(
   parameter int unsigned Lanes = 16,
@@ -166,25 +167,18 @@ module esp_pack_feed #(
                 && ((state_q == StIdle && beat_valid_i) || block_end
                     || (state_q == StRow && !have_q));
 
-  always_ff @(posedge clk_i or negedge rst_ni) begin
-    if (!rst_ni) begin
-      state_q <= StIdle;
-      have_q <= 1'b0;
-      out_q <= '0;
-      filled_q <= '0;
-    end else if (clear_i) begin
-      state_q <= StIdle;
-      have_q <= 1'b0;
-      out_q <= '0;
-      filled_q <= '0;
-    end else begin
-      state_q <= state_d;
-      if (state_q == StIdle || block_end || !have_q) have_q <= granted;
-      else if (table_busy_i) have_q <= 1'b0;
-      if (state_q == StIdle) out_q <= '0;
-      else if (step) out_q <= out_next;
-      if (turn && !params_q) filled_q <= filled_next;
-    end
+  `ESP_FFC(clear_i, begin
+    state_q <= StIdle;
+    have_q <= 1'b0;
+    out_q <= '0;
+    filled_q <= '0;
+  end) begin
+    state_q <= state_d;
+    if (state_q == StIdle || block_end || !have_q) have_q <= granted;
+    else if (table_busy_i) have_q <= 1'b0;
+    if (state_q == StIdle) out_q <= '0;
+    else if (step) out_q <= out_next;
+    if (turn && !params_q) filled_q <= filled_next;
   end
 
   always_ff @(posedge clk_i) begin

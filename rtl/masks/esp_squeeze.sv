@@ -10,6 +10,7 @@
 
 `default_nettype none
 `include "esp_assert.svh"
+`include "esp_ff.svh"
 
 module esp_squeeze #(
   parameter int unsigned Lanes = 8,
@@ -173,11 +174,8 @@ module esp_squeeze #(
     end
   end
 
-  always_ff @(posedge clk_i or negedge rst_ni) begin
-    if (!rst_ni) fill_q <= '0;
-    else if (clear_i) fill_q <= '0;
-    else if (step) fill_q <= pad_i ? '0 : end_d[Bits-1:0];
-  end
+  `ESP_FFC(clear_i, fill_q <= '0;)
+    if (step) fill_q <= pad_i ? '0 : end_d[Bits-1:0];
 
   `ESP_ASSERT_STABLE(out_stable, clear_i, valid_o, ready_i, data_o)
 

@@ -16,6 +16,7 @@
 // docs/machine.md, sections 4 and 5.
 `default_nettype none
 `include "esp_assert.svh"
+`include "esp_ff.svh"
 
 module esp_pool #(
     parameter int unsigned Lanes     = 16,
@@ -144,24 +145,17 @@ module esp_pool #(
   assign tab_ren_o        = finish && job_q.use_table[0];
   assign tab_raddr_o      = word_entry_q;
 
-  always_ff @(posedge clk_i or negedge rst_ni) begin
-    if (!rst_ni) begin
-      busy_q   <= 1'b0;
-      word_q   <= 1'b0;
-      left_q   <= '0;
-      places_q <= PlaceBits'(DepthWords);
-    end else if (clear_i) begin
-      busy_q   <= 1'b0;
-      word_q   <= 1'b0;
-      left_q   <= '0;
-      places_q <= PlaceBits'(DepthWords);
-    end else begin
-      busy_q <= accept || (busy_q && !(finish && word_last_q));
-      word_q <= step;
-      left_q <= left_next;
-      if (release_place && !fifo_packed && !(step && window_end)) places_q <= places_q + 1'b1;
-      else if (!(release_place && !fifo_packed) && step && window_end) places_q <= places_q - 1'b1;
-    end
+  `ESP_FFC(clear_i, begin
+    busy_q   <= 1'b0;
+    word_q   <= 1'b0;
+    left_q   <= '0;
+    places_q <= PlaceBits'(DepthWords);
+  end) begin
+    busy_q <= accept || (busy_q && !(finish && word_last_q));
+    word_q <= step;
+    left_q <= left_next;
+    if (release_place && !fifo_packed && !(step && window_end)) places_q <= places_q + 1'b1;
+    else if (!(release_place && !fifo_packed) && step && window_end) places_q <= places_q - 1'b1;
   end
 
   always_ff @(posedge clk_i) begin
@@ -266,11 +260,8 @@ module esp_pool #(
       assign word_valid = beat_valid && part_q == '1;
       assign beat_ready = part_q != '1 || fifo_room;
       assign word = {beat, low_q};
-      always_ff @(posedge clk_i or negedge rst_ni) begin
-        if (!rst_ni) part_q <= '0;
-        else if (clear_i) part_q <= '0;
-        else if (beat_valid && beat_ready) part_q <= part_q + 1'b1;
-      end
+      `ESP_FFC(clear_i, part_q <= '0;)
+        if (beat_valid && beat_ready) part_q <= part_q + 1'b1;
       always_ff @(posedge clk_i) begin
         if (beat_valid && beat_ready) begin
           low_q <= (8*(Lanes-PackLanes))'({beat, low_q} >> (8*PackLanes));

@@ -5,6 +5,7 @@
 // constant while a window is under way. An empty window has one position, that is not read.
 // docs/machine.md, section 4.
 `default_nettype none
+`include "esp_ff.svh"
 
 module esp_pool_walk (
     input  wire logic        clk_i,
@@ -38,11 +39,8 @@ module esp_pool_walk (
   assign take           = window_valid_i && window_ready_o;
   assign valid_o        = valid_q;
 
-  always_ff @(posedge clk_i or negedge rst_ni) begin
-    if (!rst_ni) valid_q <= 1'b0;
-    else if (clear_i) valid_q <= 1'b0;
-    else if (window_ready_o) valid_q <= window_valid_i;
-  end
+  `ESP_FFC(clear_i, valid_q <= 1'b0;)
+    if (window_ready_o) valid_q <= window_valid_i;
 
   always_ff @(posedge clk_i) begin
     if (take) begin

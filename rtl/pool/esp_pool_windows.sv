@@ -10,6 +10,7 @@
 // docs/machine.md, section 4.
 `default_nettype none
 `include "esp_assert.svh"
+`include "esp_ff.svh"
 
 module esp_pool_windows (
     input  wire logic               clk_i,
@@ -112,17 +113,12 @@ module esp_pool_windows (
     endcase
   end
 
-  always_ff @(posedge clk_i or negedge rst_ni) begin
-    if (!rst_ni) begin
-      state_q        <= StIdle;
-      window_valid_q <= 1'b0;
-    end else if (clear_i) begin
-      state_q        <= StIdle;
-      window_valid_q <= 1'b0;
-    end else begin
-      state_q        <= state_d;
-      window_valid_q <= emit || (window_valid_q && !window_ready_i);
-    end
+  `ESP_FFC(clear_i, begin
+    state_q        <= StIdle;
+    window_valid_q <= 1'b0;
+  end) begin
+    state_q        <= state_d;
+    window_valid_q <= emit || (window_valid_q && !window_ready_i);
   end
 
   always_ff @(posedge clk_i) begin

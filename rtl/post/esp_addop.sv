@@ -10,6 +10,7 @@
 // docs/machine.md, section 3.
 `default_nettype none
 `include "esp_assert.svh"
+`include "esp_ff.svh"
 
 module esp_addop #(
     parameter int unsigned Lanes = 8,
@@ -59,11 +60,8 @@ module esp_addop #(
   assign stage   = en_i ? {valid_q[LATENCY-2:0], valid_i} : '0;
   assign valid_o = valid_q[LATENCY-1];
 
-  always_ff @(posedge clk_i or negedge rst_ni) begin
-    if (!rst_ni) valid_q <= '0;
-    else if (clear_i) valid_q <= '0;
-    else if (en_i) valid_q <= {valid_q[LATENCY-2:0], valid_i};
-  end
+  `ESP_FFC(clear_i, valid_q <= '0;)
+    if (en_i) valid_q <= {valid_q[LATENCY-2:0], valid_i};
 
   assign gate  = Score && gate_i;
   assign score = Score && score_i;

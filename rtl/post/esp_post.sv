@@ -18,6 +18,7 @@
 // docs/machine.md, sections 3 and 5.
 `default_nettype none
 `include "esp_assert.svh"
+`include "esp_ff.svh"
 
 module esp_post #(
     parameter int unsigned Lanes       = 16,
@@ -144,11 +145,8 @@ module esp_post #(
   assign inject  = valid_q[BACK];
   assign entered = valid_q[ADD-1] && first_q[ADD-1];
 
-  always_ff @(posedge clk_i or negedge rst_ni) begin
-    if (!rst_ni) valid_q <= '0;
-    else if (clear_i) valid_q <= '0;
-    else valid_q <= {hold, valid_q[DONE-1:SCALE], valid_q[READ] || inject, issue};
-  end
+  `ESP_FFC(clear_i, valid_q <= '0;)
+    valid_q <= {hold, valid_q[DONE-1:SCALE], valid_q[READ] || inject, issue};
 
   always_ff @(posedge clk_i) begin
     first_q <= {first_q[DONE-1:SCALE], first_q[READ] && !inject, conv_first};
@@ -170,18 +168,13 @@ module esp_post #(
   assign release_place = fifo_valid && fifo_ready;
   assign place         = places_q != '0;
 
-  always_ff @(posedge clk_i or negedge rst_ni) begin
-    if (!rst_ni) begin
-      sums_due_q <= '0;
-      places_q   <= ($clog2(DepthWords) + 1)'(DepthWords);
-    end else if (clear_i) begin
-      sums_due_q <= '0;
-      places_q   <= ($clog2(DepthWords) + 1)'(DepthWords);
-    end else begin
-      sums_due_q <= sums_due_q + {4'b0, block_sent} - {4'b0, inject && slast_q[BACK]};
-      if (release_place && !reserve) places_q <= places_q + 1'b1;
-      else if (reserve && !release_place) places_q <= places_q - 1'b1;
-    end
+  `ESP_FFC(clear_i, begin
+    sums_due_q <= '0;
+    places_q   <= ($clog2(DepthWords) + 1)'(DepthWords);
+  end) begin
+    sums_due_q <= sums_due_q + {4'b0, block_sent} - {4'b0, inject && slast_q[BACK]};
+    if (release_place && !reserve) places_q <= places_q + 1'b1;
+    else if (reserve && !release_place) places_q <= places_q - 1'b1;
   end
 
   // READ: bias, or sums that come back. Fields follow the vectors they belong to: the bounds at READ,

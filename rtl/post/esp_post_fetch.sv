@@ -7,6 +7,7 @@
 // One request a cycle. Reset and clear_i empty it. docs/machine.md, section 5, esp_post.
 `default_nettype none
 `include "esp_assert.svh"
+`include "esp_ff.svh"
 
 module esp_post_fetch #(
     parameter int unsigned Lanes      = 16,
@@ -60,23 +61,16 @@ module esp_post_fetch #(
   assign arrive      = res_rvalid_i && pending_q;  // not those asked for before clear_i
   assign claimable_o = claimable_q != '0;
 
-  always_ff @(posedge clk_i or negedge rst_ni) begin
-    if (!rst_ni) begin
-      busy_q      <= 1'b0;
-      pending_q   <= 1'b0;
-      room_q      <= CountBits'(DepthWords);
-      claimable_q <= '0;
-    end else if (clear_i) begin
-      busy_q      <= 1'b0;
-      pending_q   <= 1'b0;
-      room_q      <= CountBits'(DepthWords);
-      claimable_q <= '0;
-    end else begin
-      busy_q      <= start || (busy_q && !(taken && last));
-      pending_q   <= taken;
-      room_q      <= room_q + CountBits'(pop_i) - CountBits'(taken);
-      claimable_q <= claimable_q + CountBits'(arrive) - CountBits'(claim_i);
-    end
+  `ESP_FFC(clear_i, begin
+    busy_q      <= 1'b0;
+    pending_q   <= 1'b0;
+    room_q      <= CountBits'(DepthWords);
+    claimable_q <= '0;
+  end) begin
+    busy_q      <= start || (busy_q && !(taken && last));
+    pending_q   <= taken;
+    room_q      <= room_q + CountBits'(pop_i) - CountBits'(taken);
+    claimable_q <= claimable_q + CountBits'(arrive) - CountBits'(claim_i);
   end
 
   always_ff @(posedge clk_i) begin

@@ -12,6 +12,7 @@
 // In the cycle of issue the read addresses of accumulators and parameters are out.
 // Reset and clear_i empty it and give the parameter ring back. docs/machine.md, section 5, esp_post.
 `default_nettype none
+`include "esp_ff.svh"
 
 module esp_post_front #(
     parameter int unsigned Lanes       = 16,
@@ -217,29 +218,20 @@ module esp_post_front #(
   assign gap_scale_o       = job_q.gap_scale;
   assign gap_zy_o          = job_q.gap_zy;
 
-  always_ff @(posedge clk_i or negedge rst_ni) begin
-    if (!rst_ni) begin
-      next_valid_q <= 1'b0;
-      fetch_q      <= 1'b0;
-      job_valid_q  <= 1'b0;
-      entered_q    <= 1'b1;
-      acc_free_q   <= 1'b0;
-      base_q       <= '0;
-    end else if (clear_i) begin
-      next_valid_q <= 1'b0;
-      fetch_q      <= 1'b0;
-      job_valid_q  <= 1'b0;
-      entered_q    <= 1'b1;
-      acc_free_q   <= 1'b0;
-      base_q       <= '0;
-    end else begin
-      fetch_q      <= (accept && conv_i.add[0] && !next_empty) || (fetch_q && !fetch_ready_i);
-      next_valid_q <= accept || (next_valid_q && !advance);
-      job_valid_q  <= advance || (job_valid_q && !conv_done);
-      entered_q    <= !advance && (entered_q || entered_i);
-      acc_free_q   <= conv_done && !empty;
-      base_q       <= base_d;
-    end
+  `ESP_FFC(clear_i, begin
+    next_valid_q <= 1'b0;
+    fetch_q      <= 1'b0;
+    job_valid_q  <= 1'b0;
+    entered_q    <= 1'b1;
+    acc_free_q   <= 1'b0;
+    base_q       <= '0;
+  end) begin
+    fetch_q      <= (accept && conv_i.add[0] && !next_empty) || (fetch_q && !fetch_ready_i);
+    next_valid_q <= accept || (next_valid_q && !advance);
+    job_valid_q  <= advance || (job_valid_q && !conv_done);
+    entered_q    <= !advance && (entered_q || entered_i);
+    acc_free_q   <= conv_done && !empty;
+    base_q       <= base_d;
   end
 
   always_ff @(posedge clk_i) begin

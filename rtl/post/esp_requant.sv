@@ -7,6 +7,7 @@
 // Integer arithmetic only; the roundings are those of fp32 (esp_requant_lane).
 // docs/machine.md, section 5, esp_requant.
 `default_nettype none
+`include "esp_ff.svh"
 
 module esp_requant #(
     parameter int unsigned Lanes = 8
@@ -38,11 +39,8 @@ module esp_requant #(
   assign stage   = en_i ? {valid_q[LATENCY-2:0], valid_i} : '0;
   assign valid_o = valid_q[LATENCY-1];
 
-  always_ff @(posedge clk_i or negedge rst_ni) begin
-    if (!rst_ni) valid_q <= '0;
-    else if (clear_i) valid_q <= '0;
-    else if (en_i) valid_q <= {valid_q[LATENCY-2:0], valid_i};
-  end
+  `ESP_FFC(clear_i, valid_q <= '0;)
+    if (en_i) valid_q <= {valid_q[LATENCY-2:0], valid_i};
 
   always_ff @(posedge clk_i) begin
     if (stage[0]) bounds0_q <= {zero_i, lo_i, hi_i};
