@@ -161,7 +161,7 @@ module esp_core #(
   );
 
   // ---------------------------------------------------------------- AXI reads
-  logic [2:0]            req_valid, req_ready, req_tag, r_valid, r_ready;
+  logic [esp_isa_pkg::READERS-1:0] req_valid, req_ready, req_tag, r_valid, r_ready;
   logic [95:0]           req_address;
   logic [14:0]           req_beats;
   logic [8*BusBytes-1:0] r_data;
@@ -323,7 +323,7 @@ module esp_core #(
   logic [8*PackLanes-1:0] pack_data;
   logic [PackLanes-1:0]   pack_mask;
   logic                   store_busy;
-  logic [1:0]             stream_valid, stream_ready;
+  logic [esp_isa_pkg::SOURCES-1:0] stream_valid, stream_ready;
   logic [16*Lanes-1:0]    stream_data;
   logic [31:0]            base_w;
 

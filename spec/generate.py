@@ -116,7 +116,11 @@ def sv_isa():
         out.append(f"  typedef enum logic [{width - 1}:0] {{")
         out.append(",\n".join(f"    {prefix}{camel(n)} = {width}'d{c}" for n, c in items))
         out.append(f"  }} {kind};\n")
-    out.append(f"  localparam int unsigned ENGINES = {len(SPEC['engine'])};  // codes below it\n")
+    for name, count in (("ENGINES", len(SPEC["engine"])), ("READERS", len(SPEC["reader"])),
+                        ("SOURCES", sum(len(f["values"]) for f in fields if f["name"] == "source")),
+                        ("COMPACT_QUEUES", sum("compact_queue" in e for e in SPEC["engine"]))):
+        out.append(f"  localparam int unsigned {name} = {count};")
+    out.append("")
     for counter, item in enumerate(SPEC["counter"]):
         out.append(f"  localparam int unsigned CNT_{item['name'].upper()} = {counter};")
     out.append(f"  localparam int unsigned COUNTERS = {len(SPEC['counter'])};\n")

@@ -31,19 +31,19 @@ module esp_fifo #(
     $error("esp_fifo: Width is at least 1, Depth at least 2");
   end
 
-  logic [Width-1:0]    mem [Depth];
+  logic [Width-1:0]    mem_q [Depth];
   logic [AddrBits-1:0] wptr_q, rptr_q;
   logic [AddrBits:0]   count_q;
   logic                push, pop;
 
   assign ready_o = count_q != (AddrBits+1)'(Depth);
   assign valid_o = count_q != '0;
-  assign data_o = mem[rptr_q];
+  assign data_o = mem_q[rptr_q];
   assign push = valid_i && ready_o;
   assign pop = valid_o && ready_i;
 
   always_ff @(posedge clk_i) begin
-    if (push) mem[wptr_q] <= data_i;
+    if (push) mem_q[wptr_q] <= data_i;
   end
 
   `ESP_FFC(clear_i, begin

@@ -26,11 +26,11 @@ module esp_ram_1r1w #(
   end
 
   (* no_rw_check *)
-  logic [Width-1:0] mem [Depth];
+  logic [Width-1:0] mem_q [Depth];
 
   always_ff @(posedge clk_i) begin
-    if (we_i) mem[waddr_i] <= wdata_i;
-    if (re_i) rdata_o <= mem[raddr_i];
+    if (we_i) mem_q[waddr_i] <= wdata_i;
+    if (re_i) rdata_o <= mem_q[raddr_i];
   end
 
 endmodule

@@ -9,8 +9,9 @@
 // x comes by halfwords beforehand, low one first (x_low_i, x_high_i with x_i, to which half_i is added
 // unless plain_i), the multiplier likewise (scale_low_i, scale_high_i with half_i), or where plain_i from
 // scale_i at the start. requant_i starts; it may come with scale_high_i. add_i starts an addition of y_o
-// and b_i. done_o pulses when y_o is good; y_o holds until the next start. About 120 cycles and 40. Roundings are to nearest, ties to even, and
-// saturate as in esp_requant_lane and esp_addop_lane, to the bit. No reset but of control.
+// and b_i. done_o pulses when y_o is good; y_o holds until the next start. About 120 cycles and 40.
+// Roundings are to nearest, ties to even, and saturate as in esp_requant_lane and esp_addop_lane,
+// to the bit. No reset but of control.
 // Implements docs/ice40.md (post); numerics: docs/numerics.md.
 
 `default_nettype none

@@ -93,13 +93,13 @@ module esp_compact_core #(
   localparam int unsigned ParBits = $clog2(8 * ParamBlocks);
 
   // ---------------------------------------------------------------- registers
-  logic         start, clear, halt, running, done, fault;
+  logic         start, clear, halt, running, done, fault_q;
   logic [31:0]  program_address, program_words, read_low, read_high, write_low, write_high;
   logic [127:0] base;
   logic [31:0]  unused_base4;
-  logic [3:0]   fault_cause;
-  logic [2:0]   fault_engine;
-  logic [15:0]  fault_at, decode_at;
+  logic [3:0]   fault_cause_q;
+  logic [2:0]   fault_engine_q;
+  logic [15:0]  fault_at_q, decode_at;
   logic         read_beat, write_beat, read_quiet, store_quiet;
   logic [esp_isa_pkg::ENGINES-1:0] engine_retire, retire;
 
@@ -116,15 +116,15 @@ module esp_compact_core #(
     .program_address_o(program_address), .program_words_o(program_words), .base_o({unused_base4, base}),
     .read_low_o(read_low), .read_high_o(read_high),
     .write_low_o(write_low), .write_high_o(write_high),
-    .fault_i(fault), .fault_cause_i(fault_cause), .fault_engine_i(fault_engine),
-    .fault_address_i({12'd0, fault_at, 4'd0}),
+    .fault_i(fault_q), .fault_cause_i(fault_cause_q), .fault_engine_i(fault_engine_q),
+    .fault_address_i({12'd0, fault_at_q, 4'd0}),
     .progress_i(read_beat || write_beat || retire != '0),
     .decode_address_i({12'd0, decode_at, 4'd0}),
     .events_i('0)
   );
 
   // ---------------------------------------------------------------- AXI reads
-  logic [2:0]               req_valid, r_valid;
+  logic [esp_isa_pkg::READERS-1:0] req_valid, r_valid;
   logic [3*AddressBits-1:0] req_address;
   logic                     window_fault, response_fault;
   logic [1:0]               client;
@@ -146,7 +146,7 @@ module esp_compact_core #(
   assign m_axi_rready_o = 1'b1;
 
   // ---------------------------------------------------------------- fetch, queues
-  logic [3:0]  room, idle, field_valid, engine_start;
+  logic [esp_isa_pkg::COMPACT_QUEUES-1:0] room, idle, field_valid, engine_start;
   logic        copy_valid, copy_end, queues_idle, decode_fault;
   logic [1:0]  copy_queue;
   logic [5:0]  copy_index, field_index;
@@ -214,7 +214,7 @@ module esp_compact_core #(
   // One read port: exec's, then post's, which reads while exec waits for it.
   logic               exec_ren, post_ren, wgt_ren, par_ren;
   logic [ActBits-1:0] exec_raddr, post_raddr;
-  logic [15:0]        act_rdata, wgt_rdata, par_rdata;
+  logic [15:0]        act_rdata_q, wgt_rdata, par_rdata;
   logic [WgtBits-1:0] wgt_raddr;
   logic [ParBits-1:0] par_raddr;
 
@@ -224,7 +224,7 @@ module esp_compact_core #(
     if (word_a[0]) act_q[word_a_address[ActBits-1:0]] <= m_axi_rdata_i;
   end
   always_ff @(posedge clk_i) begin
-    if (exec_ren || post_ren) act_rdata <= act_q[exec_ren ? exec_raddr : post_raddr];
+    if (exec_ren || post_ren) act_rdata_q <= act_q[exec_ren ? exec_raddr : post_raddr];
   end
 
   esp_wgt_ring #(.Lanes(2), .Words(WeightWords)) u_wgt_ring (
@@ -263,7 +263,7 @@ module esp_compact_core #(
     .clk_i, .rst_ni, .clear_i(clear),
     .start_i(engine_start[esp_isa_pkg::QueueExec]), .conv_i(conv),
     .idle_o(idle[esp_isa_pkg::QueueExec]),
-    .act_ren_o(exec_ren), .act_raddr_o(exec_raddr), .act_rdata_i(act_rdata),
+    .act_ren_o(exec_ren), .act_raddr_o(exec_raddr), .act_rdata_i(act_rdata_q),
     .wgt_ren_o(wgt_ren), .wgt_raddr_o(wgt_raddr), .wgt_rdata_i(wgt_rdata),
     .wgt_loaded_i(wgt_loaded), .wgt_base_o(wgt_base),
     .post_start_o(post_start), .post_done_i(post_done),
@@ -280,7 +280,7 @@ module esp_compact_core #(
     .acc_ren_o(acc_ren), .acc_raddr_o(acc_raddr), .acc_rdata_i(acc_rdata),
     .par_ren_o(par_ren), .par_raddr_o(par_raddr), .par_rdata_i(par_rdata),
     .par_loaded_i(par_loaded), .par_base_o(par_base),
-    .act_ren_o(post_ren), .act_raddr_o(post_raddr), .act_rdata_i(act_rdata),
+    .act_ren_o(post_ren), .act_raddr_o(post_raddr), .act_rdata_i(act_rdata_q),
     .out_valid_o(out_valid), .out_ready_i(out_ready), .out_data_o(out_data)
   );
 
@@ -360,12 +360,12 @@ module esp_compact_core #(
     end
   end
 
-  `ESP_FF(fault <= 1'b0;) fault <= fault_now && !clear;
+  `ESP_FF(fault_q <= 1'b0;) fault_q <= fault_now && !clear;
 
   always_ff @(posedge clk_i) begin
-    fault_cause <= cause_now;
-    fault_engine <= engine_now;
-    fault_at <= at_now;
+    fault_cause_q <= cause_now;
+    fault_engine_q <= engine_now;
+    fault_at_q <= at_now;
   end
 
   assign trace_retire_o = retire;

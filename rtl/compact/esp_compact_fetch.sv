@@ -30,7 +30,7 @@ module esp_compact_fetch #(
   input  wire logic                   r_valid_i,
   input  wire logic [15:0]            r_data_i,
 
-  input  wire logic [3:0]             room_i,
+  input  wire logic [esp_isa_pkg::COMPACT_QUEUES-1:0] room_i,
   output logic                        copy_valid_o,
   output logic      [1:0]             copy_queue_o,
   output logic      [5:0]             copy_index_o,
@@ -55,7 +55,7 @@ module esp_compact_fetch #(
   state_e                 state_q;
   logic [AddressBits-1:0] fetch_q, left_q;      // left: halfwords to come
   logic [8:0]             wptr_q, rptr_q, base_q;
-  logic [15:0]            address_q, half;
+  logic [15:0]            address_q, half_q;
   logic [5:0]             index_q, opcode_q;
   logic [2:0]             length_q, length, engine_q;
   logic [3:0]             cause_q;
@@ -75,14 +75,14 @@ module esp_compact_fetch #(
     if (r_valid_i) mem_q[wptr_q[7:0]] <= r_data_i;
   end
   always_ff @(posedge clk_i) begin
-    if (read) half <= mem_q[rptr_q[7:0]];
+    if (read) half_q <= mem_q[rptr_q[7:0]];
   end
 
   // Checks of the halfword at hand.
   always_comb begin
     known = 1'b1;
     length = 3'd0;
-    case (half[5:0])
+    case (half_q[5:0])
       esp_isa_pkg::OpNop: length = 3'(esp_isa_pkg::NOP_WORDS);
       esp_isa_pkg::OpEnd: length = 3'(esp_isa_pkg::END_WORDS);
       esp_isa_pkg::OpLoad: length = 3'(esp_isa_pkg::LOAD_WORDS);
@@ -93,13 +93,13 @@ module esp_compact_fetch #(
   end
 
   assign is_conv = opcode_q == esp_isa_pkg::OpConv;
-  assign {in_range, carry} = esp_isa_pkg::halfword_check(opcode_q, index_q, half, carry_q);
+  assign {in_range, carry} = esp_isa_pkg::halfword_check(opcode_q, index_q, half_q, carry_q);
   always_comb begin
     engine_ok = 1'b1;
     case (index_q)
-      6'd1: engine_ok = half[7:5] != 3'(esp_isa_pkg::ENGINES);
-      6'd2: engine_ok = half[10:8] != 3'(esp_isa_pkg::ENGINES);
-      6'd3: engine_ok = half[13:11] != 3'(esp_isa_pkg::ENGINES);
+      6'd1: engine_ok = half_q[7:5] != 3'(esp_isa_pkg::ENGINES);
+      6'd2: engine_ok = half_q[10:8] != 3'(esp_isa_pkg::ENGINES);
+      6'd3: engine_ok = half_q[13:11] != 3'(esp_isa_pkg::ENGINES);
       default: ;
     endcase
   end
@@ -130,7 +130,7 @@ module esp_compact_fetch #(
 
   assign copy_valid_o = state_q == StCopyWrite;
   assign copy_index_o = index_q;
-  assign copy_data_o = (index_q == (is_conv ? 6'd34 : 6'd15)) ? address_q : half;
+  assign copy_data_o = (index_q == (is_conv ? 6'd34 : 6'd15)) ? address_q : half_q;
   assign copy_end_o = copy_valid_o && last;
   assign done_o = state_q == StEnd && idle_i && !halt_i;
   assign fault_o = state_q == StFault;
@@ -158,7 +158,7 @@ module esp_compact_fetch #(
         end
       end
       StUse: begin
-        if (index_q == '0 && !(known && half[8:6] == length)) state_q <= StFault;
+        if (index_q == '0 && !(known && half_q[8:6] == length)) state_q <= StFault;
         else if (last && index_q != '0) state_q <= StDecide;
         else state_q <= StRead;
       end
@@ -197,7 +197,7 @@ module esp_compact_fetch #(
 
     if (state_q == StUse) begin
       if (index_q == '0) begin
-        opcode_q <= half[5:0];
+        opcode_q <= half_q[5:0];
         length_q <= length;
         carry_q <= 1'b0;
         fields_ok_q <= 1'b1;
@@ -208,8 +208,8 @@ module esp_compact_fetch #(
         if (!engine_ok) engines_ok_q <= 1'b0;
       end
       if (index_q == 6'd5) begin
-        engine_q <= half[2:0];
-        target_w_q <= half[1];
+        engine_q <= half_q[2:0];
+        target_w_q <= half_q[1];
       end
     end
 

@@ -20,18 +20,18 @@ module esp_compact_queues (
   input  wire logic        clear_i,
   input  wire logic        halt_i,
 
-  output logic      [3:0]  room_o,
+  output logic      [esp_isa_pkg::COMPACT_QUEUES-1:0] room_o,
   input  wire logic        copy_valid_i,
   input  wire logic [1:0]  copy_queue_i,
   input  wire logic [5:0]  copy_index_i,
   input  wire logic [15:0] copy_data_i,
   input  wire logic        copy_end_i,
 
-  input  wire logic [3:0]  idle_i,
-  output logic      [3:0]  field_valid_o,
+  input  wire logic [esp_isa_pkg::COMPACT_QUEUES-1:0] idle_i,
+  output logic      [esp_isa_pkg::COMPACT_QUEUES-1:0] field_valid_o,
   output logic      [5:0]  field_index_o,
   output logic      [15:0] field_data_o,
-  output logic      [3:0]  start_o,
+  output logic      [esp_isa_pkg::COMPACT_QUEUES-1:0] start_o,
 
   input  wire logic [esp_isa_pkg::ENGINES-1:0] retire_i,
   output logic      [esp_isa_pkg::ENGINES-1:0] retire_o,
@@ -48,16 +48,16 @@ module esp_compact_queues (
   logic [1:0]  queue_q;
   logic [5:0]  index_q;
   logic        nop_q;
-  logic [15:0] half;
+  logic [15:0] half_q;
   logic [15:5] before_q;
-  logic [3:0]  filled;
+  logic [esp_isa_pkg::COMPACT_QUEUES-1:0] filled;
   logic [9:0]  waddr, raddr;
-  logic [3:0]  wslot [4];
-  logic [3:0]  rslot [4];
+  logic [3:0]  wslot [esp_isa_pkg::COMPACT_QUEUES];
+  logic [3:0]  rslot [esp_isa_pkg::COMPACT_QUEUES];
   logic        pop, stream_end, met;
 
   // Slots of 16 halfwords; a CONV takes four.
-  for (genvar q = 0; q < 4; q++) begin : gen_queue
+  for (genvar q = 0; q < esp_isa_pkg::COMPACT_QUEUES; q++) begin : gen_queue
     localparam logic [3:0] Step = (q == esp_isa_pkg::QueueExec) ? 4'd4 : 4'd1;
     logic [3:0] wslot_q, rslot_q;
     logic       any_q;
@@ -91,7 +91,7 @@ module esp_compact_queues (
     if (copy_valid_i) mem_q[waddr] <= copy_data_i;
   end
   always_ff @(posedge clk_i) begin
-    if (state_q == StRead) half <= mem_q[raddr];
+    if (state_q == StRead) half_q <= mem_q[raddr];
   end
 
   // Retired counts; pool does not exist here and stays 0.
@@ -120,15 +120,15 @@ module esp_compact_queues (
     case (index_q[1:0])
       2'd2: begin
         engine = before_q[7:5];
-        count = {half[7:0], before_q[15:8]};
+        count = {half_q[7:0], before_q[15:8]};
       end
       2'd3: begin
         engine = before_q[10:8];
-        count = {half[10:0], before_q[15:11]};
+        count = {half_q[10:0], before_q[15:11]};
       end
       default: begin
         engine = before_q[13:11];
-        count = {half[13:0], before_q[15:14]};
+        count = {half_q[13:0], before_q[15:14]};
       end
     endcase
   end
@@ -141,7 +141,7 @@ module esp_compact_queues (
                                                                                      : 6'(LastHalf));
   assign pop = state_q == StStart;
   assign field_index_o = index_q;
-  assign field_data_o = half;
+  assign field_data_o = half_q;
 
   always_comb begin
     field_valid_o = '0;
@@ -163,7 +163,7 @@ module esp_compact_queues (
 
   `ESP_FFC(clear_i, begin
     state_q <= StScan;
-    queue_q <= '0;
+    queue_q <= esp_isa_pkg::QueueLoadA;
     index_q <= '0;
   end) begin
     case (state_q)
@@ -191,8 +191,8 @@ module esp_compact_queues (
 
   always_ff @(posedge clk_i) begin
     if (state_q == StUse) begin
-      before_q <= half[15:5];
-      if (index_q == '0) nop_q <= half[5:0] == esp_isa_pkg::OpNop;
+      before_q <= half_q[15:5];
+      if (index_q == '0) nop_q <= half_q[5:0] == esp_isa_pkg::OpNop;
     end
   end
 

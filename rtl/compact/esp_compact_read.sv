@@ -18,9 +18,9 @@ module esp_compact_read #(
   input  wire logic [AddressBits:0]     window_low_i,
   input  wire logic [AddressBits:0]     window_high_i,
 
-  input  wire logic [2:0]               req_valid_i,
+  input  wire logic [esp_isa_pkg::READERS-1:0] req_valid_i,
   input  wire logic [3*AddressBits-1:0] req_address_i,
-  output logic      [2:0]               r_valid_o,
+  output logic      [esp_isa_pkg::READERS-1:0] r_valid_o,
   output logic                          beat_o,
   output logic                          quiet_o,
   output logic                          window_o,

@@ -206,14 +206,14 @@ module esp_regs #(
     if (state_q == StClear && foreign) begin
       raise = 1'b1;
       raise_cause = esp_isa_pkg::FaultConfiguration;
-      raise_engine = '0;
+      raise_engine = esp_isa_pkg::EngNone;
       raise_address = program_address_q;
     end else if (state_q == StRun && fault_i) begin
       raise = 1'b1;
     end else if (hung && !done_i) begin
       raise = 1'b1;
       raise_cause = esp_isa_pkg::FaultWatchdog;
-      raise_engine = '0;
+      raise_engine = esp_isa_pkg::EngNone;
       raise_address = decode_address_i;
     end
   end
@@ -251,7 +251,7 @@ module esp_regs #(
     irq_status_q <= '0;
     irq_o <= 1'b0;
     cause_q <= '0;
-    fault_engine_q <= '0;
+    fault_engine_q <= esp_isa_pkg::EngNone;
     fault_address_q <= '0;
     idle_q <= '0;
   end) begin
@@ -261,7 +261,7 @@ module esp_regs #(
     if (clear_o) begin
       done_q <= 1'b0;
       cause_q <= '0;
-      fault_engine_q <= '0;
+      fault_engine_q <= esp_isa_pkg::EngNone;
       fault_address_q <= '0;
     end
     if (state_q == StRun && state_d == StIdle) begin

@@ -1,10 +1,10 @@
 // Executes LOADs of one queue: bursts are asked for ahead, beats packed into words and written.
 //
 // The target selects a sink: its queue's first (0) or second (1), or where LayerWords > 0 the RAM of the
-// layer table. A sink that is a ring (SinkWords > 0) gets a burst only when there is room for it: words asked for, less the base that
-// the reader has given back. Otherwise words go to consecutive addresses from `sram_address_i`,
-// TableStep apart for sink 1. Beats for PACK (the squeezer) leave as they come, with the LOAD's
-// sram_address.
+// layer table. A sink that is a ring (SinkWords > 0) gets a burst only when there is room for it:
+// words asked for, less the base that the reader has given back. Otherwise words go to consecutive
+// addresses from `sram_address_i`, TableStep apart for sink 1. Beats for PACK (the squeezer) leave
+// as they come, with the LOAD's sram_address.
 // One burst and one beat a cycle; up to 8 LOADs whose data are still to come. A word is written one
 // cycle after its last beat; `retire_o` pulses with the last word's write. Low lanes come first.
 // Faults: a burst outside the window (the burst is not asked for), an error response, a table entry

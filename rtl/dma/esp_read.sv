@@ -16,14 +16,14 @@ module esp_read #(
   input  wire logic                  rst_ni,
   input  wire logic                  halt_i,
 
-  input  wire logic [2:0]            req_valid_i,
-  output logic      [2:0]            req_ready_o,
+  input  wire logic [esp_isa_pkg::READERS-1:0] req_valid_i,
+  output logic      [esp_isa_pkg::READERS-1:0] req_ready_o,
   input  wire logic [95:0]           req_address_i,
   input  wire logic [14:0]           req_beats_i,   // 1 to 16 each
-  input  wire logic [2:0]            req_tag_i,
+  input  wire logic [esp_isa_pkg::READERS-1:0] req_tag_i,
 
-  output logic      [2:0]            r_valid_o,
-  input  wire logic [2:0]            r_ready_i,
+  output logic      [esp_isa_pkg::READERS-1:0] r_valid_o,
+  input  wire logic [esp_isa_pkg::READERS-1:0] r_ready_i,
   output logic      [8*BusBytes-1:0] r_data_o,
   output logic                       r_last_o,
   output logic                       r_tag_o,

@@ -28,8 +28,8 @@ module esp_store #(
   input  wire logic [31:0]           window_low_i,
   input  wire logic [31:0]           window_high_i,
 
-  input  wire logic [1:0]            word_valid_i,     // streams
-  output logic      [1:0]            word_ready_o,
+  input  wire logic [esp_isa_pkg::SOURCES-1:0] word_valid_i,     // streams
+  output logic      [esp_isa_pkg::SOURCES-1:0] word_ready_o,
   input  wire logic [16*Lanes-1:0]   word_data_i,
 
   output logic                       retire_o,
@@ -118,7 +118,7 @@ module esp_store #(
   end
 
   // Beats that stand in each FIFO and belong to no burst yet.
-  logic [1:0]          word_push;
+  logic [esp_isa_pkg::SOURCES-1:0] word_push;
   logic [BeatBits-1:0] free0_q, free1_q;
 
   assign word_push = word_valid_i & word_ready_o;
@@ -188,7 +188,7 @@ module esp_store #(
   end
 
   // Streams: a FIFO each, its head read ahead into a register by the RAM FIFO.
-  logic [1:0]         head_valid, head_ready;
+  logic [esp_isa_pkg::SOURCES-1:0] head_valid, head_ready;
   logic [8*Lanes-1:0] head0, head1;
   logic               word_end;
 

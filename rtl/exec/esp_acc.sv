@@ -63,14 +63,14 @@ module esp_acc #(
     if (en_i) valid_q <= {valid_q[STAGES-2:0], valid_i};
 
   // Their contents: through a small RAM up to pair 0's read, then a register a pair.
-  logic [TOKEN_BITS-1:0] delay [2**SLOT_BITS];
+  logic [TOKEN_BITS-1:0] delay_q [2**SLOT_BITS];
   logic [SLOT_BITS-1:0]  slot_q;
 
   `ESP_FF(slot_q <= '0;)
     if (en_i) slot_q <= slot_q + 1'b1;
 
   always_ff @(posedge clk_i) begin
-    if (en_i) delay[slot_q] <= {done_i, overwrite_i, half_i, addr_i};
+    if (en_i) delay_q[slot_q] <= {done_i, overwrite_i, half_i, addr_i};
   end
 
   logic rhalf_q;
@@ -81,7 +81,7 @@ module esp_acc #(
   for (genvar j = 0; j <= PAIRS; j++) begin : gen_token
     logic [TOKEN_BITS-1:0] token;
     if (j == 0) begin : gen_head
-      assign token = delay[slot_q - SLOT_BITS'(DELAY)];
+      assign token = delay_q[slot_q - SLOT_BITS'(DELAY)];
     end else begin : gen_shift
       always_ff @(posedge clk_i) begin
         if (en_i) token <= gen_token[j-1].token;

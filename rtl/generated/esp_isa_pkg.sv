@@ -77,7 +77,10 @@ package esp_isa_pkg;
     ShiftOut = 2'd3
   } shift_e;
 
-  localparam int unsigned ENGINES = 7;  // codes below it
+  localparam int unsigned ENGINES = 7;
+  localparam int unsigned READERS = 3;
+  localparam int unsigned SOURCES = 2;
+  localparam int unsigned COMPACT_QUEUES = 4;
 
   localparam int unsigned CNT_CYCLES = 0;
   localparam int unsigned CNT_EXEC_BUSY = 1;

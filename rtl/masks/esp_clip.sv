@@ -4,9 +4,9 @@
 // the first of an instruction with a clip word, whose row is read. `clip_i`: word_i is its clip word.
 // `fields_i`: word_i is the word behind it, in which every field that a mask may change stands at the
 // same bits whatever the opcode; word_o is what it becomes, and nop_o or empty_o say that nothing is
-// left of a count that it takes or needs (of a CONV that ends a tile: a CONV without channels). Each comes a cycle after the one before,
-// or later; nothing else reads the table from first_i to fields_i. Without `clipped_i` word_o is
-// word_i. Numbers are unsigned; offsets wrap.
+// left of a count that it takes or needs (of a CONV that ends a tile: a CONV without channels).
+// Each comes a cycle after the one before, or later; nothing else reads the table from first_i to
+// fields_i. Without `clipped_i` word_o is word_i. Numbers are unsigned; offsets wrap.
 // Implements docs/pack.md, section 4.
 
 `default_nettype none

@@ -9,10 +9,10 @@
 // PostLanes lanes a cycle: Lanes / PostLanes cycles a word, without a bubble between words, blocks
 // and CONVs; a CONV needs at least 10 cycles, and each block that is summed for gap takes one word
 // more. With Score the operand may gate a CONV's words, or be multiplied by them (scored): the sums of
-// a scored block then leave as four words, one a byte. The pipeline never stalls: a word is issued only when a place in the output FIFO is free
-// and its operand waits, and the sums of a block come back to the requantiser in slots that
-// esp_post_front leaves empty. A CONV that sums without gap_last sends an empty word, so that it
-// retires in order.
+// a scored block then leave as four words, one a byte. The pipeline never stalls: a word is issued
+// only when a place in the output FIFO is free and its operand waits, and the sums of a block come
+// back to the requantiser in slots that esp_post_front leaves empty. A CONV that sums without
+// gap_last sends an empty word, so that it retires in order.
 // Handshakes: valid / ready, valid stays. acc_free_o: the cycle after the last read.
 // Reset and clear_i empty it. Numbers: esp_requant, esp_addop; bias and sums are int32, modulo 2^32.
 // docs/machine.md, sections 3 and 5.
