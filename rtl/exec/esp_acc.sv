@@ -105,8 +105,8 @@ module esp_acc #(
     assign write_addr = gen_token[j+1].token[AccBits-1:0];
     assign overwrite = gen_token[j+1].token[AccBits+1];
 
-    assign sum0 = sums_i[2*j*SumBits+:SumBits];
-    assign sum1 = sums_i[(2*j+1)*SumBits+:SumBits];
+    assign sum0 = sums_i[2*j*SumBits +: SumBits];
+    assign sum1 = sums_i[(2*j+1)*SumBits +: SumBits];
     assign old = overwrite ? '0 : write_half ? read1 : read0;
     assign sum = {32'(sum1) + (* in_order *) old[63:32], 32'(sum0) + (* in_order *) old[31:0]};
 
@@ -136,7 +136,7 @@ module esp_acc #(
       .rdata_o(read1)
     );
 
-    assign rdata_o[64*j+:64] = rhalf_q ? read1 : read0;
+    assign rdata_o[64*j +: 64] = rhalf_q ? read1 : read0;
   end
 
   `ESP_ASSERT(post_reads_its_half,

@@ -97,10 +97,10 @@ module esp_array #(
   for (genvar k = 0; k < Lanes; k++) begin : gen_row
     logic signed [7:0] x_raw, x_zero, weight;
     logic signed [8:0] x;
-    assign x_raw = gen_skew[k].act[8*k+:8];
+    assign x_raw = gen_skew[k].act[8*k +: 8];
     assign x_zero = gen_skew[k].zx;
     assign x = gen_skew[k].present ? 9'(x_raw) - 9'(x_zero) : 9'sd0;
-    assign weight = gen_skew[k].wgt[8*k+:8];
+    assign weight = gen_skew[k].wgt[8*k +: 8];
   end
 
 `ifdef ESP_JOINED_PAIRS
@@ -159,8 +159,8 @@ module esp_array #(
     for (genvar j = 0; j < PAIRS; j++) begin : gen_foot
       logic signed [63:0] sums;
       assign sums = gen_joined_row[Lanes-1].gen_pair[j].sums_q;
-      assign sums_o[2*j*SumBits+:SumBits] = sums[SumBits-1:0];
-      assign sums_o[(2*j+1)*SumBits+:SumBits] = sums[32+:SumBits] + SumBits'(sums[31]);
+      assign sums_o[2*j*SumBits +: SumBits] = sums[SumBits-1:0];
+      assign sums_o[(2*j+1)*SumBits +: SumBits] = sums[32 +: SumBits] + SumBits'(sums[31]);
     end
   end
 
@@ -228,8 +228,8 @@ module esp_array #(
       logic signed [LowBits-1:0] excess;
       assign {upper, rest} = gen_packed_row[Lanes-1].gen_pair[j].sum;
       assign excess = upper[LowBits-1:0] - gen_packed_row[Lanes-1].gen_pair[j].low;
-      assign sums_o[2*j*SumBits+:SumBits] = {excess, rest};
-      assign sums_o[(2*j+1)*SumBits+:SumBits] = upper - SumBits'(excess);
+      assign sums_o[2*j*SumBits +: SumBits] = {excess, rest};
+      assign sums_o[(2*j+1)*SumBits +: SumBits] = upper - SumBits'(excess);
     end
   end
 
@@ -283,8 +283,8 @@ module esp_array #(
     end
 
     for (genvar j = 0; j < PAIRS; j++) begin : gen_foot
-      assign sums_o[2*j*SumBits+:SumBits] = gen_plain_row[Lanes-1].gen_pair[j].sum0;
-      assign sums_o[(2*j+1)*SumBits+:SumBits] = gen_plain_row[Lanes-1].gen_pair[j].sum1;
+      assign sums_o[2*j*SumBits +: SumBits] = gen_plain_row[Lanes-1].gen_pair[j].sum0;
+      assign sums_o[(2*j+1)*SumBits +: SumBits] = gen_plain_row[Lanes-1].gen_pair[j].sum1;
     end
   end
 

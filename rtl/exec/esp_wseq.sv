@@ -112,7 +112,7 @@ module esp_wseq #(
     logic [1:0]  code;
     logic        run, examine;
 
-    assign code = codes_q[2*index_q+:2];
+    assign code = codes_q[2*index_q +: 2];
     assign run = code != 2'd0 || tile_last;
     assign examine = active_q && sparse_q && codes_valid_q && word_q == '0 && code_ready_i;
     assign sparse = sparse_q;

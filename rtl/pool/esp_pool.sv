@@ -19,49 +19,49 @@
 `include "esp_ff.svh"
 
 module esp_pool #(
-    parameter int unsigned Lanes     = 16,
-    parameter int unsigned ActWords  = 8192,
-    parameter int unsigned PoolLanes = 4,
-    parameter bit          Prune     = 1'b0,
-    parameter int unsigned PackLanes = 4
+  parameter int unsigned Lanes     = 16,
+  parameter int unsigned ActWords  = 8192,
+  parameter int unsigned PoolLanes = 4,
+  parameter bit          Prune     = 1'b0,
+  parameter int unsigned PackLanes = 4
 ) (
-    input  wire logic                               clk_i,
-    input  wire logic                               rst_ni,
-    input  wire logic                               clear_i,
-    // instructions
-    input  wire logic                               pool_valid_i,
-    output      logic                               pool_ready_o,
-    input  wire esp_isa_pkg::pool_t                 pool_i,
-    // activation buffer port B
-    output      logic                               req_valid_o,
-    input  wire logic                               req_ready_i,
-    output      logic        [$clog2(ActWords)-1:0] req_addr_o,
-    input  wire logic                               req_rvalid_i,
-    input  wire logic        [         8*Lanes-1:0] req_rdata_i,
-    // pool table
-    output      logic                               tab_ren_o,
-    output      logic        [                 6:0] tab_raddr_o,
-    input  wire logic        [                31:0] tab_rdata_i,
-    // store stream
-    output      logic                               out_valid_o,
-    input  wire logic                               out_ready_i,
-    output      logic        [         8*Lanes-1:0] out_data_o,
-    // steps of PACK
-    input  wire logic                               pack_valid_i,
-    output      logic                               pack_ready_o,
-    input  wire logic        [     8*PackLanes-1:0] pack_data_i,
-    input  wire logic        [       PackLanes-1:0] pack_mask_i,
-    input  wire logic                               pack_pad_i,
-    input  wire logic                               pack_zero_i,
-    output      logic                               pack_empty_next_o,
-    output      logic                               pack_full_o,
-    // retired instructions, faults, counter events, trace
-    output      logic                               retire_o,
-    output      logic                               fault_o,
-    output      logic                               ev_busy_o,
-    output      logic                               ev_wait_o,
-    output      logic        [                11:0] layer_o,
-    output      logic                               layer_valid_o
+  input  wire logic                        clk_i,
+  input  wire logic                        rst_ni,
+  input  wire logic                        clear_i,
+  // instructions
+  input  wire logic                        pool_valid_i,
+  output logic                             pool_ready_o,
+  input  wire esp_isa_pkg::pool_t          pool_i,
+  // activation buffer port B
+  output logic                             req_valid_o,
+  input  wire logic                        req_ready_i,
+  output logic      [$clog2(ActWords)-1:0] req_addr_o,
+  input  wire logic                        req_rvalid_i,
+  input  wire logic [8*Lanes-1:0]          req_rdata_i,
+  // pool table
+  output logic                             tab_ren_o,
+  output logic      [6:0]                  tab_raddr_o,
+  input  wire logic [31:0]                 tab_rdata_i,
+  // store stream
+  output logic                             out_valid_o,
+  input  wire logic                        out_ready_i,
+  output logic      [8*Lanes-1:0]          out_data_o,
+  // steps of PACK
+  input  wire logic                        pack_valid_i,
+  output logic                             pack_ready_o,
+  input  wire logic [8*PackLanes-1:0]      pack_data_i,
+  input  wire logic [PackLanes-1:0]        pack_mask_i,
+  input  wire logic                        pack_pad_i,
+  input  wire logic                        pack_zero_i,
+  output logic                             pack_empty_next_o,
+  output logic                             pack_full_o,
+  // retired instructions, faults, counter events, trace
+  output logic                             retire_o,
+  output logic                             fault_o,
+  output logic                             ev_busy_o,
+  output logic                             ev_wait_o,
+  output logic      [11:0]                 layer_o,
+  output logic                             layer_valid_o
 );
 
   if ((1 << $clog2(Lanes)) != Lanes || Lanes < 4 || Lanes > 32) begin : gen_parameters_0
@@ -184,45 +184,45 @@ module esp_pool #(
 
   for (genvar i = 0; i < Lanes; i++) begin : gen_lane
     esp_pool_lane u_lane (
-        .clk_i,
-        .valid_i(word_q), .first_i(word_first_q), .last_i(word_end_q), .empty_i(word_empty_q),
-        .average_i(job_q.average[0]), .x_i(req_rdata_i[8*i+:8]), .zero_i(job_q.zx),
-        .value_o(sums[25*i+:25])
+      .clk_i,
+      .valid_i(word_q), .first_i(word_first_q), .last_i(word_end_q), .empty_i(word_empty_q),
+      .average_i(job_q.average[0]), .x_i(req_rdata_i[8*i +: 8]), .zero_i(job_q.zx),
+      .value_o(sums[25*i +: 25])
     );
   end
 
   always_comb begin
     {values, acc} = '0;
     if (`ESP_WHEN(left_q != '0)) begin
-      for (int i = 0; i < Lanes; i++) values[32*i+:32] = 32'($signed(sums[25*i+:25]));
-      for (int i = 0; i < PoolLanes; i++) acc[32*i+:32] = values[32*(PoolLanes*slice_q+i)+:32];
+      for (int i = 0; i < Lanes; i++) values[32*i +: 32] = 32'($signed(sums[25*i +: 25]));
+      for (int i = 0; i < PoolLanes; i++) acc[32*i +: 32] = values[32*(PoolLanes*slice_q+i) +: 32];
     end
   end
 
   esp_pool_windows u_windows (
-      .clk_i, .rst_ni, .clear_i,
-      .start_i(accept), .job_i(job_q), .fault_o,
-      .window_valid_o(window_valid), .window_ready_i(window_ready),
-      .addr_o(window_addr), .cols_o(window_cols), .rows_o(window_rows),
-      .empty_o(window_empty), .entry_o(window_entry), .last_o(window_last)
+    .clk_i, .rst_ni, .clear_i,
+    .start_i(accept), .job_i(job_q), .fault_o,
+    .window_valid_o(window_valid), .window_ready_i(window_ready),
+    .addr_o(window_addr), .cols_o(window_cols), .rows_o(window_rows),
+    .empty_o(window_empty), .entry_o(window_entry), .last_o(window_last)
   );
 
   esp_pool_walk u_walk (
-      .clk_i, .rst_ni, .clear_i,
-      .row_pitch_i(job_q.row_pitch),
-      .window_valid_i(window_valid), .window_ready_o(window_ready),
-      .addr_i(window_addr), .cols_i(window_cols), .rows_i(window_rows),
-      .empty_i(window_empty), .entry_i(window_entry), .last_i(window_last),
-      .valid_o(position), .step_i(step),
-      .addr_o(addr), .empty_o(empty), .first_o(first), .end_o(window_end),
-      .entry_o(entry), .last_o(last)
+    .clk_i, .rst_ni, .clear_i,
+    .row_pitch_i(job_q.row_pitch),
+    .window_valid_i(window_valid), .window_ready_o(window_ready),
+    .addr_i(window_addr), .cols_i(window_cols), .rows_i(window_rows),
+    .empty_i(window_empty), .entry_i(window_entry), .last_i(window_last),
+    .valid_o(position), .step_i(step),
+    .addr_o(addr), .empty_o(empty), .first_o(first), .end_o(window_end),
+    .entry_o(entry), .last_o(last)
   );
 
   esp_requant #(.Lanes(PoolLanes)) u_requant (
-      .clk_i, .rst_ni, .clear_i, .en_i(1'b1),
-      .valid_i(left_q != '0), .acc_i(acc), .scale_i({PoolLanes{scale}}),
-      .zero_i(bounds_q[23:16]), .lo_i(bounds_q[15:8]), .hi_i(bounds_q[7:0]),
-      .valid_o(requant_valid), .data_o(y)
+    .clk_i, .rst_ni, .clear_i, .en_i(1'b1),
+    .valid_i(left_q != '0), .acc_i(acc), .scale_i({PoolLanes{scale}}),
+    .zero_i(bounds_q[23:16]), .lo_i(bounds_q[15:8]), .hi_i(bounds_q[7:0]),
+    .valid_o(requant_valid), .data_o(y)
   );
 
   always_ff @(posedge clk_i) begin
@@ -290,10 +290,10 @@ module esp_pool #(
 
 
   esp_fifo #(.Width(8 * Lanes + 1), .Depth(DepthWords)) u_out (
-      .clk_i, .rst_ni, .clear_i,
-      .valid_i(word_valid), .ready_o(fifo_room),
-      .data_i({rlast_q[LATENCY-1] && requant_valid, word}),
-      .valid_o(fifo_valid), .ready_i(out_ready_i), .data_o({fifo_last, out_data_o})
+    .clk_i, .rst_ni, .clear_i,
+    .valid_i(word_valid), .ready_o(fifo_room),
+    .data_i({rlast_q[LATENCY-1] && requant_valid, word}),
+    .valid_o(fifo_valid), .ready_i(out_ready_i), .data_o({fifo_last, out_data_o})
   );
 
   assign out_valid_o   = fifo_valid;

@@ -7,15 +7,15 @@
 `include "esp_assert.svh"
 
 module esp_pool_lane (
-    input  wire logic        clk_i,
-    input  wire logic        valid_i,
-    input  wire logic        first_i,
-    input  wire logic        last_i,
-    input  wire logic        empty_i,
-    input  wire logic        average_i,
-    input  wire logic [ 7:0] x_i,
-    input  wire logic [ 7:0] zero_i,
-    output      logic [24:0] value_o
+  input  wire logic        clk_i,
+  input  wire logic        valid_i,
+  input  wire logic        first_i,
+  input  wire logic        last_i,
+  input  wire logic        empty_i,
+  input  wire logic        average_i,
+  input  wire logic [7:0]  x_i,
+  input  wire logic [7:0]  zero_i,
+  output logic      [24:0] value_o
 );
 
   logic signed [24:0] value_q, sum;

@@ -8,26 +8,26 @@
 `include "esp_ff.svh"
 
 module esp_pool_walk (
-    input  wire logic        clk_i,
-    input  wire logic        rst_ni,
-    input  wire logic        clear_i,
-    input  wire logic [15:0] row_pitch_i,
-    input  wire logic        window_valid_i,
-    output      logic        window_ready_o,
-    input  wire logic [15:0] addr_i,
-    input  wire logic [ 7:0] cols_i,
-    input  wire logic [ 7:0] rows_i,
-    input  wire logic        empty_i,
-    input  wire logic [ 6:0] entry_i,
-    input  wire logic        last_i,
-    output      logic        valid_o,
-    input  wire logic        step_i,
-    output      logic [15:0] addr_o,
-    output      logic        empty_o,
-    output      logic        first_o,    // first position of the window
-    output      logic        end_o,      // last position of the window
-    output      logic [ 6:0] entry_o,
-    output      logic        last_o      // of the job's last window
+  input  wire logic        clk_i,
+  input  wire logic        rst_ni,
+  input  wire logic        clear_i,
+  input  wire logic [15:0] row_pitch_i,
+  input  wire logic        window_valid_i,
+  output logic             window_ready_o,
+  input  wire logic [15:0] addr_i,
+  input  wire logic [7:0]  cols_i,
+  input  wire logic [7:0]  rows_i,
+  input  wire logic        empty_i,
+  input  wire logic [6:0]  entry_i,
+  input  wire logic        last_i,
+  output logic             valid_o,
+  input  wire logic        step_i,
+  output logic      [15:0] addr_o,
+  output logic             empty_o,
+  output logic             first_o,  // first position of the window
+  output logic             end_o,  // last position of the window
+  output logic      [6:0]  entry_o,
+  output logic             last_o  // of the job's last window
 );
 
   logic valid_q, take;

@@ -13,20 +13,20 @@
 `include "esp_ff.svh"
 
 module esp_pool_windows (
-    input  wire logic               clk_i,
-    input  wire logic               rst_ni,
-    input  wire logic               clear_i,
-    input  wire logic               start_i,
-    input  wire esp_isa_pkg::pool_t job_i,     // registered by the caller at start_i
-    output      logic               fault_o,
-    output      logic               window_valid_o,
-    input  wire logic               window_ready_i,
-    output      logic        [15:0] addr_o,
-    output      logic        [ 7:0] cols_o,    // less one
-    output      logic        [ 7:0] rows_o,    // less one
-    output      logic               empty_o,
-    output      logic        [ 6:0] entry_o,
-    output      logic               last_o
+  input  wire logic        clk_i,
+  input  wire logic        rst_ni,
+  input  wire logic        clear_i,
+  input  wire logic        start_i,
+  input  wire esp_isa_pkg::pool_t job_i,  // registered by the caller at start_i
+  output logic             fault_o,
+  output logic             window_valid_o,
+  input  wire logic        window_ready_i,
+  output logic      [15:0] addr_o,
+  output logic      [7:0]  cols_o,  // less one
+  output logic      [7:0]  rows_o,  // less one
+  output logic             empty_o,
+  output logic      [6:0]  entry_o,
+  output logic             last_o
 );
 
   typedef enum logic [2:0] {

@@ -13,30 +13,30 @@
 `include "esp_ff.svh"
 
 module esp_addop #(
-    parameter int unsigned Lanes = 8,
-    parameter bit          Score = 1'b0
+  parameter int unsigned Lanes = 8,
+  parameter bit          Score = 1'b0
 ) (
-    input  wire logic                clk_i,
-    input  wire logic                rst_ni,
-    input  wire logic                clear_i,
-    input  wire logic                en_i,
-    input  wire logic                valid_i,
-    input  wire logic                add_i,
-    input  wire logic                gate_i,
-    input  wire logic                score_i,
-    input  wire logic [ 8*Lanes-1:0] a_i,
-    input  wire logic [ 8*Lanes-1:0] b_i,
-    input  wire logic [         8:0] minus_za_i,
-    input  wire logic [         8:0] minus_zb_i,
-    input  wire logic [        21:0] ma_i,
-    input  wire logic [        21:0] mb_i,
-    input  wire logic [         4:0] shift_i,
-    input  wire logic [         7:0] zero_i,
-    input  wire logic [         7:0] lo_i,
-    input  wire logic [         7:0] hi_i,
-    output      logic                valid_o,
-    output      logic [ 8*Lanes-1:0] data_o,
-    output      logic [16*Lanes-1:0] score_o
+  input  wire logic                clk_i,
+  input  wire logic                rst_ni,
+  input  wire logic                clear_i,
+  input  wire logic                en_i,
+  input  wire logic                valid_i,
+  input  wire logic                add_i,
+  input  wire logic                gate_i,
+  input  wire logic                score_i,
+  input  wire logic [8*Lanes-1:0]  a_i,
+  input  wire logic [8*Lanes-1:0]  b_i,
+  input  wire logic [8:0]          minus_za_i,
+  input  wire logic [8:0]          minus_zb_i,
+  input  wire logic [21:0]         ma_i,
+  input  wire logic [21:0]         mb_i,
+  input  wire logic [4:0]          shift_i,
+  input  wire logic [7:0]          zero_i,
+  input  wire logic [7:0]          lo_i,
+  input  wire logic [7:0]          hi_i,
+  output logic                     valid_o,
+  output logic      [8*Lanes-1:0]  data_o,
+  output logic      [16*Lanes-1:0] score_o
 );
 
   if (Lanes == 0) begin : gen_parameters
@@ -93,26 +93,26 @@ module esp_addop #(
 
   for (genvar i = 0; i < Lanes; i++) begin : gen_lane
     esp_addop_lane #(.Score(Score)) u_lane (
-        .clk_i,
-        .stage_i(stage),
-        .add_i  ({add_q, add}),
-        .gated_i(gate && add_i),
-        .gate_i (gate),
-        .score_i(score),
-        .a_i    (a_i[8*i+:8]),
-        .b_i    (b_i[8*i+:8]),
-        .minus_za_i,
-        .minus_zb_i,
-        .ma_i,
-        .mb_i,
-        .shift_i(shift1_q),
-        .below_i(below),
-        .beyond_i(beyond),
-        .zero_i (bounds2_q[23:16]),
-        .lo_i   (bounds2_q[15:8]),
-        .hi_i   (bounds2_q[7:0]),
-        .data_o (data_o[8*i+:8]),
-        .score_o(score_o[16*i+:16])
+      .clk_i,
+      .stage_i(stage),
+      .add_i  ({add_q, add}),
+      .gated_i(gate && add_i),
+      .gate_i (gate),
+      .score_i(score),
+      .a_i    (a_i[8*i +: 8]),
+      .b_i    (b_i[8*i +: 8]),
+      .minus_za_i,
+      .minus_zb_i,
+      .ma_i,
+      .mb_i,
+      .shift_i(shift1_q),
+      .below_i(below),
+      .beyond_i(beyond),
+      .zero_i (bounds2_q[23:16]),
+      .lo_i   (bounds2_q[15:8]),
+      .hi_i   (bounds2_q[7:0]),
+      .data_o (data_o[8*i +: 8]),
+      .score_o(score_o[16*i +: 16])
     );
   end
 

@@ -8,28 +8,28 @@
 `include "esp_assert.svh"
 
 module esp_addop_lane #(
-    parameter bit Score = 1'b0
+  parameter bit Score = 1'b0
 ) (
-    input  wire logic        clk_i,
-    input  wire logic [ 3:0] stage_i,
-    input  wire logic [ 3:0] add_i,    // of the vector at each stage
-    input  wire logic        gated_i,  // these three at MULTIPLY
-    input  wire logic        gate_i,
-    input  wire logic        score_i,
-    input  wire logic [ 7:0] a_i,
-    input  wire logic [ 7:0] b_i,
-    input  wire logic [ 8:0] minus_za_i,
-    input  wire logic [ 8:0] minus_zb_i,
-    input  wire logic [21:0] ma_i,
-    input  wire logic [21:0] mb_i,
-    input  wire logic [ 4:0] shift_i,   // these three at ROUND: shift - 13
-    input  wire logic [31:0] below_i,   // bits 0 to shift_i + 11
-    input  wire logic [31:0] beyond_i,  // bits shift_i + 21 to 31
-    input  wire logic [ 7:0] zero_i,    // these three at CLAMP
-    input  wire logic [ 7:0] lo_i,
-    input  wire logic [ 7:0] hi_i,
-    output      logic [ 7:0] data_o,
-    output      logic [15:0] score_o   // 0 for a vector that is not added
+  input  wire logic        clk_i,
+  input  wire logic [3:0]  stage_i,
+  input  wire logic [3:0]  add_i,  // of the vector at each stage
+  input  wire logic        gated_i,  // these three at MULTIPLY
+  input  wire logic        gate_i,
+  input  wire logic        score_i,
+  input  wire logic [7:0]  a_i,
+  input  wire logic [7:0]  b_i,
+  input  wire logic [8:0]  minus_za_i,
+  input  wire logic [8:0]  minus_zb_i,
+  input  wire logic [21:0] ma_i,
+  input  wire logic [21:0] mb_i,
+  input  wire logic [4:0]  shift_i,  // these three at ROUND: shift - 13
+  input  wire logic [31:0] below_i,  // bits 0 to shift_i + 11
+  input  wire logic [31:0] beyond_i,  // bits shift_i + 21 to 31
+  input  wire logic [7:0]  zero_i,  // these three at CLAMP
+  input  wire logic [7:0]  lo_i,
+  input  wire logic [7:0]  hi_i,
+  output logic      [7:0]  data_o,
+  output logic      [15:0] score_o  // 0 for a vector that is not added
 );
 
   // Stages.

@@ -21,49 +21,49 @@
 `include "esp_ff.svh"
 
 module esp_post #(
-    parameter int unsigned Lanes       = 16,
-    parameter int unsigned ActWords    = 8192,
-    parameter int unsigned AccWords    = 512,
-    parameter int unsigned ParamBlocks = 64,
-    parameter int unsigned PostLanes   = 8,
-    parameter bit          Prune       = 1'b0,  // CONVs may have no n blocks
-    parameter bit          Score       = 1'b0   // CONVs may gate or score
+  parameter int unsigned Lanes       = 16,
+  parameter int unsigned ActWords    = 8192,
+  parameter int unsigned AccWords    = 512,
+  parameter int unsigned ParamBlocks = 64,
+  parameter int unsigned PostLanes   = 8,
+  parameter bit          Prune       = 1'b0,  // CONVs may have no n blocks
+  parameter bit          Score       = 1'b0   // CONVs may gate or score
 ) (
-    input  wire logic                                           clk_i,
-    input  wire logic                                           rst_ni,
-    input  wire logic                                           clear_i,
-    // CONVs with a full accumulator half
-    input  wire logic                                           conv_valid_i,
-    output      logic                                           conv_ready_o,
-    input  wire esp_isa_pkg::conv_t                             conv_i,
-    input  wire logic                                           half_i,
-    // accumulators
-    output      logic                                           acc_ren_o,
-    output      logic                                           acc_half_o,
-    output      logic [                   $clog2(AccWords)-1:0] acc_raddr_o,
-    input  wire logic [                           32*Lanes-1:0] acc_rdata_i,
-    output      logic                                           acc_free_o,
-    // parameter ring
-    output      logic                                           par_ren_o,
-    output      logic [$clog2(ParamBlocks*Lanes/PostLanes)-1:0] par_raddr_o,
-    input  wire logic [                       64*PostLanes-1:0] par_rdata_i,
-    input  wire logic [                  $clog2(ParamBlocks):0] par_loaded_i,
-    output      logic [                  $clog2(ParamBlocks):0] par_base_o,
-    // residual operand: activation buffer port B
-    output      logic                                           res_valid_o,
-    input  wire logic                                           res_ready_i,
-    output      logic [                   $clog2(ActWords)-1:0] res_addr_o,
-    input  wire logic                                           res_rvalid_i,
-    input  wire logic [                            8*Lanes-1:0] res_rdata_i,
-    // store stream
-    output      logic                                           out_valid_o,
-    input  wire logic                                           out_ready_i,
-    output      logic [                            8*Lanes-1:0] out_data_o,
-    // retired instructions, counter events
-    output      logic                                           retire_o,
-    output      logic                                           ev_busy_o,
-    output      logic                                           ev_wait_out_o,
-    output      logic                                           ev_wait_operand_o
+  input  wire logic                                           clk_i,
+  input  wire logic                                           rst_ni,
+  input  wire logic                                           clear_i,
+  // CONVs with a full accumulator half
+  input  wire logic                                           conv_valid_i,
+  output logic                                                conv_ready_o,
+  input  wire esp_isa_pkg::conv_t                             conv_i,
+  input  wire logic                                           half_i,
+  // accumulators
+  output logic                                                acc_ren_o,
+  output logic                                                acc_half_o,
+  output logic      [$clog2(AccWords)-1:0]                    acc_raddr_o,
+  input  wire logic [32*Lanes-1:0]                            acc_rdata_i,
+  output logic                                                acc_free_o,
+  // parameter ring
+  output logic                                                par_ren_o,
+  output logic      [$clog2(ParamBlocks*Lanes/PostLanes)-1:0] par_raddr_o,
+  input  wire logic [64*PostLanes-1:0]                        par_rdata_i,
+  input  wire logic [$clog2(ParamBlocks):0]                   par_loaded_i,
+  output logic      [$clog2(ParamBlocks):0]                   par_base_o,
+  // residual operand: activation buffer port B
+  output logic                                                res_valid_o,
+  input  wire logic                                           res_ready_i,
+  output logic      [$clog2(ActWords)-1:0]                    res_addr_o,
+  input  wire logic                                           res_rvalid_i,
+  input  wire logic [8*Lanes-1:0]                             res_rdata_i,
+  // store stream
+  output logic                                                out_valid_o,
+  input  wire logic                                           out_ready_i,
+  output logic      [8*Lanes-1:0]                             out_data_o,
+  // retired instructions, counter events
+  output logic                                                retire_o,
+  output logic                                                ev_busy_o,
+  output logic                                                ev_wait_out_o,
+  output logic                                                ev_wait_operand_o
 );
 
   if ((1 << $clog2(Lanes)) != Lanes || Lanes < 4 || Lanes > 32) begin : gen_parameters_0
@@ -136,9 +136,9 @@ module esp_post #(
   logic [8*Lanes-1:0] operand_word, word;
   logic word_valid, fifo_valid, fifo_ready, fifo_last, fifo_empty_word;
 
-  assign slice_read = slice_q[0+:SliceBits];
-  assign slice_add  = slice_q[SliceBits*(ADD-READ)+:SliceBits];
-  assign slice_back = slice_q[SliceBits*(BACK-READ)+:SliceBits];
+  assign slice_read = slice_q[0 +: SliceBits];
+  assign slice_add  = slice_q[SliceBits*(ADD-READ) +: SliceBits];
+  assign slice_back = slice_q[SliceBits*(BACK-READ) +: SliceBits];
 
   // A summed vector of a block's last pixel is done; its sums come back into the slot that hold emptied.
   assign hold    = valid_q[DONE] && gap_q[DONE] && blast_q[DONE];
@@ -181,15 +181,15 @@ module esp_post #(
   // the operand's at ADD, the pooling's at DONE (zero point) and BACK.
   for (genvar i = 0; i < PostLanes; i++) begin : gen_lane
     always_comb begin
-      biased[32*i+:32] = '0;
-      scales[32*i+:32] = '0;
-      pooled[32*i+:32] = '0;
+      biased[32*i +: 32] = '0;
+      scales[32*i +: 32] = '0;
+      pooled[32*i +: 32] = '0;
       if (`ESP_WHEN(valid_q[READ])) begin
-        biased[32*i+:32] = acc_rdata_i[32*(PostLanes*slice_read+i)+:32] + par_rdata_i[64*i+:32];
-        scales[32*i+:32] = par_rdata_i[64*i+32+:32];
+        biased[32*i +: 32] = acc_rdata_i[32*(PostLanes*slice_read+i) +: 32] + par_rdata_i[64*i +: 32];
+        scales[32*i +: 32] = par_rdata_i[64*i+32 +: 32];
       end
       if (`ESP_WHEN(inject)) begin
-        pooled[32*i+:32] = gap_score_q ? 32'($signed(sums[32*i+:8])) : sums[32*i+:32];
+        pooled[32*i +: 32] = gap_score_q ? 32'($signed(sums[32*i +: 8])) : sums[32*i +: 32];
       end
     end
   end
@@ -237,37 +237,37 @@ module esp_post #(
   end
 
   esp_post_front #(
-      .Lanes(Lanes), .AccWords(AccWords), .ParamBlocks(ParamBlocks), .PostLanes(PostLanes),
-      .Prune(Prune), .Score(Score)
+    .Lanes(Lanes), .AccWords(AccWords), .ParamBlocks(ParamBlocks), .PostLanes(PostLanes),
+    .Prune(Prune), .Score(Score)
   ) u_front (
-      .clk_i, .rst_ni, .clear_i,
-      .conv_valid_i, .conv_ready_o, .conv_i, .half_i,
-      .fetch_valid_o(fetch_valid), .fetch_ready_i(fetch_ready), .fetch_base_o(fetch_base),
-      .fetch_cols_o(fetch_cols), .fetch_rows_o(fetch_rows), .fetch_blocks_o(fetch_blocks),
-      .acc_ren_o, .acc_half_o, .acc_raddr_o, .acc_free_o,
-      .par_ren_o, .par_raddr_o, .par_loaded_i, .par_base_o,
-      .operand_i(operand), .claim_o(claim),
-      .place_i(place), .reserve_o(reserve),
-      .hold_i(hold), .sums_due_i(sums_due_q != '0), .entered_i(entered),
-      .issue_o(issue), .slice_o(slice), .slice_last_o(slice_last), .conv_first_o(conv_first),
-      .block_first_o(block_first), .block_last_o(block_last), .conv_last_o(conv_last),
-      .operand_o(job_operand), .empty_o(job_empty),
-      .bounds_o(job_bounds), .add_o(job_add), .gate_o(job_gate), .score_o(job_score),
-      .add_ma_o(job_ma), .add_mb_o(job_mb),
-      .add_shift_o(job_shift), .add_zb_o(job_zb), .add_bounds_o(job_add_bounds),
-      .gap_o(job_gap), .gap_first_o(job_gap_first), .gap_last_o(job_gap_last),
-      .gap_scale_o(job_gap_scale), .gap_zy_o(job_gap_zy),
-      .ev_busy_o, .ev_wait_out_o, .ev_wait_operand_o
+    .clk_i, .rst_ni, .clear_i,
+    .conv_valid_i, .conv_ready_o, .conv_i, .half_i,
+    .fetch_valid_o(fetch_valid), .fetch_ready_i(fetch_ready), .fetch_base_o(fetch_base),
+    .fetch_cols_o(fetch_cols), .fetch_rows_o(fetch_rows), .fetch_blocks_o(fetch_blocks),
+    .acc_ren_o, .acc_half_o, .acc_raddr_o, .acc_free_o,
+    .par_ren_o, .par_raddr_o, .par_loaded_i, .par_base_o,
+    .operand_i(operand), .claim_o(claim),
+    .place_i(place), .reserve_o(reserve),
+    .hold_i(hold), .sums_due_i(sums_due_q != '0), .entered_i(entered),
+    .issue_o(issue), .slice_o(slice), .slice_last_o(slice_last), .conv_first_o(conv_first),
+    .block_first_o(block_first), .block_last_o(block_last), .conv_last_o(conv_last),
+    .operand_o(job_operand), .empty_o(job_empty),
+    .bounds_o(job_bounds), .add_o(job_add), .gate_o(job_gate), .score_o(job_score),
+    .add_ma_o(job_ma), .add_mb_o(job_mb),
+    .add_shift_o(job_shift), .add_zb_o(job_zb), .add_bounds_o(job_add_bounds),
+    .gap_o(job_gap), .gap_first_o(job_gap_first), .gap_last_o(job_gap_last),
+    .gap_scale_o(job_gap_scale), .gap_zy_o(job_gap_zy),
+    .ev_busy_o, .ev_wait_out_o, .ev_wait_operand_o
   );
 
   esp_post_fetch #(.Lanes(Lanes), .ActWords(ActWords), .DepthWords(DepthWords)) u_fetch (
-      .clk_i, .rst_ni, .clear_i,
-      .start_valid_i(fetch_valid), .start_ready_o(fetch_ready),
-      .base_i($clog2(ActWords)'(fetch_base)),
-      .cols_i(fetch_cols), .rows_i(fetch_rows), .blocks_i(fetch_blocks),
-      .res_valid_o, .res_ready_i, .res_addr_o, .res_rvalid_i, .res_rdata_i,
-      .claimable_o(operand), .claim_i(claim),
-      .data_o(operand_word), .pop_i(valid_q[ADD] && add_q[ADD] && slast_q[ADD])
+    .clk_i, .rst_ni, .clear_i,
+    .start_valid_i(fetch_valid), .start_ready_o(fetch_ready),
+    .base_i($clog2(ActWords)'(fetch_base)),
+    .cols_i(fetch_cols), .rows_i(fetch_rows), .blocks_i(fetch_blocks),
+    .res_valid_o, .res_ready_i, .res_addr_o, .res_rvalid_i, .res_rdata_i,
+    .claimable_o(operand), .claim_i(claim),
+    .data_o(operand_word), .pop_i(valid_q[ADD] && add_q[ADD] && slast_q[ADD])
   );
 
   logic unused_base;
@@ -276,30 +276,30 @@ module esp_post #(
   logic requant_valid, addop_valid;
 
   esp_requant #(.Lanes(PostLanes)) u_requant (
-      .clk_i, .rst_ni, .clear_i, .en_i(1'b1),
-      .valid_i(valid_q[SCALE]), .acc_i(acc_q), .scale_i(scale_q),
-      .zero_i(bounds2_q[23:16]), .lo_i(bounds2_q[15:8]), .hi_i(bounds2_q[7:0]),
-      .valid_o(requant_valid), .data_o(y)
+    .clk_i, .rst_ni, .clear_i, .en_i(1'b1),
+    .valid_i(valid_q[SCALE]), .acc_i(acc_q), .scale_i(scale_q),
+    .zero_i(bounds2_q[23:16]), .lo_i(bounds2_q[15:8]), .hi_i(bounds2_q[7:0]),
+    .valid_o(requant_valid), .data_o(y)
   );
 
-  assign operand_slice = `ESP_WHEN(requant_valid) ? operand_word[8*PostLanes*slice_add+:8*PostLanes]
+  assign operand_slice = `ESP_WHEN(requant_valid) ? operand_word[8*PostLanes*slice_add +: 8*PostLanes]
                                                   : '0;
 
   esp_addop #(.Lanes(PostLanes), .Score(Score)) u_addop (
-      .clk_i, .rst_ni, .clear_i, .en_i(1'b1),
-      .valid_i(requant_valid), .add_i(add_q[ADD]), .gate_i(stage_gate_q), .score_i(stage_score_q),
-      .a_i(y), .b_i(operand_slice), .minus_za_i(stage_minus_za_q), .minus_zb_i(stage_minus_zb_q),
-      .ma_i(stage_ma_q), .mb_i(stage_mb_q),
-      .shift_i(stage_shift_q), .zero_i(stage_add_bounds_q[23:16]),
-      .lo_i(stage_add_bounds_q[15:8]), .hi_i(stage_add_bounds_q[7:0]),
-      .valid_o(addop_valid), .data_o(z), .score_o(products)
+    .clk_i, .rst_ni, .clear_i, .en_i(1'b1),
+    .valid_i(requant_valid), .add_i(add_q[ADD]), .gate_i(stage_gate_q), .score_i(stage_score_q),
+    .a_i(y), .b_i(operand_slice), .minus_za_i(stage_minus_za_q), .minus_zb_i(stage_minus_zb_q),
+    .ma_i(stage_ma_q), .mb_i(stage_mb_q),
+    .shift_i(stage_shift_q), .zero_i(stage_add_bounds_q[23:16]),
+    .lo_i(stage_add_bounds_q[15:8]), .hi_i(stage_add_bounds_q[7:0]),
+    .valid_o(addop_valid), .data_o(z), .score_o(products)
   );
 
   esp_post_gap #(.PostLanes(PostLanes), .Slices(Slices), .Score(Score)) u_gap (
-      .clk_i,
-      .valid_i(addop_valid && gap_q[DONE]), .start_i(start_q[DONE]),
-      .score_i(sum_score_q), .shift_i(sum_score_q && !add_q[DONE]),
-      .data_i(z), .product_i(products), .minus_zero_i(minus_zero_q), .sums_o(sums)
+    .clk_i,
+    .valid_i(addop_valid && gap_q[DONE]), .start_i(start_q[DONE]),
+    .score_i(sum_score_q), .shift_i(sum_score_q && !add_q[DONE]),
+    .data_i(z), .product_i(products), .minus_zero_i(minus_zero_q), .sums_o(sums)
   );
 
   // Gather the slices of a word.
@@ -320,10 +320,10 @@ module esp_post #(
   logic fifo_room;
 
   esp_fifo #(.Width(8 * Lanes + 2), .Depth(DepthWords)) u_out (
-      .clk_i, .rst_ni, .clear_i,
-      .valid_i(word_valid), .ready_o(fifo_room), .data_i({clast_q[DONE], empty_q[DONE], word}),
-      .valid_o(fifo_valid), .ready_i(fifo_ready),
-      .data_o({fifo_last, fifo_empty_word, out_data_o})
+    .clk_i, .rst_ni, .clear_i,
+    .valid_i(word_valid), .ready_o(fifo_room), .data_i({clast_q[DONE], empty_q[DONE], word}),
+    .valid_o(fifo_valid), .ready_i(fifo_ready),
+    .data_o({fifo_last, fifo_empty_word, out_data_o})
   );
 
   assign out_valid_o = fifo_valid && !fifo_empty_word;

@@ -10,28 +10,28 @@
 `include "esp_ff.svh"
 
 module esp_post_fetch #(
-    parameter int unsigned Lanes      = 16,
-    parameter int unsigned ActWords   = 8192,
-    parameter int unsigned DepthWords = 16
+  parameter int unsigned Lanes      = 16,
+  parameter int unsigned ActWords   = 8192,
+  parameter int unsigned DepthWords = 16
 ) (
-    input  wire logic                        clk_i,
-    input  wire logic                        rst_ni,
-    input  wire logic                        clear_i,
-    input  wire logic                        start_valid_i,
-    output      logic                        start_ready_o,
-    input  wire logic [$clog2(ActWords)-1:0] base_i,
-    input  wire logic [                11:0] cols_i,
-    input  wire logic [                11:0] rows_i,
-    input  wire logic [                 7:0] blocks_i,
-    output      logic                        res_valid_o,
-    input  wire logic                        res_ready_i,
-    output      logic [$clog2(ActWords)-1:0] res_addr_o,
-    input  wire logic                        res_rvalid_i,
-    input  wire logic [         8*Lanes-1:0] res_rdata_i,
-    output      logic                        claimable_o,
-    input  wire logic                        claim_i,
-    output      logic [         8*Lanes-1:0] data_o,
-    input  wire logic                        pop_i
+  input  wire logic                        clk_i,
+  input  wire logic                        rst_ni,
+  input  wire logic                        clear_i,
+  input  wire logic                        start_valid_i,
+  output logic                             start_ready_o,
+  input  wire logic [$clog2(ActWords)-1:0] base_i,
+  input  wire logic [11:0]                 cols_i,
+  input  wire logic [11:0]                 rows_i,
+  input  wire logic [7:0]                  blocks_i,
+  output logic                             res_valid_o,
+  input  wire logic                        res_ready_i,
+  output logic      [$clog2(ActWords)-1:0] res_addr_o,
+  input  wire logic                        res_rvalid_i,
+  input  wire logic [8*Lanes-1:0]          res_rdata_i,
+  output logic                             claimable_o,
+  input  wire logic                        claim_i,
+  output logic      [8*Lanes-1:0]          data_o,
+  input  wire logic                        pop_i
 );
 
   if ((1 << $clog2(Lanes)) != Lanes || Lanes < 4 || Lanes > 32) begin : gen_parameters_0
@@ -80,28 +80,28 @@ module esp_post_fetch #(
 
   logic unused_first, unused_block_last;
   esp_post_walk u_walk (
-      .clk_i,
-      .load_i      (start),
-      .cols_i,
-      .rows_i,
-      .blocks_i,
-      .step_i      (taken),
-      .first_o     (unused_first),
-      .block_last_o(unused_block_last),
-      .last_o      (last)
+    .clk_i,
+    .load_i      (start),
+    .cols_i,
+    .rows_i,
+    .blocks_i,
+    .step_i      (taken),
+    .first_o     (unused_first),
+    .block_last_o(unused_block_last),
+    .last_o      (last)
   );
 
   logic fifo_room, fifo_valid;
   esp_fifo #(.Width(8 * Lanes), .Depth(DepthWords)) u_fifo (
-      .clk_i,
-      .rst_ni,
-      .clear_i,
-      .valid_i(arrive),
-      .ready_o(fifo_room),
-      .data_i (res_rdata_i),
-      .valid_o(fifo_valid),
-      .ready_i(pop_i),
-      .data_o
+    .clk_i,
+    .rst_ni,
+    .clear_i,
+    .valid_i(arrive),
+    .ready_o(fifo_room),
+    .data_i (res_rdata_i),
+    .valid_o(fifo_valid),
+    .ready_i(pop_i),
+    .data_o
   );
 
   logic unused_fifo;

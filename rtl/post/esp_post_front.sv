@@ -15,77 +15,77 @@
 `include "esp_ff.svh"
 
 module esp_post_front #(
-    parameter int unsigned Lanes       = 16,
-    parameter int unsigned AccWords    = 512,
-    parameter int unsigned ParamBlocks = 64,
-    parameter int unsigned PostLanes   = 8,
-    parameter bit          Prune       = 1'b0,
-    parameter bit          Score       = 1'b0,
-    localparam int unsigned Slices     = Lanes / PostLanes,
-    localparam int unsigned SliceBits  = Slices > 1 ? $clog2(Slices) : 1
+  parameter int unsigned Lanes       = 16,
+  parameter int unsigned AccWords    = 512,
+  parameter int unsigned ParamBlocks = 64,
+  parameter int unsigned PostLanes   = 8,
+  parameter bit          Prune       = 1'b0,
+  parameter bit          Score       = 1'b0,
+  localparam int unsigned Slices     = Lanes / PostLanes,
+  localparam int unsigned SliceBits  = Slices > 1 ? $clog2(Slices) : 1
 ) (
-    input  wire logic                                  clk_i,
-    input  wire logic                                  rst_ni,
-    input  wire logic                                  clear_i,
-    // CONVs
-    input  wire logic                                  conv_valid_i,
-    output      logic                                  conv_ready_o,
-    input  wire esp_isa_pkg::conv_t                    conv_i,
-    input  wire logic                                  half_i,
-    // operand of the next CONV
-    output      logic                                  fetch_valid_o,
-    input  wire logic                                  fetch_ready_i,
-    output      logic [                          15:0] fetch_base_o,
-    output      logic [                          11:0] fetch_cols_o,
-    output      logic [                          11:0] fetch_rows_o,
-    output      logic [                           7:0] fetch_blocks_o,
-    // accumulators
-    output      logic                                  acc_ren_o,
-    output      logic                                  acc_half_o,
-    output      logic [          $clog2(AccWords)-1:0] acc_raddr_o,
-    output      logic                                  acc_free_o,
-    // parameter ring
-    output      logic                                  par_ren_o,
-    output      logic [$clog2(ParamBlocks*Slices)-1:0] par_raddr_o,
-    input  wire logic [         $clog2(ParamBlocks):0] par_loaded_i,
-    output      logic [         $clog2(ParamBlocks):0] par_base_o,
-    // what the pipeline has
-    input  wire logic                                  operand_i,      // a word may be claimed
-    output      logic                                  claim_o,
-    input  wire logic                                  place_i,        // a place for a word is free
-    output      logic                                  reserve_o,
-    input  wire logic                                  hold_i,
-    input  wire logic                                  sums_due_i,
-    input  wire logic                                  entered_i,
-    // the vector issued
-    output      logic                                  issue_o,
-    output      logic [                 SliceBits-1:0] slice_o,
-    output      logic                                  slice_last_o,
-    output      logic                                  conv_first_o,   // first vector of a CONV
-    output      logic                                  block_first_o,  // first pixel of a block
-    output      logic                                  block_last_o,   // last pixel of a block
-    output      logic                                  conv_last_o,    // last pixel of a CONV
-    output      logic                                  operand_o,      // it takes its operand
-    output      logic                                  empty_o,
-    // fields of the CONV being issued, until the next one's first vector
-    output      logic [                          23:0] bounds_o,       // zy, lo, hi
-    output      logic                                  add_o,
-    output      logic                                  gate_o,
-    output      logic                                  score_o,
-    output      logic [                          21:0] add_ma_o,
-    output      logic [                          21:0] add_mb_o,
-    output      logic [                           4:0] add_shift_o,
-    output      logic [                           7:0] add_zb_o,
-    output      logic [                          23:0] add_bounds_o,   // add_zy, add_lo, add_hi
-    output      logic                                  gap_o,
-    output      logic                                  gap_first_o,
-    output      logic                                  gap_last_o,
-    output      logic [                          31:0] gap_scale_o,
-    output      logic [                           7:0] gap_zy_o,
-    // counter events
-    output      logic                                  ev_busy_o,
-    output      logic                                  ev_wait_out_o,
-    output      logic                                  ev_wait_operand_o
+  input  wire logic                                  clk_i,
+  input  wire logic                                  rst_ni,
+  input  wire logic                                  clear_i,
+  // CONVs
+  input  wire logic                                  conv_valid_i,
+  output logic                                       conv_ready_o,
+  input  wire esp_isa_pkg::conv_t                    conv_i,
+  input  wire logic                                  half_i,
+  // operand of the next CONV
+  output logic                                       fetch_valid_o,
+  input  wire logic                                  fetch_ready_i,
+  output logic      [15:0]                           fetch_base_o,
+  output logic      [11:0]                           fetch_cols_o,
+  output logic      [11:0]                           fetch_rows_o,
+  output logic      [7:0]                            fetch_blocks_o,
+  // accumulators
+  output logic                                       acc_ren_o,
+  output logic                                       acc_half_o,
+  output logic      [$clog2(AccWords)-1:0]           acc_raddr_o,
+  output logic                                       acc_free_o,
+  // parameter ring
+  output logic                                       par_ren_o,
+  output logic      [$clog2(ParamBlocks*Slices)-1:0] par_raddr_o,
+  input  wire logic [$clog2(ParamBlocks):0]          par_loaded_i,
+  output logic      [$clog2(ParamBlocks):0]          par_base_o,
+  // what the pipeline has
+  input  wire logic                                  operand_i,  // a word may be claimed
+  output logic                                       claim_o,
+  input  wire logic                                  place_i,  // a place for a word is free
+  output logic                                       reserve_o,
+  input  wire logic                                  hold_i,
+  input  wire logic                                  sums_due_i,
+  input  wire logic                                  entered_i,
+  // the vector issued
+  output logic                                       issue_o,
+  output logic      [SliceBits-1:0]                  slice_o,
+  output logic                                       slice_last_o,
+  output logic                                       conv_first_o,  // first vector of a CONV
+  output logic                                       block_first_o,  // first pixel of a block
+  output logic                                       block_last_o,  // last pixel of a block
+  output logic                                       conv_last_o,  // last pixel of a CONV
+  output logic                                       operand_o,  // it takes its operand
+  output logic                                       empty_o,
+  // fields of the CONV being issued, until the next one's first vector
+  output logic      [23:0]                           bounds_o,  // zy, lo, hi
+  output logic                                       add_o,
+  output logic                                       gate_o,
+  output logic                                       score_o,
+  output logic      [21:0]                           add_ma_o,
+  output logic      [21:0]                           add_mb_o,
+  output logic      [4:0]                            add_shift_o,
+  output logic      [7:0]                            add_zb_o,
+  output logic      [23:0]                           add_bounds_o,  // add_zy, add_lo, add_hi
+  output logic                                       gap_o,
+  output logic                                       gap_first_o,
+  output logic                                       gap_last_o,
+  output logic      [31:0]                           gap_scale_o,
+  output logic      [7:0]                            gap_zy_o,
+  // counter events
+  output logic                                       ev_busy_o,
+  output logic                                       ev_wait_out_o,
+  output logic                                       ev_wait_operand_o
 );
 
   if ((1 << $clog2(Lanes)) != Lanes || Lanes < 4 || Lanes > 32) begin : gen_parameters_0
@@ -281,15 +281,15 @@ module esp_post_front #(
   end
 
   esp_post_walk u_walk (
-      .clk_i,
-      .load_i      (advance),
-      .cols_i      (next_cols_q),
-      .rows_i      (next_rows_q),
-      .blocks_i    (next_q.n_blocks),
-      .step_i      (word_done),
-      .first_o     (first),
-      .block_last_o(block_last),
-      .last_o      (last_word)
+    .clk_i,
+    .load_i      (advance),
+    .cols_i      (next_cols_q),
+    .rows_i      (next_rows_q),
+    .blocks_i    (next_q.n_blocks),
+    .step_i      (word_done),
+    .first_o     (first),
+    .block_last_o(block_last),
+    .last_o      (last_word)
   );
 
   logic unused_conv;

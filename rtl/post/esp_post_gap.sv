@@ -9,19 +9,19 @@
 `include "esp_assert.svh"
 
 module esp_post_gap #(
-    parameter int unsigned PostLanes = 8,
-    parameter int unsigned Slices    = 2,
-    parameter bit          Score     = 1'b0
+  parameter int unsigned PostLanes = 8,
+  parameter int unsigned Slices    = 2,
+  parameter bit          Score     = 1'b0
 ) (
-    input  wire logic                    clk_i,
-    input  wire logic                    valid_i,
-    input  wire logic                    start_i,
-    input  wire logic                    score_i,
-    input  wire logic                    shift_i,
-    input  wire logic [ 8*PostLanes-1:0] data_i,
-    input  wire logic [16*PostLanes-1:0] product_i,
-    input  wire logic [             8:0] minus_zero_i,
-    output      logic [32*PostLanes-1:0] sums_o
+  input  wire logic                    clk_i,
+  input  wire logic                    valid_i,
+  input  wire logic                    start_i,
+  input  wire logic                    score_i,
+  input  wire logic                    shift_i,
+  input  wire logic [8*PostLanes-1:0]  data_i,
+  input  wire logic [16*PostLanes-1:0] product_i,
+  input  wire logic [8:0]              minus_zero_i,
+  output logic      [32*PostLanes-1:0] sums_o
 );
 
   if (PostLanes == 0) begin : gen_parameters_0
@@ -47,7 +47,7 @@ module esp_post_gap #(
   logic [32*PostLanes-1:0] oldest, sums;
   logic score, shift;
 
-  assign oldest = sums_q[32*PostLanes*(Slices-1)+:32*PostLanes];
+  assign oldest = sums_q[32*PostLanes*(Slices-1) +: 32*PostLanes];
 
   assign score  = Score && score_i;
   assign shift  = Score && shift_i;
@@ -57,12 +57,12 @@ module esp_post_gap #(
     logic [TermBits-1:0] term;
     always_comb begin
       {kept, term} = '0;
-      sums[32*i+:32] = '0;
+      sums[32*i +: 32] = '0;
       if (`ESP_WHEN(valid_i)) begin
-        kept = start_i ? '0 : shift ? {{8{oldest[32*i+31]}}, oldest[32*i+8+:24]}
-                                    : oldest[32*i+:32];
-        term = score ? TermBits'(product_i[16*i+:16]) : TermBits'($signed(data_i[8*i+:8]));
-        sums[32*i+:32] = add(kept, term, minus_zero_i);
+        kept = start_i ? '0 : shift ? {{8{oldest[32*i+31]}}, oldest[32*i+8 +: 24]}
+                                    : oldest[32*i +: 32];
+        term = score ? TermBits'(product_i[16*i +: 16]) : TermBits'($signed(data_i[8*i +: 8]));
+        sums[32*i +: 32] = add(kept, term, minus_zero_i);
       end
     end
   end

@@ -5,15 +5,15 @@
 `default_nettype none
 
 module esp_post_walk (
-    input  wire logic        clk_i,
-    input  wire logic        load_i,
-    input  wire logic [11:0] cols_i,
-    input  wire logic [11:0] rows_i,
-    input  wire logic [ 7:0] blocks_i,
-    input  wire logic        step_i,
-    output      logic        first_o,        // first pixel of a block
-    output      logic        block_last_o,   // last pixel of a block
-    output      logic        last_o          // and of the last block
+  input  wire logic        clk_i,
+  input  wire logic        load_i,
+  input  wire logic [11:0] cols_i,
+  input  wire logic [11:0] rows_i,
+  input  wire logic [7:0]  blocks_i,
+  input  wire logic        step_i,
+  output logic             first_o,  // first pixel of a block
+  output logic             block_last_o,  // last pixel of a block
+  output logic             last_o  // and of the last block
 );
 
   logic [11:0] cols_q, rows_q, col_q, row_q;

@@ -10,20 +10,20 @@
 `include "esp_ff.svh"
 
 module esp_requant #(
-    parameter int unsigned Lanes = 8
+  parameter int unsigned Lanes = 8
 ) (
-    input  wire logic                clk_i,
-    input  wire logic                rst_ni,
-    input  wire logic                clear_i,
-    input  wire logic                en_i,
-    input  wire logic                valid_i,
-    input  wire logic [32*Lanes-1:0] acc_i,
-    input  wire logic [32*Lanes-1:0] scale_i,
-    input  wire logic [         7:0] zero_i,
-    input  wire logic [         7:0] lo_i,
-    input  wire logic [         7:0] hi_i,
-    output      logic                valid_o,
-    output      logic [ 8*Lanes-1:0] data_o
+  input  wire logic                clk_i,
+  input  wire logic                rst_ni,
+  input  wire logic                clear_i,
+  input  wire logic                en_i,
+  input  wire logic                valid_i,
+  input  wire logic [32*Lanes-1:0] acc_i,
+  input  wire logic [32*Lanes-1:0] scale_i,
+  input  wire logic [7:0]          zero_i,
+  input  wire logic [7:0]          lo_i,
+  input  wire logic [7:0]          hi_i,
+  output logic                     valid_o,
+  output logic      [8*Lanes-1:0]  data_o
 );
 
   if (Lanes == 0) begin : gen_parameters
@@ -54,14 +54,14 @@ module esp_requant #(
 
   for (genvar i = 0; i < Lanes; i++) begin : gen_lane
     esp_requant_lane u_lane (
-        .clk_i,
-        .stage_i(stage),
-        .acc_i  (acc_i[32*i+:32]),
-        .scale_i(scale_i[32*i+:31]),
-        .zero_i (bounds6_q[23:16]),
-        .lo_i   (bounds6_q[15:8]),
-        .hi_i   (bounds6_q[7:0]),
-        .data_o (data_o[8*i+:8])
+      .clk_i,
+      .stage_i(stage),
+      .acc_i  (acc_i[32*i +: 32]),
+      .scale_i(scale_i[32*i +: 31]),
+      .zero_i (bounds6_q[23:16]),
+      .lo_i   (bounds6_q[15:8]),
+      .hi_i   (bounds6_q[7:0]),
+      .data_o (data_o[8*i +: 8])
     );
     logic unused_sign;
     assign unused_sign = scale_i[32*i+31];

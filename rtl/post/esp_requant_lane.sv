@@ -14,14 +14,14 @@
 `include "esp_assert.svh"
 
 module esp_requant_lane (
-    input  wire logic        clk_i,
-    input  wire logic [ 7:0] stage_i,
-    input  wire logic [31:0] acc_i,
-    input  wire logic [30:0] scale_i,  // fp32 without its sign
-    input  wire logic [ 7:0] zero_i,   // these three at CLAMP
-    input  wire logic [ 7:0] lo_i,
-    input  wire logic [ 7:0] hi_i,
-    output      logic [ 7:0] data_o
+  input  wire logic        clk_i,
+  input  wire logic [7:0]  stage_i,
+  input  wire logic [31:0] acc_i,
+  input  wire logic [30:0] scale_i,  // fp32 without its sign
+  input  wire logic [7:0]  zero_i,  // these three at CLAMP
+  input  wire logic [7:0]  lo_i,
+  input  wire logic [7:0]  hi_i,
+  output logic      [7:0]  data_o
 );
 
   // Stages.
@@ -41,7 +41,7 @@ module esp_requant_lane (
   // and the last shift by one is left to the next stage, before its adder.
   function automatic logic [35:0] normalise(input logic [31:0] magnitude);
     logic [31:0] x;
-    logic [ 3:0] zeros;
+    logic [3:0] zeros;
     x = magnitude;
     zeros[3] = x[31:16] == '0;
     zeros[2] = zeros[3] ? x[15:8] == '0 : x[31:24] == '0;
