@@ -114,11 +114,11 @@ module esp_acc #(
       .Width(64),
       .Depth(AccWords)
     ) u_half0 (
-      .clk_i  (clk_i),
-      .we_i   (writing && !write_half),
+      .clk_i,
+      .we_i(writing && !write_half),
       .waddr_i(write_addr),
       .wdata_i(sum),
-      .re_i   ((reading && !read_half) || (ren_i && !rhalf_i)),
+      .re_i((reading && !read_half) || (ren_i && !rhalf_i)),
       .raddr_i((ren_i && !rhalf_i) ? raddr_i : read_addr),
       .rdata_o(read0)
     );
@@ -127,11 +127,11 @@ module esp_acc #(
       .Width(64),
       .Depth(AccWords)
     ) u_half1 (
-      .clk_i  (clk_i),
-      .we_i   (writing && write_half),
+      .clk_i,
+      .we_i(writing && write_half),
       .waddr_i(write_addr),
       .wdata_i(sum),
-      .re_i   ((reading && read_half) || (ren_i && rhalf_i)),
+      .re_i((reading && read_half) || (ren_i && rhalf_i)),
       .raddr_i((ren_i && rhalf_i) ? raddr_i : read_addr),
       .rdata_o(read1)
     );

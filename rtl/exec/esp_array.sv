@@ -199,19 +199,19 @@ module esp_array #(
         esp_pe_packed #(
           .Lanes(Lanes)
         ) u_packed (
-          .clk_i     (clk_i),
-          .en_i      (en_i),
-          .x_i       (x_in),
-          .x_o       (x_out),
-          .cap0_i    (capture[k+2*j]),
-          .cap1_i    (capture[k+2*j+1]),
-          .w_i       (gen_row[k].weight),
-          .w_less_i  (weight_less),
-          .swap_i    (en_i && swap[k+j]),
-          .sum_i     (sum_in),
-          .sum_o     (sum),
-          .low_i     (low_in),
-          .low_o     (low)
+          .clk_i,
+          .en_i,
+          .x_i(x_in),
+          .x_o(x_out),
+          .cap0_i(capture[k+2*j]),
+          .cap1_i(capture[k+2*j+1]),
+          .w_i(gen_row[k].weight),
+          .w_less_i(weight_less),
+          .swap_i(en_i && swap[k+j]),
+          .sum_i(sum_in),
+          .sum_o(sum),
+          .low_i(low_in),
+          .low_o(low)
         );
 
         if (j == PAIRS - 1) begin : gen_last
@@ -259,20 +259,20 @@ module esp_array #(
         esp_pe_pair #(
           .SumBits(SumBits)
         ) u_pair (
-          .clk_i     (clk_i),
-          .en_i      (en_i),
-          .x_i       (x_in),
-          .x_o       (x_out),
-          .cap_any_i (capture_any),
-          .cap0_i    (capture[k+2*j]),
-          .cap1_i    (capture[k+2*j+1]),
-          .w_i       (gen_row[k].weight),
+          .clk_i,
+          .en_i,
+          .x_i(x_in),
+          .x_o(x_out),
+          .cap_any_i(capture_any),
+          .cap0_i(capture[k+2*j]),
+          .cap1_i(capture[k+2*j+1]),
+          .w_i(gen_row[k].weight),
           .swap_any_i(swap_any),
-          .swap_i    (swap[k+j]),
-          .sum0_i    (sum0_in),
-          .sum1_i    (sum1_in),
-          .sum0_o    (sum0),
-          .sum1_o    (sum1)
+          .swap_i(swap[k+j]),
+          .sum0_i(sum0_in),
+          .sum1_i(sum1_in),
+          .sum0_o(sum0),
+          .sum1_o(sum1)
         );
 
         if (j == PAIRS - 1) begin : gen_last

@@ -130,28 +130,28 @@ module esp_exec #(
   end
 
   esp_wseq #(
-    .Lanes      (Lanes),
+    .Lanes(Lanes),
     .WeightWords(WeightWords),
-    .Prune      (Prune)
+    .Prune(Prune)
   ) u_wseq (
-    .clk_i        (clk_i),
-    .rst_ni       (rst_ni),
-    .clear_i      (clear_i),
-    .wconv_valid_i(wconv_valid_i),
-    .wconv_ready_o(wconv_ready_o),
-    .wconv_i      (wconv_i),
-    .wgt_ren_o    (wgt_ren_o),
-    .wgt_raddr_o  (wgt_raddr_o),
-    .wgt_loaded_i (wgt_loaded_i),
-    .wgt_base_o   (wgt_base_o),
-    .wgt_header_i (header),
-    .code_valid_o (code_in_valid),
-    .code_ready_i (code_in_ready),
-    .code_o       (code_in),
-    .wgt_first_o  (wgt_first),
-    .tile_ready_o (tile_ready),
-    .tile_take_i  (tile_take),
-    .stuck_o      (weights_stuck)
+    .clk_i,
+    .rst_ni,
+    .clear_i,
+    .wconv_valid_i,
+    .wconv_ready_o,
+    .wconv_i,
+    .wgt_ren_o,
+    .wgt_raddr_o,
+    .wgt_loaded_i,
+    .wgt_base_o,
+    .wgt_header_i(header),
+    .code_valid_o(code_in_valid),
+    .code_ready_i(code_in_ready),
+    .code_o(code_in),
+    .wgt_first_o(wgt_first),
+    .tile_ready_o(tile_ready),
+    .tile_take_i(tile_take),
+    .stuck_o(weights_stuck)
   );
 
   // Codes of tiles, from the sequencer to the passes.
@@ -171,86 +171,86 @@ module esp_exec #(
   end
 
   esp_feeder #(
-    .Lanes   (Lanes),
+    .Lanes(Lanes),
     .ActWords(ActWords),
     .AccWords(AccWords),
-    .Prune   (Prune)
+    .Prune(Prune)
   ) u_feeder (
-    .clk_i            (clk_i),
-    .rst_ni           (rst_ni),
-    .clear_i          (clear_i),
-    .conv_valid_i     (conv_valid_i),
-    .conv_ready_o     (conv_ready_o),
-    .conv_i           (conv_i),
-    .post_valid_o     (list_valid),
-    .post_ready_i     (list_ready),
-    .post_conv_o      (list_conv),
-    .act_ren_o        (act_ren_o),
-    .act_raddr_o      (act_raddr_o),
-    .tile_ready_i     (tile_ready),
-    .tile_take_o      (tile_take),
-    .code_valid_i     (code_valid),
-    .code_ready_o     (code_ready),
-    .code_i           (code),
-    .weights_stuck_i  (weights_stuck),
-    .half_free_i      (~full_q),
-    .half_full_o      (half_full),
-    .array_en_o       (array_en),
-    .array_swap_o     (array_swap),
-    .array_present_o  (array_present),
-    .array_zx_o       (array_zx),
-    .acc_valid_o      (acc_valid),
-    .acc_overwrite_o  (acc_overwrite),
-    .acc_half_o       (acc_half),
-    .acc_done_o       (acc_done_in),
-    .acc_addr_o       (acc_addr),
-    .retire_o         (retire_o),
-    .fault_o          (fault_o),
-    .ev_fed_o         (ev_fed_o),
-    .ev_wait_weights_o(ev_wait_weights_o),
-    .ev_wait_acc_o    (ev_wait_acc_o),
-    .ev_ragged_o      (ev_ragged_o),
-    .ev_pass_o        (ev_pass_o),
-    .layer_o          (layer_o),
-    .layer_valid_o    (layer_valid_o)
+    .clk_i,
+    .rst_ni,
+    .clear_i,
+    .conv_valid_i,
+    .conv_ready_o,
+    .conv_i,
+    .post_valid_o(list_valid),
+    .post_ready_i(list_ready),
+    .post_conv_o(list_conv),
+    .act_ren_o,
+    .act_raddr_o,
+    .tile_ready_i(tile_ready),
+    .tile_take_o(tile_take),
+    .code_valid_i(code_valid),
+    .code_ready_o(code_ready),
+    .code_i(code),
+    .weights_stuck_i(weights_stuck),
+    .half_free_i(~full_q),
+    .half_full_o(half_full),
+    .array_en_o(array_en),
+    .array_swap_o(array_swap),
+    .array_present_o(array_present),
+    .array_zx_o(array_zx),
+    .acc_valid_o(acc_valid),
+    .acc_overwrite_o(acc_overwrite),
+    .acc_half_o(acc_half),
+    .acc_done_o(acc_done_in),
+    .acc_addr_o(acc_addr),
+    .retire_o,
+    .fault_o,
+    .ev_fed_o,
+    .ev_wait_weights_o,
+    .ev_wait_acc_o,
+    .ev_ragged_o,
+    .ev_pass_o,
+    .layer_o,
+    .layer_valid_o
   );
 
   esp_array #(
-    .Lanes (Lanes),
+    .Lanes(Lanes),
     .Packed(Packed)
   ) u_array (
-    .clk_i        (clk_i),
-    .rst_ni       (rst_ni),
-    .clear_i      (clear_i),
-    .en_i         (array_en),
-    .act_swap_i   (array_swap),
+    .clk_i,
+    .rst_ni,
+    .clear_i,
+    .en_i(array_en),
+    .act_swap_i(array_swap),
     .act_present_i(array_present),
-    .act_zx_i     (array_zx),
-    .act_data_i   (act_rdata_i),
-    .wgt_first_i  (wgt_first),
-    .wgt_data_i   (wgt_rdata_i),
-    .sums_o       (sums)
+    .act_zx_i(array_zx),
+    .act_data_i(act_rdata_i),
+    .wgt_first_i(wgt_first),
+    .wgt_data_i(wgt_rdata_i),
+    .sums_o(sums)
   );
 
   esp_acc #(
-    .Lanes   (Lanes),
+    .Lanes(Lanes),
     .AccWords(AccWords)
   ) u_acc (
-    .clk_i      (clk_i),
-    .rst_ni     (rst_ni),
-    .clear_i    (clear_i),
-    .en_i       (array_en),
-    .valid_i    (acc_valid),
+    .clk_i,
+    .rst_ni,
+    .clear_i,
+    .en_i(array_en),
+    .valid_i(acc_valid),
     .overwrite_i(acc_overwrite),
-    .half_i     (acc_half),
-    .done_i     (acc_done_in),
-    .addr_i     (acc_addr),
-    .sums_i     (sums),
-    .done_o     (acc_done),
-    .ren_i      (acc_ren_i),
-    .rhalf_i    (acc_half_i),
-    .raddr_i    (acc_raddr_i),
-    .rdata_o    (acc_rdata_o)
+    .half_i(acc_half),
+    .done_i(acc_done_in),
+    .addr_i(acc_addr),
+    .sums_i(sums),
+    .done_o(acc_done),
+    .ren_i(acc_ren_i),
+    .rhalf_i(acc_half_i),
+    .raddr_i(acc_raddr_i),
+    .rdata_o(acc_rdata_o)
   );
 
   // CONVs whose last pass the feeder has taken up, for post.
@@ -258,15 +258,15 @@ module esp_exec #(
     .Width(esp_isa_pkg::CONV_BITS),
     .Depth(2)
   ) u_list (
-    .clk_i  (clk_i),
-    .rst_ni (rst_ni),
-    .clear_i(clear_i),
+    .clk_i,
+    .rst_ni,
+    .clear_i,
     .valid_i(list_valid),
     .ready_o(list_ready),
-    .data_i (list_conv),
+    .data_i(list_conv),
     .valid_o(head_valid),
     .ready_i(head_ready),
-    .data_o (post_conv_o)
+    .data_o(post_conv_o)
   );
 
   `ESP_ASSERT_STABLE(post_stable, clear_i, post_valid_o, post_ready_i, post_conv_o)

@@ -104,29 +104,29 @@ module esp_feeder #(
   esp_passes #(
     .ActWords(ActWords),
     .AccWords(AccWords),
-    .Prune   (Prune)
+    .Prune(Prune)
   ) u_passes (
-    .clk_i           (clk_i),
-    .rst_ni          (rst_ni),
-    .clear_i         (clear_i),
-    .conv_valid_i    (conv_valid_i),
-    .conv_ready_o    (conv_ready_o),
-    .conv_i          (conv_i),
-    .code_valid_i    (code_valid_i),
-    .code_ready_o    (code_ready_o),
-    .code_i          (code_i),
-    .pass_valid_o    (pass_valid),
-    .pass_take_i     (pass_take),
-    .pass_addr_o     (pass_addr),
-    .pass_iy_o       (pass_iy),
-    .pass_ix_o       (pass_ix),
-    .pass_acc_set_o  (pass_acc_set),
-    .pass_acc_o      (pass_acc),
+    .clk_i,
+    .rst_ni,
+    .clear_i,
+    .conv_valid_i,
+    .conv_ready_o,
+    .conv_i,
+    .code_valid_i,
+    .code_ready_o,
+    .code_i,
+    .pass_valid_o(pass_valid),
+    .pass_take_i(pass_take),
+    .pass_addr_o(pass_addr),
+    .pass_iy_o(pass_iy),
+    .pass_ix_o(pass_ix),
+    .pass_acc_set_o(pass_acc_set),
+    .pass_acc_o(pass_acc),
     .pass_overwrite_o(pass_overwrite),
-    .pass_last_o     (pass_last),
-    .pass_empty_o    (pass_empty),
-    .conv_o          (pass_conv),
-    .busy_o          (passes_busy)
+    .pass_last_o(pass_last),
+    .pass_empty_o(pass_empty),
+    .conv_o(pass_conv),
+    .busy_o(passes_busy)
   );
 
   state_e               state_q, state_d;

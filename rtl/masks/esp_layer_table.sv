@@ -51,7 +51,7 @@ module esp_layer_table #(
   esp_ram_1r1w #(.Width(Width), .Depth(Words)) u_ram (
     .clk_i,
     .we_i(write), .waddr_i(word_addr_i[AddrBits+PartBits-1:PartBits]), .wdata_i(wdata),
-    .re_i(ren_i), .raddr_i(raddr_i), .rdata_o(rdata_o)
+    .re_i(ren_i), .raddr_i, .rdata_o
   );
 
 endmodule

@@ -95,12 +95,12 @@ module esp_addop #(
     esp_addop_lane #(.Score(Score)) u_lane (
       .clk_i,
       .stage_i(stage),
-      .add_i  ({add_q, add}),
+      .add_i({add_q, add}),
       .gated_i(gate && add_i),
-      .gate_i (gate),
+      .gate_i(gate),
       .score_i(score),
-      .a_i    (a_i[8*i +: 8]),
-      .b_i    (b_i[8*i +: 8]),
+      .a_i(a_i[8*i +: 8]),
+      .b_i(b_i[8*i +: 8]),
       .minus_za_i,
       .minus_zb_i,
       .ma_i,
@@ -108,10 +108,10 @@ module esp_addop #(
       .shift_i(shift1_q),
       .below_i(below),
       .beyond_i(beyond),
-      .zero_i (bounds2_q[23:16]),
-      .lo_i   (bounds2_q[15:8]),
-      .hi_i   (bounds2_q[7:0]),
-      .data_o (data_o[8*i +: 8]),
+      .zero_i(bounds2_q[23:16]),
+      .lo_i(bounds2_q[15:8]),
+      .hi_i(bounds2_q[7:0]),
+      .data_o(data_o[8*i +: 8]),
       .score_o(score_o[16*i +: 16])
     );
   end

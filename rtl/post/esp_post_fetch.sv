@@ -81,14 +81,14 @@ module esp_post_fetch #(
   logic unused_first, unused_block_last;
   esp_post_walk u_walk (
     .clk_i,
-    .load_i      (start),
+    .load_i(start),
     .cols_i,
     .rows_i,
     .blocks_i,
-    .step_i      (taken),
-    .first_o     (unused_first),
+    .step_i(taken),
+    .first_o(unused_first),
     .block_last_o(unused_block_last),
-    .last_o      (last)
+    .last_o(last)
   );
 
   logic fifo_room, fifo_valid;
@@ -98,7 +98,7 @@ module esp_post_fetch #(
     .clear_i,
     .valid_i(arrive),
     .ready_o(fifo_room),
-    .data_i (res_rdata_i),
+    .data_i(res_rdata_i),
     .valid_o(fifo_valid),
     .ready_i(pop_i),
     .data_o

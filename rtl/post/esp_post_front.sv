@@ -282,14 +282,14 @@ module esp_post_front #(
 
   esp_post_walk u_walk (
     .clk_i,
-    .load_i      (advance),
-    .cols_i      (next_cols_q),
-    .rows_i      (next_rows_q),
-    .blocks_i    (next_q.n_blocks),
-    .step_i      (word_done),
-    .first_o     (first),
+    .load_i(advance),
+    .cols_i(next_cols_q),
+    .rows_i(next_rows_q),
+    .blocks_i(next_q.n_blocks),
+    .step_i(word_done),
+    .first_o(first),
     .block_last_o(block_last),
-    .last_o      (last_word)
+    .last_o(last_word)
   );
 
   logic unused_conv;

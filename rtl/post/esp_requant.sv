@@ -56,12 +56,12 @@ module esp_requant #(
     esp_requant_lane u_lane (
       .clk_i,
       .stage_i(stage),
-      .acc_i  (acc_i[32*i +: 32]),
+      .acc_i(acc_i[32*i +: 32]),
       .scale_i(scale_i[32*i +: 31]),
-      .zero_i (bounds6_q[23:16]),
-      .lo_i   (bounds6_q[15:8]),
-      .hi_i   (bounds6_q[7:0]),
-      .data_o (data_o[8*i +: 8])
+      .zero_i(bounds6_q[23:16]),
+      .lo_i(bounds6_q[15:8]),
+      .hi_i(bounds6_q[7:0]),
+      .data_o(data_o[8*i +: 8])
     );
     logic unused_sign;
     assign unused_sign = scale_i[32*i+31];
