@@ -184,8 +184,8 @@ module esp_decode #(
   logic to_load_w;   // of a LOAD's targets those from the weight ring on
   logic to_masks;    // and those from the layer table on
 
-  assign to_load_w = load.target >= esp_isa_pkg::TargetWeights;
-  assign to_masks = load.target >= esp_isa_pkg::TargetLayerTable;
+  assign to_load_w = load.target[2:1] != '0;   // esp_isa_pkg::TargetWeights and above
+  assign to_masks = load.target[2];            // TargetLayerTable and above
 
   always_comb begin
     target = '0;

@@ -117,8 +117,8 @@ module esp_load #(
   logic [15:0]         data_start;
   logic [31:0]         data_iaddress;
 
-  assign sink = {LayerWords > 0 && load_i.target >= esp_isa_pkg::TargetLayerTable,
-                 load_i.target[0]};
+  // Its upper bit: esp_isa_pkg::TargetLayerTable and above.
+  assign sink = {LayerWords > 0 && load_i.target[2], load_i.target[0]};
   assign slots_free = count_q != (SlotBits+1)'(Slots);
   assign load_ready_o = walk_ready && slots_free && !halt_i;
   assign accept = load_valid_i && load_ready_o;
