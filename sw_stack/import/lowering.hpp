@@ -2,11 +2,11 @@
 // The state of one lowering of a quantised work graph: see quant_lower.hpp.
 
 #include <limits>
-#include <set>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "import/names.hpp"
 #include "import/quant_lower.hpp"
 
 namespace espalier::import_ {
@@ -101,7 +101,7 @@ class Lowering {
   std::vector<State> states_;                ///< by tensor of the work graph
   std::vector<int> uses_;                    ///< of each tensor of the work graph
   std::vector<std::pair<int, int>> stored_;  ///< pending tensors and what stores them
-  std::set<std::string> tensor_names_, node_names_;
+  Names tensor_names_, node_names_;
 };
 
 }  // namespace espalier::import_

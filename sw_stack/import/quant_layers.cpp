@@ -35,11 +35,7 @@ Result<std::int32_t> bias_steps(const WorkNode& node, const StoredDense& constan
 
 Result<ir::QuantConv> quantised_copy(const WorkNode& node, const std::vector<int>& source,
                                      int channels, const Border& border) {
-  ir::Window window;
-  window.pad_top = border.top;
-  window.pad_left = border.left;
-  window.pad_bottom = border.bottom;
-  window.pad_right = border.right;
+  const ir::Window window = around(border);
   auto selection = selection_conv(source, channels, {}, {}, window, 0, 0);
   if (!selection) return work_error(node, selection.error().code, selection.error().message);
   ir::QuantConv op;

@@ -23,13 +23,6 @@ Diagnostic too_steep(const WorkNode& node, double ratio) {
                     fmt::format("scales its operand by {}; the limit is 512", ratio));
 }
 
-std::string unique(std::set<std::string>& used, const std::string& wanted, const char* otherwise) {
-  const std::string base = wanted.empty() ? otherwise : wanted;
-  std::string name = base;
-  for (int i = 2; !used.insert(name).second; ++i) name = fmt::format("{}_{}", base, i);
-  return name;
-}
-
 }  // namespace
 
 Result<int> Lowering::store(const WorkNode& node, const State& x, const ir::Quant& y) {
@@ -122,7 +115,7 @@ Result<int> Lowering::clamp_stored(const WorkNode& node, const State& x, Clamp c
   const auto maker = std::ranges::find(graph_.nodes, x.id, &ir::QuantNode::output);
   if (!x.alone || maker == graph_.nodes.end() || !std::visit(narrow, maker->op))
     return rescale(node, x.id, quant(x.id), clamp);
-  graph_.tensors[x.id].name = unique(tensor_names_, work_.name(node.output), "tensor");
+  graph_.tensors[x.id].name = tensor_names_.take(work_.name(node.output), "tensor");
   return x.id;
 }
 
@@ -152,12 +145,12 @@ int Lowering::emit(const WorkNode& node, int to, std::vector<int> inputs, const 
   const ir::Shape shape = step ? graph_.tensors[inputs[0]].shape : work_.shape(to);
   const int id = add_tensor(to, shape, quant);
   graph_.nodes.push_back(
-      {unique(node_names_, node.name, "node"), std::move(inputs), id, std::move(op)});
+      {node_names_.take(node.name, "node"), std::move(inputs), id, std::move(op)});
   return id;
 }
 
 int Lowering::add_tensor(int tensor, const ir::Shape& shape, const ir::Quant& quant) {
-  graph_.tensors.push_back({unique(tensor_names_, work_.name(tensor), "tensor"), shape, quant});
+  graph_.tensors.push_back({tensor_names_.take(work_.name(tensor), "tensor"), shape, quant});
   return static_cast<int>(graph_.tensors.size()) - 1;
 }
 

@@ -9,6 +9,15 @@
 
 namespace espalier::import_ {
 
+ir::Window around(const Border& border) {
+  ir::Window window;
+  window.pad_top = border.top;
+  window.pad_left = border.left;
+  window.pad_bottom = border.bottom;
+  window.pad_right = border.right;
+  return window;
+}
+
 bool windows_hold_pixels(int outputs, int kernel, int stride, int dilation, int pad_before,
                          int size) {
   for (int o = 0; o < outputs; ++o) {
@@ -129,14 +138,9 @@ Status WorkGraph::lower_borders() {
                         fmt::format("pads with {}; nothing after it can take that", border->value));
     }
     const ir::Shape& in = tensors_[node.inputs[0]].shape;
-    ir::Window window;
-    window.pad_top = border->top;
-    window.pad_left = border->left;
-    window.pad_bottom = border->bottom;
-    window.pad_right = border->right;
-    auto conv = selection_conv(every_channel(in.c), in.c, {}, {}, window, 0, 0);
-    if (!conv) return work_error(node, conv.error().code, conv.error().message);
-    node.op = std::move(conv.value());
+    const Status status =
+        become(node, selection_conv(every_channel(in.c), in.c, {}, {}, around(*border), 0, 0));
+    if (!status) return status;
   }
   return {};
 }

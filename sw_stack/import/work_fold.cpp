@@ -161,6 +161,12 @@ void WorkGraph::merge_selects() {
   }
 }
 
+Status WorkGraph::become(WorkNode& node, Result<ir::FloatConv> conv) {
+  if (!conv) return work_error(node, conv.error().code, conv.error().message);
+  node.op = std::move(*conv);
+  return {};
+}
+
 Status WorkGraph::lower_selects() {
   for (WorkNode& node : nodes_) {
     const auto* select = std::get_if<Select>(&node.op);
@@ -173,9 +179,9 @@ Status WorkGraph::lower_selects() {
     window.kw = kw;
     window.stride_h = select->rows.step;
     window.stride_w = select->columns.step;
-    auto conv = selection_conv(select->source, in.c, {}, {}, window, row, column);
-    if (!conv) return work_error(node, conv.error().code, conv.error().message);
-    node.op = std::move(conv.value());
+    const Status status =
+        become(node, selection_conv(select->source, in.c, {}, {}, window, row, column));
+    if (!status) return status;
   }
   return {};
 }
@@ -236,10 +242,9 @@ Status WorkGraph::lower_affines() {
     const auto* affine = std::get_if<Affine>(&node.op);
     if (node.dead || affine == nullptr) continue;
     const int channels = tensors_[node.inputs[0]].shape.c;
-    auto conv =
-        selection_conv(every_channel(channels), channels, affine->scale, affine->shift, {}, 0, 0);
-    if (!conv) return work_error(node, conv.error().code, conv.error().message);
-    node.op = std::move(conv.value());
+    const Status status = become(node, selection_conv(every_channel(channels), channels,
+                                                      affine->scale, affine->shift, {}, 0, 0));
+    if (!status) return status;
   }
   return {};
 }

@@ -4,9 +4,8 @@
 
 #include <algorithm>
 #include <cmath>
-#include <map>
-#include <set>
 
+#include "import/names.hpp"
 #include "ir/verify.hpp"
 
 namespace espalier::import_ {
@@ -77,21 +76,6 @@ Status WorkGraph::check_finite() const {
 }
 
 namespace {
-
-/// Gives out names once: `name`, `name_2`, `name_3`, ...
-class Names {
- public:
-  std::string take(const std::string& wanted, const char* otherwise) {
-    const std::string base = wanted.empty() ? otherwise : wanted;
-    std::string name = base;
-    while (!used_.insert(name).second) name = fmt::format("{}_{}", base, ++next_[base] + 1);
-    return name;
-  }
-
- private:
-  std::set<std::string> used_;
-  std::map<std::string, int> next_;
-};
 
 template <typename... Lowered>
 ir::FloatOp to_float_op(std::variant<Lowered...>&& op) {

@@ -109,6 +109,8 @@ class WorkGraph {
   [[nodiscard]] bool border_fits(const Border& border, int tensor, bool not_negative) const;
   Status lower_selects();
   Status lower_borders();
+  /// Puts a convolution in the node's place. Errors: as it, at the node.
+  static Status become(WorkNode& node, Result<ir::FloatConv> conv);
   void fold_affines_back();
   void fold_affines_forward();
   Status lower_affines();
@@ -124,6 +126,8 @@ class WorkGraph {
 /// A diagnostic placed at the node.
 Diagnostic work_error(const WorkNode& node, ErrorCode code, std::string message);
 
+/// One pixel's window over an image that the border surrounds.
+ir::Window around(const Border& border);
 inline bool padded(const ir::Window& w) {
   return w.pad_top != 0 || w.pad_left != 0 || w.pad_bottom != 0 || w.pad_right != 0;
 }

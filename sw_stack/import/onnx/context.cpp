@@ -91,6 +91,12 @@ Result<std::vector<std::int64_t>> Context::integers(const OnnxNode& node, int i)
   return (*found)->integers;
 }
 
+Result<std::vector<std::int64_t>> Context::listed(const OnnxNode& node, const char* attribute,
+                                                  int i) const {
+  if (node.has_input(i)) return integers(node, i);
+  return node.integers(attribute);
+}
+
 void Context::define(const OnnxNode& node, Value result, int output) {
   if (output >= node.proto.output_size() || node.proto.output(output).empty()) return;
   values.insert_or_assign(node.proto.output(output), std::move(result));
@@ -141,6 +147,31 @@ View Context::normalised(int tensor, const View& view) const {
   return result;
 }
 
+std::vector<std::optional<Axis>> Context::dimension_axes(const Activation& x) const {
+  using enum Axis;
+  for (const View& layout : {View{{kBatch}, {kChannel}, {kRow}, {kColumn}},
+                             View{{kBatch}, {kRow}, {kColumn}, {kChannel}}}) {
+    if (normalised(x.tensor, layout) != x.view) continue;
+    std::vector<std::optional<Axis>> axes;
+    for (const auto& dim : layout) axes.emplace_back(dim[0]);
+    return axes;
+  }
+  std::vector<std::optional<Axis>> axes;
+  for (const auto& dim : x.view) {
+    axes.push_back(dim.size() == 1 ? std::optional(dim[0]) : std::nullopt);
+  }
+  return axes;
+}
+
+View Context::explicit_view(const Activation& x) const {
+  const auto axes = dimension_axes(x);
+  View view = x.view;
+  for (std::size_t dim = 0; dim < view.size(); ++dim) {
+    if (axes[dim]) view[dim] = {*axes[dim]};
+  }
+  return view;
+}
+
 bool Context::is_axis(const Activation& x, std::size_t dim, Axis axis) const {
   if (axis_extent(x.tensor, axis) == 1) return x.view[dim].empty();
   return x.view[dim].size() == 1 && x.view[dim][0] == axis;
@@ -175,13 +206,29 @@ std::string dims_text(const std::vector<std::int64_t>& dims) {
   return dims.empty() ? "a scalar" : fmt::format("{}", fmt::join(dims, "x"));
 }
 
-Result<std::size_t> resolve_axis(std::int64_t axis, std::size_t rank) {
+Result<std::size_t> resolve_axis(const OnnxNode& node, std::int64_t axis, std::size_t rank) {
   const auto signed_rank = static_cast<std::int64_t>(rank);
   if (axis < -signed_rank || axis >= signed_rank) {
-    return fail(ErrorCode::kRange,
-                fmt::format("axis is {}; the tensor has {} dimensions", axis, rank));
+    return node.fail(ErrorCode::kRange,
+                     fmt::format("axis is {}; the tensor has {} dimensions", axis, rank));
   }
   return static_cast<std::size_t>(axis < 0 ? axis + signed_rank : axis);
+}
+
+Result<std::size_t> axis_of(const OnnxNode& node, std::int64_t otherwise, std::size_t rank) {
+  return resolve_axis(node, node.integer("axis", otherwise), rank);
+}
+
+Result<std::vector<std::size_t>> resolve_axes(const OnnxNode& node,
+                                              const std::vector<std::int64_t>& axes,
+                                              std::size_t rank) {
+  std::vector<std::size_t> dims;
+  for (const std::int64_t axis : axes) {
+    const auto dim = resolve_axis(node, axis, rank);
+    if (!dim) return dim.error();
+    dims.push_back(*dim);
+  }
+  return dims;
 }
 
 }  // namespace espalier::import_

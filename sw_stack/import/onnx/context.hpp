@@ -79,6 +79,10 @@ class Context {
   [[nodiscard]] Result<std::shared_ptr<const Constant>> constant(const OnnxNode& node, int i) const;
   /// A constant of integers. Errors: as constant(), and floats.
   [[nodiscard]] Result<std::vector<std::int64_t>> integers(const OnnxNode& node, int i) const;
+  /// Integers from input i, or from the attribute where that is left out; empty where neither is
+  /// there: what old opsets hold in attributes, new ones have as inputs.
+  [[nodiscard]] Result<std::vector<std::int64_t>> listed(const OnnxNode& node,
+                                                         const char* attribute, int i) const;
   void define(const OnnxNode& node, Value result, int output = 0);
   /// Appends a node whose name and output are those of `node`, and defines its first output.
   void emit(const OnnxNode& node, WorkOp op, std::vector<int> inputs, const ir::Shape& shape,
@@ -96,6 +100,12 @@ class Context {
   [[nodiscard]] bool is_axis(const Activation& x, std::size_t dim, Axis axis) const;
   /// The view NCHW of a tensor.
   [[nodiscard]] View nchw(int tensor) const;
+  /// Which single axis each dimension is. A dimension of extent 1 is known by its place in the
+  /// layouts NCHW and NHWC only; nullopt where it is not one axis.
+  [[nodiscard]] std::vector<std::optional<Axis>> dimension_axes(const Activation& x) const;
+  /// The view with axes of extent 1 put where their dimensions are, for a result in which they
+  /// grow.
+  [[nodiscard]] View explicit_view(const Activation& x) const;
   /// Refuses anything but NCHW. Errors: kUnsupported at the node.
   [[nodiscard]] Status require_nchw(const OnnxNode& node, const Activation& x) const;
 };
@@ -104,7 +114,12 @@ class Context {
 Result<ir::Shape> checked_shape(std::int64_t c, std::int64_t h, std::int64_t w);
 /// Dimensions for messages: `1x3x32x32`.
 std::string dims_text(const std::vector<std::int64_t>& dims);
-/// Index of an axis that may count from the end. Errors: kRange.
-Result<std::size_t> resolve_axis(std::int64_t axis, std::size_t rank);
+/// Indices of axes that may count from the end. Errors: kRange, at the node.
+Result<std::size_t> resolve_axis(const OnnxNode& node, std::int64_t axis, std::size_t rank);
+/// That of the attribute `axis`.
+Result<std::size_t> axis_of(const OnnxNode& node, std::int64_t otherwise, std::size_t rank);
+Result<std::vector<std::size_t>> resolve_axes(const OnnxNode& node,
+                                              const std::vector<std::int64_t>& axes,
+                                              std::size_t rank);
 
 }  // namespace espalier::import_

@@ -254,8 +254,8 @@ Status import_softmax(Context& context, const OnnxNode& node) {
   const auto x = context.activation(node, 0);
   if (!x) return x.error();
   const bool coerces = context.opset < 13;  // to a matrix, from `axis` on
-  const auto axis = resolve_axis(node.integer("axis", coerces ? 1 : -1), x->view.size());
-  if (!axis) return node.placed(axis.error());
+  const auto axis = axis_of(node, coerces ? 1 : -1, x->view.size());
+  if (!axis) return axis.error();
   bool rest = true;
   for (std::size_t dim = *axis + 1; dim < x->view.size(); ++dim)
     rest = rest && x->view[dim].empty();

@@ -101,8 +101,8 @@ Result<Constant> fold_cast(const Context&, const OnnxNode& node, const Inputs& i
 Result<Constant> fold_gather(const Context&, const OnnxNode& node, const Inputs& inputs) {
   if (const Status status = require_all(node, inputs, 2); !status) return status.error();
   const Constant &x = *inputs[0], &indices = *inputs[1];
-  const auto axis = resolve_axis(node.integer("axis", 0), x.dims.size());
-  if (!axis) return node.placed(axis.error());
+  const auto axis = axis_of(node, 0, x.dims.size());
+  if (!axis) return axis.error();
   if (indices.is_float) return node.fail(ErrorCode::kMalformed, "indices are floats");
   std::int64_t outer = 1;
   std::int64_t inner = 1;
@@ -135,8 +135,8 @@ Result<Constant> fold_gather(const Context&, const OnnxNode& node, const Inputs&
 Result<Constant> fold_concat(const Context&, const OnnxNode& node, const Inputs& inputs) {
   if (const Status status = require_all(node, inputs, inputs.size()); !status)
     return status.error();
-  const auto axis = resolve_axis(node.integer("axis", 0), inputs[0]->dims.size());
-  if (!axis) return node.placed(axis.error());
+  const auto axis = axis_of(node, 0, inputs[0]->dims.size());
+  if (!axis) return axis.error();
   std::vector<std::int64_t> dims = inputs[0]->dims;
   std::int64_t outer = 1;
   for (std::size_t i = 0; i < *axis; ++i) outer *= dims[i];
@@ -275,8 +275,8 @@ Result<Constant> fold_slice(const Context&, const OnnxNode& node, const Inputs& 
   std::vector<std::int64_t> steps = row_major(x.dims);
   std::int64_t offset = 0;
   for (std::size_t i = 0; i < lists[0].size(); ++i) {
-    const auto d = resolve_axis(lists[2][i], dims.size());
-    if (!d) return node.placed(d.error());
+    const auto d = resolve_axis(node, lists[2][i], dims.size());
+    if (!d) return d.error();
     const std::int64_t extent = x.dims[*d];
     const std::int64_t step = lists[3][i];
     if (step == 0) return node.fail(ErrorCode::kMalformed, "step is 0");
@@ -344,8 +344,8 @@ Result<Constant> fold_squeeze(const Context&, const OnnxNode& node, const Inputs
   if (rank > 16) return node.unsupported(fmt::format("makes {} dimensions; the limit is 16", rank));
   std::vector<bool> marked(rank, false);
   for (const std::int64_t axis : axes) {
-    const auto dim = resolve_axis(axis, rank);
-    if (!dim) return node.placed(dim.error());
+    const auto dim = resolve_axis(node, axis, rank);
+    if (!dim) return dim.error();
     if (marked[*dim])
       return node.fail(ErrorCode::kMalformed, fmt::format("names axis {} twice", axis));
     marked[*dim] = true;

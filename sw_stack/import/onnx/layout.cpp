@@ -136,14 +136,10 @@ Result<std::vector<std::int64_t>> reshape_target(const OnnxNode& node,
 Status import_reshape(Context& context, const OnnxNode& node) {
   const auto x = context.activation(node, 0);
   if (!x) return x.error();
-  std::vector<std::int64_t> wanted = node.integers("shape");
-  if (node.has_input(1)) {
-    auto listed = context.integers(node, 1);
-    if (!listed) return listed.error();
-    wanted = std::move(listed.value());
-  }
+  auto wanted = context.listed(node, "shape", 1);
+  if (!wanted) return wanted.error();
   const std::vector<std::int64_t> from = context.dims(*x);
-  const auto target = reshape_target(node, from, std::move(wanted));
+  const auto target = reshape_target(node, from, std::move(*wanted));
   if (!target) return target.error();
   std::vector<Axis> axes;  // in the order of the elements
   for (const auto& dim : x->view) axes.insert(axes.end(), dim.begin(), dim.end());
@@ -165,25 +161,15 @@ Status import_reshape(Context& context, const OnnxNode& node) {
   return {};
 }
 
-namespace {
-
-/// Axes from the attribute or from input 1; empty where neither is there.
-Result<std::vector<std::int64_t>> listed_axes(const Context& context, const OnnxNode& node) {
-  if (node.has_input(1)) return context.integers(node, 1);
-  return node.integers("axes");
-}
-
-}  // namespace
-
 Status import_squeeze(Context& context, const OnnxNode& node) {
   const auto x = context.activation(node, 0);
   if (!x) return x.error();
-  const auto axes = listed_axes(context, node);
+  const auto axes = context.listed(node, "axes", 1);
   if (!axes) return axes.error();
   std::vector<bool> drop(x->view.size(), false);
   for (const std::int64_t axis : *axes) {
-    const auto dim = resolve_axis(axis, x->view.size());
-    if (!dim) return node.placed(dim.error());
+    const auto dim = resolve_axis(node, axis, x->view.size());
+    if (!dim) return dim.error();
     drop[*dim] = true;
   }
   View view;
@@ -203,14 +189,14 @@ Status import_squeeze(Context& context, const OnnxNode& node) {
 Status import_unsqueeze(Context& context, const OnnxNode& node) {
   const auto x = context.activation(node, 0);
   if (!x) return x.error();
-  const auto axes = listed_axes(context, node);
+  const auto axes = context.listed(node, "axes", 1);
   if (!axes) return axes.error();
   const std::size_t rank = x->view.size() + axes->size();
   if (rank > 16) return node.unsupported(fmt::format("makes {} dimensions; the limit is 16", rank));
   std::vector<bool> added(rank, false);
   for (const std::int64_t axis : *axes) {
-    const auto dim = resolve_axis(axis, rank);
-    if (!dim) return node.placed(dim.error());
+    const auto dim = resolve_axis(node, axis, rank);
+    if (!dim) return dim.error();
     if (added[*dim])
       return node.fail(ErrorCode::kMalformed, fmt::format("adds axis {} twice", axis));
     added[*dim] = true;

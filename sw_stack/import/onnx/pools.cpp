@@ -147,24 +147,16 @@ Status import_global_pool(Context& context, const OnnxNode& node) {
 Status import_reduce_mean(Context& context, const OnnxNode& node) {
   const auto x = context.activation(node, 0);
   if (!x) return x.error();
-  std::vector<std::int64_t> wanted = node.integers("axes");
-  if (node.has_input(1)) {
-    auto listed = context.integers(node, 1);
-    if (!listed) return listed.error();
-    wanted = std::move(listed.value());
-  }
-  std::vector<std::size_t> axes;
-  for (const std::int64_t axis : wanted) {
-    const auto dim = resolve_axis(axis, x->view.size());
-    if (!dim) return node.placed(dim.error());
-    axes.push_back(*dim);
-  }
-  if (wanted.empty() && node.integer("noop_with_empty_axes", 0) == 0) {
-    for (std::size_t dim = 0; dim < x->view.size(); ++dim) axes.push_back(dim);
+  const auto wanted = context.listed(node, "axes", 1);
+  if (!wanted) return wanted.error();
+  auto axes = resolve_axes(node, *wanted, x->view.size());
+  if (!axes) return axes.error();
+  if (wanted->empty() && node.integer("noop_with_empty_axes", 0) == 0) {
+    for (std::size_t dim = 0; dim < x->view.size(); ++dim) axes->push_back(dim);
   }
   const bool max = node.type() == "ReduceMax";
   return reduce(context, node, *x, max ? ir::PoolKind::kMax : ir::PoolKind::kAverage,
-                std::move(axes), node.integer("keepdims", 1) != 0);
+                std::move(*axes), node.integer("keepdims", 1) != 0);
 }
 
 }  // namespace espalier::import_

@@ -97,8 +97,8 @@ struct AxisWalk {
 /// The axis of a constant's scales. Errors: where their number does not fit.
 Result<std::size_t> scale_axis(const OnnxNode& node, const Constant& x, const Parameters& p) {
   if (p.scale.size() == 1) return std::size_t{0};
-  const auto axis = resolve_axis(node.integer("axis", 1), x.dims.size());
-  if (!axis) return node.placed(axis.error());
+  const auto axis = axis_of(node, 1, x.dims.size());
+  if (!axis) return axis.error();
   if (x.dims[*axis] == static_cast<std::int64_t>(p.scale.size())) return *axis;
   return node.fail(ErrorCode::kShape, fmt::format("{} scales on axis {} of {}", p.scale.size(),
                                                   *axis, dims_text(x.dims)));

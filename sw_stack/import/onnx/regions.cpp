@@ -10,34 +10,6 @@
 namespace espalier::import_ {
 namespace {
 
-/// Which single axis each dimension is. A dimension of extent 1 is known by its place in the
-/// layouts NCHW and NHWC only; nullopt where it is not one axis.
-std::vector<std::optional<Axis>> dimension_axes(const Context& context, const Activation& x) {
-  using enum Axis;
-  for (const View& layout : {View{{kBatch}, {kChannel}, {kRow}, {kColumn}},
-                             View{{kBatch}, {kRow}, {kColumn}, {kChannel}}}) {
-    if (context.normalised(x.tensor, layout) != x.view) continue;
-    std::vector<std::optional<Axis>> axes;
-    for (const auto& dim : layout) axes.emplace_back(dim[0]);
-    return axes;
-  }
-  std::vector<std::optional<Axis>> axes;
-  for (const auto& dim : x.view) {
-    axes.push_back(dim.size() == 1 ? std::optional(dim[0]) : std::nullopt);
-  }
-  return axes;
-}
-
-/// The view with axes of extent 1 put where their dimensions are, for a result in which they grow.
-View explicit_view(const Context& context, const Activation& x) {
-  const auto axes = dimension_axes(context, x);
-  View view = x.view;
-  for (std::size_t dim = 0; dim < view.size(); ++dim) {
-    if (axes[dim]) view[dim] = {*axes[dim]};
-  }
-  return view;
-}
-
 /// Emits a Select for output `index` of the node.
 Status emit_select(Context& context, const OnnxNode& node, const Activation& x, Select select,
                    int index) {
@@ -69,9 +41,7 @@ Result<std::vector<SliceRange>> slice_ranges(const Context& context, const OnnxN
   std::vector<std::int64_t> lists[4];  // starts, ends, axes, steps
   const char* names[] = {"starts", "ends", "axes", "steps"};
   for (int i = 0; i < 4; ++i) {
-    lists[i] = node.integers(names[i]);
-    if (!node.has_input(i + 1)) continue;
-    auto listed = context.integers(node, i + 1);
+    auto listed = context.listed(node, names[i], i + 1);
     if (!listed) return listed.error();
     lists[i] = std::move(listed.value());
   }
@@ -121,8 +91,8 @@ Status import_concat(Context& context, const OnnxNode& node) {
     const auto x = context.activation(node, i);
     if (!x) return x.error();
     if (i == 0) {
-      const auto axis = resolve_axis(node.integer("axis", 1), x->view.size());
-      if (!axis) return node.placed(axis.error());
+      const auto axis = axis_of(node, 1, x->view.size());
+      if (!axis) return axis.error();
       dim = *axis;
       view = x->view;
       shape = context.work.shape(x->tensor);
@@ -156,12 +126,9 @@ Status import_pad(Context& context, const OnnxNode& node) {
   const auto x = context.activation(node, 0);
   if (!x) return x.error();
   const std::size_t rank = x->view.size();
-  auto listed = node.has("pads") ? node.integers("pads") : node.integers("paddings");
-  if (node.has_input(1)) {
-    auto input = context.integers(node, 1);
-    if (!input) return input.error();
-    listed = std::move(input.value());
-  }
+  const auto given = context.listed(node, node.has("pads") ? "pads" : "paddings", 1);
+  if (!given) return given.error();
+  const std::vector<std::int64_t>& listed = *given;
   float value = node.real("value", 0);
   if (node.has_input(2)) {
     const auto constant = context.constant(node, 2);
@@ -173,11 +140,9 @@ Status import_pad(Context& context, const OnnxNode& node) {
   if (node.has_input(3)) {
     const auto axes = context.integers(node, 3);
     if (!axes) return axes.error();
-    for (const std::int64_t axis : *axes) {
-      const auto dim = resolve_axis(axis, rank);
-      if (!dim) return node.placed(dim.error());
-      dims.push_back(*dim);
-    }
+    auto resolved = resolve_axes(node, *axes, rank);
+    if (!resolved) return resolved.error();
+    dims = std::move(*resolved);
   } else {
     for (std::size_t dim = 0; dim < rank; ++dim) dims.push_back(dim);
   }
@@ -194,7 +159,7 @@ Status import_pad(Context& context, const OnnxNode& node) {
   }
   if (value != value) return node.fail(ErrorCode::kRange, "pads with a NaN");
 
-  const auto axes = dimension_axes(context, *x);
+  const auto axes = context.dimension_axes(*x);
   std::int64_t before[4] = {0, 0, 0, 0};
   std::int64_t after[4] = {0, 0, 0, 0};
   for (std::size_t i = 0; i < dims.size(); ++i) {
@@ -221,7 +186,7 @@ Status import_pad(Context& context, const OnnxNode& node) {
   const auto as_int = [](std::int64_t pad) { return static_cast<int>(pad); };
   Border border{as_int(before[2]), as_int(before[3]), as_int(after[2]), as_int(after[3]), value};
   const bool spatial = out->h != in.h || out->w != in.w;
-  const View view = explicit_view(context, *x);
+  const View view = context.explicit_view(*x);
   int tensor = x->tensor;
   if (wide->c != in.c) {
     if (value != 0) return node.unsupported(fmt::format("pads channels with {}", value));
@@ -256,13 +221,13 @@ Status import_slice(Context& context, const OnnxNode& node) {
   if (!x) return x.error();
   const auto ranges = slice_ranges(context, node);
   if (!ranges) return ranges.error();
-  const auto axes = dimension_axes(context, *x);
+  const auto axes = context.dimension_axes(*x);
   const std::vector<std::int64_t> dims = context.dims(*x);
   Select select = whole(context.work.shape(x->tensor));
   bool cuts = false;
   for (const SliceRange& range : *ranges) {
-    const auto dim = resolve_axis(range.axis, dims.size());
-    if (!dim) return node.placed(dim.error());
+    const auto dim = resolve_axis(node, range.axis, dims.size());
+    if (!dim) return dim.error();
     const auto kept = kept_positions(node, range, dims[*dim]);
     if (!kept) return kept.error();
     if (kept->count == dims[*dim]) continue;
@@ -285,9 +250,9 @@ Status import_gather(Context& context, const OnnxNode& node) {
   const auto indices = context.constant(node, 1);
   if (!indices) return indices.error();
   const std::vector<std::int64_t> dims = context.dims(*x);
-  const auto dim = resolve_axis(node.integer("axis", 0), dims.size());
-  if (!dim) return node.placed(dim.error());
-  const auto axis = dimension_axes(context, *x)[*dim];
+  const auto dim = axis_of(node, 0, dims.size());
+  if (!dim) return dim.error();
+  const auto axis = context.dimension_axes(*x)[*dim];
   if (!axis || *axis != Axis::kChannel || (*indices)->is_float || (*indices)->dims.size() > 1 ||
       (*indices)->count() == 0) {
     return node.unsupported(
@@ -317,18 +282,15 @@ Status import_split(Context& context, const OnnxNode& node) {
   const auto x = context.activation(node, 0);
   if (!x) return x.error();
   const std::vector<std::int64_t> dims = context.dims(*x);
-  const auto dim = resolve_axis(node.integer("axis", 0), dims.size());
-  if (!dim) return node.placed(dim.error());
-  const auto axis = dimension_axes(context, *x)[*dim];
+  const auto dim = axis_of(node, 0, dims.size());
+  if (!dim) return dim.error();
+  const auto axis = context.dimension_axes(*x)[*dim];
   if (!axis || *axis == Axis::kBatch) {
     return node.unsupported(fmt::format("cuts dimension {} of {}", *dim, dims_text(dims)));
   }
-  std::vector<std::int64_t> parts = node.integers("split");
-  if (node.has_input(1)) {
-    auto listed = context.integers(node, 1);
-    if (!listed) return listed.error();
-    parts = std::move(listed.value());
-  }
+  auto listed = context.listed(node, "split", 1);
+  if (!listed) return listed.error();
+  std::vector<std::int64_t> parts = std::move(*listed);
   const int outputs = node.proto.output_size();
   if (parts.empty()) {
     const std::int64_t part = (dims[*dim] + outputs - 1) / outputs;
