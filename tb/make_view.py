@@ -14,7 +14,7 @@ CORE = "TOP.esp_sim.u_top.u_core."
 HOME = "/waves/"  # GTKWave looks for the files as they lie relative to its save file
 HEX, BINARY, DECIMAL, TRANSLATED, BEGIN, END = 0x22, 0x28, 0x24, 0x2000, 0x800200, 0x1000200
 
-STATES = {"regs": "core/esp_regs", "decode": "core/esp_decode", "feeder": "exec/esp_feeder",
+STATES = {"regs": "control/esp_regs", "decode": "control/esp_decode", "feeder": "exec/esp_feeder",
           "passes": "exec/esp_passes", "pool": "pool/esp_pool_windows"}
 SPEC = tomllib.loads((ROOT / "spec/espalier.toml").read_text())
 
