@@ -19,6 +19,12 @@ constexpr T round_up(T value, std::type_identity_t<T> to) {
   return static_cast<T>(ceil_div(value, to) * to);
 }
 
+/// Two numbers as a quotient.
+template <typename A, typename B>
+constexpr double ratio(A a, B b) {
+  return static_cast<double>(a) / static_cast<double>(b);
+}
+
 /// An id, count or enumerator as a place in a list.
 template <typename T>
 requires(std::integral<T> || std::is_enum_v<T>) constexpr std::size_t index(T id) {

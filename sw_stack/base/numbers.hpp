@@ -1,10 +1,12 @@
 #pragma once
-// Numbers written as text.
+// Whole numbers as text, and read from it.
 
 #include <charconv>
+#include <concepts>
 #include <cstdint>
 #include <limits>
 #include <optional>
+#include <string>
 #include <string_view>
 
 namespace espalier {
@@ -15,6 +17,14 @@ inline std::optional<std::uint64_t> parse_whole(std::string_view text) {
   std::uint64_t value = 0;
   const auto [rest, error] = std::from_chars(text.data(), text.data() + text.size(), value);
   return error == std::errc() ? value : std::numeric_limits<std::uint64_t>::max();
+}
+
+/// 1,234,567. Range: 0 or more.
+template <std::integral T>
+std::string grouped(T value) {
+  std::string digits = std::to_string(value);
+  for (std::size_t i = digits.size(); i > 3; i -= 3) digits.insert(i - 3, 1, ',');
+  return digits;
 }
 
 }  // namespace espalier

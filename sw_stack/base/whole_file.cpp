@@ -133,4 +133,9 @@ Status write_file(const std::string& path, std::string_view bytes) {
   return {};
 }
 
+Status write_file(const std::string& path, std::span<const std::uint8_t> bytes) {
+  return write_file(path,
+                    std::string_view(reinterpret_cast<const char*>(bytes.data()), bytes.size()));
+}
+
 }  // namespace espalier

@@ -1,6 +1,8 @@
 #pragma once
 // Files that are read and written as a whole: the one reader and the one writer.
 
+#include <cstdint>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -17,5 +19,6 @@ Result<std::string> read_file(const std::string& path);
 /// and pipes are written as they are; /dev/stdout and /dev/stderr behind what was printed.
 /// Errors: kIo.
 Status write_file(const std::string& path, std::string_view bytes);
+Status write_file(const std::string& path, std::span<const std::uint8_t> bytes);
 
 }  // namespace espalier

@@ -50,10 +50,9 @@ int compile(Options& options) {
   auto calibration = options.calibration.read();
   if (!calibration) return complain(calibration.error());
   options.compile.calibration = std::move(*calibration);
-  const auto made = [&] {
-    Terminal terminal(options.json);
-    return flows::compile(options.compile, terminal.listener());
-  }();
+  const auto made = watched(options.json, [&](const flows::Listener& listener) {
+    return flows::compile(options.compile, listener);
+  });
   if (!made) return complain(made.error());
   print(options.json ? report::json_text(report::to_json(*made, options.compile))
                      : report::text(*made, options.compile));

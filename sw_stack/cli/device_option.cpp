@@ -44,4 +44,9 @@ Result<flows::MemoryOptions> parse_latency(const std::string& text) {
   return memory;
 }
 
+int exit_code(const runtime::BatchResult& result) {
+  if (result.interrupted != 0) return kInterrupted + result.interrupted;
+  return result.comparison.mismatches == 0 ? kOk : kDiffers;
+}
+
 }  // namespace espalier::cli

@@ -26,4 +26,7 @@ Result<runtime::FpgaOptions> board_of(const std::string& text, const std::string
 /// Reads `R` or `R,W`, memory's latencies; an empty text leaves them. Errors: kUsage.
 Result<flows::MemoryOptions> parse_latency(const std::string& text);
 
+/// The exit code that a run's result stands for.
+int exit_code(const runtime::BatchResult& result);
+
 }  // namespace espalier::cli

@@ -4,11 +4,10 @@
 #include <CLI/CLI.hpp>
 #include <string>
 
+#include "cli/named.hpp"
 #include "export/onnx_writer.hpp"
 
 namespace espalier::cli {
-
-inline const std::string kDefaultForm(export_::name(export_::Form::kQdq));
 
 inline void add_form(CLI::App& command, std::string& form, const std::string& what) {
   command.add_option("--form", form, what)
@@ -19,7 +18,7 @@ inline void add_form(CLI::App& command, std::string& form, const std::string& wh
 
 /// Of a text that is not refused.
 inline export_::Form form_of(const std::string& text) {
-  return text == kDefaultForm ? export_::Form::kQdq : export_::Form::kQoperator;
+  return named(text, {export_::Form::kQdq, export_::Form::kQoperator});
 }
 
 }  // namespace espalier::cli

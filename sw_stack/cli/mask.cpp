@@ -15,7 +15,7 @@ namespace {
 
 struct Options {
   flows::MaskOptions mask;
-  std::string scope = kDefaultScope;
+  std::string scope{prune::name(mask.scope)};
   bool no_align = false;
 };
 struct OverlayOptions {

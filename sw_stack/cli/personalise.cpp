@@ -14,6 +14,7 @@
 #include "cli/common.hpp"
 #include "cli/device_option.hpp"
 #include "cli/file_options.hpp"
+#include "cli/named.hpp"
 #include "cli/scope_option.hpp"
 #include "cli/terminal.hpp"
 #include "report/json.hpp"
@@ -40,8 +41,9 @@ constexpr const char* kFooter =
 
 struct Options {
   flows::PersonaliseOptions flow;
-  std::string classes, budget = "cycles=0.5", correct = "all", by = "taylor";
-  std::string scope = kDefaultScope, device = "golden", buffer;
+  std::string classes, budget = "cycles=0.5", buffer;
+  std::string correct{learn::name(flow.correct)}, by{flows::name(flow.by)};
+  std::string scope{prune::name(flow.scope)}, device{runtime::name(flow.device)};
   std::string svg, answers;  ///< files to write; empty: none
   bool json = false;
 };
@@ -70,15 +72,6 @@ Result<flows::Budget> read_budget(const std::string& text) {
                        limit};
 }
 
-/// The one of `all` that has this name; the names have been checked.
-template <typename T>
-T named(const std::string& text, std::initializer_list<T> all) {
-  for (const T value : all) {
-    if (name(value) == text) return value;
-  }
-  return *all.begin();
-}
-
 /// The options that are written otherwise than the flow has them. Errors: kUsage.
 Status read(Options& options) {
   flows::PersonaliseOptions& flow = options.flow;
@@ -102,21 +95,22 @@ Status read(Options& options) {
   return {};
 }
 
+Status deliver(const Options& options, const flows::Personalised& made) {
+  if (!options.svg.empty()) {
+    if (Status s = write_file(options.svg, report::to_svg(made)); !s) return s;
+  }
+  if (options.answers.empty()) return {};
+  return write_file(options.answers, report::answers_csv(made));
+}
+
 int personalise(Options& options) {
   if (const Status s = read(options); !s) return complain(s.error());
-  const auto result = [&] {
-    Terminal terminal(options.json);
-    return flows::personalise(options.flow, terminal.listener());
-  }();
+  const auto result = watched(options.json, [&](const flows::Listener& listener) {
+    return flows::personalise(options.flow, listener, [&](const flows::Personalised& made) {
+      return deliver(options, made);
+    });
+  });
   if (!result) return complain(result.error());
-  if (!options.svg.empty()) {
-    if (const Status s = write_file(options.svg, report::to_svg(*result)); !s)
-      return complain(s.error());
-  }
-  if (!options.answers.empty()) {
-    if (const Status s = write_file(options.answers, report::answers_csv(*result)); !s)
-      return complain(s.error());
-  }
   print(options.json ? report::json_text(report::to_json(*result, options.flow))
                      : report::text(*result, options.flow));
   return kOk;

@@ -48,10 +48,9 @@ int profile(Options& options) {
   profile.measure = !options.device.empty();
   if (!options.mask.empty()) profile.masks.masks = {options.mask};
   if (!options.patch.empty()) profile.masks.patches = {options.patch};
-  const auto result = [&] {
-    Terminal terminal(options.json);
-    return flows::profile(profile, terminal.listener());
-  }();
+  const auto result = watched(options.json, [&](const flows::Listener& listener) {
+    return flows::profile(profile, listener);
+  });
   if (!result) return complain(result.error());
   if (!options.csv.empty()) {
     if (const Status s = write_file(options.csv, report::to_csv(*result)); !s)
@@ -62,9 +61,7 @@ int profile(Options& options) {
     if (const Status s = write_file(options.report, json); !s) return complain(s.error());
   }
   print(options.json ? json : report::text(*result));
-  const runtime::BatchResult& batch = result->run.result;
-  if (batch.interrupted != 0) return kInterrupted + batch.interrupted;
-  return batch.comparison.mismatches == 0 ? kOk : kDiffers;
+  return exit_code(result->run.result);
 }
 
 }  // namespace

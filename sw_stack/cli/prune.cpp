@@ -19,7 +19,7 @@ namespace {
 struct Options {
   flows::PruneOptions prune;
   CalibrationOption calibration;
-  std::string classes, form = kDefaultForm;
+  std::string classes, form{export_::name(prune.form)};
   bool json = false;
 };
 
@@ -45,10 +45,9 @@ int prune(Options& options) {
   auto classes = parse_classes(options.classes);
   if (!classes) return complain(classes.error());
   options.prune.classes = std::move(*classes);
-  const auto made = [&] {
-    Terminal terminal(options.json);
-    return flows::prune(options.prune, terminal.listener());
-  }();
+  const auto made = watched(options.json, [&](const flows::Listener& listener) {
+    return flows::prune(options.prune, listener);
+  });
   if (!made) return complain(made.error());
   print(options.json ? report::json_text(report::to_json(*made, options.prune))
                      : report::text(*made, options.prune));

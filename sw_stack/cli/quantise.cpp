@@ -17,7 +17,7 @@ namespace {
 struct Options {
   flows::QuantiseOptions quantise;
   CalibrationOption calibration;
-  std::string form = kDefaultForm;
+  std::string form{export_::name(quantise.form)};
 };
 
 constexpr const char* kFooter =
@@ -40,10 +40,9 @@ int quantise(Options& options) {
   if (!calibration) return complain(calibration.error());
   options.quantise.calibration = std::move(*calibration);
   options.quantise.form = form_of(options.form);
-  const auto made = [&] {
-    Terminal terminal;
-    return flows::quantise(options.quantise, terminal.listener());
-  }();
+  const auto made = watched(false, [&](const flows::Listener& listener) {
+    return flows::quantise(options.quantise, listener);
+  });
   if (!made) return complain(made.error());
   print(report::text(*made, options.quantise));
   return kOk;

@@ -63,18 +63,11 @@ Status read(Options& options) {
   return {};
 }
 
-int verdict(const flows::RunResult& result) {
-  if (const int signal = result.run.result.interrupted; signal != 0) return kInterrupted + signal;
-  if (result.lockstep && result.lockstep->result.difference) return kDiffers;
-  return result.run.result.comparison.mismatches == 0 ? kOk : kDiffers;
-}
-
 int run(Options& options) {
   if (const Status s = read(options); !s) return complain(s.error());
-  const auto result = [&] {
-    Terminal terminal(options.json);
-    return flows::run(options.run, terminal.listener());
-  }();
+  const auto result = watched(options.json, [&](const flows::Listener& listener) {
+    return flows::run(options.run, listener);
+  });
   if (!result) return complain(result.error());
   report::Json json = report::to_json(*result);
   if (!options.report.empty()) {
@@ -87,7 +80,8 @@ int run(Options& options) {
   } else {
     print(report::text(*result, options.layers));
   }
-  return verdict(*result);
+  const int code = exit_code(result->run.result);
+  return code == kOk && result->lockstep && result->lockstep->result.difference ? kDiffers : code;
 }
 
 }  // namespace

@@ -4,11 +4,10 @@
 #include <CLI/CLI.hpp>
 #include <string>
 
+#include "cli/named.hpp"
 #include "prune/choose.hpp"
 
 namespace espalier::cli {
-
-inline const std::string kDefaultScope(prune::name(prune::Scope::kInternal));
 
 inline void add_scope(CLI::App& command, std::string& scope,
                       const std::string& what = "as `mask random` has it") {
@@ -20,7 +19,7 @@ inline void add_scope(CLI::App& command, std::string& scope,
 
 /// Of a text that is not refused.
 inline prune::Scope scope_of(const std::string& text) {
-  return text == kDefaultScope ? prune::Scope::kInternal : prune::Scope::kAll;
+  return named(text, {prune::Scope::kInternal, prune::Scope::kAll});
 }
 
 }  // namespace espalier::cli

@@ -31,7 +31,7 @@ constexpr const char* kFooter =
 
 struct Options {
   flows::ScoreOptions score;
-  std::string classes, output, device = "golden", scope = kDefaultScope;
+  std::string classes, output, device{runtime::name(score.device)}, scope{prune::name(score.scope)};
   bool json = false;
 };
 
@@ -41,10 +41,9 @@ int score(Options& options) {
   options.score.classes = std::move(*classes);
   options.score.device = device_kind(options.device);
   options.score.scope = scope_of(options.scope);
-  const auto scored = [&] {
-    Terminal terminal(options.json);
-    return flows::score(options.score, terminal.listener());
-  }();
+  const auto scored = watched(options.json, [&](const flows::Listener& listener) {
+    return flows::score(options.score, listener);
+  });
   if (!scored) return complain(scored.error());
   if (!options.output.empty()) {
     if (const Status s = write_file(options.output, report::to_csv(*scored)); !s)

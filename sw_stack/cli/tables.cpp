@@ -48,10 +48,6 @@ int show_operators(const OpsOptions& options) {
 }
 
 int show_configs(bool as_json) {
-  const std::vector<std::string> traced = runtime::wave_configs();
-  const auto has_waves = [&traced](std::string_view name) {
-    return std::find(traced.begin(), traced.end(), name) != traced.end();
-  };
   Json list = Json::array();
   Table table({"name", "array", "activations", "weights", "accumulators", "bus", "addresses",
                "pool", "rtl here", "waves", "fingerprint"});
@@ -60,7 +56,7 @@ int show_configs(bool as_json) {
       return static_cast<std::uint64_t>(words) * config.lanes;
     };
     const std::uint64_t halves = config.compact ? 4 : 8;  // bytes of an accumulator, all halves
-    const bool rtl = runtime::has_rtl(config), waves = has_waves(config.name);
+    const bool rtl = runtime::has_rtl(config), waves = runtime::has_waves(config.name);
     list.push_back({{"name", config.name},
                     {"lanes", config.lanes},
                     {"activation_bytes", bytes(config.act_words)},

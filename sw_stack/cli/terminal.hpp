@@ -40,4 +40,11 @@ class Terminal {
   std::unique_ptr<ProgressBar> bar_;
 };
 
+/// What `flow` returns, which is given a listener; what it showed is gone by then.
+template <typename Flow>
+auto watched(bool quiet, const Flow& flow) {
+  Terminal terminal(quiet);
+  return flow(terminal.listener());
+}
+
 }  // namespace espalier::cli

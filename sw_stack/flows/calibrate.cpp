@@ -33,6 +33,11 @@ Result<ir::Preprocess> preprocess_of(const CalibrationOptions& options, int chan
   return preprocess;
 }
 
+Status check_no_calibration(const CalibrationOptions& options, const std::string& model) {
+  if (options.images.empty()) return {};
+  return fail(ErrorCode::kUsage, model + " is quantised already; leave it out", "--calibrate");
+}
+
 Result<Calibrated> calibrate(const ir::FloatGraph& graph, const CalibrationOptions& options,
                              const std::string& model, const Listener& listener) {
   if (options.images.empty()) {

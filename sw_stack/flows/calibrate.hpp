@@ -24,6 +24,9 @@ struct CalibrationOptions {
 /// The options' mean and std for an input of so many channels. Errors: kUsage.
 Result<ir::Preprocess> preprocess_of(const CalibrationOptions& options, int channels);
 
+/// Refuses images to calibrate with. Errors: kUsage; `model`, which is quantised, is in it.
+Status check_no_calibration(const CalibrationOptions& options, const std::string& model);
+
 /// What calibration made, and the images that it used.
 struct Calibrated {
   ir::QuantGraph graph;

@@ -33,12 +33,7 @@ class Loading {
       : options_(options), listener_(listener), into_(into) {}
 
   Result<ir::QuantGraph> load() {
-    if (is_program(options_.model)) {
-      auto program = program::load(options_.model);
-      if (!program) return program.error();
-      return quantised(prune::without_copies(program->graph));
-    }
-    auto model = load_model(options_.model);
+    auto model = load_model_or_program(options_.model);
     if (!model) return model.error();
     if (auto* graph = std::get_if<ir::QuantGraph>(&*model)) return quantised(std::move(*graph));
     return quantise(std::move(std::get<ir::FloatGraph>(*model)));
@@ -64,10 +59,8 @@ class Loading {
 
  private:
   Result<ir::QuantGraph> quantised(ir::QuantGraph graph) {
-    if (!options_.calibration.images.empty()) {
-      return fail(ErrorCode::kUsage, options_.model + " is quantised already; leave it out",
-                  "--calibrate");
-    }
+    if (const Status s = check_no_calibration(options_.calibration, options_.model); !s)
+      return s.error();
     if (options_.compare_float) {
       return fail(ErrorCode::kUsage,
                   options_.model + " is quantised already; there is no float model to compare with",
@@ -141,7 +134,6 @@ Result<Compiled> compile(const CompileOptions& options, const Listener& listener
   auto program = compiler::compile(*graph, **config, how);
   if (!program) return placed(program.error(), options.model);
   made.program = std::move(*program);
-  made.fingerprint = program::fingerprint(made.program);
   if (!made.program.machine().compact) {  // which has no timing model
     if (const Status s = estimate(made); !s) return s.error();
   }

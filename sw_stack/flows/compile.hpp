@@ -26,7 +26,6 @@ struct CompileOptions {
 
 struct Compiled {
   program::Program program;
-  std::uint64_t fingerprint = 0;       ///< of the program
   std::uint64_t calibrated = 0;        ///< images
   std::uint64_t unpruned_macs = 0;     ///< of one image before pruning; 0: nothing was pruned
   std::optional<std::int64_t> cycles;  ///< of one image, where there is a timing model

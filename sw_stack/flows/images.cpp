@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "images/input.hpp"
+
 namespace espalier::flows {
 namespace {
 
@@ -41,6 +43,13 @@ Result<std::size_t> count_images(const images::Dataset& set, const std::string& 
         "--count");
   }
   return static_cast<std::size_t>(count.value_or(size - first));
+}
+
+Result<std::vector<std::int8_t>> load_input(const images::Dataset& set, const ir::QuantGraph& graph,
+                                            std::size_t i) {
+  const auto pixels = set.load(i);
+  if (!pixels) return pixels.error();
+  return images::quantise_input(graph, *pixels, set.raw_float());
 }
 
 }  // namespace espalier::flows

@@ -3,6 +3,8 @@
 
 #include <cstdint>
 #include <optional>
+#include <string>
+#include <vector>
 
 #include "flows/listener.hpp"
 #include "images/dataset.hpp"
@@ -18,5 +20,10 @@ Result<images::Dataset> open_images(const std::string& path, const ir::Shape& sh
 /// not so many; `path` names the images in them.
 Result<std::size_t> count_images(const images::Dataset& set, const std::string& path,
                                  std::uint64_t first, std::optional<std::uint64_t> count);
+
+/// Image i as the graph's int8 input. Several threads may load. Errors: those of
+/// images::Dataset::load.
+Result<std::vector<std::int8_t>> load_input(const images::Dataset& set, const ir::QuantGraph& graph,
+                                            std::size_t i);
 
 }  // namespace espalier::flows

@@ -11,8 +11,6 @@ struct LockstepRun {
   runtime::LockstepResult result;  ///< sums over the images, and the first difference
 };
 
-/// Whether this build has a machine that writes waves of the program's configuration.
-bool can_wave(const program::Program& program);
 /// Where a wave goes that nobody named: PROGRAM.lockstep.fst, in the current folder.
 std::string wave_name(const std::string& program);
 

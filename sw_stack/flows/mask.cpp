@@ -1,8 +1,6 @@
 #include "flows/mask.hpp"
 
 #include <algorithm>
-#include <array>
-#include <fstream>
 
 #include "compiler/compiler.hpp"
 #include "flows/models.hpp"
@@ -11,25 +9,15 @@
 #include "prune/prune.hpp"
 #include "runtime/device.hpp"
 #include "timing/timing.hpp"
+#include "base/integers.hpp"
+#include "base/whole_file.hpp"
 
 namespace espalier::flows {
 namespace {
 
-double ratio(auto a, auto b) { return static_cast<double>(a) / static_cast<double>(b); }
-
-std::uint64_t sum(const prune::Overlay& overlay, auto of) {
-  std::uint64_t all = 0;
-  for (const prune::Overlay::Layer& layer : overlay.layers) all += of(layer);
-  return all;
-}
-
-/// Whether a file that can be read begins as an overlay does.
 bool is_overlay_file(const std::string& path) {
-  std::array<char, 8> head{};
-  std::ifstream in(path, std::ios::binary);
-  in.read(head.data(), head.size());
-  return prune::is_overlay(
-      {reinterpret_cast<const std::uint8_t*>(head.data()), static_cast<std::size_t>(in.gcount())});
+  const std::string head = head_of(path);
+  return prune::is_overlay({reinterpret_cast<const std::uint8_t*>(head.data()), head.size()});
 }
 
 /// Weights of a layer that stay and are not 0.
@@ -140,25 +128,16 @@ Result<MaskMade> make_mask(const MaskOptions& options) {
 Result<OverlayMade> make_overlay(const OverlayOptions& options) {
   const auto program = program::load(options.program);
   if (!program) return program.error();
-  auto overlay = prune::choose_weights(program->graph, options.choice);
+  const auto overlay = prune::choose_weights(program->graph, options.choice);
   if (!overlay) return overlay.error();
-  if (const Status status = prune::save_overlay(*overlay, options.output); !status)
-    return status.error();
-  const std::size_t bytes = prune::serialise(*overlay).size();
-  const OverlayValue value{std::move(*overlay), {}};
-  return OverlayMade{program->graph.name, value.weights(), value.live(),
-                     value.overlay.layers.size(), bytes};
+  const auto bytes = prune::serialise(*overlay);
+  if (const Status status = write_file(options.output, bytes); !status) return status.error();
+  return OverlayMade{program->graph.name, overlay->count(), overlay->live(), overlay->layers.size(),
+                     bytes.size()};
 }
 
 double MaskValue::speedup() const { return ratio(dense.cycles, pruned.cycles); }
 double MaskValue::realised() const { return speedup() * ratio(live_macs, dense.macs); }
-
-std::uint64_t OverlayValue::weights() const {
-  return sum(overlay, [](const auto& layer) { return layer.count(); });
-}
-std::uint64_t OverlayValue::live() const {
-  return sum(overlay, [](const auto& layer) { return layer.live(); });
-}
 
 Result<MaskShown> show_mask(const std::string& mask, const std::string& program_path) {
   if (is_overlay_file(mask)) return show_overlay(mask, program_path);

@@ -76,9 +76,6 @@ struct OverlayValue {
   prune::Overlay overlay;
   std::vector<std::uint64_t>
       nonzero;  ///< by layer: weights that stay and are not 0; with a program
-
-  [[nodiscard]] std::uint64_t weights() const;
-  [[nodiscard]] std::uint64_t live() const;
 };
 /// A mask's file alone, the same with a program, or an overlay.
 using MaskShown = std::variant<prune::MaskFile, MaskValue, OverlayValue>;

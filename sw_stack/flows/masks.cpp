@@ -54,12 +54,7 @@ Result<OverlayUse> use_overlay(program::Program& program, std::uint64_t model,
   } else if (const Status status = program::apply_overlay(program, *mask); !status) {
     return placed(status.error(), file);
   }
-  OverlayUse use{file};
-  for (const prune::Overlay::Layer& layer : overlay->layers) {
-    use.weights += layer.count();
-    use.live += layer.live();
-  }
-  return use;
+  return OverlayUse{file, overlay->count(), overlay->live()};
 }
 
 std::vector<std::uint64_t> live_macs(const program::Program& program,

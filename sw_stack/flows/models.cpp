@@ -2,14 +2,19 @@
 
 #include <fstream>
 
+#include "program/program.hpp"
+
 namespace espalier::flows {
 
-bool is_program(const std::string& path) {
+std::string head_of(const std::string& path) {
   std::ifstream file(path, std::ios::binary);
-  std::string start(8, ' ');
-  file.read(start.data(), static_cast<std::streamsize>(start.size()));
-  return start == "ESPALIER";
+  std::string head(8, '\0');
+  file.read(head.data(), static_cast<std::streamsize>(head.size()));
+  head.resize(static_cast<std::size_t>(file.gcount()));
+  return head;
 }
+
+bool is_program(const std::string& path) { return head_of(path) == "ESPALIER"; }
 
 Result<import_::Model> load_model(const std::string& path) {
   import_::Refusals refusals;
@@ -18,6 +23,13 @@ Result<import_::Model> load_model(const std::string& path) {
   Diagnostic error = model.error();
   error.more = refusals.lines();
   return error;
+}
+
+Result<import_::Model> load_model_or_program(const std::string& path) {
+  if (!is_program(path)) return load_model(path);
+  const auto program = program::load(path);
+  if (!program) return program.error();
+  return import_::Model(prune::without_copies(program->graph));
 }
 
 Result<prune::Pruned> pruned(const ir::QuantGraph& graph, const prune::Channels& channels,

@@ -13,10 +13,6 @@
 namespace espalier::flows {
 namespace {
 
-std::string_view text_of(std::span<const std::uint8_t> bytes) {
-  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
-}
-
 /// Cycles of the generic network and of its backward pass.
 Status measure_cycles(const PersonaliseOptions& options, const Subject& subject,
                       Personalised& result) {
@@ -40,9 +36,8 @@ Status write(const PersonaliseOptions& options, const Subject& subject, const Ch
   const prune::MaskFile file =
       prune::to_file(subject.graph, subject.channels, choice.mask, subject.model);
   if (Status s = write_file(options.mask, prune::to_text(file)); !s) return s;
-  const auto bytes = program::serialise(program);
-  if (Status s = write_file(options.personal, text_of(bytes)); !s) return s;
-  return options.patch.empty() ? Status() : write_file(options.patch, text_of(choice.patch));
+  if (Status s = program::save(program, options.personal); !s) return s;
+  return options.patch.empty() ? Status() : write_file(options.patch, choice.patch);
 }
 
 /// What the choice leaves, and what it is worth on images held back.
@@ -76,7 +71,8 @@ std::optional<double> Personalised::scoring_share() const {
   return scoring / (scoring + static_cast<double>(*forward) * static_cast<double>(until_switch));
 }
 
-Result<Personalised> personalise(const PersonaliseOptions& options, const Listener& listener) {
+Result<Personalised> personalise(const PersonaliseOptions& options, const Listener& listener,
+                                 const std::function<Status(const Personalised&)>& deliver) {
   if (!options.patch.empty() && options.correct == learn::Correction::kNone) {
     return fail(ErrorCode::kUsage, "there are no corrections to write with --correct none",
                 "--patch");
@@ -106,6 +102,9 @@ Result<Personalised> personalise(const PersonaliseOptions& options, const Listen
                              server, listener, result);
       !s)
     return s.error();
+  if (deliver) {
+    if (const Status s = deliver(result); !s) return s.error();
+  }
   lesson.keep();
   return result;
 }

@@ -3,6 +3,7 @@
 // user's own. docs/personalise.md tells how.
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -94,9 +95,11 @@ struct Personalised {
   [[nodiscard]] std::optional<double> scoring_share() const;
 };
 
-/// Writes the mask, the program, and the patch where one is wanted. Stopped at any moment, it goes
-/// on from its scores; scores of a run that came to nothing are removed.
-/// Errors: what is wrong with a file or an option, or a budget that cannot be met.
-Result<Personalised> personalise(const PersonaliseOptions& options, const Listener& listener = {});
+/// Writes the mask, the program, and the patch where one is wanted; `deliver` writes what else the
+/// user is to have. Stopped at any moment, it goes on from its scores; scores of a run that came to
+/// nothing are removed. Errors: what is wrong with a file or an option, or a budget that cannot be
+/// met; those of `deliver`.
+Result<Personalised> personalise(const PersonaliseOptions& options, const Listener& listener = {},
+                                 const std::function<Status(const Personalised&)>& deliver = {});
 
 }  // namespace espalier::flows

@@ -4,8 +4,6 @@
 #include <ctime>
 
 #include "flows/images.hpp"
-#include "images/input.hpp"
-#include "prune/channels.hpp"
 #include "runtime/interrupt.hpp"
 
 namespace espalier::flows {
@@ -28,44 +26,25 @@ Status load(const ProfileOptions& options, Run& run) {
   run.fingerprint = program::fingerprint(run.program);
   run.options.kind = runtime::DeviceKind::kRtl;
   run.options.check = options.check;
-  run.options.device.read_latency = options.memory.read_latency;
-  run.options.device.write_latency = options.memory.write_latency;
-  run.options.device.stall = options.memory.stall;
+  options.memory.set(run.options.device);
   return {};
 }
 
-Status take_masks(const ProfileOptions& options, Profile& profile) {
-  Run& run = profile.run;
-  if (options.masks.masks.empty() && options.overlay.empty()) return {};
-  const std::uint64_t model = prune::fingerprint(run.program.graph);
-  runtime::DeviceOptions& device = run.options.device;
-  if (!options.masks.masks.empty()) {
-    if (Status s = load_masks(run.program, model, options.masks, true, device); !s) return s;
-    const auto packing =
-        timing::estimate_pack(run.program, device.applied->front(),
-                              timing::Memory{device.read_latency, device.write_latency});
-    if (!packing) return packing.error();
-    profile.packing_estimate = *packing;
-    run.masks = options.masks.masks;
-    run.live_macs = live_macs(run.program, device.masks);
-  }
-  if (options.overlay.empty()) return {};
-  auto use = use_overlay(run.program, model, options.overlay, true);
-  if (!use) return use.error();
-  run.overlay = std::move(use).value();
-  return {};
-}
-
-Status estimate(Profile& profile) {
+Status estimate(const ProfileOptions& options, Profile& profile) {
+  const program::Program& program = profile.run.program;
   const runtime::DeviceOptions& device = profile.run.options.device;
+  const timing::Memory memory{options.memory.read_latency, options.memory.write_latency};
   std::vector<std::uint8_t> table;  // of layers; without a mask the program's own
   ir::ChannelMask live;
   if (!device.masks.empty()) {
-    table = device.applied->front().table;
+    const program::Masked& masked = device.applied->front();
+    const auto packing = timing::estimate_pack(program, masked, memory);
+    if (!packing) return packing.error();
+    profile.packing_estimate = *packing;
+    table = masked.table;
     live = device.masks.front();
   }
-  auto estimate = timing::estimate(
-      profile.run.program, timing::Memory{device.read_latency, device.write_latency}, table, live);
+  auto estimate = timing::estimate(program, memory, table, live);
   if (!estimate) return estimate.error();
   profile.estimate = std::move(estimate).value();
   return {};
@@ -78,10 +57,8 @@ Status measure(const ProfileOptions& options, Profile& profile, const Listener& 
   if (!dataset) return dataset.error();
   if (const auto some = count_images(*dataset, options.images, options.first, 1); !some)
     return some.error();
-  const auto load = [&](std::size_t i) -> Result<std::vector<std::int8_t>> {
-    const auto pixels = dataset->load(options.first + i);
-    if (!pixels) return pixels.error();
-    return images::quantise_input(program.graph, *pixels, dataset->raw_float());
+  const auto load = [&](std::size_t i) {
+    return load_input(*dataset, program.graph, options.first + i);
   };
   runtime::note_interrupts();
   const auto started = std::chrono::steady_clock::now();
@@ -103,8 +80,9 @@ Result<Profile> profile(const ProfileOptions& options, const Listener& listener)
   Profile profile;
   if (const Status s = check_options(options); !s) return s.error();
   if (const Status s = load(options, profile.run); !s) return s.error();
-  if (const Status s = take_masks(options, profile); !s) return s.error();
-  if (const Status s = estimate(profile); !s) return s.error();
+  if (const Status s = apply_masks(profile.run, options.masks, options.overlay, true); !s)
+    return s.error();
+  if (const Status s = estimate(options, profile); !s) return s.error();
   if (options.measure) {
     if (const Status s = measure(options, profile, listener); !s) return s.error();
   }

@@ -1,42 +1,27 @@
 #include "flows/quantise.hpp"
 
 #include <algorithm>
-#include <optional>
 
 #include "flows/classes.hpp"
 #include "flows/models.hpp"
 #include "learn/correct.hpp"
-#include "program/program.hpp"
 #include "base/whole_file.hpp"
 
 namespace espalier::flows {
 namespace {
 
-/// The model as a quantised graph, and what it took. A program is a model too where it may be.
-Result<Written> load(const std::string& path, bool programs, const CalibrationOptions& calibration,
-                     const Listener& listener) {
+/// The model as a quantised graph, and what it took.
+Result<Written> quantised(import_::Model model, const std::string& path,
+                          const CalibrationOptions& calibration, const Listener& listener) {
   Written made;
-  std::optional<ir::QuantGraph> graph;
-  if (programs && is_program(path)) {
-    auto program = program::load(path);
-    if (!program) return program.error();
-    graph = prune::without_copies(program->graph);
-  } else {
-    auto model = load_model(path);
-    if (!model) return model.error();
-    if (auto* quantised = std::get_if<ir::QuantGraph>(&*model)) {
-      graph = std::move(*quantised);
-    } else {
-      auto calibrated = calibrate(std::get<ir::FloatGraph>(*model), calibration, path, listener);
-      if (!calibrated) return calibrated.error();
-      made.graph = std::move(calibrated->graph);
-      made.calibrated = calibrated->count;
-    }
-  }
-  if (graph) {
-    if (!calibration.images.empty())
-      return fail(ErrorCode::kUsage, path + " is quantised already; leave it out", "--calibrate");
+  if (auto* graph = std::get_if<ir::QuantGraph>(&model)) {
+    if (const Status s = check_no_calibration(calibration, path); !s) return s.error();
     made.graph = std::move(*graph);
+  } else {
+    auto calibrated = calibrate(std::get<ir::FloatGraph>(model), calibration, path, listener);
+    if (!calibrated) return calibrated.error();
+    made.graph = std::move(calibrated->graph);
+    made.calibrated = calibrated->count;
   }
   made.macs_before = macs(made.graph);
   return made;
@@ -79,7 +64,9 @@ Status keep_classes(ir::QuantGraph& graph, const std::vector<std::uint64_t>& cho
 }  // namespace
 
 Result<Written> quantise(const QuantiseOptions& options, const Listener& listener) {
-  auto made = load(options.model, false, options.calibration, listener);
+  auto model = load_model(options.model);
+  if (!model) return model.error();
+  auto made = quantised(std::move(*model), options.model, options.calibration, listener);
   if (!made) return made.error();
   if (const Status s = write(*made, options.form, options.model, options.output); !s)
     return s.error();
@@ -91,7 +78,9 @@ Result<Written> prune(const PruneOptions& options, const Listener& listener) {
     return fail(ErrorCode::kUsage, "nothing to leave out; name a --mask or --classes",
                 options.model);
   }
-  auto made = load(options.model, true, options.calibration, listener);
+  auto model = load_model_or_program(options.model);
+  if (!model) return model.error();
+  auto made = quantised(std::move(*model), options.model, options.calibration, listener);
   if (!made) return made.error();
   if (!options.mask.empty()) {
     if (const Status s = apply_mask(made->graph, options.mask); !s) return s.error();

@@ -41,7 +41,7 @@ Status check_options(const RunOptions& options, const program::Program& program,
     return usage("--wave-cycles", "needs --wave FILE.fst");
   if (options.wave.empty()) return {};
   if (options.jobs > 1) return usage("--wave", "records one machine; leave out --jobs");
-  if (can_wave(program)) return {};
+  if (runtime::has_waves(program.config)) return {};
   const std::vector<std::string> traced = runtime::wave_configs();
   return usage("--wave",
                fmt::format("this build has no traced machine of {}; it has {}", program.config,
@@ -73,38 +73,20 @@ class Job {
         options_.device.value_or(has_rtl ? runtime::DeviceKind::kRtl : runtime::DeviceKind::kIss);
     batch.check = options_.check;
     batch.jobs = options_.jobs;
-    if (options_.memory) {
-      batch.device.read_latency = options_.memory->read_latency;
-      batch.device.write_latency = options_.memory->write_latency;
-      batch.device.stall = options_.memory->stall;
-    }
+    if (options_.memory) options_.memory->set(batch.device);
     if (options_.seed) batch.device.seed = batch.device.order_seed = *options_.seed;
     batch.device.wave = options_.wave;
     batch.device.wave_cycles = options_.wave_cycles.value_or(0);
     batch.device.fpga = options_.fpga;
-    if (options_.lockstep && options_.wave.empty() && can_wave(run_.program))
+    if (options_.lockstep && options_.wave.empty() && runtime::has_waves(run_.program.config))
       batch.device.wave = wave_name(options_.program);
     return check_options(options_, run_.program, batch.kind);
   }
 
   Status load_masks() {
     run_.fingerprint = program::fingerprint(run_.program);
-    const std::vector<std::string>& masks = options_.masks.masks;
-    if (masks.empty() && options_.overlay.empty()) return {};
-    const std::uint64_t model = prune::fingerprint(run_.program.graph);
-    const bool packed = run_.options.kind != runtime::DeviceKind::kGolden;
-    if (!masks.empty()) {
-      runtime::DeviceOptions& device = run_.options.device;
-      if (Status s = flows::load_masks(run_.program, model, options_.masks, packed, device); !s)
-        return s;
-      run_.masks = masks;
-      run_.live_macs = live_macs(run_.program, device.masks);
-    }
-    if (options_.overlay.empty()) return {};
-    auto use = use_overlay(run_.program, model, options_.overlay, packed);
-    if (!use) return use.error();
-    run_.overlay = std::move(use).value();
-    return {};
+    return apply_masks(run_, options_.masks, options_.overlay,
+                       run_.options.kind != runtime::DeviceKind::kGolden);
   }
 
   Status load_images() {
@@ -156,22 +138,17 @@ class Job {
   }
 
   Status execute() {
-    const auto load = [this](std::size_t i) -> Result<std::vector<std::int8_t>> {
-      const auto pixels = dataset_->load(options_.first + i);
-      if (!pixels) return pixels.error();
-      return images::quantise_input(graph(), *pixels, dataset_->raw_float());
+    const auto load = [this](std::size_t i) {
+      return load_input(*dataset_, graph(), options_.first + i);
     };
     const auto show = [this](std::size_t done) {
       listener_.show(runtime::name(run_.options.kind), done, count_);
     };
     show(0);
-    Result<runtime::BatchResult> result = runtime::BatchResult();
-    if (options_.lockstep) {
-      result_.lockstep.emplace();
-      result = run_in_lockstep(run_.program, run_.options, count_, load, show, *result_.lockstep);
-    } else {
-      result = runtime::run_batch(run_.program, run_.options, count_, load, show, observe());
-    }
+    auto result = options_.lockstep ? run_in_lockstep(run_.program, run_.options, count_, load,
+                                                      show, result_.lockstep.emplace())
+                                    : runtime::run_batch(run_.program, run_.options, count_, load,
+                                                         show, observe());
     if (!result) {
       const Diagnostic& error = result.error();
       return error.code == ErrorCode::kDevice ? placed(error, options_.program) : error;
@@ -263,6 +240,28 @@ std::uint64_t Run::macs() const {
   std::uint64_t sum = 0;
   for (std::size_t layer = 0; layer < program.layers.size(); ++layer) sum += macs(layer);
   return sum;
+}
+
+void MemoryOptions::set(runtime::DeviceOptions& device) const {
+  device.read_latency = read_latency;
+  device.write_latency = write_latency;
+  device.stall = stall;
+}
+
+Status apply_masks(Run& run, const MaskFiles& files, const std::string& overlay, bool packed) {
+  if (files.masks.empty() && overlay.empty()) return {};
+  const std::uint64_t model = prune::fingerprint(run.program.graph);
+  runtime::DeviceOptions& device = run.options.device;
+  if (!files.masks.empty()) {
+    if (Status s = load_masks(run.program, model, files, packed, device); !s) return s;
+    run.masks = files.masks;
+    run.live_macs = live_macs(run.program, device.masks);
+  }
+  if (overlay.empty()) return {};
+  auto use = use_overlay(run.program, model, overlay, packed);
+  if (!use) return use.error();
+  run.overlay = std::move(use).value();
+  return {};
 }
 
 Result<RunResult> run(const RunOptions& options, const Listener& listener) {

@@ -19,6 +19,8 @@ struct MemoryOptions {
   int read_latency = runtime::DeviceOptions().read_latency;
   int write_latency = runtime::DeviceOptions().write_latency;
   double stall = 0;
+
+  void set(runtime::DeviceOptions& device) const;
 };
 
 struct RunOptions {
@@ -60,6 +62,10 @@ struct Run {
   [[nodiscard]] std::uint64_t macs(std::size_t layer) const;
   [[nodiscard]] std::uint64_t macs() const;
 };
+
+/// Reads masks, the users' own weights and an overlay into the run, for its device; `packed`: as
+/// load_masks has it. Errors: those of load_masks and use_overlay.
+Status apply_masks(Run& run, const MaskFiles& files, const std::string& overlay, bool packed);
 
 /// An image's best classes.
 struct Answer {

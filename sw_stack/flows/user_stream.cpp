@@ -5,7 +5,6 @@
 #include <sstream>
 
 #include "flows/images.hpp"
-#include "images/input.hpp"
 #include "base/numbers.hpp"
 #include "base/whole_file.hpp"
 
@@ -63,10 +62,9 @@ Status UserStream::read_labels(const std::string& images, const std::string& pat
 Result<std::vector<std::int8_t>> UserStream::load(std::size_t first, std::size_t count) const {
   std::vector<std::int8_t> inputs;
   for (std::size_t i = first; i < first + count; ++i) {
-    const auto pixels = set_.load(i);
-    if (!pixels) return pixels.error();
-    const auto input = images::quantise_input(*graph_, *pixels, set_.raw_float());
-    inputs.insert(inputs.end(), input.begin(), input.end());
+    const auto input = load_input(set_, *graph_, i);
+    if (!input) return input.error();
+    inputs.insert(inputs.end(), input->begin(), input->end());
   }
   return inputs;
 }

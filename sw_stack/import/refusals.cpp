@@ -4,16 +4,9 @@
 
 #include <algorithm>
 
+#include "base/numbers.hpp"
+
 namespace espalier::import_ {
-namespace {
-
-std::string grouped(std::int64_t value) {
-  std::string digits = std::to_string(value);
-  for (std::size_t i = digits.size(); i > 3; i -= 3) digits.insert(i - 3, 1, ',');
-  return digits;
-}
-
-}  // namespace
 
 const Diagnostic* Refusals::first() const {
   const auto found =

@@ -204,8 +204,7 @@ Result<Program> parse(std::span<const std::uint8_t> bytes, const std::string& fi
 }
 
 Status save(const Program& program, const std::string& path) {
-  const auto bytes = serialise(program);
-  return write_file(path, {reinterpret_cast<const char*>(bytes.data()), bytes.size()});
+  return write_file(path, serialise(program));
 }
 
 Result<Program> load(const std::string& path) {

@@ -66,6 +66,18 @@ std::uint64_t Overlay::Layer::live() const {
                          });
 }
 
+std::uint64_t Overlay::count() const {
+  std::uint64_t sum = 0;
+  for (const Layer& layer : layers) sum += layer.count();
+  return sum;
+}
+
+std::uint64_t Overlay::live() const {
+  std::uint64_t sum = 0;
+  for (const Layer& layer : layers) sum += layer.live();
+  return sum;
+}
+
 Result<Overlay> choose_weights(const ir::QuantGraph& graph, const OverlayChoice& choice) {
   Overlay overlay{graph.name, fingerprint(graph), {}};
   const std::map<std::string, int> nodes = convolutions(graph);

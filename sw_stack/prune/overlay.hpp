@@ -26,6 +26,9 @@ struct Overlay {
   std::string model;              ///< the graph's name
   std::uint64_t fingerprint = 0;  ///< of the graph (prune::fingerprint)
   std::vector<Layer> layers;      ///< weights of layers that are not here stay
+  /// Weights of these layers, and those of them that stay.
+  [[nodiscard]] std::uint64_t count() const;
+  [[nodiscard]] std::uint64_t live() const;
 };
 
 /// Which weights stay.

@@ -79,8 +79,7 @@ Result<Overlay> load_overlay(const std::string& path) {
 }
 
 Status save_overlay(const Overlay& overlay, const std::string& path) {
-  const auto bytes = serialise(overlay);
-  return write_file(path, {reinterpret_cast<const char*>(bytes.data()), bytes.size()});
+  return write_file(path, serialise(overlay));
 }
 
 }  // namespace espalier::prune

@@ -13,7 +13,7 @@ Json to_json(const flows::Compiled& made, const flows::CompileOptions& options) 
   Json json{{"network", program.graph.name},
             {"config", program.config},
             {"output", options.output},
-            {"fingerprint", fmt::format("{:016x}", made.fingerprint)},
+            {"fingerprint", fingerprint_text(program::fingerprint(program))},
             {"calibrated", made.calibrated},
             {"layers", program.layers.size()},
             {"macs_per_image", runtime::macs(program)},
@@ -39,8 +39,7 @@ std::string text(const flows::Compiled& made, const flows::CompileOptions& optio
     page.add("  quantised on {} images of {}\n", made.calibrated, options.calibration.images);
   if (made.cycles) {
     page.add("  about {} cycles an image, {:.1f} % of the multipliers' cycles\n",
-             grouped(static_cast<std::uint64_t>(*made.cycles)),
-             100 * timing::utilisation(program, *made.cycles));
+             grouped(*made.cycles), 100 * timing::utilisation(program, *made.cycles));
   }
   if (made.skipped > 0) {
     page.add("  {:.1f} % of the tiles of layers with zero weights are skipped\n",

@@ -17,8 +17,6 @@ std::string shape_text(const ir::Shape& shape) {
   return fmt::format("{}x{}x{}", shape.c, shape.h, shape.w);
 }
 
-std::string cycles_text(std::int64_t cycles) { return grouped(static_cast<std::uint64_t>(cycles)); }
-
 std::string skipped_text(const timing::LayerEstimate& layer) {
   if (layer.tiles == 0) return "-";
   return fmt::format("{:.1f} %", 100 * static_cast<double>(layer.tiles_skipped()) /
@@ -38,7 +36,7 @@ class Report {
     Json json;
     json["network"] = program_.graph.name;
     json["config"] = program_.config;
-    json["fingerprint"] = fmt::format("{:016x}", inspection_.fingerprint);
+    json["fingerprint"] = fingerprint_text(inspection_.fingerprint);
     json["instructions"] = list_.size();
     json["macs_per_image"] = runtime::macs(program_);
     json["estimated_cycles"] = estimate_ ? Json(estimate_->cycles) : Json();
@@ -147,7 +145,7 @@ class Report {
                  std::to_string(count.pools), std::to_string(count.instructions),
                  bytes_text(count.loaded), bytes_text(count.stored),
                  estimate_ ? skipped_text(estimate_->layers[i]) : "-",
-                 estimate_ ? cycles_text(estimate_->layers[i].cycles) : "-"});
+                 estimate_ ? grouped(estimate_->layers[i].cycles) : "-"});
       sum.convs += count.convs;
       sum.pools += count.pools;
       sum.instructions += count.instructions;
@@ -156,7 +154,7 @@ class Report {
     }
     table.add({"", "all", "", grouped(runtime::macs(program_)), "", std::to_string(sum.convs),
                std::to_string(sum.pools), std::to_string(sum.instructions), bytes_text(sum.loaded),
-               bytes_text(sum.stored), "", estimate_ ? cycles_text(estimate_->cycles) : "-"});
+               bytes_text(sum.stored), "", estimate_ ? grouped(estimate_->cycles) : "-"});
     page.add(table);
   }
 

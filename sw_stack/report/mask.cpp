@@ -11,11 +11,7 @@ namespace {
 using flows::MaskValue;
 using flows::OverlayValue;
 
-double ratio(auto a, auto b) { return static_cast<double>(a) / static_cast<double>(b); }
 double share(std::uint64_t part, std::uint64_t all) { return all == 0 ? 0 : ratio(part, all); }
-std::string whole(std::int64_t value) { return grouped(static_cast<std::uint64_t>(value)); }
-std::string hash(std::uint64_t fingerprint) { return fmt::format("{:016x}", fingerprint); }
-
 Json json_of(const prune::MaskFile& file) {
   Json list = Json::array();
   for (const auto& entry : file.entries) {
@@ -25,7 +21,7 @@ Json json_of(const prune::MaskFile& file) {
                     {"live", std::ranges::count(entry.live, true)}});
   }
   return {{"network", file.model},
-          {"model_fingerprint", hash(file.fingerprint)},
+          {"model_fingerprint", fingerprint_text(file.fingerprint)},
           {"tensors", std::move(list)}};
 }
 
@@ -71,15 +67,16 @@ Json json_of(const OverlayValue& value) {
     if (!value.nonzero.empty()) list.back()["nonzero"] = value.nonzero[l];
   }
   return {{"network", overlay.model},
-          {"model_fingerprint", hash(overlay.fingerprint)},
+          {"model_fingerprint", fingerprint_text(overlay.fingerprint)},
           {"bytes", prune::serialise(overlay).size()},
-          {"weights", value.weights()},
-          {"live", value.live()},
+          {"weights", value.overlay.count()},
+          {"live", value.overlay.live()},
           {"layers", std::move(list)}};
 }
 
 void add(Page& page, const prune::MaskFile& file, const std::string&) {
-  page.add("mask for {}, fingerprint {}\n\n", printable(file.model), hash(file.fingerprint));
+  page.add("mask for {}, fingerprint {}\n\n", printable(file.model),
+           fingerprint_text(file.fingerprint));
   Table table({"tensor", "layer", "live", "channels"});
   for (const auto& entry : file.entries) {
     table.add({printable(entry.tensor), printable(entry.layer),
@@ -95,14 +92,14 @@ void add(Page& page, const MaskValue& value, const std::string& file) {
   for (const MaskValue::Layer& layer : value.layers) {
     table.add({printable(layer.name), std::to_string(layer.live_inputs),
                std::to_string(layer.inputs), std::to_string(layer.live_outputs),
-               std::to_string(layer.outputs), whole(layer.live_macs),
+               std::to_string(layer.outputs), grouped(layer.live_macs),
                fmt::format("{:.1f} %", 100 * ratio(layer.live_macs, layer.macs))});
   }
   page.add(table);
-  page.add("\n  MACs       {} of {} ({:.1f} %)\n", whole(value.live_macs),
+  page.add("\n  MACs       {} of {} ({:.1f} %)\n", grouped(value.live_macs),
            grouped(value.dense.macs), 100 * ratio(value.live_macs, value.dense.macs));
-  page.add("  cycles     {} of {}, hard-pruned, by the timing model\n", whole(value.pruned.cycles),
-           whole(value.dense.cycles));
+  page.add("  cycles     {} of {}, hard-pruned, by the timing model\n",
+           grouped(value.pruned.cycles), grouped(value.dense.cycles));
   page.add("  speed-up   {:.2f}, {:.1f} % of what the MACs promise\n", value.speedup(),
            100 * value.realised());
   if (value.masked_cycles) {
@@ -110,7 +107,7 @@ void add(Page& page, const MaskValue& value, const std::string& file) {
     page.add(
         "  masked     {} cycles, packed instead of pruned ({:+.2f} %); speed-up {:.2f}, {:.1f} "
         "%\n",
-        whole(*value.masked_cycles), 100 * (ratio(*value.masked_cycles, value.pruned.cycles) - 1),
+        grouped(*value.masked_cycles), 100 * (ratio(*value.masked_cycles, value.pruned.cycles) - 1),
         speed, 100 * speed * ratio(value.live_macs, value.dense.macs));
   }
   page.add("  constants  {} of {}; the mask {}\n", bytes_text(value.pruned.constants),
@@ -120,7 +117,7 @@ void add(Page& page, const MaskValue& value, const std::string& file) {
 void add(Page& page, const OverlayValue& value, const std::string&) {
   const prune::Overlay& overlay = value.overlay;
   page.add("overlay for {}, fingerprint {}\n\n", printable(overlay.model),
-           hash(overlay.fingerprint));
+           fingerprint_text(overlay.fingerprint));
   std::vector<std::string> header{"layer", "weights", "stay", "share"};
   if (!value.nonzero.empty()) header.emplace_back("not zero");
   Table table(std::move(header));
@@ -133,8 +130,9 @@ void add(Page& page, const OverlayValue& value, const std::string&) {
     table.add(std::move(row));
   }
   page.add(table);
-  page.add("\n  {} of {} weights stay ({:.1f} %)\n", grouped(value.live()),
-           grouped(value.weights()), 100 * share(value.live(), value.weights()));
+  page.add("\n  {} of {} weights stay ({:.1f} %)\n", grouped(value.overlay.live()),
+           grouped(value.overlay.count()),
+           100 * share(value.overlay.live(), value.overlay.count()));
 }
 
 }  // namespace

@@ -13,10 +13,6 @@ namespace {
 using flows::Personalised;
 using flows::PersonaliseOptions;
 
-double ratio(auto a, auto b) { return static_cast<double>(a) / static_cast<double>(b); }
-
-std::string cycles_text(std::int64_t cycles) { return grouped(static_cast<std::uint64_t>(cycles)); }
-
 std::string device_text(const PersonaliseOptions& options) {
   std::string text(runtime::name(options.device));
   if (options.device == runtime::DeviceKind::kFpga) text += ":" + options.fpga.uio;
@@ -82,13 +78,13 @@ std::string text(const Personalised& r, const PersonaliseOptions& options) {
            r.predicted ? "agreement" : "accuracy ", 100 * r.generic, 100 * r.personal, r.held);
   page.add("  MACs      {:.1f} %\n", 100 * r.macs_share);
   if (r.forward) {
-    page.add("  cycles    {} of {} ({:.1f} %), by the timing model\n", cycles_text(*r.pruned),
-             cycles_text(*r.forward), 100 * ratio(*r.pruned, *r.forward));
+    page.add("  cycles    {} of {} ({:.1f} %), by the timing model\n", grouped(*r.pruned),
+             grouped(*r.forward), 100 * ratio(*r.pruned, *r.forward));
   }
   page.add("  switch    after {} images", r.until_switch);
   if (const auto share = r.scoring_share()) {
     page.add("; scores took {:.1f} % of the cycles until then (a backward pass about {})",
-             100 * *share, cycles_text(*r.backward));
+             100 * *share, grouped(*r.backward));
   }
   page.add("\n");
   if (r.served > 0) {

@@ -108,7 +108,7 @@ double share(std::int64_t part, std::int64_t all) {
 std::vector<std::string> cells(const Row& row, const Row& all, int lanes, bool measured) {
   const auto cycles = row.estimate.cycles;
   std::vector<std::string> list{
-      printable(row.name), printable(row.op), grouped(static_cast<std::uint64_t>(cycles)),
+      printable(row.name), printable(row.op), grouped(cycles),
       percent(share(cycles, all.estimate.cycles)),
       row.macs == 0 ? "-"
                     : percent(utilisation(row.macs, lanes, static_cast<std::uint64_t>(cycles)))};
@@ -141,13 +141,11 @@ void add_totals(Page& page, const Profile& profile, const Row& all) {
                           grouped(dense)));
     add_packings(page, profile.run);
     if (const auto packing = profile.packing_estimate) {
-      page.line("packing", fmt::format("{} cycles once by the timing model",
-                                       grouped(static_cast<std::uint64_t>(*packing))));
+      page.line("packing", fmt::format("{} cycles once by the timing model", grouped(*packing)));
     }
   }
   add_overlay(page, profile.run);
-  page.line("cycles", fmt::format("{} an image by the timing model",
-                                  grouped(static_cast<std::uint64_t>(all.estimate.cycles))));
+  page.line("cycles", fmt::format("{} an image by the timing model", grouped(all.estimate.cycles)));
   if (all.measured) {
     page.line("measured", fmt::format("{} an image; the model is off by {:+.3f} %",
                                       grouped(static_cast<std::uint64_t>(*all.measured)),

@@ -210,7 +210,7 @@ Json to_json(const Run& run) {
   Json json;
   json["network"] = program.graph.name;
   json["config"] = program.config;
-  json["fingerprint"] = fmt::format("{:016x}", run.fingerprint);
+  json["fingerprint"] = fingerprint_text(run.fingerprint);
   json["device"] = runtime::name(run.options.kind);
   json["images"] = run.images;
   json["top1"] = run.correct

@@ -10,13 +10,16 @@
 #include <utility>
 #include <vector>
 
+#include "base/integers.hpp"
+#include "base/numbers.hpp"
+
 namespace espalier::report {
 
 /// The text with control characters replaced: names in files may hold anything.
 std::string printable(std::string_view text);
 
-/// 1,234,567.
-std::string grouped(std::uint64_t value);
+/// 16 hexadecimal digits.
+std::string fingerprint_text(std::uint64_t fingerprint);
 /// 1.2 KiB, 3.4 MiB.
 std::string bytes_text(std::uint64_t bytes);
 

@@ -39,8 +39,7 @@ std::string text(const flows::Written& made, const flows::PruneOptions& options)
   Page page;
   page.add("{}: {} operators, {} outputs, {}\n", printable(made.graph.name),
            made.graph.nodes.size(), outputs(made.graph), bytes_text(made.bytes));
-  page.add("  {} of {} multiply-accumulates ({:.1f} %)\n", grouped(static_cast<std::uint64_t>(now)),
-           grouped(static_cast<std::uint64_t>(made.macs_before)),
+  page.add("  {} of {} multiply-accumulates ({:.1f} %)\n", grouped(now), grouped(made.macs_before),
            100 * static_cast<double>(now) /
                static_cast<double>(std::max<std::int64_t>(made.macs_before, 1)));
   page.add("  written to {}, form {}\n", options.output, export_::name(options.form));

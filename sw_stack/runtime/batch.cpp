@@ -249,35 +249,10 @@ class Batch {
     result.interrupted = interrupted();
     for (std::size_t i = 0; i < outcomes_.size(); ++i) {
       Outcome& outcome = outcomes_[i];
-      Execution& execution = outcome.execution;
-      if (!outcome.run || !execution.complete) {
+      if (outcome.run) {
+        result.add(i, std::move(outcome.execution), outcome.comparison);
+      } else {
         result.outputs.emplace_back();
-        if (outcome.run) result.partial.push_back({i, outcome.comparison, execution.timing});
-        continue;
-      }
-      ++result.images;
-      result.outputs.push_back(std::move(execution.output));
-      result.comparison.merge(outcome.comparison);
-      if (execution.timing) {
-        const std::vector<std::uint64_t>& layers = execution.timing->cycles_by_layer;
-        if (!result.timing) {
-          result.timing.emplace().cycles_by_layer.resize(layers.size());
-          result.timing->layer_table = execution.timing->layer_table;
-        }
-        result.timing->cycles += execution.timing->cycles;
-        result.timing->cpu_seconds += execution.timing->cpu_seconds;
-        result.timing->seconds += execution.timing->seconds;
-        for (std::size_t l = 0; l < layers.size(); ++l) {
-          result.timing->cycles_by_layer[l] += layers[l];
-        }
-        for (std::size_t c = 0; c < isa::kCounters; ++c) {
-          result.timing->counters[c] += execution.timing->counters[c];
-        }
-      }
-      if (execution.traffic) {
-        if (!result.traffic) result.traffic.emplace();
-        result.traffic->read += execution.traffic->read;
-        result.traffic->written += execution.traffic->written;
       }
     }
     return result;
@@ -308,6 +283,35 @@ Status check_jobs(DeviceKind kind, int jobs) {
   if (kind != DeviceKind::kFpga || jobs <= 1) return {};
   return fail(ErrorCode::kUsage, "is " + std::to_string(jobs) + "; a board is one machine",
               "--jobs");
+}
+
+void BatchResult::add(std::size_t image, Execution execution, const Comparison& compared) {
+  if (!execution.complete) {
+    outputs.emplace_back();
+    partial.push_back({image, compared, std::move(execution.timing)});
+    return;
+  }
+  ++images;
+  outputs.push_back(std::move(execution.output));
+  comparison.merge(compared);
+  if (execution.timing) {
+    const std::vector<std::uint64_t>& layers = execution.timing->cycles_by_layer;
+    if (!timing) {
+      timing.emplace().cycles_by_layer.resize(layers.size());
+      timing->layer_table = execution.timing->layer_table;
+    }
+    timing->cycles += execution.timing->cycles;
+    timing->cpu_seconds += execution.timing->cpu_seconds;
+    timing->seconds += execution.timing->seconds;
+    for (std::size_t l = 0; l < layers.size(); ++l) timing->cycles_by_layer[l] += layers[l];
+    for (std::size_t c = 0; c < isa::kCounters; ++c)
+      timing->counters[c] += execution.timing->counters[c];
+  }
+  if (execution.traffic) {
+    if (!traffic) traffic.emplace();
+    traffic->read += execution.traffic->read;
+    traffic->written += execution.traffic->written;
+  }
 }
 
 Result<BatchResult> run_batch(const program::Program& program, const BatchOptions& options,

@@ -47,6 +47,9 @@ struct BatchResult {
   std::optional<Switching> switching;
   std::optional<Timing> timing;    ///< sums over the images
   std::optional<Traffic> traffic;  ///< sums over the images
+
+  /// Takes the next image that ran, whole or cut short, and what comparing it came to.
+  void add(std::size_t image, Execution execution, const Comparison& compared = {});
 };
 
 /// Refuses several devices of a kind that has one. Errors: kUsage.

@@ -39,6 +39,11 @@ std::string_view name(DeviceKind kind) {
   return "unknown";
 }
 
+bool has_waves(std::string_view config) {
+  const std::vector<std::string> traced = wave_configs();
+  return std::ranges::find(traced, config) != traced.end();
+}
+
 std::optional<DeviceKind> find_device(std::string_view text) {
   for (const DeviceKind kind : kKinds) {
     if (name(kind) == text) return kind;

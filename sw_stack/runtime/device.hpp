@@ -29,8 +29,9 @@ std::optional<DeviceKind> find_device(std::string_view name);
 
 /// Whether this build holds the verilated machine of that configuration.
 bool has_rtl(const isa::Config& config);
-/// Configurations with a verilated machine that writes waves.
+/// Configurations with a verilated machine that writes waves, and whether this is one.
 std::vector<std::string> wave_configs();
+bool has_waves(std::string_view config);
 
 /// Where a board's machine is found (docs/boards.md).
 struct FpgaOptions {

@@ -382,6 +382,18 @@ TEST_CASE("personalise: budgets of loss and of MACs are kept, with any ranking")
   CHECK(bare["accuracy"]["personal"] < whole["accuracy"]["personal"]);
 }
 
+TEST_CASE("personalise: scores go where what else was asked for cannot be written") {
+  const Place place;
+  for (const char* option : {"--svg", "--answers"}) {
+    place.forget();
+    const Ran ran = run_espalier(place.scratch, place.arguments({option, "/dev/full"}));
+    INFO(option << ": " << ran.err);
+    CHECK(ran.code == 2);
+    CHECK(contains(ran.err, "/dev/full: cannot be written"));
+    CHECK_FALSE(std::filesystem::exists(place.scratch.path("user.scores")));
+  }
+}
+
 TEST_CASE("personalise: bad input is refused by name") {
   const Place place(600);
   const auto refuses = [&](const std::vector<std::string>& more, const std::string& part) {

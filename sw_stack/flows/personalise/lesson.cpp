@@ -7,6 +7,7 @@
 
 #include "base/file_id.hpp"
 #include "flows/device_passes.hpp"
+#include "images/output.hpp"
 
 namespace espalier::flows {
 namespace {
@@ -97,8 +98,9 @@ Status Lesson::learn() {
     if (!outputs) return outputs.error();
     const std::size_t size = inputs->size() / count;
     for (std::size_t i = 0; i < count && !full(); ++i, ++at_) {
-      const auto row = std::span(*outputs).subspan(i * subject_.outputs, subject_.outputs);
-      const int best = static_cast<int>(std::ranges::max_element(row) - row.begin());
+      const auto row =
+          std::span<const std::int8_t>(*outputs).subspan(i * subject_.outputs, subject_.outputs);
+      const int best = images::arg_max(row);
       if (options_.keep_answers) result_.answers.push_back({at_, best, false});
       const int label = stream_.predicted() ? best : stream_.label(at_);
       if (!std::ranges::binary_search(subject_.classes, label)) continue;

@@ -6,6 +6,7 @@
 #include <optional>
 
 #include "golden/golden.hpp"
+#include "images/output.hpp"
 #include "learn/watch.hpp"
 
 namespace espalier::flows {
@@ -73,8 +74,9 @@ class Service {
           if (!again) return again.error();
           generic = std::move(*again);
         }
-        const auto row = std::span(generic).subspan(i * subject_.outputs, subject_.outputs);
-        best = static_cast<int>(std::ranges::max_element(row) - row.begin());
+        const auto row =
+            std::span<const std::int8_t>(generic).subspan(i * subject_.outputs, subject_.outputs);
+        best = images::arg_max(row);
       }
       judge(image, best);
       if (watch_ && !result_.returned && watch_->note(list[i].confidence)) go_back(image);
@@ -113,7 +115,7 @@ class Service {
       std::vector<std::int8_t> own;
       for (std::size_t c = 0; c < classes.size(); ++c)
         own.push_back(row[reduced ? c : static_cast<std::size_t>(classes[c])]);
-      const auto best = std::ranges::max_element(own) - own.begin();
+      const int best = images::arg_max(std::span<const std::int8_t>(own));
       list.push_back({classes[static_cast<std::size_t>(best)], learn::confidence(out.quant, own)});
     }
     return list;
