@@ -15,7 +15,7 @@ namespace {
 
 struct Options {
   flows::MaskOptions mask;
-  std::string scope{prune::name(mask.scope)};
+  std::string scope{masks::name(mask.scope)};
   bool no_align = false;
 };
 struct OverlayOptions {
@@ -54,7 +54,7 @@ int make(Options& options) {
 
 int make_overlay(OverlayOptions& options) {
   options.overlay.choice.rank =
-      options.rank == "random" ? prune::WeightRank::kRandom : prune::WeightRank::kMagnitude;
+      options.rank == "random" ? masks::WeightRank::kRandom : masks::WeightRank::kMagnitude;
   const auto made = flows::make_overlay(options.overlay);
   if (!made) return complain(made.error());
   print(report::text(*made, options.overlay));

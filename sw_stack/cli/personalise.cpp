@@ -42,8 +42,8 @@ constexpr const char* kFooter =
 struct Options {
   flows::PersonaliseOptions flow;
   std::string classes, budget = "cycles=0.5", buffer;
-  std::string correct{learn::name(flow.correct)}, by{flows::name(flow.by)};
-  std::string scope{prune::name(flow.scope)}, device{runtime::name(flow.device)};
+  std::string correct{personal::name(flow.correct)}, by{flows::name(flow.by)};
+  std::string scope{masks::name(flow.scope)}, device{runtime::name(flow.device)};
   std::string svg, answers;  ///< files to write; empty: none
   bool json = false;
 };
@@ -76,7 +76,7 @@ Result<flows::Budget> read_budget(const std::string& text) {
 Status read(Options& options) {
   flows::PersonaliseOptions& flow = options.flow;
   using flows::RankBy;
-  using learn::Correction;
+  using personal::Correction;
   flow.correct = named(options.correct, {Correction::kNone, Correction::kFold, Correction::kAll});
   flow.by = named(options.by,
                   {RankBy::kTaylor, RankBy::kMagnitude, RankBy::kActivation, RankBy::kRandom});

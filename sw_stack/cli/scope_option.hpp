@@ -5,7 +5,7 @@
 #include <string>
 
 #include "cli/named.hpp"
-#include "prune/choose.hpp"
+#include "masks/choose.hpp"
 
 namespace espalier::cli {
 
@@ -18,8 +18,8 @@ inline void add_scope(CLI::App& command, std::string& scope,
 }
 
 /// Of a text that is not refused.
-inline prune::Scope scope_of(const std::string& text) {
-  return named(text, {prune::Scope::kInternal, prune::Scope::kAll});
+inline masks::Scope scope_of(const std::string& text) {
+  return named(text, {masks::Scope::kInternal, masks::Scope::kAll});
 }
 
 }  // namespace espalier::cli

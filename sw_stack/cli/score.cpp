@@ -31,7 +31,7 @@ constexpr const char* kFooter =
 
 struct Options {
   flows::ScoreOptions score;
-  std::string classes, output, device{runtime::name(score.device)}, scope{prune::name(score.scope)};
+  std::string classes, output, device{runtime::name(score.device)}, scope{masks::name(score.scope)};
   bool json = false;
 };
 

@@ -6,7 +6,7 @@
 #include <cstring>
 
 #include "compiler/cost.hpp"
-#include "program/mask.hpp"
+#include "program/apply_mask.hpp"
 #include "ir/numerics.hpp"
 
 namespace espalier::compiler {

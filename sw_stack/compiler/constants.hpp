@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "compiler/steps.hpp"
-#include "compiler/tiles.hpp"
+#include "compiler/weight_tiles.hpp"
 #include "isa/instruction.hpp"
 #include "program/program.hpp"
 

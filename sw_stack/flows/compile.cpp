@@ -9,7 +9,7 @@
 #include "flows/models.hpp"
 #include "images/input.hpp"
 #include "isa/generated/configs.hpp"
-#include "prune/choose.hpp"
+#include "masks/choose.hpp"
 #include "timing/timing.hpp"
 
 namespace espalier::flows {
@@ -41,12 +41,12 @@ class Loading {
 
   Result<ir::QuantGraph> prune(ir::QuantGraph graph) {
     if (options_.mask.empty() && !options_.prune_zeroed) return graph;
-    const prune::Channels channels = prune::find_channels(graph);
-    prune::Mask mask;
+    const masks::Channels channels = masks::find_channels(graph);
+    masks::Mask mask;
     if (options_.prune_zeroed) {
-      mask = prune::zeroed_mask(graph, channels);
+      mask = masks::zeroed_mask(graph, channels);
     } else {
-      auto loaded = prune::load_mask_for(graph, channels, options_.mask);
+      auto loaded = masks::load_mask_for(graph, channels, options_.mask);
       if (!loaded) return loaded.error();
       mask = std::move(*loaded);
     }

@@ -13,7 +13,7 @@ using Tensors = std::vector<golden::Tensor>;
 constexpr compiler::Options kFewRuns{.refine = false};
 
 Result<program::Program> compile_forward(const ir::QuantGraph& graph,
-                                         const learn::Backward& backward,
+                                         const personal::Backward& backward,
                                          const isa::Config& machine) {
   ir::QuantGraph kept = graph;
   for (const int tensor : backward.kept()) {
@@ -87,9 +87,9 @@ class Runner {
   std::unique_ptr<runtime::Device> device_;
 };
 
-class DevicePasses final : public learn::Passes {
+class DevicePasses final : public personal::Passes {
  public:
-  DevicePasses(const learn::Backward& backward, const isa::Config& machine,
+  DevicePasses(const personal::Backward& backward, const isa::Config& machine,
                runtime::DeviceKind kind, const runtime::DeviceOptions& device, bool check,
                std::shared_ptr<ScoringTotals> totals)
       : graph_(backward),
@@ -125,7 +125,7 @@ class DevicePasses final : public learn::Passes {
   }
 
  private:
-  const learn::Backward& graph_;
+  const personal::Backward& graph_;
   isa::Config machine_;
   std::shared_ptr<ScoringTotals> totals_;
   std::optional<compiler::Rescalable> compiled_;  // the backward graph
@@ -134,13 +134,13 @@ class DevicePasses final : public learn::Passes {
 
 }  // namespace
 
-Result<program::Program> compile_backward(const learn::Backward& backward,
+Result<program::Program> compile_backward(const personal::Backward& backward,
                                           const isa::Config& machine) {
   return compiler::compile(backward.graph(), machine, kFewRuns);
 }
 
 Result<ScoringPrograms> compile_scoring(const ir::QuantGraph& forward,
-                                        const learn::Backward& backward,
+                                        const personal::Backward& backward,
                                         const isa::Config& machine) {
   auto there = compile_forward(forward, backward, machine);
   if (!there) return there.error();
@@ -149,14 +149,14 @@ Result<ScoringPrograms> compile_scoring(const ir::QuantGraph& forward,
   return ScoringPrograms{std::move(*there), std::move(*back)};
 }
 
-learn::MakePasses device_passes(const isa::Config& machine, runtime::DeviceKind kind,
-                                const runtime::DeviceOptions& device, bool check,
-                                std::shared_ptr<ScoringTotals> totals) {
+personal::MakePasses device_passes(const isa::Config& machine, runtime::DeviceKind kind,
+                                   const runtime::DeviceOptions& device, bool check,
+                                   std::shared_ptr<ScoringTotals> totals) {
   return [=](const ir::QuantGraph& forward,
-             const learn::Backward& backward) -> Result<std::unique_ptr<learn::Passes>> {
+             const personal::Backward& backward) -> Result<std::unique_ptr<personal::Passes>> {
     auto passes = std::make_unique<DevicePasses>(backward, machine, kind, device, check, totals);
     if (Status s = passes->open(forward); !s) return s.error();
-    return std::unique_ptr<learn::Passes>(std::move(passes));
+    return std::unique_ptr<personal::Passes>(std::move(passes));
   };
 }
 

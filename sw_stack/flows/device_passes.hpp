@@ -5,7 +5,7 @@
 #include <memory>
 #include <optional>
 
-#include "learn/importance.hpp"
+#include "personal/importance.hpp"
 #include "program/program.hpp"
 #include "runtime/check.hpp"
 #include "runtime/device.hpp"
@@ -18,11 +18,11 @@ struct ScoringPrograms {
 };
 /// The backward pass alone. Its tiles are those that the costs say, as it runs for few images.
 /// Errors: those of compiler::compile.
-Result<program::Program> compile_backward(const learn::Backward& backward,
+Result<program::Program> compile_backward(const personal::Backward& backward,
                                           const isa::Config& machine);
 /// Both, of tiles that the costs say. Errors: those of compiler::compile.
 Result<ScoringPrograms> compile_scoring(const ir::QuantGraph& forward,
-                                        const learn::Backward& backward,
+                                        const personal::Backward& backward,
                                         const isa::Config& machine);
 
 /// What a device's passes came to. Cycles are sums, of devices that count them.
@@ -35,8 +35,8 @@ struct ScoringTotals {
 /// Makes passes on a device; a board has the program of the pass that is next. `check` compares
 /// every stored tensor with golden. `totals` must outlive the passes. Errors: those of
 /// compile_scoring and runtime::open.
-learn::MakePasses device_passes(const isa::Config& machine, runtime::DeviceKind kind,
-                                const runtime::DeviceOptions& device, bool check,
-                                std::shared_ptr<ScoringTotals> totals);
+personal::MakePasses device_passes(const isa::Config& machine, runtime::DeviceKind kind,
+                                   const runtime::DeviceOptions& device, bool check,
+                                   std::shared_ptr<ScoringTotals> totals);
 
 }  // namespace espalier::flows

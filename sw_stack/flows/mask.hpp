@@ -7,8 +7,8 @@
 #include <variant>
 #include <vector>
 
-#include "prune/choose.hpp"
-#include "prune/overlay.hpp"
+#include "masks/choose.hpp"
+#include "masks/overlay.hpp"
 #include "base/result.hpp"
 
 namespace espalier::flows {
@@ -24,7 +24,7 @@ struct MaskOptions {
   std::string program, output;  ///< files
   MaskBy by = MaskBy::kRandom;
   double keep = 0.5;  ///< share of the channels
-  prune::Scope scope = prune::Scope::kInternal;
+  masks::Scope scope = masks::Scope::kInternal;
   int align = 0;           ///< live channels come in blocks of so many; 0: the machine's lanes
   std::uint64_t seed = 1;  ///< of kRandom
 };
@@ -37,14 +37,14 @@ Result<MaskMade> make_mask(const MaskOptions& options);
 
 struct OverlayOptions {
   std::string program, output;  ///< files
-  prune::OverlayChoice choice;
+  masks::OverlayChoice choice;
 };
 struct OverlayMade {
   std::string network;
   std::uint64_t weights = 0, live = 0;
   std::size_t layers = 0, bytes = 0;
 };
-/// Errors: those of program::load, prune::choose_weights and save_overlay.
+/// Errors: those of program::load, masks::choose_weights and save_overlay.
 Result<OverlayMade> make_overlay(const OverlayOptions& options);
 
 /// What a mask leaves of a network, and what that is worth.
@@ -73,12 +73,12 @@ struct MaskValue {
 };
 /// What an overlay leaves of a network.
 struct OverlayValue {
-  prune::Overlay overlay;
+  masks::Overlay overlay;
   std::vector<std::uint64_t>
       nonzero;  ///< by layer: weights that stay and are not 0; with a program
 };
 /// A mask's file alone, the same with a program, or an overlay.
-using MaskShown = std::variant<prune::MaskFile, MaskValue, OverlayValue>;
+using MaskShown = std::variant<masks::MaskFile, MaskValue, OverlayValue>;
 
 /// `program` may be empty. Errors: those of the files, of the compiler and of timing::estimate.
 Result<MaskShown> show_mask(const std::string& mask, const std::string& program);

@@ -29,12 +29,12 @@ Result<import_::Model> load_model_or_program(const std::string& path) {
   if (!is_program(path)) return load_model(path);
   const auto program = program::load(path);
   if (!program) return program.error();
-  return import_::Model(prune::without_copies(program->graph));
+  return import_::Model(masks::without_copies(program->graph));
 }
 
-Result<prune::Pruned> pruned(const ir::QuantGraph& graph, const prune::Channels& channels,
-                             const prune::Mask& mask, const std::string& file) {
-  auto made = prune::prune(graph, channels, mask);
+Result<masks::Pruned> pruned(const ir::QuantGraph& graph, const masks::Channels& channels,
+                             const masks::Mask& mask, const std::string& file) {
+  auto made = masks::prune(graph, channels, mask);
   if (!made) return placed(made.error(), file);
   return made;
 }

@@ -4,7 +4,7 @@
 #include <string>
 
 #include "import/model.hpp"
-#include "prune/prune.hpp"
+#include "masks/prune.hpp"
 
 namespace espalier::flows {
 
@@ -19,9 +19,9 @@ Result<import_::Model> load_model(const std::string& path);
 Result<import_::Model> load_model_or_program(const std::string& path);
 
 /// The graph without the channels that `mask` leaves out; `file`, which names the mask, is in the
-/// errors, which are those of prune::prune.
-Result<prune::Pruned> pruned(const ir::QuantGraph& graph, const prune::Channels& channels,
-                             const prune::Mask& mask, const std::string& file);
+/// errors, which are those of masks::prune.
+Result<masks::Pruned> pruned(const ir::QuantGraph& graph, const masks::Channels& channels,
+                             const masks::Mask& mask, const std::string& file);
 
 /// Unpadded multiply-accumulates of one image.
 std::int64_t macs(const ir::QuantGraph& graph);

@@ -8,7 +8,7 @@
 #include "flows/personalise/lesson.hpp"
 #include "flows/personalise/service.hpp"
 #include "flows/personalise/subject.hpp"
-#include "learn/select.hpp"
+#include "personal/select.hpp"
 
 namespace espalier::flows {
 namespace {
@@ -20,8 +20,8 @@ Status measure_cycles(const PersonaliseOptions& options, const Subject& subject,
   const auto dense = cycles_of(subject.program);
   if (!dense) return dense.error();
   result.forward = *dense;
-  const auto backward = learn::Backward::make(
-      subject.graph, learn::scored_tensors(subject.graph, subject.channels, options.scope));
+  const auto backward = personal::Backward::make(
+      subject.graph, personal::scored_tensors(subject.graph, subject.channels, options.scope));
   if (!backward) return placed(backward.error(), options.program);
   const auto program = compile_backward(*backward, subject.program.machine());
   if (!program) return placed(program.error(), "the backward program");
@@ -33,26 +33,26 @@ Status measure_cycles(const PersonaliseOptions& options, const Subject& subject,
 
 Status write(const PersonaliseOptions& options, const Subject& subject, const Choice& choice,
              const program::Program& program) {
-  const prune::MaskFile file =
-      prune::to_file(subject.graph, subject.channels, choice.mask, subject.model);
-  if (Status s = write_file(options.mask, prune::to_text(file)); !s) return s;
+  const masks::MaskFile file =
+      masks::to_file(subject.graph, subject.channels, choice.mask, subject.model);
+  if (Status s = write_file(options.mask, masks::to_text(file)); !s) return s;
   if (Status s = program::save(program, options.personal); !s) return s;
   return options.patch.empty() ? Status() : write_file(options.patch, choice.patch);
 }
 
 /// What the choice leaves, and what it is worth on images held back.
 Status judge(const PersonaliseOptions& options, const Subject& subject, const Choice& choice,
-             const program::Program& program, const learn::Samples& held, Personalised& result) {
+             const program::Program& program, const personal::Samples& held, Personalised& result) {
   if (subject.timed()) {
     const auto cycles = cycles_of(program);
     if (!cycles) return cycles.error();
     result.pruned = *cycles;
   }
   if (!options.patch.empty()) result.patch = choice.patch.size();
-  result.macs_share = learn::macs_share(subject.graph, subject.channels, choice.mask);
-  result.generic = learn::accuracy(subject.graph, held, subject.classes, options.jobs);
-  result.personal = learn::accuracy(choice.graph, held, subject.classes, options.jobs);
-  const ir::ChannelMask live = prune::by_tensor(subject.channels, choice.mask);
+  result.macs_share = personal::macs_share(subject.graph, subject.channels, choice.mask);
+  result.generic = personal::accuracy(subject.graph, held, subject.classes, options.jobs);
+  result.personal = personal::accuracy(choice.graph, held, subject.classes, options.jobs);
+  const ir::ChannelMask live = masks::by_tensor(subject.channels, choice.mask);
   for (const ir::QuantNode& node : subject.graph.nodes) {
     const auto& bits = live[static_cast<std::size_t>(node.output)];
     if (!std::holds_alternative<ir::QuantConv>(node.op) || node.output == subject.graph.output)
@@ -73,7 +73,7 @@ std::optional<double> Personalised::scoring_share() const {
 
 Result<Personalised> personalise(const PersonaliseOptions& options, const Listener& listener,
                                  const std::function<Status(const Personalised&)>& deliver) {
-  if (!options.patch.empty() && options.correct == learn::Correction::kNone) {
+  if (!options.patch.empty() && options.correct == personal::Correction::kNone) {
     return fail(ErrorCode::kUsage, "there are no corrections to write with --correct none",
                 "--patch");
   }

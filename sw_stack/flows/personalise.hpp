@@ -9,8 +9,8 @@
 #include <vector>
 
 #include "flows/listener.hpp"
-#include "learn/correct.hpp"
-#include "prune/choose.hpp"
+#include "personal/correct.hpp"
+#include "masks/choose.hpp"
 #include "runtime/device.hpp"
 
 namespace espalier::flows {
@@ -40,9 +40,9 @@ struct PersonaliseOptions {
   std::string patch;                   ///< file to write; empty: none
   std::string scores;                  ///< file to keep them in, and to go on from
   Budget budget;
-  learn::Correction correct = learn::Correction::kAll;
+  personal::Correction correct = personal::Correction::kAll;
   RankBy by = RankBy::kTaylor;
-  prune::Scope scope = prune::Scope::kInternal;
+  masks::Scope scope = masks::Scope::kInternal;
   std::size_t count = 300;    ///< images to score
   std::size_t held = 300;     ///< images to measure accuracy on
   std::size_t every = 1;      ///< of the user's images one in so many is scored

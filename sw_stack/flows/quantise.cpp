@@ -4,7 +4,7 @@
 
 #include "flows/classes.hpp"
 #include "flows/models.hpp"
-#include "learn/correct.hpp"
+#include "personal/correct.hpp"
 #include "base/whole_file.hpp"
 
 namespace espalier::flows {
@@ -36,8 +36,8 @@ Status write(Written& made, export_::Form form, const std::string& model,
 }
 
 Status apply_mask(ir::QuantGraph& graph, const std::string& file) {
-  const prune::Channels channels = prune::find_channels(graph);
-  const auto mask = prune::load_mask_for(graph, channels, file);
+  const masks::Channels channels = masks::find_channels(graph);
+  const auto mask = masks::load_mask_for(graph, channels, file);
   if (!mask) return mask.error();
   if (std::ranges::all_of(mask->live, [](bool live) { return live; })) {
     return fail(ErrorCode::kRange, "leaves nothing out: every channel of the model stays", file);
@@ -55,7 +55,7 @@ Status keep_classes(ir::QuantGraph& graph, const std::vector<std::uint64_t>& cho
   };
   const auto classes = choose_classes(chosen, outputs());
   if (!classes) return classes.error();
-  graph = learn::keep_outputs(std::move(graph), *classes);
+  graph = personal::keep_outputs(std::move(graph), *classes);
   if (outputs() == static_cast<int>(classes->size())) return {};
   return fail(ErrorCode::kUnsupported,
               "no convolution or fully connected layer makes the output: classes cannot go", model);

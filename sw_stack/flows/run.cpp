@@ -11,7 +11,7 @@
 #include "images/files.hpp"
 #include "images/input.hpp"
 #include "images/output.hpp"
-#include "prune/channels.hpp"
+#include "masks/channels.hpp"
 #include "runtime/interrupt.hpp"
 
 namespace espalier::flows {
@@ -250,7 +250,7 @@ void MemoryOptions::set(runtime::DeviceOptions& device) const {
 
 Status apply_masks(Run& run, const MaskFiles& files, const std::string& overlay, bool packed) {
   if (files.masks.empty() && overlay.empty()) return {};
-  const std::uint64_t model = prune::fingerprint(run.program.graph);
+  const std::uint64_t model = masks::fingerprint(run.program.graph);
   runtime::DeviceOptions& device = run.options.device;
   if (!files.masks.empty()) {
     if (Status s = load_masks(run.program, model, files, packed, device); !s) return s;

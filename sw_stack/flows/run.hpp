@@ -9,7 +9,7 @@
 #include "flows/float_comparison.hpp"
 #include "flows/listener.hpp"
 #include "flows/lockstep.hpp"
-#include "flows/masks.hpp"
+#include "flows/load_masks.hpp"
 #include "runtime/batch.hpp"
 
 namespace espalier::flows {

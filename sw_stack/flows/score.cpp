@@ -30,8 +30,8 @@ class Job {
     auto program = program::load(options_.program);
     if (!program) return program.error();
     program_ = std::move(*program);
-    graph_ = prune::without_copies(program_.graph);
-    channels_ = prune::find_channels(graph_);
+    graph_ = masks::without_copies(program_.graph);
+    channels_ = masks::find_channels(graph_);
     const auto outputs = outputs_of(graph_, options_.program);
     if (!outputs) return outputs.error();
     if (options_.classes.empty()) {
@@ -42,7 +42,7 @@ class Job {
       if (!classes) return classes.error();
       classes_ = std::move(*classes);
     }
-    scored_ = learn::scored_tensors(graph_, channels_, options_.scope);
+    scored_ = personal::scored_tensors(graph_, channels_, options_.scope);
     return options_.from.empty() ? Status() : leave_out();
   }
   /// Scores nothing that is made before `from`.
@@ -66,9 +66,9 @@ class Job {
     if (!stream) return stream.error();
     stream_.emplace(std::move(*stream));
     const bool golden = options_.device == runtime::DeviceKind::kGolden;
-    auto meter = learn::Meter::make(
+    auto meter = personal::Meter::make(
         graph_, channels_, scored_, classes_,
-        golden ? learn::MakePasses(learn::golden_passes)
+        golden ? personal::MakePasses(personal::golden_passes)
                : device_passes(program_.machine(), options_.device, {}, options_.check, totals_));
     if (!meter) return placed(meter.error(), options_.program);
     meter_.emplace(std::move(*meter));
@@ -81,7 +81,8 @@ class Job {
     while (importance_.images < options_.count && at < stream_->size()) {
       std::vector<std::int8_t> inputs;
       std::vector<int> labels;
-      const std::size_t round = std::min(learn::Meter::kRound, options_.count - importance_.images);
+      const std::size_t round =
+          std::min(personal::Meter::kRound, options_.count - importance_.images);
       for (; labels.size() < round && at < stream_->size(); ++at) {
         const int label = stream_->predicted() ? -1 : stream_->label(at);
         if (label >= 0 && !std::ranges::binary_search(classes_, label)) continue;
@@ -112,7 +113,7 @@ class Job {
     }
     const bool estimates = !measured_ && !program_.machine().compact;
     if (!estimates && options_.backward.empty()) return {};
-    const auto made = learn::Backward::make(graph_, scored_);
+    const auto made = personal::Backward::make(graph_, scored_);
     if (!made) return made.error();
     const auto programs = compile_scoring(graph_, *made, program_.machine());
     if (!programs) return programs.error();
@@ -152,13 +153,13 @@ class Job {
   const Listener& listener_;
   program::Program program_;
   ir::QuantGraph graph_;
-  prune::Channels channels_;
+  masks::Channels channels_;
   std::vector<int> classes_;  // ascending
   std::vector<bool> scored_;
   std::optional<UserStream> stream_;
   std::shared_ptr<ScoringTotals> totals_ = std::make_shared<ScoringTotals>();
-  std::optional<learn::Meter> meter_;
-  learn::Importance importance_;
+  std::optional<personal::Meter> meter_;
+  personal::Importance importance_;
   std::optional<std::uint64_t> forward_, backward_;
   bool measured_ = false;
 };

@@ -8,7 +8,7 @@
 
 #include "flows/device_passes.hpp"
 #include "flows/listener.hpp"
-#include "prune/choose.hpp"
+#include "masks/choose.hpp"
 #include "runtime/device.hpp"
 
 namespace espalier::flows {
@@ -18,7 +18,7 @@ struct ScoreOptions {
   std::string images;                  ///< where they are, as images::Dataset has it
   std::string labels = "predicted";    ///< given, predicted or a file, as UserStream has it
   std::vector<std::uint64_t> classes;  ///< outputs that compete; empty: all
-  prune::Scope scope = prune::Scope::kInternal;
+  masks::Scope scope = masks::Scope::kInternal;
   std::string from;  ///< score only from the first node with this in its name on; empty: all
   std::size_t first = 0, count = 16;                          ///< images
   runtime::DeviceKind device = runtime::DeviceKind::kGolden;  ///< that runs the passes
@@ -41,7 +41,7 @@ struct Scored {
   runtime::Comparison forward_check, backward_check;  ///< with `check`
 };
 
-/// Errors: those of the files, the images, learn::Meter and the device; kUsage for options that
+/// Errors: those of the files, the images, personal::Meter and the device; kUsage for options that
 /// name what is not there.
 Result<Scored> score(const ScoreOptions& options, const Listener& listener = {});
 

@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "iss/iss.hpp"
-#include "isa/tiles.hpp"
+#include "isa/tile_codes.hpp"
 
 namespace espalier::iss {
 

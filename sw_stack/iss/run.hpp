@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "iss/iss.hpp"
-#include "program/mask.hpp"
+#include "program/apply_mask.hpp"
 #include "program/program.hpp"
 #include "base/result.hpp"
 

@@ -3,7 +3,7 @@
 
 #include "program/program.hpp"
 #include "isa/clip.hpp"
-#include "program/tiles.hpp"
+#include "program/tile_codes.hpp"
 #include "program/verify_rows.hpp"
 
 namespace espalier::program {

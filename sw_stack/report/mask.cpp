@@ -12,7 +12,7 @@ using flows::MaskValue;
 using flows::OverlayValue;
 
 double share(std::uint64_t part, std::uint64_t all) { return all == 0 ? 0 : ratio(part, all); }
-Json json_of(const prune::MaskFile& file) {
+Json json_of(const masks::MaskFile& file) {
   Json list = Json::array();
   for (const auto& entry : file.entries) {
     list.push_back({{"tensor", entry.tensor},
@@ -56,10 +56,10 @@ Json json_of(const MaskValue& value) {
 }
 
 Json json_of(const OverlayValue& value) {
-  const prune::Overlay& overlay = value.overlay;
+  const masks::Overlay& overlay = value.overlay;
   Json list = Json::array();
   for (std::size_t l = 0; l < overlay.layers.size(); ++l) {
-    const prune::Overlay::Layer& layer = overlay.layers[l];
+    const masks::Overlay::Layer& layer = overlay.layers[l];
     list.push_back({{"name", layer.name},
                     {"channels", layer.channels},
                     {"weights", layer.count()},
@@ -68,13 +68,13 @@ Json json_of(const OverlayValue& value) {
   }
   return {{"network", overlay.model},
           {"model_fingerprint", fingerprint_text(overlay.fingerprint)},
-          {"bytes", prune::serialise(overlay).size()},
+          {"bytes", masks::serialise(overlay).size()},
           {"weights", value.overlay.count()},
           {"live", value.overlay.live()},
           {"layers", std::move(list)}};
 }
 
-void add(Page& page, const prune::MaskFile& file, const std::string&) {
+void add(Page& page, const masks::MaskFile& file, const std::string&) {
   page.add("mask for {}, fingerprint {}\n\n", printable(file.model),
            fingerprint_text(file.fingerprint));
   Table table({"tensor", "layer", "live", "channels"});
@@ -115,14 +115,14 @@ void add(Page& page, const MaskValue& value, const std::string& file) {
 }
 
 void add(Page& page, const OverlayValue& value, const std::string&) {
-  const prune::Overlay& overlay = value.overlay;
+  const masks::Overlay& overlay = value.overlay;
   page.add("overlay for {}, fingerprint {}\n\n", printable(overlay.model),
            fingerprint_text(overlay.fingerprint));
   std::vector<std::string> header{"layer", "weights", "stay", "share"};
   if (!value.nonzero.empty()) header.emplace_back("not zero");
   Table table(std::move(header));
   for (std::size_t l = 0; l < overlay.layers.size(); ++l) {
-    const prune::Overlay::Layer& layer = overlay.layers[l];
+    const masks::Overlay::Layer& layer = overlay.layers[l];
     std::vector<std::string> row{printable(layer.name), grouped(layer.count()),
                                  grouped(layer.live()),
                                  fmt::format("{:.1f} %", 100 * share(layer.live(), layer.count()))};

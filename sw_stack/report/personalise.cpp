@@ -34,7 +34,7 @@ Json to_json(const Personalised& r, const PersonaliseOptions& options) {
   Json json{{"network", r.network},
             {"classes", r.classes},
             {"by", flows::name(options.by)},
-            {"correct", learn::name(options.correct)},
+            {"correct", personal::name(options.correct)},
             {"scored_images", r.scored},
             {"resumed_from", r.resumed},
             {"images_until_switch", r.until_switch},

@@ -6,7 +6,7 @@
 #include <span>
 #include <vector>
 
-#include "program/mask.hpp"
+#include "program/apply_mask.hpp"
 #include "runtime/device.hpp"
 
 namespace espalier::runtime {

@@ -15,7 +15,7 @@
 #include <vector>
 
 #include "isa/generated/isa.hpp"
-#include "program/mask.hpp"
+#include "program/apply_mask.hpp"
 #include "program/program.hpp"
 #include "base/result.hpp"
 
@@ -50,7 +50,7 @@ struct DeviceOptions {
   /// Without any all channels are there. All but golden need a program that takes masks.
   std::vector<ir::ChannelMask> masks;
   /// By mask: the program's graph with this user's own weights, biases and multipliers
-  /// (prune::patched). Empty: all have the program's.
+  /// (masks::patched). Empty: all have the program's.
   std::vector<ir::QuantGraph> graphs;
   /// By mask: program::apply_mask of it, where that is done already; null: `open` does it.
   std::shared_ptr<const std::vector<program::Masked>> applied;

@@ -4,7 +4,7 @@
 #include <memory>
 
 #include "golden/golden.hpp"
-#include "program/mask.hpp"
+#include "program/apply_mask.hpp"
 #include "runtime/device.hpp"
 
 namespace espalier::runtime {

@@ -5,7 +5,7 @@
 #include <memory>
 #include <span>
 
-#include "program/mask.hpp"
+#include "program/apply_mask.hpp"
 #include "runtime/bus.hpp"
 #include "runtime/device.hpp"
 

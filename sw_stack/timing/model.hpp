@@ -7,7 +7,7 @@
 #include <map>
 #include <string>
 
-#include "program/tiles.hpp"
+#include "program/tile_codes.hpp"
 #include "timing/parts.hpp"
 #include "timing/squeeze.hpp"
 #include "timing/timing.hpp"

@@ -1,6 +1,6 @@
 // Sparse CONVs: the weight sequencer's walk over codes, and the passes that follow it.
 
-#include "isa/tiles.hpp"
+#include "isa/tile_codes.hpp"
 #include "timing/model.hpp"
 
 namespace espalier::timing {

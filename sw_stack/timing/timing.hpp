@@ -11,7 +11,7 @@
 #include <string_view>
 #include <vector>
 
-#include "program/mask.hpp"
+#include "program/apply_mask.hpp"
 #include "program/program.hpp"
 #include "base/result.hpp"
 

@@ -7,8 +7,8 @@
 #include "graphs.hpp"
 #include "iss/hazards.hpp"
 #include "iss/run.hpp"
-#include "learn/backward.hpp"
-#include "learn/importance.hpp"
+#include "personal/backward.hpp"
+#include "personal/importance.hpp"
 #include "seed.hpp"
 #include "base/integers.hpp"
 
@@ -23,7 +23,7 @@ struct Pass {
 std::optional<Pass> make_pass(const ir::QuantGraph& forward, std::uint64_t seed) {
   std::vector<bool> scored(forward.tensors.size(), true);
   scored[index(forward.input)] = false;
-  auto backward = learn::Backward::make(forward, scored);
+  auto backward = personal::Backward::make(forward, scored);
   if (!backward) {
     CHECK(backward.error().message == "no tensor that is to be scored has a gradient");
     return {};
@@ -35,7 +35,7 @@ std::optional<Pass> make_pass(const ir::QuantGraph& forward, std::uint64_t seed)
   for (auto& g : pass.input) g = std::max<std::int8_t>(g, -127);
   for (const int t : backward->kept())
     pass.input.insert(pass.input.end(), tensors[index(t)].begin(), tensors[index(t)].end());
-  (void)learn::fit_scales(*backward, pass.input);
+  (void)personal::fit_scales(*backward, pass.input);
   pass.graph = backward->graph();
   return pass;
 }
@@ -98,7 +98,7 @@ TEST_CASE("backward programs: other scales, written in, give what compiling agai
     const ir::QuantGraph forward = i == 0 ? resnet8() : random_graph(s);
     std::vector<bool> scored(forward.tensors.size(), true);
     scored[index(forward.input)] = false;
-    auto backward = learn::Backward::make(forward, scored);
+    auto backward = personal::Backward::make(forward, scored);
     if (!backward) continue;
     const isa::Config& machine = *isa::find_config(i % 2 == 0 ? "edge" : "nano");
     INFO("seed " << s << ", " << machine.name);

@@ -3,16 +3,16 @@
 
 #include <random>
 
-#include "prune/choose.hpp"
+#include "masks/choose.hpp"
 
 namespace espalier::tests {
 
 /// A mask whose groups keep everything, one channel, nothing, every other channel, whole blocks of
 /// four, or channels by chance.
-inline prune::Mask random_kinds(const prune::Channels& channels, std::uint64_t seed) {
+inline masks::Mask random_kinds(const masks::Channels& channels, std::uint64_t seed) {
   std::mt19937_64 random(seed);
-  prune::Mask mask = prune::all_live(channels);
-  for (const prune::Group& group : channels.groups) {
+  masks::Mask mask = masks::all_live(channels);
+  for (const masks::Group& group : channels.groups) {
     const auto kind = random() % 8;
     const std::size_t one = random() % group.classes.size();
     for (std::size_t i = 0; i < group.classes.size(); ++i) {

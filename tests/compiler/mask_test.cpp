@@ -1,7 +1,7 @@
 // Programs that take masks, in the functional simulator: against golden with the mask, against
 // hard-pruned programs, and what PACK writes against hard-pruned weights.
 
-#include "program/mask.hpp"
+#include "program/apply_mask.hpp"
 
 #include <algorithm>
 #include <catch.hpp>
@@ -14,7 +14,7 @@
 #include "iss/hazards.hpp"
 #include "iss/run.hpp"
 #include "mask_kinds.hpp"
-#include "prune/prune.hpp"
+#include "masks/prune.hpp"
 #include "seed.hpp"
 #include "timing/timing.hpp"
 #include "base/integers.hpp"
@@ -133,10 +133,10 @@ TEST_CASE("mask: random graphs give golden's tensors, whatever the mask and the 
     INFO("seed " << s << ", " << name);
     const auto program = compile(random_graph(s), config(name), i % 3 == 0 ? 0 : s, i % 9 == 0);
     REQUIRE(program.ok());
-    const prune::Channels channels = prune::find_channels(program->graph);
-    const prune::Mask mask = random_kinds(channels, s);
-    const std::string trouble = check(*program, prune::by_tensor(channels, mask), s);
-    if (!prune::prune(program->graph, channels, mask)) {
+    const masks::Channels channels = masks::find_channels(program->graph);
+    const masks::Mask mask = random_kinds(channels, s);
+    const std::string trouble = check(*program, masks::by_tensor(channels, mask), s);
+    if (!masks::prune(program->graph, channels, mask)) {
       REQUIRE(trouble.find("needs a live input channel; the mask leaves none of tensor") !=
               std::string::npos);
       ++refused;
@@ -157,13 +157,13 @@ TEST_CASE("mask: one program takes any mask, and gives what each compiled in giv
     const ir::QuantGraph graph = random_graph(s);
     const auto program = compile(graph, config("nano"), s);
     REQUIRE(program.ok());
-    const prune::Channels dense = prune::find_channels(graph);
-    const prune::Channels channels = prune::find_channels(program->graph);
+    const masks::Channels dense = masks::find_channels(graph);
+    const masks::Channels channels = masks::find_channels(program->graph);
     const auto image = random_image(graph, s);
     for (std::uint64_t m = 0; m < 4; ++m) {
       INFO("seed " << s << ", mask " << m);
-      const prune::Mask mask = random_kinds(dense, s + m);
-      const auto pruned = prune::prune(graph, dense, mask);
+      const masks::Mask mask = random_kinds(dense, s + m);
+      const auto pruned = masks::prune(graph, dense, mask);
       if (!pruned) continue;
       const auto light = compiler::compile(pruned->graph, config("nano"));
       REQUIRE(light.ok());
@@ -171,9 +171,9 @@ TEST_CASE("mask: one program takes any mask, and gives what each compiled in giv
       REQUIRE(wanted.ok());
       // A mask goes by names of tensors, and so from the model's graph to the program's.
       const auto same =
-          prune::from_file(prune::to_file(graph, dense, mask), program->graph, channels, "m");
+          masks::from_file(masks::to_file(graph, dense, mask), program->graph, channels, "m");
       REQUIRE(same.ok());
-      const auto masked = program::apply_mask(*program, prune::by_tensor(channels, *same));
+      const auto masked = program::apply_mask(*program, masks::by_tensor(channels, *same));
       REQUIRE(masked.ok());
       const auto outputs = iss::run(*program, image, {}, &*masked);
       REQUIRE(outputs.ok());
@@ -225,11 +225,11 @@ TEST_CASE("mask: PACK writes the weights and parameters of the hard-pruned graph
     const auto program = compile(random_graph(s), config("nano"), s);
     REQUIRE(program.ok());
     const std::size_t lanes = index(program->machine().lanes);
-    const prune::Channels channels = prune::find_channels(program->graph);
-    const prune::Mask mask = random_kinds(channels, s);
-    const auto pruned = prune::prune(program->graph, channels, mask);
+    const masks::Channels channels = masks::find_channels(program->graph);
+    const masks::Mask mask = random_kinds(channels, s);
+    const auto pruned = masks::prune(program->graph, channels, mask);
     if (!pruned) continue;
-    const auto masked = program::apply_mask(*program, prune::by_tensor(channels, mask));
+    const auto masked = program::apply_mask(*program, masks::by_tensor(channels, mask));
     REQUIRE(masked.ok());
     iss::Regions regions;
     regions[0] = program->constants;
@@ -285,9 +285,9 @@ TEST_CASE("mask: a PACK program takes its words' cycles, and needs its dependenc
   const auto program = compile(resnet8(), config("edge"));
   REQUIRE(program.ok());
   const isa::Config& machine = program->machine();
-  const prune::Channels channels = prune::find_channels(program->graph);
+  const masks::Channels channels = masks::find_channels(program->graph);
   const auto live =
-      prune::by_tensor(channels, prune::random_mask(channels, {0.5, prune::Scope::kAll, 1}, 3));
+      masks::by_tensor(channels, masks::random_mask(channels, {0.5, masks::Scope::kAll, 1}, 3));
   const auto masked = program::apply_mask(*program, live);
   REQUIRE(masked.ok());
   const auto list = program::decode_list(masked->packs);
@@ -327,9 +327,9 @@ TEST_CASE("mask: a wrong bit in a map shows") {
   const ir::QuantGraph graph = cifar_resnet(1);
   const auto program = compile(graph, config("tiny"));
   REQUIRE(program.ok());
-  const prune::Channels channels = prune::find_channels(program->graph);
+  const masks::Channels channels = masks::find_channels(program->graph);
   const auto live =
-      prune::by_tensor(channels, prune::random_mask(channels, {0.5, prune::Scope::kAll, 1}, 3));
+      masks::by_tensor(channels, masks::random_mask(channels, {0.5, masks::Scope::kAll, 1}, 3));
   auto masked = program::apply_mask(*program, live);
   REQUIRE(masked.ok());
   const auto image = random_image(program->graph, 3);
@@ -358,9 +358,9 @@ TEST_CASE("mask: the rows of networks deeper than the layer table come while it 
     auto program = compile(deep_graph(layers), machine, 0, name == std::string("nano"));
     REQUIRE(program.ok());
     REQUIRE(program->layers.size() > 2 * index(machine.mask_layers));
-    const prune::Channels channels = prune::find_channels(program->graph);
+    const masks::Channels channels = masks::find_channels(program->graph);
     const auto live =
-        prune::by_tensor(channels, prune::random_mask(channels, {0.5, prune::Scope::kAll, 1}, 3));
+        masks::by_tensor(channels, masks::random_mask(channels, {0.5, masks::Scope::kAll, 1}, 3));
     CHECK(check(*program, {}, 1) == "");
     CHECK(check(*program, live, 2) == "");
     // A LOAD that nobody waits for in time is found.
@@ -393,10 +393,10 @@ TEST_CASE("mask: the rows of networks deeper than the layer table come while it 
 
 TEST_CASE("mask: what programs and masks cannot do is refused by name") {
   const auto complaint = [](const program::Program& program, int tensor) {
-    const prune::Channels channels = prune::find_channels(program.graph);
-    prune::Mask mask = prune::all_live(channels);
+    const masks::Channels channels = masks::find_channels(program.graph);
+    masks::Mask mask = masks::all_live(channels);
     for (const int c : channels.of_tensor[index(tensor)]) mask.live[index(c)] = false;
-    const auto masked = program::apply_mask(program, prune::by_tensor(channels, mask));
+    const auto masked = program::apply_mask(program, masks::by_tensor(channels, mask));
     return masked.ok() ? std::string() : masked.error().text();
   };
   GraphBuilder g(3);
@@ -425,10 +425,10 @@ TEST_CASE("mask: what programs and masks cannot do is refused by name") {
   const auto flat = compile(wide.finish(wide.conv(inner, 3, whole)), config("nano"));
   REQUIRE(flat.ok());
   CHECK(check(*flat, {}, 1) == "");
-  const prune::Channels channels = prune::find_channels(flat->graph);
-  prune::Mask mask = prune::all_live(channels);
+  const masks::Channels channels = masks::find_channels(flat->graph);
+  masks::Mask mask = masks::all_live(channels);
   mask.live[index(channels.of_tensor[index(inner)][1])] = false;
-  const auto refused = program::apply_mask(*flat, prune::by_tensor(channels, mask));
+  const auto refused = program::apply_mask(*flat, masks::by_tensor(channels, mask));
   REQUIRE_FALSE(refused.ok());
   CHECK(refused.error().text() ==
         "conv 'n1': reads all pixels of tensor 't1' as channels: a mask must keep them, or be "
@@ -504,12 +504,12 @@ TEST_CASE("mask: the networks give golden's tensors with masks of all scopes") {
         std::pair{"inception_v3", inception_v3(139)}}) {
     const auto program = compile(graph, config("edge"));
     REQUIRE(program.ok());
-    const prune::Channels channels = prune::find_channels(program->graph);
-    for (const prune::Scope scope : {prune::Scope::kInternal, prune::Scope::kAll}) {
+    const masks::Channels channels = masks::find_channels(program->graph);
+    for (const masks::Scope scope : {masks::Scope::kInternal, masks::Scope::kAll}) {
       for (const int align : {1, 16}) {
         INFO(name << ", align " << align);
-        const prune::Mask mask = prune::random_mask(channels, {0.4, scope, align}, 9);
-        CHECK(check(*program, prune::by_tensor(channels, mask), 2) == "");
+        const masks::Mask mask = masks::random_mask(channels, {0.4, scope, align}, 9);
+        CHECK(check(*program, masks::by_tensor(channels, mask), 2) == "");
       }
     }
   }

@@ -1,7 +1,7 @@
 // Overlays: their files, which weights they keep, where their bits lie in a dense image, and what
 // programs compute with them.
 
-#include "prune/overlay.hpp"
+#include "masks/overlay.hpp"
 
 #include <algorithm>
 #include <catch.hpp>
@@ -12,9 +12,9 @@
 #include "graphs.hpp"
 #include "iss/run.hpp"
 #include "mask_kinds.hpp"
-#include "program/mask.hpp"
-#include "program/overlay.hpp"
-#include "prune/prune.hpp"
+#include "program/apply_mask.hpp"
+#include "program/apply_overlay.hpp"
+#include "masks/prune.hpp"
 #include "seed.hpp"
 #include "base/bytes.hpp"
 #include "base/integers.hpp"
@@ -31,15 +31,15 @@ Result<program::Program> compile(const ir::QuantGraph& graph, const char* machin
   return compiler::compile(graph, *isa::find_config(machine), options);
 }
 
-prune::Overlay choose(const ir::QuantGraph& graph, double keep, prune::WeightRank rank,
+masks::Overlay choose(const ir::QuantGraph& graph, double keep, masks::WeightRank rank,
                       std::uint64_t seed = 1, const std::string& layers = "*") {
-  auto overlay = prune::choose_weights(graph, {keep, rank, seed, layers});
+  auto overlay = masks::choose_weights(graph, {keep, rank, seed, layers});
   if (!overlay) FAIL(overlay.error().text());
   return std::move(*overlay);
 }
 
-ir::WeightMask bits_of(const prune::Overlay& overlay, const ir::QuantGraph& graph) {
-  auto mask = prune::from_overlay(overlay, graph, "u");
+ir::WeightMask bits_of(const masks::Overlay& overlay, const ir::QuantGraph& graph) {
+  auto mask = masks::from_overlay(overlay, graph, "u");
   if (!mask) FAIL(mask.error().text());
   return std::move(*mask);
 }
@@ -72,7 +72,7 @@ TEST_CASE("overlay: of each layer the share that is asked for stays, the largest
   const int x = g.conv(g.input(5, 6, 6), 7, 3);
   const ir::QuantGraph graph = g.finish(g.conv(x, 9, 1));
   for (const double keep : {0.0, 0.3, 0.5, 1.0}) {
-    const auto overlay = choose(graph, keep, prune::WeightRank::kMagnitude);
+    const auto overlay = choose(graph, keep, masks::WeightRank::kMagnitude);
     REQUIRE(overlay.layers.size() == 2);
     const ir::WeightMask mask = bits_of(overlay, graph);
     for (std::size_t n = 0; n < 2; ++n) {
@@ -91,41 +91,41 @@ TEST_CASE("overlay: of each layer the share that is asked for stays, the largest
     }
   }
   const auto bytes = [&](std::uint64_t seed) {
-    return prune::serialise(choose(graph, 0.5, prune::WeightRank::kRandom, seed));
+    return masks::serialise(choose(graph, 0.5, masks::WeightRank::kRandom, seed));
   };
   CHECK(bytes(1) == bytes(1));
   CHECK(bytes(1) != bytes(2));
-  const auto some = choose(graph, 0.5, prune::WeightRank::kRandom, 1, "*1");
+  const auto some = choose(graph, 0.5, masks::WeightRank::kRandom, 1, "*1");
   REQUIRE(some.layers.size() == 1);
   CHECK(some.layers[0].name == "n1");
-  const auto none = prune::choose_weights(graph, {0.5, prune::WeightRank::kRandom, 1, "fc*"});
+  const auto none = masks::choose_weights(graph, {0.5, masks::WeightRank::kRandom, 1, "fc*"});
   REQUIRE_FALSE(none.ok());
   CHECK(none.error().text() == "--layers: `fc*` names no convolution of 'test'");
 }
 
 TEST_CASE("overlay: a file takes a bit a weight and a small header, and survives") {
   const ir::QuantGraph graph = cifar_resnet(1);
-  const auto overlay = choose(graph, 0.4, prune::WeightRank::kRandom);
-  const auto bytes = prune::serialise(overlay);
+  const auto overlay = choose(graph, 0.4, masks::WeightRank::kRandom);
+  const auto bytes = masks::serialise(overlay);
   std::uint64_t weights = 0, header = 0;
   for (const auto& layer : overlay.layers) {
     weights += layer.count();
     header += 8 + layer.name.size() + 8 + 1;
   }
   CHECK(bytes.size() <= weights / 8 + header + 8 + 4 + 8 + 8 + graph.name.size() + 8 + 8);
-  const auto again = prune::parse_overlay(bytes, "u");
+  const auto again = masks::parse_overlay(bytes, "u");
   REQUIRE(again.ok());
-  CHECK(prune::serialise(*again) == bytes);
+  CHECK(masks::serialise(*again) == bytes);
   CHECK(again->layers[1].live() == overlay.layers[1].live());
   CHECK(again->model == graph.name);
 }
 
 TEST_CASE("overlay: a file that is not right is refused by name") {
   const ir::QuantGraph graph = cifar_resnet(1);
-  const auto overlay = choose(graph, 0.4, prune::WeightRank::kRandom);
-  const auto bytes = prune::serialise(overlay);
+  const auto overlay = choose(graph, 0.4, masks::WeightRank::kRandom);
+  const auto bytes = masks::serialise(overlay);
   const auto complaint = [](std::span<const std::uint8_t> data) {
-    const auto parsed = prune::parse_overlay(data, "u");
+    const auto parsed = masks::parse_overlay(data, "u");
     return parsed.ok() ? std::string() : parsed.error().text();
   };
   CHECK(complaint(bytes) == "");
@@ -145,18 +145,18 @@ TEST_CASE("overlay: a file that is not right is refused by name") {
   other[bytes.size() / 2] ^= 1;
   CHECK(complaint(other) == "u: corrupt: its hash does not match its contents");
   const auto with = [&](auto change) {
-    prune::Overlay changed = overlay;
+    masks::Overlay changed = overlay;
     change(changed);
     return changed;
   };
   GraphBuilder g(3);
   const ir::QuantGraph small = g.finish(g.conv(g.input(3, 4, 4), 3, 1));  // 9 weights
-  auto odd = choose(small, 1, prune::WeightRank::kRandom);
+  auto odd = choose(small, 1, masks::WeightRank::kRandom);
   odd.layers[0].bits[1] = 3;
-  CHECK(complaint(prune::serialise(odd)) == "u: layer 'n0': has bits past its last weight");
+  CHECK(complaint(masks::serialise(odd)) == "u: layer 'n0': has bits past its last weight");
 
-  const auto misfit = [&](const prune::Overlay& changed) {
-    const auto mask = prune::from_overlay(changed, graph, "u");
+  const auto misfit = [&](const masks::Overlay& changed) {
+    const auto mask = masks::from_overlay(changed, graph, "u");
     return mask.ok() ? std::string() : mask.error().text();
   };
   CHECK(misfit(overlay) == "");
@@ -190,7 +190,7 @@ TEST_CASE("overlay: bits lie in the image where the compiler puts their weights"
     const auto program = compile(graph, machine, s);
     INFO((program.ok() ? std::string() : program.error().text()));
     REQUIRE(program.ok());
-    const auto mask = bits_of(choose(graph, 0.5, prune::WeightRank::kRandom, s), program->graph);
+    const auto mask = bits_of(choose(graph, 0.5, masks::WeightRank::kRandom, s), program->graph);
     // The same graph with weights of 1 where a bit is 1, and of 0 elsewhere.
     ir::QuantGraph ones = program->graph;
     for (std::size_t n = 0; n < mask.size(); ++n) {
@@ -250,18 +250,18 @@ TEST_CASE("overlay: programs compute what golden does, whatever the mask and the
     auto program = compile(graph, machine, s);
     REQUIRE(program.ok());
     const auto overlay = choose(
-        graph, 0.5, i % 2 == 0 ? prune::WeightRank::kRandom : prune::WeightRank::kMagnitude, s);
+        graph, 0.5, i % 2 == 0 ? masks::WeightRank::kRandom : masks::WeightRank::kMagnitude, s);
     // Golden by definition, on the graph; the program by its image.
     ir::QuantGraph zeroed = program->graph;
     ir::zero_weights(zeroed, bits_of(overlay, zeroed));
-    const prune::Channels channels = prune::find_channels(program->graph);
-    const prune::Mask mask = random_kinds(channels, s);
-    const ir::ChannelMask live = prune::by_tensor(channels, mask);
-    const ir::ChannelMask all = prune::by_tensor(channels, prune::all_live(channels));
+    const masks::Channels channels = masks::find_channels(program->graph);
+    const masks::Mask mask = random_kinds(channels, s);
+    const ir::ChannelMask live = masks::by_tensor(channels, mask);
+    const ir::ChannelMask all = masks::by_tensor(channels, masks::all_live(channels));
     const Status applied = program::apply_overlay(*program, bits_of(overlay, program->graph));
     REQUIRE(applied.ok());
     CHECK(difference(*program, zeroed, all, s) == "");
-    if (prune::prune(zeroed, channels, mask)) {
+    if (masks::prune(zeroed, channels, mask)) {
       CHECK(difference(*program, zeroed, live, s) == "");
       ++run;
     }
@@ -287,20 +287,20 @@ TEST_CASE("overlay: the comparison sees another overlay's weights") {
   auto program = compile(graph, "nano", 0);
   REQUIRE(program.ok());
   ir::QuantGraph other = program->graph;
-  ir::zero_weights(other, bits_of(choose(graph, 0.5, prune::WeightRank::kRandom, 1), other));
-  const auto overlay = choose(graph, 0.5, prune::WeightRank::kRandom, 2);
+  ir::zero_weights(other, bits_of(choose(graph, 0.5, masks::WeightRank::kRandom, 1), other));
+  const auto overlay = choose(graph, 0.5, masks::WeightRank::kRandom, 2);
   const ir::WeightMask bits = bits_of(overlay, program->graph);
   REQUIRE(program::apply_overlay(*program, bits).ok());
-  const prune::Channels channels = prune::find_channels(graph);
-  const auto all = prune::by_tensor(prune::find_channels(program->graph),
-                                    prune::all_live(prune::find_channels(program->graph)));
+  const masks::Channels channels = masks::find_channels(graph);
+  const auto all = masks::by_tensor(masks::find_channels(program->graph),
+                                    masks::all_live(masks::find_channels(program->graph)));
   CHECK(difference(*program, program->graph, all, 1) == "");
   CHECK(difference(*program, other, all, 1).find("differs") != std::string::npos);
 }
 
 TEST_CASE("overlay: programs without masks, and those whose masks contradict their graph") {
   const ir::QuantGraph graph = cifar_resnet(1);
-  const auto overlay = choose(graph, 0.5, prune::WeightRank::kRandom);
+  const auto overlay = choose(graph, 0.5, masks::WeightRank::kRandom);
   auto plain = compile(graph, "nano", 0, false);
   REQUIRE(plain.ok());
   const Status status = program::apply_overlay(*plain, bits_of(overlay, plain->graph));

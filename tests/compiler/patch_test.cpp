@@ -1,7 +1,7 @@
 // Patches: their files, where their weights lie in a dense image, and what programs compute with
 // them.
 
-#include "prune/patch.hpp"
+#include "masks/patch.hpp"
 
 #include <algorithm>
 #include <catch.hpp>
@@ -12,7 +12,7 @@
 #include "graphs.hpp"
 #include "iss/run.hpp"
 #include "mask_kinds.hpp"
-#include "program/mask.hpp"
+#include "program/apply_mask.hpp"
 #include "seed.hpp"
 #include "base/integers.hpp"
 
@@ -42,23 +42,23 @@ ir::QuantGraph changed(ir::QuantGraph graph, std::uint64_t seed) {
 
 /// A user of a graph: a mask, and what is theirs.
 struct User {
-  prune::Channels channels;
-  prune::Mask mask;
-  prune::Pruned pruned;
+  masks::Channels channels;
+  masks::Mask mask;
+  masks::Pruned pruned;
   ir::QuantGraph own;  ///< pruned
-  prune::Patch patch;
+  masks::Patch patch;
 };
 
 /// Nothing where the graph cannot have the mask.
 std::optional<User> make_user(const ir::QuantGraph& graph, std::uint64_t seed) {
   User user;
-  user.channels = prune::find_channels(graph);
+  user.channels = masks::find_channels(graph);
   user.mask = random_kinds(user.channels, seed);
-  auto pruned = prune::prune(graph, user.channels, user.mask);
+  auto pruned = masks::prune(graph, user.channels, user.mask);
   if (!pruned) return {};
   user.pruned = std::move(*pruned);
   user.own = changed(user.pruned.graph, seed);
-  auto patch = prune::make_patch(graph, user.channels, user.mask, user.pruned, user.own);
+  auto patch = masks::make_patch(graph, user.channels, user.mask, user.pruned, user.own);
   if (!patch) FAIL(patch.error().text());
   user.patch = std::move(*patch);
   return user;
@@ -66,13 +66,13 @@ std::optional<User> make_user(const ir::QuantGraph& graph, std::uint64_t seed) {
 
 /// The program's graph with the user's patch, by way of its file.
 ir::QuantGraph with_patch(const User& user, const ir::QuantGraph& graph) {
-  const auto read = prune::parse_patch(prune::serialise(user.patch), "u");
+  const auto read = masks::parse_patch(masks::serialise(user.patch), "u");
   if (!read) FAIL(read.error().text());
-  const prune::Channels channels = prune::find_channels(graph);
+  const masks::Channels channels = masks::find_channels(graph);
   const auto mask =
-      prune::from_file(prune::to_file(graph, channels, user.mask), graph, channels, "u");
+      masks::from_file(masks::to_file(graph, channels, user.mask), graph, channels, "u");
   if (!mask) FAIL(mask.error().text());
-  auto out = prune::patched(*read, graph, channels, *mask, "u");
+  auto out = masks::patched(*read, graph, channels, *mask, "u");
   if (!out) FAIL(out.error().text());
   return std::move(*out);
 }
@@ -89,7 +89,7 @@ TEST_CASE("patch: a patched graph, pruned, is the user's own") {
     const auto user = make_user(graph, s);
     if (!user) continue;
     ++users;
-    const auto pruned = prune::prune(with_patch(*user, graph), user->channels, user->mask);
+    const auto pruned = masks::prune(with_patch(*user, graph), user->channels, user->mask);
     REQUIRE(pruned.ok());
     CHECK(ir::serialise(pruned->graph) == ir::serialise(user->own));
     if (!user->patch.layers.empty())
@@ -139,11 +139,11 @@ TEST_CASE("patch: programs give golden's tensors of the user's graph, and others
     const auto program = compile(graph, s);
     REQUIRE(program.ok());
     if (!user || user->patch.layers.empty()) continue;
-    const prune::Channels channels = prune::find_channels(program->graph);
-    const auto mask = prune::from_file(prune::to_file(graph, user->channels, user->mask),
+    const masks::Channels channels = masks::find_channels(program->graph);
+    const auto mask = masks::from_file(masks::to_file(graph, user->channels, user->mask),
                                        program->graph, channels, "u");
     REQUIRE(mask.ok());
-    const auto live = prune::by_tensor(channels, *mask);
+    const auto live = masks::by_tensor(channels, *mask);
     const ir::QuantGraph own = with_patch(*user, program->graph);
     const auto masked = program::apply_mask(*program, live, &own);
     if (!masked) continue;  // a tensor that a layer reads whole
@@ -178,9 +178,9 @@ TEST_CASE("patch: a file that is not right is refused by name") {
   const ir::QuantGraph graph = cifar_resnet(1);
   std::optional<User> user;
   for (std::uint64_t s = 1; !user || user->patch.layers.size() < 3; ++s) user = make_user(graph, s);
-  const auto bytes = prune::serialise(user->patch);
+  const auto bytes = masks::serialise(user->patch);
   const auto complaint = [](std::span<const std::uint8_t> data) {
-    const auto parsed = prune::parse_patch(data, "u");
+    const auto parsed = masks::parse_patch(data, "u");
     return parsed.ok() ? std::string() : parsed.error().text();
   };
   CHECK(complaint(bytes) == "");
@@ -201,9 +201,9 @@ TEST_CASE("patch: a file that is not right is refused by name") {
   CHECK(complaint(other) == "u: corrupt: its hash does not match its contents");
 
   const auto misfit = [&](auto change) {
-    prune::Patch patch = user->patch;
+    masks::Patch patch = user->patch;
     change(patch);
-    const auto out = prune::patched(patch, graph, user->channels, user->mask, "u");
+    const auto out = masks::patched(patch, graph, user->channels, user->mask, "u");
     return out.ok() ? std::string() : out.error().text();
   };
   CHECK(misfit([](auto&) {}) == "");

@@ -1,7 +1,7 @@
 // Channel classes, masks, and hard pruning against the golden model of the dense graph with the
 // mask.
 
-#include "prune/prune.hpp"
+#include "masks/prune.hpp"
 
 #include <algorithm>
 #include <catch.hpp>
@@ -11,7 +11,7 @@
 #include "graphs.hpp"
 #include "iss/run.hpp"
 #include "mask_kinds.hpp"
-#include "prune/choose.hpp"
+#include "masks/choose.hpp"
 #include "seed.hpp"
 #include "base/integers.hpp"
 
@@ -32,7 +32,7 @@ golden::Tensor live_part(const golden::Tensor& dense, const std::vector<bool>& l
 
 /// Empty, or the first tensor of the pruned graph that is not the dense one's live part.
 std::string difference(const ir::QuantGraph& graph, const ir::ChannelMask& mask,
-                       const prune::Pruned& pruned, const std::vector<std::int8_t>& image) {
+                       const masks::Pruned& pruned, const std::vector<std::int8_t>& image) {
   const auto dense = golden::Runner(graph, mask).run(image);
   const auto light = golden::run(pruned.graph, image);
   for (std::size_t t = 0; t < light.size(); ++t) {
@@ -45,8 +45,8 @@ std::string difference(const ir::QuantGraph& graph, const ir::ChannelMask& mask,
 
 /// Whether a convolution has no live input channel. Of a group with live channels one tensor may
 /// have none: a concatenation's parts are tied to several others.
-bool starves(const ir::QuantGraph& graph, const prune::Channels& channels,
-             const prune::Mask& mask) {
+bool starves(const ir::QuantGraph& graph, const masks::Channels& channels,
+             const masks::Mask& mask) {
   return std::ranges::any_of(graph.nodes, [&](const ir::QuantNode& node) {
     return std::holds_alternative<ir::QuantConv>(node.op) &&
            std::ranges::none_of(channels.of_tensor[index(node.inputs[0])],
@@ -79,7 +79,7 @@ Branches branches() {
   return out;
 }
 
-void set(const prune::Channels& channels, prune::Mask& mask, int tensor, std::size_t channel,
+void set(const masks::Channels& channels, masks::Mask& mask, int tensor, std::size_t channel,
          bool live) {
   mask.live[index(channels.of_tensor[index(tensor)][channel])] = live;
 }
@@ -93,9 +93,9 @@ TEST_CASE("prune: random graphs give the dense graph's live channels, whatever t
     const std::uint64_t s = base * 100000 + static_cast<std::uint64_t>(i);
     INFO("seed " << s);
     const ir::QuantGraph graph = random_graph(s);
-    const prune::Channels channels = prune::find_channels(graph);
-    const prune::Mask mask = random_kinds(channels, s);
-    const auto pruned = prune::prune(graph, channels, mask);
+    const masks::Channels channels = masks::find_channels(graph);
+    const masks::Mask mask = random_kinds(channels, s);
+    const auto pruned = masks::prune(graph, channels, mask);
     if (!pruned) {
       // Only a convolution without input may stop it.
       REQUIRE(starves(graph, channels, mask));
@@ -103,12 +103,12 @@ TEST_CASE("prune: random graphs give the dense graph's live channels, whatever t
       ++refused;
       continue;
     }
-    const ir::ChannelMask tensors = prune::by_tensor(channels, mask);
+    const ir::ChannelMask tensors = masks::by_tensor(channels, mask);
     REQUIRE(difference(graph, tensors, *pruned, random_image(graph, s)) == "");
-    const auto file = prune::to_file(graph, channels, mask);
-    const auto again = prune::parse_mask(prune::to_text(file), "text");
+    const auto file = masks::to_file(graph, channels, mask);
+    const auto again = masks::parse_mask(masks::to_text(file), "text");
     REQUIRE(again.ok());
-    const auto same = prune::from_file(*again, graph, channels, "text");
+    const auto same = masks::from_file(*again, graph, channels, "text");
     REQUIRE(same.ok());
     REQUIRE(same->live == mask.live);
     pruned_graphs += channels.groups.empty() ? 0 : 1;
@@ -123,13 +123,13 @@ TEST_CASE("prune: programs of pruned graphs give golden's outputs with the mask"
   for (int i = 0; i < compiled_rounds(30); ++i) {
     const std::uint64_t s = base * 100000 + static_cast<std::uint64_t>(i);
     const ir::QuantGraph graph = random_graph(s);
-    const prune::Channels channels = prune::find_channels(graph);
-    const prune::Mask mask = random_kinds(channels, s);
-    const auto pruned = prune::prune(graph, channels, mask);
+    const masks::Channels channels = masks::find_channels(graph);
+    const masks::Mask mask = random_kinds(channels, s);
+    const auto pruned = masks::prune(graph, channels, mask);
     if (!pruned) continue;
     const auto image = random_image(graph, s);
     const auto expected =
-        golden::Runner(graph, prune::by_tensor(channels, mask)).run(image)[index(graph.output)];
+        golden::Runner(graph, masks::by_tensor(channels, mask)).run(image)[index(graph.output)];
     for (const char* name : {"nano", "edge"}) {
       INFO("seed " << s << ", " << name);
       const auto program = compiler::compile(pruned->graph, *isa::find_config(name));
@@ -145,22 +145,22 @@ TEST_CASE("prune: programs of pruned graphs give golden's outputs with the mask"
 
 TEST_CASE("prune: the comparison sees a channel that is there and should not be") {
   const Branches net = branches();
-  const prune::Channels channels = prune::find_channels(net.graph);
-  prune::Mask mask = prune::all_live(channels);
+  const masks::Channels channels = masks::find_channels(net.graph);
+  masks::Mask mask = masks::all_live(channels);
   set(channels, mask, net.e, 4, false);
-  const auto pruned = prune::prune(net.graph, channels, mask);
+  const auto pruned = masks::prune(net.graph, channels, mask);
   REQUIRE(pruned.ok());
   const auto image = random_image(net.graph, 1);
-  CHECK(difference(net.graph, prune::by_tensor(channels, mask), *pruned, image) == "");
+  CHECK(difference(net.graph, masks::by_tensor(channels, mask), *pruned, image) == "");
   // The same channels, but another one's are absent in golden.
-  prune::Mask other = prune::all_live(channels);
+  masks::Mask other = masks::all_live(channels);
   set(channels, other, net.e, 5, false);
-  CHECK(difference(net.graph, prune::by_tensor(channels, other), *pruned, image) != "");
+  CHECK(difference(net.graph, masks::by_tensor(channels, other), *pruned, image) != "");
 }
 
 TEST_CASE("prune: finds groups, and ties what residual adds join") {
   const Branches net = branches();
-  const prune::Channels channels = prune::find_channels(net.graph);
+  const masks::Channels channels = masks::find_channels(net.graph);
   const auto classes = [&](int tensor) { return channels.of_tensor[index(tensor)]; };
   CHECK(classes(net.a) == classes(net.b));
   CHECK(classes(net.sum) == classes(net.b));
@@ -181,16 +181,16 @@ TEST_CASE("prune: finds groups, and ties what residual adds join") {
 
 TEST_CASE("prune: a concatenation may lose a branch, a convolution not its input") {
   const Branches net = branches();
-  const prune::Channels channels = prune::find_channels(net.graph);
-  prune::Mask mask = prune::all_live(channels);
+  const masks::Channels channels = masks::find_channels(net.graph);
+  masks::Mask mask = masks::all_live(channels);
   for (std::size_t c = 0; c < 7; ++c) set(channels, mask, net.c, c, false);
   const auto image = random_image(net.graph, 2);
-  const auto pruned = prune::prune(net.graph, channels, mask);
+  const auto pruned = masks::prune(net.graph, channels, mask);
   REQUIRE(pruned.ok());
   CHECK(pruned->graph.nodes.size() == net.graph.nodes.size() - 2);  // c and the concatenation
-  CHECK(difference(net.graph, prune::by_tensor(channels, mask), *pruned, image) == "");
+  CHECK(difference(net.graph, masks::by_tensor(channels, mask), *pruned, image) == "");
   for (std::size_t c = 0; c < 10; ++c) set(channels, mask, net.d, c, false);
-  const auto refused = prune::prune(net.graph, channels, mask);
+  const auto refused = masks::prune(net.graph, channels, mask);
   REQUIRE_FALSE(refused.ok());
   CHECK(refused.error().code == ErrorCode::kRange);
   CHECK(refused.error().text() ==
@@ -205,22 +205,22 @@ TEST_CASE("prune: a mask is for one model, whether its graph has the compiler's 
     REQUIRE(program.ok());
     with_copies += program->graph.nodes.size() > graph.nodes.size() ? 1 : 0;
     INFO("seed " << s);
-    REQUIRE(prune::fingerprint(program->graph) == prune::fingerprint(graph));
-    const prune::Channels channels = prune::find_channels(program->graph);
-    const prune::Mask mask = random_kinds(channels, s);
-    const prune::MaskFile file = prune::to_file(program->graph, channels, mask);
-    const auto other = prune::from_file(file, graph, prune::find_channels(graph), "m");
+    REQUIRE(masks::fingerprint(program->graph) == masks::fingerprint(graph));
+    const masks::Channels channels = masks::find_channels(program->graph);
+    const masks::Mask mask = random_kinds(channels, s);
+    const masks::MaskFile file = masks::to_file(program->graph, channels, mask);
+    const auto other = masks::from_file(file, graph, masks::find_channels(graph), "m");
     REQUIRE(other.ok());
     REQUIRE(other->live == mask.live);
   }
   CHECK(with_copies > 5);
 
   const Branches net = branches();
-  const prune::Channels channels = prune::find_channels(net.graph);
-  const prune::MaskFile file = prune::to_file(net.graph, channels, prune::all_live(channels));
+  const masks::Channels channels = masks::find_channels(net.graph);
+  const masks::MaskFile file = masks::to_file(net.graph, channels, masks::all_live(channels));
   ir::QuantGraph changed = net.graph;
   ++std::get<ir::QuantConv>(changed.nodes[0].op).weights[0];
-  const auto refused = prune::from_file(file, changed, prune::find_channels(changed), "m");
+  const auto refused = masks::from_file(file, changed, masks::find_channels(changed), "m");
   REQUIRE_FALSE(refused.ok());
   CHECK(refused.error().code == ErrorCode::kMismatch);
   CHECK(refused.error().text().starts_with("m: is for another model"));
@@ -228,10 +228,10 @@ TEST_CASE("prune: a mask is for one model, whether its graph has the compiler's 
 
 TEST_CASE("prune: mask files that contradict the model are refused by name") {
   const Branches net = branches();
-  const prune::Channels channels = prune::find_channels(net.graph);
-  const auto complaint = [&](const std::vector<prune::MaskFile::Entry>& entries) {
-    const prune::MaskFile file{"", prune::fingerprint(net.graph), entries};
-    const auto mask = prune::from_file(file, net.graph, channels, "m");
+  const masks::Channels channels = masks::find_channels(net.graph);
+  const auto complaint = [&](const std::vector<masks::MaskFile::Entry>& entries) {
+    const masks::MaskFile file{"", masks::fingerprint(net.graph), entries};
+    const auto mask = masks::from_file(file, net.graph, channels, "m");
     return mask.ok() ? std::string() : mask.error().text();
   };
   const auto name = [&](int tensor) { return net.graph.tensors[index(tensor)].name; };
@@ -250,16 +250,16 @@ TEST_CASE("prune: mask files that contradict the model are refused by name") {
 
 TEST_CASE("prune: malformed mask files are refused by name") {
   const Branches net = branches();
-  const prune::Channels channels = prune::find_channels(net.graph);
+  const masks::Channels channels = masks::find_channels(net.graph);
   const std::string good =
-      prune::to_text(prune::to_file(net.graph, channels, prune::random_mask(channels, {}, 1)));
-  REQUIRE(prune::parse_mask(good, "m").ok());
+      masks::to_text(masks::to_file(net.graph, channels, masks::random_mask(channels, {}, 1)));
+  REQUIRE(masks::parse_mask(good, "m").ok());
   const auto complaint = [&](const std::string& from, const std::string& to) {
     std::string text = good;
     const std::size_t at = text.find(from);
     REQUIRE(at != std::string::npos);
     text.replace(at, from.size(), to);
-    const auto mask = prune::parse_mask(text, "m");
+    const auto mask = masks::parse_mask(text, "m");
     return mask.ok() ? std::string() : mask.error().text();
   };
   CHECK(complaint("{", "<") == "m: is no JSON");
@@ -277,35 +277,35 @@ TEST_CASE("prune: malformed mask files are refused by name") {
   CHECK(complaint("\"fingerprint\": \"", "\"fingerprint\": \"zz") ==
         "m: model: `fingerprint` must have 16 digits of 0-9 and a-f");
   for (std::size_t cut = 0; cut + 2 < good.size(); cut += 7)
-    CHECK_FALSE(prune::parse_mask(good.substr(0, cut), "m").ok());
+    CHECK_FALSE(masks::parse_mask(good.substr(0, cut), "m").ok());
 }
 
 TEST_CASE("prune: random masks keep their share of every tensor, in whole blocks") {
   const ir::QuantGraph graph = resnet50(32);
-  const prune::Channels channels = prune::find_channels(graph);
-  const auto live = [&](const prune::Group& group, const prune::Mask& mask) {
+  const masks::Channels channels = masks::find_channels(graph);
+  const auto live = [&](const masks::Group& group, const masks::Mask& mask) {
     return static_cast<std::size_t>(
         std::ranges::count_if(group.classes, [&](int c) -> bool { return mask.live[index(c)]; }));
   };
   for (const double keep : {0.01, 0.3, 0.7, 1.0}) {
-    const prune::Mask inside = prune::random_mask(channels, {keep, prune::Scope::kInternal, 16}, 5);
-    const prune::Mask all = prune::random_mask(channels, {keep, prune::Scope::kAll, 1}, 5);
-    for (const prune::Group& group : channels.groups) {
+    const masks::Mask inside = masks::random_mask(channels, {keep, masks::Scope::kInternal, 16}, 5);
+    const masks::Mask all = masks::random_mask(channels, {keep, masks::Scope::kAll, 1}, 5);
+    for (const masks::Group& group : channels.groups) {
       const std::size_t size = group.classes.size();
       const auto exact = static_cast<std::size_t>(std::llround(keep * static_cast<double>(size)));
       CHECK(live(group, all) == std::max<std::size_t>(1, exact));
       const std::size_t blocks = std::max<std::size_t>(16, (exact + 15) / 16 * 16);
       CHECK(live(group, inside) == (group.residual ? size : std::min(size, blocks)));
     }
-    CHECK(prune::random_mask(channels, {keep, prune::Scope::kAll, 1}, 5).live == all.live);
+    CHECK(masks::random_mask(channels, {keep, masks::Scope::kAll, 1}, 5).live == all.live);
   }
-  CHECK(prune::random_mask(channels, {}, 5).live != prune::random_mask(channels, {}, 6).live);
+  CHECK(masks::random_mask(channels, {}, 5).live != masks::random_mask(channels, {}, 6).live);
 }
 
 TEST_CASE("prune: internal channels stay inside a block, in no add and no concatenation") {
   const ir::QuantGraph graph = inception_v3(139);
-  const prune::Channels channels = prune::find_channels(graph);
-  const prune::Mask mask = prune::random_mask(channels, {0.5, prune::Scope::kInternal, 1}, 1);
+  const masks::Channels channels = masks::find_channels(graph);
+  const masks::Mask mask = masks::random_mask(channels, {0.5, masks::Scope::kInternal, 1}, 1);
   bool some = false;
   for (const ir::QuantNode& node : graph.nodes) {
     for (const int c : channels.of_tensor[index(node.output)]) {
@@ -334,10 +334,10 @@ TEST_CASE("prune: magnitude masks keep the heaviest channels of all tensors") {
     second.weights[i] = i / 8 < 6 ? std::int8_t{10} : std::int8_t{1};
   std::ranges::fill(first.scale, 0.01F);
   std::ranges::fill(second.scale, 0.02F);
-  const prune::Channels channels = prune::find_channels(graph);
+  const masks::Channels channels = masks::find_channels(graph);
   const auto tensors = [&](double keep, int align) {
-    return prune::by_tensor(
-        channels, prune::magnitude_mask(graph, channels, {keep, prune::Scope::kAll, align}));
+    return masks::by_tensor(
+        channels, masks::magnitude_mask(graph, channels, {keep, masks::Scope::kAll, align}));
   };
   const auto heavy = tensors(0.625, 1);  // 10 of 16: six of b, and the four heaviest of a
   CHECK(heavy[index(a)] == std::vector<bool>{false, false, false, false, true, true, true, true});
@@ -369,8 +369,8 @@ TEST_CASE("prune: channels that the model has zeroed are found") {
   zero(net.a, 5);
   zero(net.b, 5);
   zero(net.a, 6);  // b's channel 6 has weights, and they are added: it stays
-  const prune::Channels channels = prune::find_channels(net.graph);
-  const auto tensors = prune::by_tensor(channels, prune::zeroed_mask(net.graph, channels));
+  const masks::Channels channels = masks::find_channels(net.graph);
+  const auto tensors = masks::by_tensor(channels, masks::zeroed_mask(net.graph, channels));
   for (std::size_t c = 0; c < 12; ++c) CHECK(tensors[index(net.a)][c] == (c != 5));
   for (std::size_t c = 0; c < 9; ++c) CHECK(tensors[index(net.e)][c] == (c != 2));
   for (std::size_t c = 0; c < 17; ++c) CHECK(tensors[index(net.joined)][c] == (c != 0));

@@ -9,7 +9,7 @@
 #include "graphs.hpp"
 #include "iss/hazards.hpp"
 #include "iss/run.hpp"
-#include "program/tiles.hpp"
+#include "program/tile_codes.hpp"
 #include "seed.hpp"
 #include "timing/timing.hpp"
 #include "zero_tiles.hpp"

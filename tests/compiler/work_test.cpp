@@ -4,9 +4,9 @@
 
 #include "compiler/compiler.hpp"
 #include "graphs.hpp"
-#include "program/mask.hpp"
-#include "prune/choose.hpp"
-#include "prune/prune.hpp"
+#include "program/apply_mask.hpp"
+#include "masks/choose.hpp"
+#include "masks/prune.hpp"
 #include "timing/timing.hpp"
 #include "base/integers.hpp"
 
@@ -111,12 +111,12 @@ TEST_CASE("work: with a mask it is that of live channels, as in the pruned netwo
   options.maskable = true;
   const auto program = compiler::compile(graph, *isa::find_config("edge"), options);
   REQUIRE(program.ok());
-  const prune::Channels channels = prune::find_channels(program->graph);
+  const masks::Channels channels = masks::find_channels(program->graph);
   int compared = 0;
   for (const std::uint64_t seed : {1, 2, 3}) {
-    const auto mask = prune::random_mask(channels, {0.5, prune::Scope::kAll, 1}, seed);
-    const auto live = prune::by_tensor(channels, mask);
-    const auto pruned = prune::prune(program->graph, channels, mask);
+    const auto mask = masks::random_mask(channels, {0.5, masks::Scope::kAll, 1}, seed);
+    const auto live = masks::by_tensor(channels, mask);
+    const auto pruned = masks::prune(program->graph, channels, mask);
     REQUIRE(pruned.ok());
     std::int64_t masked_macs = 0, pruned_macs = 0;
     for (const program::Layer& layer : program->layers)

@@ -8,7 +8,7 @@
 #include "compiler/compiler.hpp"
 #include "golden/golden.hpp"
 #include "graphs.hpp"
-#include "learn/backward.hpp"
+#include "personal/backward.hpp"
 #include "runtime/check.hpp"
 #include "runtime/device.hpp"
 #include "seed.hpp"
@@ -28,7 +28,7 @@ bool runs(const isa::Config& machine) { return runtime::has_rtl(machine) && !mac
 std::optional<ir::QuantGraph> backward_of(const ir::QuantGraph& forward) {
   std::vector<bool> scored(forward.tensors.size(), true);
   scored[static_cast<std::size_t>(forward.input)] = false;
-  const auto backward = learn::Backward::make(forward, scored);
+  const auto backward = personal::Backward::make(forward, scored);
   if (backward) return backward->graph();
   CHECK(backward.error().message == "no tensor that is to be scored has a gradient");
   return {};

@@ -10,8 +10,8 @@
 #include "graphs.hpp"
 #include "isa/clip.hpp"
 #include "mask_kinds.hpp"
-#include "program/mask.hpp"
-#include "prune/prune.hpp"
+#include "program/apply_mask.hpp"
+#include "masks/prune.hpp"
 #include "scratch.hpp"
 #include "tb/simulation.hpp"
 
@@ -211,11 +211,11 @@ namespace {
 
 /// So many masks of every kind that the program can have.
 std::vector<ir::ChannelMask> some_masks(const ir::QuantGraph& graph, std::size_t count) {
-  const prune::Channels channels = prune::find_channels(graph);
+  const masks::Channels channels = masks::find_channels(graph);
   std::vector<ir::ChannelMask> list;
   for (std::uint64_t s = 0; list.size() < count && s < 50; ++s) {
-    const prune::Mask mask = tests::random_kinds(channels, s);
-    if (prune::prune(graph, channels, mask)) list.push_back(prune::by_tensor(channels, mask));
+    const masks::Mask mask = tests::random_kinds(channels, s);
+    if (masks::prune(graph, channels, mask)) list.push_back(masks::by_tensor(channels, mask));
   }
   return list;
 }
@@ -245,9 +245,9 @@ TEST_CASE("lockstep: with a mask a right program runs to its end") {
 
 TEST_CASE("lockstep: with a mask a wrong weight address is named") {
   const Workplace place(true);
-  const prune::Channels channels = prune::find_channels(place.program.graph);
+  const masks::Channels channels = masks::find_channels(place.program.graph);
   const auto half =
-      prune::by_tensor(channels, prune::random_mask(channels, {0.5, prune::Scope::kAll, 1}, 2));
+      masks::by_tensor(channels, masks::random_mask(channels, {0.5, masks::Scope::kAll, 1}, 2));
   const auto masked = program::apply_mask(place.program, half);
   REQUIRE(masked.ok());
   const auto clipped = isa::clip_all(place.list, masked->table, place.program.machine());

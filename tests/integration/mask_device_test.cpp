@@ -7,7 +7,7 @@
 #include "compiler/compiler.hpp"
 #include "graphs.hpp"
 #include "mask_kinds.hpp"
-#include "prune/prune.hpp"
+#include "masks/prune.hpp"
 #include "runtime/batch.hpp"
 #include "seed.hpp"
 #include "skip.hpp"
@@ -29,11 +29,11 @@ std::vector<DeviceKind> kinds() {
 /// So many masks that the graph can have, of every kind.
 std::vector<ir::ChannelMask> some_masks(const ir::QuantGraph& graph, std::uint64_t seed,
                                         std::size_t count) {
-  const prune::Channels channels = prune::find_channels(graph);
+  const masks::Channels channels = masks::find_channels(graph);
   std::vector<ir::ChannelMask> list;
   for (std::uint64_t s = seed; list.size() < count && s < seed + 20; ++s) {
-    const prune::Mask mask = tests::random_kinds(channels, s);
-    if (prune::prune(graph, channels, mask)) list.push_back(prune::by_tensor(channels, mask));
+    const masks::Mask mask = tests::random_kinds(channels, s);
+    if (masks::prune(graph, channels, mask)) list.push_back(masks::by_tensor(channels, mask));
   }
   return list;
 }
@@ -103,10 +103,10 @@ TEST_CASE("masks: users in turns have their own weights, and one of them the pro
   for (const DeviceKind kind : kinds()) {
     INFO(runtime::name(kind));
     const auto program = maskable(tests::cifar_resnet(1));
-    const prune::Channels channels = prune::find_channels(program->graph);
+    const masks::Channels channels = masks::find_channels(program->graph);
     const auto mask =
-        prune::by_tensor(channels, prune::random_mask(channels, {0.5, prune::Scope::kAll, 1}, 2));
-    const auto all = prune::by_tensor(channels, prune::all_live(channels));
+        masks::by_tensor(channels, masks::random_mask(channels, {0.5, masks::Scope::kAll, 1}, 2));
+    const auto all = masks::by_tensor(channels, masks::all_live(channels));
     std::vector<ir::QuantGraph> graphs(4, program->graph);
     for (const std::size_t user : {1U, 3U}) {
       for (ir::QuantNode& node : graphs[user].nodes) {
@@ -138,11 +138,11 @@ TEST_CASE("masks: a network deeper than the layer table takes them") {
         compiler::compile(tests::deep_graph(3 * machine.mask_layers), machine, options);
     REQUIRE(program.ok());
     REQUIRE(program->layers.size() > 2 * static_cast<std::size_t>(machine.mask_layers));
-    const prune::Channels channels = prune::find_channels(program->graph);
+    const masks::Channels channels = masks::find_channels(program->graph);
     std::vector<ir::ChannelMask> masks;
     for (const std::uint64_t seed : {4U, 5U}) {
-      masks.push_back(prune::by_tensor(
-          channels, prune::random_mask(channels, {0.6, prune::Scope::kAll, 1}, seed)));
+      masks.push_back(masks::by_tensor(
+          channels, masks::random_mask(channels, {0.6, masks::Scope::kAll, 1}, seed)));
     }
     const auto turns = run(*program, kind, masks, 4);
     CHECK(turns.comparison.mismatches == 0);
@@ -156,12 +156,12 @@ TEST_CASE("masks: a network deeper than the layer table takes them") {
 
 TEST_CASE("masks: what is applied already is not applied again") {
   const auto program = maskable(tests::cifar_resnet(1));
-  const prune::Channels channels = prune::find_channels(program->graph);
-  const auto all = prune::by_tensor(channels, prune::all_live(channels));
+  const masks::Channels channels = masks::find_channels(program->graph);
+  const auto all = masks::by_tensor(channels, masks::all_live(channels));
   // Nothing to pack in the place of half: whoever applied the mask himself would pack.
   runtime::DeviceOptions device;
   device.masks = {
-      prune::by_tensor(channels, prune::random_mask(channels, {0.5, prune::Scope::kAll, 1}, 2))};
+      masks::by_tensor(channels, masks::random_mask(channels, {0.5, masks::Scope::kAll, 1}, 2))};
   auto nothing = program::apply_mask(*program, all);
   REQUIRE(nothing.ok());
   for (const DeviceKind kind : kinds()) {
@@ -182,10 +182,10 @@ TEST_CASE("masks: images without one follow those with one") {
   for (const DeviceKind kind : kinds()) {
     INFO(runtime::name(kind));
     const auto program = maskable(tests::cifar_resnet(1));
-    const prune::Channels channels = prune::find_channels(program->graph);
-    const auto all = prune::by_tensor(channels, prune::all_live(channels));
+    const masks::Channels channels = masks::find_channels(program->graph);
+    const auto all = masks::by_tensor(channels, masks::all_live(channels));
     const auto half =
-        prune::by_tensor(channels, prune::random_mask(channels, {0.5, prune::Scope::kAll, 1}, 2));
+        masks::by_tensor(channels, masks::random_mask(channels, {0.5, masks::Scope::kAll, 1}, 2));
     const auto plain = run(*program, kind, {}, 4);
     const auto turns = run(*program, kind, {half, all}, 4);
     CHECK(turns.comparison.mismatches == 0);
@@ -209,10 +209,10 @@ TEST_CASE("masks: on the machine a switch costs an image less than 1,000 cycles"
     const auto program =
         compiler::compile(tests::cifar_resnet(1), *isa::find_config(config), options);
     REQUIRE(program.ok());
-    const prune::Channels channels = prune::find_channels(program->graph);
+    const masks::Channels channels = masks::find_channels(program->graph);
     const auto mask = [&](double keep, std::uint64_t seed) {
-      return prune::by_tensor(channels,
-                              prune::random_mask(channels, {keep, prune::Scope::kAll, 1}, seed));
+      return masks::by_tensor(channels,
+                              masks::random_mask(channels, {keep, masks::Scope::kAll, 1}, seed));
     };
     const auto turns = run(*program, DeviceKind::kRtl, {mask(0.7, 1), mask(0.4, 2)}, 2);
     CHECK(turns.comparison.mismatches == 0);

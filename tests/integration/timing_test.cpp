@@ -7,9 +7,9 @@
 
 #include "catch.hpp"
 #include "compiler/compiler.hpp"
-#include "program/mask.hpp"
-#include "prune/prune.hpp"
-#include "prune/choose.hpp"
+#include "program/apply_mask.hpp"
+#include "masks/prune.hpp"
+#include "masks/choose.hpp"
 #include "graphs.hpp"
 #include "runtime/device.hpp"
 #include "seed.hpp"
@@ -112,10 +112,10 @@ TEST_CASE("timing: programs with masks take the estimated cycles") {
     const isa::Config& machine = *isa::find_config(config);
     const auto program = compiler::compile(tests::cifar_resnet(2), machine, options);
     REQUIRE(program.ok());
-    const prune::Channels channels = prune::find_channels(program->graph);
+    const masks::Channels channels = masks::find_channels(program->graph);
     for (const double keep : {0.8, 0.4}) {
-      const auto live = prune::by_tensor(
-          channels, prune::random_mask(channels, {keep, prune::Scope::kAll, 1}, 3));
+      const auto live = masks::by_tensor(
+          channels, masks::random_mask(channels, {keep, masks::Scope::kAll, 1}, 3));
       const auto masked = program::apply_mask(*program, live);
       REQUIRE(masked.ok());
       runtime::DeviceOptions device;

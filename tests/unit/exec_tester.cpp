@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "isa/tiles.hpp"
+#include "isa/tile_codes.hpp"
 
 namespace espalier::tests {
 

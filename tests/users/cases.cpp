@@ -6,19 +6,19 @@
 #include <cmath>
 
 #include "images/input.hpp"
-#include "learn/select.hpp"
+#include "personal/select.hpp"
 
 namespace espalier::users {
 namespace {
 
 constexpr std::uint64_t kRandomSeed = 5;
 constexpr int kThreads = 1;  // processes share the work
-constexpr auto kScope = prune::Scope::kInternal;
+constexpr auto kScope = masks::Scope::kInternal;
 
 /// The first images of a set that `wanted` says yes to, until there are `count`.
-Result<learn::Samples> take(const ir::QuantGraph& graph, const images::Dataset& set,
-                            std::size_t count, const auto& wanted) {
-  learn::Samples samples;
+Result<personal::Samples> take(const ir::QuantGraph& graph, const images::Dataset& set,
+                               std::size_t count, const auto& wanted) {
+  personal::Samples samples;
   for (std::size_t i = 0; i < set.size() && samples.size() < count; ++i) {
     if (!wanted(set.label(i))) continue;
     const auto pixels = set.load(i);
@@ -37,7 +37,7 @@ Result<learn::Samples> take(const ir::QuantGraph& graph, const images::Dataset& 
 
 }  // namespace
 
-Result<Bench> Bench::open(const ir::QuantGraph& graph, const prune::Channels& channels,
+Result<Bench> Bench::open(const ir::QuantGraph& graph, const masks::Channels& channels,
                           const User& user, const images::Dataset& learn,
                           const images::Dataset& test, const Images& counts) {
   Bench bench(graph, channels, user);
@@ -59,15 +59,15 @@ Result<Bench> Bench::open(const ir::QuantGraph& graph, const prune::Channels& ch
 std::size_t Bench::answered(const ir::QuantGraph& graph) const {
   const auto all = static_cast<double>(test_.size());
   return static_cast<std::size_t>(
-      std::lround(learn::accuracy(graph, test_, user_, kThreads) * all));
+      std::lround(personal::accuracy(graph, test_, user_, kThreads) * all));
 }
 
 Result<std::vector<double>> Bench::scores(const std::string& by) {
-  if (by == "magnitude") return prune::magnitudes(*graph_, *channels_);
-  if (by == "random") return learn::random_scores(channels_->classes(), kRandomSeed);
+  if (by == "magnitude") return masks::magnitudes(*graph_, *channels_);
+  if (by == "random") return personal::random_scores(channels_->classes(), kRandomSeed);
   if (importance_.images == 0) {
-    auto meter = learn::Meter::make(*graph_, *channels_,
-                                    learn::scored_tensors(*graph_, *channels_, kScope), user_);
+    auto meter = personal::Meter::make(
+        *graph_, *channels_, personal::scored_tensors(*graph_, *channels_, kScope), user_);
     if (!meter) return meter.error();
     if (Status s = meter->add(learn_.inputs, learn_.labels, importance_, kThreads); !s)
       return s.error();
@@ -80,23 +80,23 @@ Result<std::optional<std::size_t>> Bench::right(const Case& which) {
   const auto values = scores(which.by);
   if (!values) return values.error();
   const std::vector<double> costs =
-      which.by == "plain" ? std::vector<double>() : learn::channel_macs(*graph_, *channels_);
-  const learn::Ranking ranking(*channels_, kScope, *values, which.align, costs);
-  const auto found = learn::meet(
+      which.by == "plain" ? std::vector<double>() : personal::channel_macs(*graph_, *channels_);
+  const personal::Ranking ranking(*channels_, kScope, *values, which.align, costs);
+  const auto found = personal::meet(
       ranking, 1 / which.cut,
-      [this](const prune::Mask& mask) -> Result<double> {
-        return learn::macs_share(*graph_, *channels_, mask);
+      [this](const masks::Mask& mask) -> Result<double> {
+        return personal::macs_share(*graph_, *channels_, mask);
       },
       "the share of MACs");
   if (!found) return std::optional<std::size_t>();
-  const auto level = which.correct == "none"   ? learn::Correction::kNone
-                     : which.correct == "fold" ? learn::Correction::kFold
-                                               : learn::Correction::kAll;
-  if (level != learn::Correction::kNone && !reference_)
-    reference_ = learn::measure_reference(*graph_, learn_.inputs, kThreads);
-  const auto pruned = learn::personalise(*graph_, *channels_, found->mask,
-                                         reference_ ? *reference_ : learn::Reference{},
-                                         learn_.inputs, user_, level, kThreads);
+  const auto level = which.correct == "none"   ? personal::Correction::kNone
+                     : which.correct == "fold" ? personal::Correction::kFold
+                                               : personal::Correction::kAll;
+  if (level != personal::Correction::kNone && !reference_)
+    reference_ = personal::measure_reference(*graph_, learn_.inputs, kThreads);
+  const auto pruned = personal::personalise(*graph_, *channels_, found->mask,
+                                            reference_ ? *reference_ : personal::Reference{},
+                                            learn_.inputs, user_, level, kThreads);
   if (!pruned) return pruned.error();
   return std::optional(answered(*pruned));
 }

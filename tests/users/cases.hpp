@@ -6,9 +6,9 @@
 #include <vector>
 
 #include "images/dataset.hpp"
-#include "learn/importance.hpp"
-#include "learn/personal.hpp"
-#include "prune/channels.hpp"
+#include "personal/importance.hpp"
+#include "personal/user_model.hpp"
+#include "masks/channels.hpp"
 #include "base/result.hpp"
 
 namespace espalier::users {
@@ -35,7 +35,7 @@ struct Images {
 class Bench {
  public:
   /// Errors: those of reading images; kRange where there are too few.
-  static Result<Bench> open(const ir::QuantGraph& graph, const prune::Channels& channels,
+  static Result<Bench> open(const ir::QuantGraph& graph, const masks::Channels& channels,
                             const User& user, const images::Dataset& learn,
                             const images::Dataset& test, const Images& counts);
   /// How many test images are answered right, outputs restricted to the user's classes; nothing
@@ -45,14 +45,14 @@ class Bench {
  private:
   [[nodiscard]] std::size_t answered(const ir::QuantGraph& graph) const;
   Result<std::vector<double>> scores(const std::string& by);
-  Bench(const ir::QuantGraph& graph, const prune::Channels& channels, User user)
+  Bench(const ir::QuantGraph& graph, const masks::Channels& channels, User user)
       : graph_(&graph), channels_(&channels), user_(std::move(user)) {}
   const ir::QuantGraph* graph_;
-  const prune::Channels* channels_;
+  const masks::Channels* channels_;
   User user_;
-  learn::Samples learn_, test_;
-  std::optional<learn::Reference> reference_;
-  learn::Importance importance_;
+  personal::Samples learn_, test_;
+  std::optional<personal::Reference> reference_;
+  personal::Importance importance_;
 };
 
 }  // namespace espalier::users

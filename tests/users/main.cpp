@@ -74,8 +74,8 @@ class Experiment {
   Status open() {
     auto program = program::load(options_.program);
     if (!program) return program.error();
-    graph_ = prune::without_copies(program->graph);
-    channels_ = prune::find_channels(graph_);
+    graph_ = masks::without_copies(program->graph);
+    channels_ = masks::find_channels(graph_);
     const ir::Shape& out = graph_.tensors[static_cast<std::size_t>(graph_.output)].shape;
     if (out.c < 10) {
       return fail(ErrorCode::kUnsupported,
@@ -91,7 +91,7 @@ class Experiment {
     }
     const std::string settings =
         fmt::format("{} {:016x}, learn {}, test {} a class", graph_.name,
-                    prune::fingerprint(graph_), options_.images.learn, options_.images.per_class);
+                    masks::fingerprint(graph_), options_.images.learn, options_.images.per_class);
     if (!options_.from.empty() && !std::filesystem::exists(options_.state)) {
       const auto earlier = Results::open(options_.from, settings, Results::Use::kRead);
       if (!earlier) {
@@ -200,7 +200,7 @@ class Experiment {
   const Options& options_;
   std::optional<Results> results_;
   ir::QuantGraph graph_;
-  prune::Channels channels_;
+  masks::Channels channels_;
   std::optional<images::Dataset> learn_, test_;
   std::vector<User> users_;
   std::vector<Part> parts_;  ///< still to do

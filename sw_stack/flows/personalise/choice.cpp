@@ -3,9 +3,9 @@
 #include <fmt/format.h>
 
 #include "compiler/compiler.hpp"
-#include "learn/select.hpp"
-#include "prune/patch.hpp"
-#include "prune/prune.hpp"
+#include "personal/select.hpp"
+#include "masks/patch.hpp"
+#include "masks/prune.hpp"
 
 namespace espalier::flows {
 namespace {
@@ -17,15 +17,15 @@ class Chooser {
   Chooser(const PersonaliseOptions& options, const Subject& subject, const Lesson& lesson,
           std::optional<std::int64_t> dense)
       : options_(options), subject_(subject), lesson_(lesson), dense_(dense) {
-    if (options.correct == learn::Correction::kNone) return;
-    reference_ = learn::measure_reference(subject.graph, lesson.learnt().inputs, options.jobs);
+    if (options.correct == personal::Correction::kNone) return;
+    reference_ = personal::measure_reference(subject.graph, lesson.learnt().inputs, options.jobs);
   }
 
-  Result<prune::Mask> mask() const {
+  Result<masks::Mask> mask() const {
     const int align = options_.align > 0 ? options_.align : subject_.program.machine().lanes;
-    const learn::Ranking ranking(subject_.channels, options_.scope, scores(), align,
-                                 learn::channel_macs(subject_.graph, subject_.channels),
-                                 options_.least);
+    const personal::Ranking ranking(subject_.channels, options_.scope, scores(), align,
+                                    personal::channel_macs(subject_.graph, subject_.channels),
+                                    options_.least);
     if (ranking.size() == 0) {
       return fail(ErrorCode::kUnsupported,
                   fmt::format("has no channels that could go in blocks of {}", align),
@@ -36,23 +36,23 @@ class Chooser {
     return std::move(found->mask);
   }
 
-  Result<Choice> corrected(prune::Mask mask) const {
+  Result<Choice> corrected(masks::Mask mask) const {
     const ir::QuantGraph& dense = subject_.graph;
-    const auto light = prune::prune(dense, subject_.channels, mask);
+    const auto light = masks::prune(dense, subject_.channels, mask);
     if (!light) return light.error();
-    auto graph =
-        learn::correct(dense, *light, prune::by_tensor(subject_.channels, mask), reference_,
-                       lesson_.learnt().inputs, subject_.classes, options_.correct, options_.jobs);
+    auto graph = personal::correct(dense, *light, masks::by_tensor(subject_.channels, mask),
+                                   reference_, lesson_.learnt().inputs, subject_.classes,
+                                   options_.correct, options_.jobs);
     if (!graph) return graph.error();
     Choice choice;
     if (!options_.patch.empty()) {
       const auto patch =
-          prune::make_patch(dense, subject_.channels, mask, *light, *graph, subject_.model);
+          masks::make_patch(dense, subject_.channels, mask, *light, *graph, subject_.model);
       if (!patch) return placed(patch.error(), "--patch");
-      choice.patch = prune::serialise(*patch);
+      choice.patch = masks::serialise(*patch);
     }
     choice.mask = std::move(mask);
-    choice.graph = learn::keep_outputs(std::move(*graph), subject_.classes);
+    choice.graph = personal::keep_outputs(std::move(*graph), subject_.classes);
     return choice;
   }
 
@@ -60,31 +60,31 @@ class Chooser {
   [[nodiscard]] std::vector<double> scores() const {
     switch (options_.by) {
       case RankBy::kMagnitude:
-        return prune::magnitudes(subject_.graph, subject_.channels);
+        return masks::magnitudes(subject_.graph, subject_.channels);
       case RankBy::kActivation:
         return lesson_.importance().activation;
       case RankBy::kRandom:
-        return learn::random_scores(subject_.channels.classes(), options_.seed);
+        return personal::random_scores(subject_.channels.classes(), options_.seed);
       case RankBy::kTaylor:
         break;
     }
     return lesson_.importance().taylor;
   }
 
-  [[nodiscard]] Result<learn::Selected> search(const learn::Ranking& ranking) const {
+  [[nodiscard]] Result<personal::Selected> search(const personal::Ranking& ranking) const {
     const double limit = options_.budget.limit;
     switch (options_.budget.kind) {
       case Budget::Kind::kMacs:
-        return learn::meet(
+        return personal::meet(
             ranking, limit,
-            [this](const prune::Mask& mask) -> Result<double> {
-              return learn::macs_share(subject_.graph, subject_.channels, mask);
+            [this](const masks::Mask& mask) -> Result<double> {
+              return personal::macs_share(subject_.graph, subject_.channels, mask);
             },
             "the share of MACs");
       case Budget::Kind::kLoss:
-        return learn::push(
+        return personal::push(
             ranking, limit,
-            [this, generic = accuracy(subject_.graph)](const prune::Mask& mask) -> Result<double> {
+            [this, generic = accuracy(subject_.graph)](const masks::Mask& mask) -> Result<double> {
               const auto graph = personal(mask, options_.correct);
               if (!graph) return graph.error();
               return 100 * (generic - accuracy(*graph));
@@ -93,21 +93,21 @@ class Chooser {
       case Budget::Kind::kCycles:
         break;
     }
-    return learn::meet(
-        ranking, limit, [this](const prune::Mask& mask) { return cycles_share(mask); },
+    return personal::meet(
+        ranking, limit, [this](const masks::Mask& mask) { return cycles_share(mask); },
         "the share of cycles");
   }
 
   [[nodiscard]] double accuracy(const ir::QuantGraph& graph) const {
-    return learn::accuracy(graph, lesson_.trial(), subject_.classes, options_.jobs);
+    return personal::accuracy(graph, lesson_.trial(), subject_.classes, options_.jobs);
   }
-  [[nodiscard]] Result<ir::QuantGraph> personal(const prune::Mask& mask,
-                                                learn::Correction level) const {
-    return learn::personalise(subject_.graph, subject_.channels, mask, reference_,
-                              lesson_.learnt().inputs, subject_.classes, level, options_.jobs);
+  [[nodiscard]] Result<ir::QuantGraph> personal(const masks::Mask& mask,
+                                                personal::Correction level) const {
+    return personal::personalise(subject_.graph, subject_.channels, mask, reference_,
+                                 lesson_.learnt().inputs, subject_.classes, level, options_.jobs);
   }
-  [[nodiscard]] Result<double> cycles_share(const prune::Mask& mask) const {
-    const auto graph = personal(mask, learn::Correction::kNone);
+  [[nodiscard]] Result<double> cycles_share(const masks::Mask& mask) const {
+    const auto graph = personal(mask, personal::Correction::kNone);
     if (!graph) return graph.error();
     const auto program = compile_personal(*graph, subject_.program.machine());
     if (!program) return program.error();
@@ -120,7 +120,7 @@ class Chooser {
   const Subject& subject_;
   const Lesson& lesson_;
   std::optional<std::int64_t> dense_;
-  learn::Reference reference_;
+  personal::Reference reference_;
 };
 
 }  // namespace

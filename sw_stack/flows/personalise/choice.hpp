@@ -6,19 +6,19 @@
 
 #include "flows/personalise/lesson.hpp"
 #include "flows/personalise/subject.hpp"
-#include "prune/mask.hpp"
+#include "masks/mask.hpp"
 
 namespace espalier::flows {
 
 struct Choice {
-  prune::Mask mask;
+  masks::Mask mask;
   ir::QuantGraph graph;             ///< pruned and corrected, with the user's classes only
   std::vector<std::uint8_t> patch;  ///< its file, where one is wanted
 };
 
 /// `dense`: cycles of the whole network, for a budget of cycles. Errors: kUnsupported where nothing
-/// can go in such blocks; where the budget cannot be met, those of learn::meet and learn::push;
-/// those of the compiler and of prune::make_patch.
+/// can go in such blocks; where the budget cannot be met, those of personal::meet and
+/// personal::push; those of the compiler and of masks::make_patch.
 Result<Choice> choose(const PersonaliseOptions& options, const Subject& subject,
                       const Lesson& lesson, std::optional<std::int64_t> dense);
 

@@ -46,10 +46,10 @@ Status Lesson::open_meter() {
   const bool golden = server_.kind() == runtime::DeviceKind::kGolden;
   runtime::DeviceOptions device;
   device.fpga = options_.fpga;
-  auto meter = learn::Meter::make(
+  auto meter = personal::Meter::make(
       subject_.graph, subject_.channels,
-      learn::scored_tensors(subject_.graph, subject_.channels, options_.scope), subject_.classes,
-      golden ? learn::MakePasses(learn::golden_passes)
+      personal::scored_tensors(subject_.graph, subject_.channels, options_.scope), subject_.classes,
+      golden ? personal::MakePasses(personal::golden_passes)
              : device_passes(subject_.program.machine(), server_.kind(), device, false,
                              std::make_shared<ScoringTotals>()));
   if (!meter) return placed(meter.error(), options_.program);
@@ -60,8 +60,8 @@ Status Lesson::open_meter() {
 Status Lesson::open_scores() {
   std::error_code error;
   if (!std::filesystem::is_regular_file(options_.scores, error)) return {};
-  auto loaded = learn::load_scores(scores_of(), subject_.channels.classes(), meter_->slots(),
-                                   options_.scores);
+  auto loaded = personal::load_scores(scores_of(), subject_.channels.classes(), meter_->slots(),
+                                      options_.scores);
   if (!loaded) return of_others(loaded.error());
   importance_ = std::move(*loaded);
   if (importance_.images > options_.count) {
@@ -74,8 +74,8 @@ Status Lesson::open_scores() {
   return {};
 }
 
-learn::ScoresOf Lesson::scores_of() const {
-  return {subject_.model, std::string(prune::name(options_.scope)), subject_.classes};
+personal::ScoresOf Lesson::scores_of() const {
+  return {subject_.model, std::string(masks::name(options_.scope)), subject_.classes};
 }
 
 std::size_t Lesson::trials() const {
@@ -105,7 +105,7 @@ Status Lesson::learn() {
       const int label = stream_.predicted() ? best : stream_.label(at_);
       if (!std::ranges::binary_search(subject_.classes, label)) continue;
       take(std::span(*inputs).subspan(i * size, size), label);
-      agreed_ += learn::best_of(row, subject_.classes) == label ? 1 : 0;
+      agreed_ += personal::best_of(row, subject_.classes) == label ? 1 : 0;
     }
     if (const Status status = score(); !status) return status;
     listener_.show("learning", std::min(wanted, learnt_.size() + trial_.size() + held_.size()),
@@ -120,7 +120,7 @@ Status Lesson::learn() {
 /// Where the next of the user's images goes: every N-th is scored.
 void Lesson::take(std::span<const std::int8_t> input, int label) {
   const bool turn = seen_++ % options_.every == 0;
-  learn::Samples* to = nullptr;
+  personal::Samples* to = nullptr;
   if (turn && learnt_.size() < options_.count) {
     to = &learnt_;
   } else if (trial_.size() < trials()) {
@@ -142,7 +142,7 @@ Status Lesson::score() {
     return std::span(learnt_.inputs).subspan(i * size, size);
   };
   for (; checked_ < std::min(total, result_.resumed); ++checked_) {
-    digest_ = learn::digest(digest_, input(checked_), learnt_.labels[checked_]);
+    digest_ = personal::digest(digest_, input(checked_), learnt_.labels[checked_]);
     if (checked_ + 1 == result_.resumed && digest_ != importance_.digest) {
       return of_others(
           fail(ErrorCode::kMismatch,
@@ -158,13 +158,15 @@ Status Lesson::score() {
                   std::span(learnt_.labels).subspan(first), importance_, options_.jobs);
   if (!added) return added;
   made_scores_ = result_.resumed == 0 && file_id(options_.scores);
-  return learn::save_scores(scores_of(), importance_, options_.scores);
+  return personal::save_scores(scores_of(), importance_, options_.scores);
 }
 
 Status Lesson::check() const {
   const std::size_t total = learnt_.size() + trial_.size() + held_.size();
   for (const int c : subject_.classes) {
-    const auto has = [c](const learn::Samples& s) { return std::ranges::count(s.labels, c) > 0; };
+    const auto has = [c](const personal::Samples& s) {
+      return std::ranges::count(s.labels, c) > 0;
+    };
     if (!has(learnt_) && !has(trial_) && !has(held_)) {
       return fail(
           ErrorCode::kRange,

@@ -8,9 +8,9 @@
 #include "flows/personalise/subject.hpp"
 #include "flows/server.hpp"
 #include "flows/user_stream.hpp"
-#include "learn/importance.hpp"
-#include "learn/personal.hpp"
-#include "learn/scores_file.hpp"
+#include "personal/importance.hpp"
+#include "personal/user_model.hpp"
+#include "personal/scores_file.hpp"
 
 namespace espalier::flows {
 
@@ -28,15 +28,15 @@ class Lesson {
   Lesson& operator=(const Lesson&) = delete;
 
   /// Serves until there are images enough, and scores on the way. Errors: those of the file of
-  /// scores, of learn::Meter and of the device; kRange where the stream has too few images of the
-  /// user's classes; kMismatch where the labels cannot be those of the images.
+  /// scores, of personal::Meter and of the device; kRange where the stream has too few images of
+  /// the user's classes; kMismatch where the labels cannot be those of the images.
   Status give();
   void keep() { kept_ = true; }
 
-  [[nodiscard]] const learn::Samples& learnt() const { return learnt_; }
-  [[nodiscard]] const learn::Samples& trial() const { return trial_; }  ///< to try losses on
-  [[nodiscard]] const learn::Samples& held() const { return held_; }    ///< to measure accuracy on
-  [[nodiscard]] const learn::Importance& importance() const { return importance_; }
+  [[nodiscard]] const personal::Samples& learnt() const { return learnt_; }
+  [[nodiscard]] const personal::Samples& trial() const { return trial_; }  ///< to try losses on
+  [[nodiscard]] const personal::Samples& held() const { return held_; }  ///< to measure accuracy on
+  [[nodiscard]] const personal::Importance& importance() const { return importance_; }
 
  private:
   Status open_meter();
@@ -47,7 +47,7 @@ class Lesson {
   void take(std::span<const std::int8_t> input, int label);
   [[nodiscard]] std::size_t trials() const;
   [[nodiscard]] bool full() const;
-  [[nodiscard]] learn::ScoresOf scores_of() const;
+  [[nodiscard]] personal::ScoresOf scores_of() const;
 
   const PersonaliseOptions& options_;
   const Subject& subject_;
@@ -55,9 +55,9 @@ class Lesson {
   Server& server_;
   const Listener& listener_;
   Personalised& result_;
-  std::optional<learn::Meter> meter_;
-  learn::Importance importance_;
-  learn::Samples learnt_, trial_, held_;
+  std::optional<personal::Meter> meter_;
+  personal::Importance importance_;
+  personal::Samples learnt_, trial_, held_;
   std::size_t at_ = 0;        // the next image of the stream
   std::size_t seen_ = 0;      // of the user's
   std::size_t agreed_ = 0;    // labels that are the generic model's answer

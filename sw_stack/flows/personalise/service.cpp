@@ -7,7 +7,7 @@
 
 #include "golden/golden.hpp"
 #include "images/output.hpp"
-#include "learn/watch.hpp"
+#include "personal/watch.hpp"
 
 namespace espalier::flows {
 namespace {
@@ -31,7 +31,7 @@ class Service {
         result_(result) {}
 
   /// Learns from images held back how sure the model is of what it knows.
-  void watch(const learn::Samples& held) {
+  void watch(const personal::Samples& held) {
     std::vector<double> confidences;
     const auto outputs = golden::run_batch(personal_.graph, held.inputs, options_.jobs);
     for (const Sure& a : answers(outputs, held.size())) confidences.push_back(a.confidence);
@@ -98,7 +98,8 @@ class Service {
     listener_.tell(fmt::format(
         "image {}: the personal model is unsure of {:.0f} % of the last {} images, {:.0f} % of "
         "those held back; the generic model answers from here on",
-        image, 100 * watch_->low_share(), learn::Watch::kWindow, 100 * learn::Watch::kLowShare));
+        image, 100 * watch_->low_share(), personal::Watch::kWindow,
+        100 * personal::Watch::kLowShare));
   }
 
   /// Answers of the user's classes, one an image.
@@ -116,7 +117,7 @@ class Service {
       for (std::size_t c = 0; c < classes.size(); ++c)
         own.push_back(row[reduced ? c : static_cast<std::size_t>(classes[c])]);
       const int best = images::arg_max(std::span<const std::int8_t>(own));
-      list.push_back({classes[static_cast<std::size_t>(best)], learn::confidence(out.quant, own)});
+      list.push_back({classes[static_cast<std::size_t>(best)], personal::confidence(out.quant, own)});
     }
     return list;
   }
@@ -128,14 +129,14 @@ class Service {
   Server& server_;
   const Listener& listener_;
   Personalised& result_;
-  std::optional<learn::Watch> watch_;
+  std::optional<personal::Watch> watch_;
   std::size_t right_ = 0;
 };
 
 }  // namespace
 
 Status serve(const PersonaliseOptions& options, const Subject& subject, const Personal& personal,
-             const learn::Samples& held, const UserStream& stream, Server& server,
+             const personal::Samples& held, const UserStream& stream, Server& server,
              const Listener& listener, Personalised& result) {
   Service service(options, subject, personal, stream, server, listener, result);
   if (options.watch) service.watch(held);

@@ -15,7 +15,7 @@ struct Personal {
 /// Serves the stream from where the lesson ended; `result` gets what it finds, and the answers.
 /// Errors: those of the images and of the device.
 Status serve(const PersonaliseOptions& options, const Subject& subject, const Personal& personal,
-             const learn::Samples& held, const UserStream& stream, Server& server,
+             const personal::Samples& held, const UserStream& stream, Server& server,
              const Listener& listener, Personalised& result);
 
 }  // namespace espalier::flows

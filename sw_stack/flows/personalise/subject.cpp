@@ -14,16 +14,16 @@ Result<Subject> load_subject(const PersonaliseOptions& options) {
   if (!program) return program.error();
   Subject subject;
   subject.program = std::move(*program);
-  subject.graph = prune::without_copies(subject.program.graph);
-  subject.channels = prune::find_channels(subject.graph);
-  subject.model = prune::fingerprint(subject.graph);
+  subject.graph = masks::without_copies(subject.program.graph);
+  subject.channels = masks::find_channels(subject.graph);
+  subject.model = masks::fingerprint(subject.graph);
   const bool any = std::ranges::any_of(subject.channels.groups, [&](const auto& group) {
-    return prune::in_scope(group, options.scope);
+    return masks::in_scope(group, options.scope);
   });
   if (!any) {
     return fail(
         ErrorCode::kUnsupported,
-        fmt::format("has no channels that could go in scope {}", prune::name(options.scope)),
+        fmt::format("has no channels that could go in scope {}", masks::name(options.scope)),
         options.program);
   }
   const auto outputs = outputs_of(subject.graph, options.program);

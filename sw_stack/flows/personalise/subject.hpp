@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "flows/personalise.hpp"
-#include "prune/channels.hpp"
+#include "masks/channels.hpp"
 #include "program/program.hpp"
 
 namespace espalier::flows {
@@ -13,7 +13,7 @@ namespace espalier::flows {
 struct Subject {
   program::Program program;
   ir::QuantGraph graph;  ///< the program's without copies
-  prune::Channels channels;
+  masks::Channels channels;
   std::uint64_t model = 0;   ///< the graph's fingerprint
   std::size_t outputs = 0;   ///< of the network
   std::vector<int> classes;  ///< the user's, ascending

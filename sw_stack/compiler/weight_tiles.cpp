@@ -1,0 +1,200 @@
+#include "compiler/weight_tiles.hpp"
+
+#include <algorithm>
+
+#include "isa/tile_codes.hpp"
+
+namespace espalier::compiler {
+namespace {
+
+constexpr double kLeastShare = 0.03;  // of a layer's tiles that are zero
+
+/// Cuts one layer into tiles.
+class Cutter {
+ public:
+  Cutter(const Layer& layer, std::span<const std::uint8_t> dense, int lanes)
+      : layer_(layer), dense_(dense), lanes_(static_cast<std::size_t>(lanes)) {}
+
+  /// Codes of every chunk of a group whose n blocks are `blocks`.
+  [[nodiscard]] std::vector<std::vector<std::uint8_t>> codes(const Span& blocks) {
+    std::vector<std::vector<std::uint8_t>> out;
+    std::vector<bool> written(static_cast<std::size_t>(blocks.size()), false);
+    for (const Chunk& chunk : layer_.chunks) {
+      out.emplace_back();
+      const std::size_t tiles =
+          static_cast<std::size_t>(chunk.taps()) * chunk.kb.size() * blocks.size();
+      walk(chunk, blocks, [&](std::size_t first_row, std::size_t column) {
+        std::vector<std::uint8_t>& list = out.back();
+        const std::size_t block = list.size() % written.size();
+        const bool zero = is_zero(first_row, column);
+        zero_tiles_ += zero ? 1 : 0;
+        ++tiles_;
+        std::uint8_t code = isa::kTileSkips;
+        if (!zero || list.size() + 1 == tiles) {  // the last tile hands the sums on
+          code = written[block] ? isa::kTileRuns : isa::kTileOverwrites;
+          written[block] = true;
+        }
+        list.push_back(code);
+      });
+    }
+    // A block without any: its first tile clears the sums. The chunk's last tile has run already.
+    for (std::size_t block = 0; block < written.size(); ++block) {
+      if (!written[block]) out[0][block] = isa::kTileOverwrites;
+    }
+    return out;
+  }
+
+  /// Appends a chunk's headers and tiles.
+  void put(const Chunk& chunk, const Span& blocks, std::span<const std::uint8_t> codes,
+           std::vector<std::uint8_t>& out) const {
+    std::size_t tile = 0;
+    walk(chunk, blocks, [&](std::size_t first_row, std::size_t column) {
+      if (tile % isa::kHeaderTiles == 0) {
+        const std::size_t header = out.size();
+        out.resize(header + lanes_, 0);
+        for (std::size_t i = 0; i < isa::kHeaderTiles && tile + i < codes.size(); ++i) {
+          out[header + i / 4] |= static_cast<std::uint8_t>(codes[tile + i] << (i % 4 * 2));
+        }
+      }
+      if (codes[tile++] == isa::kTileSkips) return;
+      for (std::size_t n = 0; n < lanes_; ++n) {
+        const auto word = dense_.subspan((first_row + n) * row_bytes() + column, lanes_);
+        out.insert(out.end(), word.begin(), word.end());
+      }
+    });
+  }
+
+  [[nodiscard]] double zero_share() const {
+    return static_cast<double>(zero_tiles_) / static_cast<double>(tiles_);
+  }
+
+ private:
+  [[nodiscard]] std::size_t row_bytes() const {
+    return static_cast<std::size_t>(layer_.conv.taps()) * layer_.conv.kb * lanes_;
+  }
+  /// Calls with the first row of each tile and the byte in the row, in the machine's order.
+  template <typename F>
+  void walk(const Chunk& chunk, const Span& blocks, F&& f) const {
+    for (int ky = chunk.ky.low; ky < chunk.ky.high; ++ky) {
+      for (int kx = chunk.kx.low; kx < chunk.kx.high; ++kx) {
+        for (int kb = chunk.kb.low; kb < chunk.kb.high; ++kb) {
+          for (int nb = blocks.low; nb < blocks.high; ++nb) {
+            const int tap = ky * layer_.conv.x.kernel + kx;
+            f(static_cast<std::size_t>(nb) * lanes_,
+              static_cast<std::size_t>(tap * layer_.conv.kb + kb) * lanes_);
+          }
+        }
+      }
+    }
+  }
+  [[nodiscard]] bool is_zero(std::size_t first_row, std::size_t column) const {
+    for (std::size_t n = 0; n < lanes_; ++n) {
+      const auto word = dense_.subspan((first_row + n) * row_bytes() + column, lanes_);
+      if (std::any_of(word.begin(), word.end(), [](std::uint8_t b) { return b != 0; }))
+        return false;
+    }
+    return true;
+  }
+
+  const Layer& layer_;
+  std::span<const std::uint8_t> dense_;
+  std::size_t lanes_, tiles_ = 0, zero_tiles_ = 0;
+};
+
+/// The most words that the ring holds at once for this layer.
+std::int64_t kept_words(const Layer& layer, const std::vector<Unit>& units) {
+  const std::size_t chunks = layer.chunks.size();
+  std::int64_t all = 0, group = 0, unit = 0, sum = 0;
+  for (std::size_t s = 0; s < units.size(); ++s) {
+    if (s % chunks == 0) sum = 0;
+    sum += units[s].words;
+    all += units[s].words;
+    group = std::max(group, sum);
+    unit = std::max<std::int64_t>(unit, units[s].words);
+  }
+  if (!layer.conv_plan.weights_stay) return unit;
+  return layer.conv_plan.by_group ? group : all;
+}
+
+/// The n blocks of each output group.
+std::vector<Span> groups_of(const Layer& layer) {
+  std::vector<Span> list;
+  for (int low = 0; low < layer.conv.nb; low += layer.conv_plan.nb)
+    list.push_back({low, std::min(low + layer.conv_plan.nb, layer.conv.nb)});
+  return list;
+}
+
+}  // namespace
+
+UnitWeights dense_weights(const Layer& layer, std::span<const std::uint8_t> dense, int lanes) {
+  const ConvGeometry& g = layer.conv;
+  const auto word = static_cast<std::size_t>(lanes);
+  UnitWeights out;
+  out.bytes.reserve(dense.size());
+  const auto put = [&](const Chunk& chunk, int row, int ky, int kx) {
+    const std::size_t tap = static_cast<std::size_t>(ky) * g.x.kernel + kx;
+    const std::size_t first = (row * static_cast<std::size_t>(g.taps()) + tap) * g.kb;
+    const auto words = dense.subspan((first + chunk.kb.low) * word, chunk.kb.size() * word);
+    out.bytes.insert(out.bytes.end(), words.begin(), words.end());
+  };
+  const auto each_tap = [](const Chunk& chunk, auto&& f) {
+    for (int ky = chunk.ky.low; ky < chunk.ky.high; ++ky)
+      for (int kx = chunk.kx.low; kx < chunk.kx.high; ++kx) f(ky, kx);
+  };
+  for (const Span& group : groups_of(layer)) {
+    const Span rows{group.low * lanes, group.high * lanes};
+    for (const Chunk& chunk : layer.chunks) {
+      const std::size_t start = out.bytes.size() / word;
+      if (layer.conv_plan.tapwise) {
+        each_tap(chunk, [&](int ky, int kx) {
+          for (int row = rows.low; row < rows.high; ++row) put(chunk, row, ky, kx);
+        });
+      } else {
+        for (int row = rows.low; row < rows.high; ++row)
+          each_tap(chunk, [&](int ky, int kx) { put(chunk, row, ky, kx); });
+      }
+      out.units.push_back({static_cast<std::uint32_t>(start),
+                           static_cast<std::uint32_t>(out.bytes.size() / word - start)});
+    }
+  }
+  return out;
+}
+
+std::vector<Unit> dense_units(const Layer& layer, int lanes) {
+  std::vector<Unit> units;
+  std::uint32_t start = 0;
+  for (const Span& group : groups_of(layer)) {
+    for (const Chunk& chunk : layer.chunks) {
+      const int words = group.size() * lanes * chunk.taps() * chunk.kb.size();
+      units.push_back({start, static_cast<std::uint32_t>(words)});
+      start += units.back().words;
+    }
+  }
+  return units;
+}
+
+std::optional<UnitWeights> sparse_weights(const Layer& layer, std::span<const std::uint8_t> dense,
+                                          const isa::Config& config, bool always) {
+  Cutter cutter(layer, dense, config.lanes);
+  struct Group {
+    Span blocks;
+    std::vector<std::vector<std::uint8_t>> codes;  // by chunk
+  };
+  std::vector<Group> groups;
+  for (const Span& blocks : groups_of(layer)) groups.push_back({blocks, cutter.codes(blocks)});
+  if (!always && cutter.zero_share() < kLeastShare) return std::nullopt;
+  UnitWeights out;
+  const auto lanes = static_cast<std::size_t>(config.lanes);
+  for (const Group& group : groups) {
+    for (std::size_t c = 0; c < group.codes.size(); ++c) {
+      const std::size_t start = out.bytes.size();
+      cutter.put(layer.chunks[c], group.blocks, group.codes[c], out.bytes);
+      out.units.push_back({static_cast<std::uint32_t>(start / lanes),
+                           static_cast<std::uint32_t>((out.bytes.size() - start) / lanes)});
+    }
+  }
+  if (kept_words(layer, out.units) > config.weight_words) return std::nullopt;
+  return out;
+}
+
+}  // namespace espalier::compiler
