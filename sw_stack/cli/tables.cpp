@@ -55,9 +55,9 @@ int show_configs(bool as_json) {
     const auto bytes = [&config](int words) {
       return static_cast<std::uint64_t>(words) * config.lanes;
     };
-    const std::uint64_t halves = config.compact ? 4 : 8;  // bytes of an accumulator, all halves
+    const std::uint64_t halves = std::uint64_t{4} * config.acc_halves;  // bytes
     const bool rtl = runtime::has_rtl(config), waves = runtime::has_waves(config.name);
-    list.push_back({{"name", config.name},
+    list.push_back({{"name", config.name.view()},
                     {"lanes", config.lanes},
                     {"activation_bytes", bytes(config.act_words)},
                     {"weight_bytes", bytes(config.weight_words)},

@@ -47,8 +47,8 @@ class Compiler {
     const Emitted& emitted = arranged->emitted;
 
     program::Program program;
-    program.config = std::string(config_.name);
-    program.config_hash = config_.hash;
+    program.config = config_;
+    program.config.hash = isa::config_hash(config_);
     encode(emitted, program);
     program.activation_bytes = arranged->activation_bytes;
     program.input = input;
@@ -136,7 +136,7 @@ class Compiler {
   [[nodiscard]] bool refines() const {
     double cycles = 0;
     for (const Layer& layer : layers_) cycles += layer.is_pool() ? 0 : layer.cycles();
-    return options_.refine && options_.vary == 0 && !config_.compact && cycles <= kMostRefined;
+    return options_.refine && options_.vary == 0 && config_.timing_model && cycles <= kMostRefined;
   }
 
   /// The first layer that is planned as layer `l` is; `l` where none before it is.

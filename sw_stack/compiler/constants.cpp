@@ -145,7 +145,7 @@ Result<Constants> make_constants(const ir::QuantGraph& graph, const std::vector<
   if (layout.maskable) {
     if (config.mask_layers == 0) {
       return fail(ErrorCode::kUnsupported,
-                  fmt::format("configuration {} takes no masks", config.name), graph.name);
+                  fmt::format("configuration {} takes no masks", config.name.view()), graph.name);
     }
     take(static_cast<std::int64_t>(layers.size() * isa::kRowBytes));
   }

@@ -40,7 +40,7 @@ Result<std::vector<PoolPlan>> plan_pool(const PoolGeometry& g, const isa::Config
                                         const Options& options, const std::string& place) {
   if (config.pool_lanes == 0) {
     return fail(ErrorCode::kUnsupported,
-                fmt::format("is a pool; configuration {} has none", config.name), place);
+                fmt::format("is a pool; configuration {} has none", config.name.view()), place);
   }
   const int budget = config.act_words - base;
   PoolPlan best;

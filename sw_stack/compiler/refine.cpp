@@ -44,7 +44,7 @@ class Refiner {
   Refiner(const Fixed& fixed, std::vector<Choices> choices, const Planner& less,
           const Arrangement& start)
       : fixed_(fixed), choices_(std::move(choices)), less_(less), start_(start) {
-    probe_.config = std::string(fixed.config.name);
+    probe_.config = fixed.config;
     probe_.constants = fixed.constants.bytes;
   }
 

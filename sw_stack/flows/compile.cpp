@@ -134,7 +134,7 @@ Result<Compiled> compile(const CompileOptions& options, const Listener& listener
   auto program = compiler::compile(*graph, **config, how);
   if (!program) return placed(program.error(), options.model);
   made.program = std::move(*program);
-  if (!made.program.machine().compact) {  // which has no timing model
+  if (made.program.machine().timing_model) {
     if (const Status s = estimate(made); !s) return s.error();
   }
   if (!options.output.empty()) {

@@ -33,7 +33,7 @@ Result<Inspection> inspect(const std::string& program) {
   if (!loaded) return loaded.error();
   Inspection inspection;
   inspection.program = std::move(*loaded);
-  if (!inspection.program.machine().compact) {
+  if (inspection.program.machine().timing_model) {
     auto estimate = timing::estimate(inspection.program);
     if (!estimate) return estimate.error();
     inspection.estimate = std::move(estimate).value();

@@ -76,7 +76,7 @@ Result<MaskShown> value_of(const masks::MaskFile& file, const std::string& place
   const ir::ChannelMask tensors = masks::by_tensor(channels, *mask);
   MaskValue value;
   value.network = graph.name;
-  value.config = program.config;
+  value.config = program.config.name.view();
   value.layers = layers(graph, tensors);
   for (const MaskValue::Layer& layer : value.layers) value.live_macs += layer.live_macs;
   for (const auto& entry : file.entries) value.mask_bytes += (entry.live.size() + 7) / 8;

@@ -41,10 +41,10 @@ Status check_options(const RunOptions& options, const program::Program& program,
     return usage("--wave-cycles", "needs --wave FILE.fst");
   if (options.wave.empty()) return {};
   if (options.jobs > 1) return usage("--wave", "records one machine; leave out --jobs");
-  if (runtime::has_waves(program.config)) return {};
+  if (runtime::has_waves(program.config.name)) return {};
   const std::vector<std::string> traced = runtime::wave_configs();
   return usage("--wave",
-               fmt::format("this build has no traced machine of {}; it has {}", program.config,
+               fmt::format("this build has no traced machine of {}; it has {}", program.config.name.view(),
                            traced.empty() ? "none" : fmt::format("{}", fmt::join(traced, ", "))));
 }
 
@@ -78,7 +78,7 @@ class Job {
     batch.device.wave = options_.wave;
     batch.device.wave_cycles = options_.wave_cycles.value_or(0);
     batch.device.fpga = options_.fpga;
-    if (options_.lockstep && options_.wave.empty() && runtime::has_waves(run_.program.config))
+    if (options_.lockstep && options_.wave.empty() && runtime::has_waves(run_.program.config.name))
       batch.device.wave = wave_name(options_.program);
     return check_options(options_, run_.program, batch.kind);
   }

@@ -111,7 +111,7 @@ class Job {
       backward_ = totals_->backward_cycles / totals_->backward_images;
       measured_ = true;
     }
-    const bool estimates = !measured_ && !program_.machine().compact;
+    const bool estimates = !measured_ && program_.machine().timing_model;
     if (!estimates && options_.backward.empty()) return {};
     const auto made = personal::Backward::make(graph_, scored_);
     if (!made) return made.error();

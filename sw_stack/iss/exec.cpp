@@ -102,7 +102,7 @@ bool Iss::step_exec() {
   }
   if (!exec_started_) {
     if (!ready(q.front()) || half_full_[half_]) return false;
-    if (config_.compact && !post_.empty()) return false;  // one CONV at a time
+    if (config_.acc_halves == 1 && !post_.empty()) return false;  // one CONV at a time
     if (std::uint64_t{c.n_blocks} * c.rows * c.cols >
         static_cast<std::uint64_t>(config_.acc_words)) {
       fault(isa::Fault::kCapacity, q.front(), "accumulator half too small");

@@ -9,7 +9,7 @@ namespace espalier::program {
 namespace {
 
 constexpr char kMagic[8] = {'E', 'S', 'P', 'A', 'L', 'I', 'E', 'R'};
-constexpr std::uint32_t kFormatVersion = 4;
+constexpr std::uint32_t kFormatVersion = 5;
 constexpr std::size_t kFingerprintBytes = 8;
 
 void put_ints(ByteWriter& out, const std::vector<int>& values) {
@@ -73,9 +73,35 @@ Maskable get_maskable(ByteReader& in) {
   return m;
 }
 
+/// The sizes of a machine, in the order of the file.
+constexpr int isa::Config::*kSizes[] = {
+    &isa::Config::lanes,      &isa::Config::act_words,    &isa::Config::weight_words,
+    &isa::Config::acc_words,  &isa::Config::param_blocks, &isa::Config::bus_bytes,
+    &isa::Config::post_lanes, &isa::Config::pool_lanes,   &isa::Config::mask_layers,
+    &isa::Config::pack_lanes, &isa::Config::address_bits, &isa::Config::acc_halves};
+
+void put_config(ByteWriter& out, const isa::Config& config) {
+  out.put_string(std::string(config.name));
+  for (int isa::Config::*size : kSizes) out.put(static_cast<std::int32_t>(config.*size));
+  out.put(static_cast<std::uint8_t>(config.core));
+  out.put(static_cast<std::uint8_t>(config.counters));
+  out.put(static_cast<std::uint8_t>(config.timing_model));
+  out.put(config.hash);
+}
+
+isa::Config get_config(ByteReader& in) {
+  isa::Config config;
+  config.name = isa::ShortName(std::string_view(in.get_string()));
+  for (int isa::Config::*size : kSizes) config.*size = in.get<std::int32_t>();
+  config.core = static_cast<isa::Core>(in.get<std::uint8_t>());
+  config.counters = in.get<std::uint8_t>() != 0;
+  config.timing_model = in.get<std::uint8_t>() != 0;
+  config.hash = in.get<std::uint32_t>();
+  return config;
+}
+
 void put_body(ByteWriter& out, const Program& p) {
-  out.put_string(p.config);
-  out.put(p.config_hash);
+  put_config(out, p.config);
   const std::vector<std::uint8_t> graph = ir::serialise(p.graph);
   constexpr std::size_t kRest = 1 << 16;  // what is short
   out.reserve(graph.size() + p.instructions.size() + p.constants.size() + kRest);
@@ -114,8 +140,7 @@ void put_body(ByteWriter& out, const Program& p) {
 
 /// Everything but the graph's own checks; `graph_bytes` is parsed by the caller.
 void get_body(ByteReader& in, Program& p, std::vector<std::uint8_t>& graph_bytes) {
-  p.config = in.get_string();
-  p.config_hash = in.get<std::uint32_t>();
+  p.config = get_config(in);
   graph_bytes = get_stored(in);
   p.instructions = get_stored(in);
   p.constants = get_stored(in);

@@ -7,12 +7,6 @@
 
 namespace espalier::program {
 
-const isa::Config& Program::machine() const {
-  const isa::Config* found = isa::find_config(config);
-  ESP_CHECK(found != nullptr);
-  return *found;
-}
-
 std::uint32_t Program::code_offset() const {
   return static_cast<std::uint32_t>((constants.size() + 4095) / 4096 * 4096);
 }

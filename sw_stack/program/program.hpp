@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "ir/graph.hpp"
+#include "isa/config.hpp"
 #include "isa/instruction.hpp"
 #include "base/result.hpp"
 
@@ -99,8 +100,7 @@ struct Maskable {
 };
 
 struct Program {
-  std::string config;             ///< name of the configuration
-  std::uint32_t config_hash = 0;  ///< its fingerprint
+  isa::Config config;  ///< the machine that it is for
   ir::QuantGraph graph;
   std::vector<std::uint8_t>
       instructions;  ///< encoded, placed at `code_offset` of region 0 when loaded
@@ -114,7 +114,7 @@ struct Program {
   std::vector<Layer> layers;
   std::optional<Maskable> maskable;  ///< where the program takes masks
 
-  [[nodiscard]] const isa::Config& machine() const;  ///< the configuration; the program is verified
+  [[nodiscard]] const isa::Config& machine() const { return config; }
   /// Byte of region 0 where the instructions go: constants rounded up to 4 KiB.
   [[nodiscard]] std::uint32_t code_offset() const;
   /// Size of region 0 with the instructions.

@@ -181,15 +181,8 @@ Status verify_input(const Program& program, int lanes) {
 }  // namespace
 
 Status verify(const Program& program) {
-  const isa::Config* machine = isa::find_config(program.config);
-  if (machine == nullptr) {
-    return fail(ErrorCode::kMismatch, "unknown configuration `" + program.config + "`", "config");
-  }
-  if (machine->hash != program.config_hash) {
-    return fail(ErrorCode::kMismatch,
-                "compiled for another version of configuration " + program.config, "config");
-  }
-  return verify(program, *machine);
+  if (const Status status = isa::check_config(program.config); !status) return status;
+  return verify(program, program.config);
 }
 
 Status verify(const Program& program, const isa::Config& machine) {
@@ -201,7 +194,8 @@ Status verify(const Program& program, const isa::Config& machine) {
   if (const std::uint64_t bytes = memory_bytes(program); bytes > 1ULL << machine.address_bits) {
     return fail(ErrorCode::kCapacity,
                 "takes " + std::to_string(bytes) + " bytes of memory; configuration " +
-                    program.config + " addresses " + std::to_string(1ULL << machine.address_bits),
+                    std::string(program.config.name) + " addresses " +
+                    std::to_string(1ULL << machine.address_bits),
                 program.graph.name);
   }
   if (const Status status = verify_input(program, machine.lanes); !status) return status;

@@ -11,7 +11,7 @@ namespace espalier::report {
 Json to_json(const flows::Compiled& made, const flows::CompileOptions& options) {
   const program::Program& program = made.program;
   Json json{{"network", program.graph.name},
-            {"config", program.config},
+            {"config", program.config.name.view()},
             {"output", options.output},
             {"fingerprint", fingerprint_text(program::fingerprint(program))},
             {"calibrated", made.calibrated},
@@ -31,7 +31,7 @@ std::string text(const flows::Compiled& made, const flows::CompileOptions& optio
   const program::Program& program = made.program;
   Page page;
   page.add("{} for {}: {} layers, {} multiply-accumulates an image\n",
-           printable(program.graph.name), program.config, program.layers.size(),
+           printable(program.graph.name), program.config.name.view(), program.layers.size(),
            grouped(runtime::macs(program)));
   if (made.unpruned_macs > 0)
     page.add("  pruned from {} multiply-accumulates\n", grouped(made.unpruned_macs));

@@ -35,7 +35,7 @@ class Report {
   [[nodiscard]] Json json(bool disassemble) const {
     Json json;
     json["network"] = program_.graph.name;
-    json["config"] = program_.config;
+    json["config"] = program_.config.name.view();
     json["fingerprint"] = fingerprint_text(inspection_.fingerprint);
     json["instructions"] = list_.size();
     json["macs_per_image"] = runtime::macs(program_);
@@ -83,7 +83,7 @@ class Report {
 
   void add_all(Page& page) const {
     page.add("{} for {} ({} x {} array), fingerprint {:016x}\n", printable(program_.graph.name),
-             program_.config, program_.machine().lanes, program_.machine().lanes,
+             program_.config.name.view(), program_.machine().lanes, program_.machine().lanes,
              inspection_.fingerprint);
     add_end(page, "input", program_.graph.input);
     add_end(page, "output", program_.graph.output);

@@ -238,7 +238,7 @@ std::string text(const Profile& profile) {
   Page page;
   const program::Program& program = program_of(profile);
   const Row all = total_of(profile);
-  page.add("{} for {}\n", printable(program.graph.name), program.config);
+  page.add("{} for {}\n", printable(program.graph.name), program.config.name.view());
   add_totals(page, profile, all);
   const bool measured = all.measured.has_value();
   std::vector<std::string> header{"layer", "operator", "cycles", "share", "utilisation"};

@@ -209,7 +209,7 @@ Json to_json(const Run& run) {
   const std::uint64_t macs = run.macs(), dense = runtime::macs(program);
   Json json;
   json["network"] = program.graph.name;
-  json["config"] = program.config;
+  json["config"] = program.config.name.view();
   json["fingerprint"] = fingerprint_text(run.fingerprint);
   json["device"] = runtime::name(run.options.kind);
   json["images"] = run.images;
@@ -310,7 +310,7 @@ std::string text(const flows::RunResult& result, bool layers) {
   const Run& run = result.run;
   Page page;
   add_answers(page, result);
-  page.add("{} for {}, {}: {} image{}\n", printable(run.program.graph.name), run.program.config,
+  page.add("{} for {}, {}: {} image{}\n", printable(run.program.graph.name), run.program.config.name.view(),
            runtime::name(run.options.kind), run.images, run.images == 1 ? "" : "s");
   add_verdict(page, run);
   add_work(page, run);

@@ -67,7 +67,7 @@ Status Host::setup(std::uint32_t watchdog) {
   set(reg::kReadLow, bus_.address());
   set(reg::kReadHigh, bus_.address() + total_);
   set(reg::kWatchdog, watchdog);
-  set(reg::kProgramHash, program_.config_hash);
+  set(reg::kProgramHash, program_.config.hash);
   set(reg::kIrqEnable, 3);
   for (std::size_t m = 0; m < masks_.size(); ++m) {
     if (Status status = pack(m); !status) return status;

@@ -347,7 +347,7 @@ class Lockstep {
 
   /// The same run again, which goes the same way, with the wave of its last cycles.
   Status wave(std::span<const std::int8_t> image) {
-    if (options_.device.wave.empty() || !has_waves(program_.config)) return {};
+    if (options_.device.wave.empty() || !has_waves(program_.config.name)) return {};
     const std::uint64_t last = result_.difference->cycle;
     DeviceOptions device = options_.device;
     const std::uint64_t length = device.wave_cycles != 0 ? device.wave_cycles : kWaveCycles;

@@ -157,8 +157,8 @@ class RtlDevice final : public Device {
     }
   }
 
-  /// Of beats; the compact core counts cycles only.
-  [[nodiscard]] bool has_counters() const { return !program_.machine().compact; }
+  /// Of beats; some machines count cycles only.
+  [[nodiscard]] bool has_counters() const { return program_.machine().counters; }
 
   const program::Program& program_;
   DeviceOptions options_;
@@ -175,7 +175,10 @@ bool contains(const std::vector<std::string>& list, std::string_view wanted) {
 
 }  // namespace
 
-bool has_rtl(const isa::Config& config) { return contains(tb::fast_models(), config.name); }
+bool has_rtl(const isa::Config& config) {
+  const isa::Config* known = isa::find_config(config.name);
+  return known != nullptr && *known == config && contains(tb::fast_models(), config.name);
+}
 std::vector<std::string> wave_configs() { return tb::traced_models(); }
 
 Result<DevicePtr> make_rtl(const program::Program& program, const DeviceOptions& options,

@@ -102,9 +102,11 @@ Status SerialHost::prepare(std::uint32_t memory) {
   }
   const auto hash = read_register(reg::kConfigHash);
   if (!hash) return hash.error();
-  if (*hash != program_->config_hash) {
+  if (*hash != program_->config.hash) {
     return fail(ErrorCode::kMismatch,
-                "the machine is not configuration " + program_->config + " of the program", kPlace);
+                "the machine is not configuration " + std::string(program_->config.name) +
+                    " of the program",
+                kPlace);
   }
   // Constants, instructions, activations, input, output.
   const std::uint32_t code = aligned(program_->constants.size());
@@ -125,7 +127,7 @@ Status SerialHost::prepare(std::uint32_t memory) {
   if (const Status s = write_memory(0, program_->constants); !s) return s;
   if (const Status s = write_memory(code, program_->instructions); !s) return s;
   const std::array<std::pair<std::uint32_t, std::uint32_t>, 13> registers = {{
-      {reg::kProgramHash, program_->config_hash},
+      {reg::kProgramHash, program_->config.hash},
       {reg::kProgramAddress, code},
       {reg::kProgramWords, static_cast<std::uint32_t>(program_->instructions.size() / 16)},
       {reg::kBase0, 0},

@@ -253,8 +253,9 @@ std::vector<unsigned> lengths_of(const std::vector<isa::Instruction>& list) {
 }
 
 Status has_model(const program::Program& program, const isa::Config& machine) {
-  if (!machine.compact) return {};
-  return fail(ErrorCode::kUnsupported, "configuration " + program.config + " has no timing model");
+  if (machine.timing_model) return {};
+  return fail(ErrorCode::kUnsupported,
+              "configuration " + std::string(program.config.name) + " has no timing model");
 }
 
 }  // namespace

@@ -116,7 +116,6 @@ Result<std::int64_t> estimate_pack(const program::Program& program, const progra
   const isa::Config& machine = program.machine();
   program::Program packing;  // what the model asks for
   packing.config = program.config;
-  packing.config_hash = program.config_hash;
   packing.instructions = masked.packs;
   packing.layers = program.layers;
   packing.graph.name = program.graph.name;

@@ -22,7 +22,7 @@ namespace {
 constexpr const char* kNoMachine = "this build has no machine that takes backward passes";
 
 /// Whether backward passes run on it here.
-bool runs(const isa::Config& machine) { return runtime::has_rtl(machine) && !machine.compact; }
+bool runs(const isa::Config& machine) { return runtime::has_rtl(machine) && machine.timing_model; }
 
 /// The backward graph; nothing where no tensor has a gradient.
 std::optional<ir::QuantGraph> backward_of(const ir::QuantGraph& forward) {
@@ -72,7 +72,7 @@ TEST_CASE("backward: random graphs on the machine give golden's gradients and sc
     int compared = 0;
     for (std::uint64_t i = 0; i < static_cast<std::uint64_t>(tests::compiled_rounds(12)); ++i) {
       const std::uint64_t seed = tests::seed(900) + i;
-      INFO(machine.name << " ESPALIER_SEED=" << seed);
+      INFO(machine.name.view() << " ESPALIER_SEED=" << seed);
       const auto backward = backward_of(tests::random_graph(seed));
       if (!backward) continue;
       ++compared;
@@ -88,7 +88,7 @@ TEST_CASE("backward: ResNet-8 on the machine gives golden's gradients and scores
   REQUIRE(backward);
   for (const isa::Config& machine : isa::kConfigs) {
     if (!runs(machine)) continue;
-    INFO(machine.name);
+    INFO(machine.name.view());
     CHECK(check(*backward, machine, 1, 0) == "");
   }
 }

@@ -21,7 +21,7 @@ class PackTester {
  public:
   PackTester(const char* config, std::uint64_t seed)
       : config_(*isa::find_config(config)), lanes_(config_.lanes), random_(seed) {
-    program_.config = config;
+    program_.config = config_;
     program_.maskable.emplace();
     for (auto& region : regions_) region.resize(4096);
   }

@@ -28,7 +28,7 @@ program::Program compiled(const ir::QuantGraph& graph, const std::string& config
 /// Compares one image's cycles with the estimate: in all, and of every layer of some length and
 /// share.
 void compare(const program::Program& program, int read_latency = 60, int write_latency = 40) {
-  INFO(program.graph.name << " for " << program.config << ", latency " << read_latency);
+  INFO(program.graph.name << " for " << program.config.name.view() << ", latency " << read_latency);
   runtime::DeviceOptions options;
   options.read_latency = read_latency;
   options.write_latency = write_latency;
@@ -65,7 +65,7 @@ void compare(const program::Program& program, int read_latency = 60, int write_l
 std::vector<std::string> machines() {
   std::vector<std::string> names;
   for (const std::string& name : tb::fast_models()) {
-    if (!isa::find_config(name)->compact) names.push_back(name);
+    if (isa::find_config(name)->timing_model) names.push_back(name);
   }
   REQUIRE_FALSE(names.empty());  // nothing would be compared
   return names;

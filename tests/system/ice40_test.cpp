@@ -177,7 +177,7 @@ TEST_CASE("ice40: a program that does not fit the memory, or is another machine'
   REQUIRE_FALSE(small.ok());
   CHECK(small.error().text().ends_with("bytes of memory; the machine has 1024"));
   program::Program other = program;
-  other.config_hash ^= 1;
+  other.config.hash ^= 1;
   const auto foreign = runtime::SerialHost::open(other, wrapper, kMemory);
   REQUIRE_FALSE(foreign.ok());
   CHECK(foreign.error().text() ==

@@ -35,7 +35,7 @@ Result<Subject> load_subject(const PersonaliseOptions& options) {
   if (!subject.timed() && options.budget.kind == Budget::Kind::kCycles) {
     return fail(ErrorCode::kUnsupported,
                 fmt::format("the configuration {} has no timing model; take macs=SHARE",
-                            subject.program.config),
+                            subject.program.config.name.view()),
                 "--budget");
   }
   return subject;

@@ -19,7 +19,7 @@ struct Subject {
   std::vector<int> classes;  ///< the user's, ascending
 
   /// Whether the configuration has a timing model.
-  [[nodiscard]] bool timed() const { return !program.machine().compact; }
+  [[nodiscard]] bool timed() const { return program.machine().timing_model; }
 };
 
 /// Errors: those of program::load; kUnsupported for a network that cannot be personalised as the

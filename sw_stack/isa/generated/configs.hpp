@@ -5,33 +5,42 @@
 #include <cstdint>
 #include <string_view>
 
+#include "isa/short_name.hpp"
+
 namespace espalier::isa {
+
+/// Which of the two implementations a machine is; what it can do stands in Config.
+enum class Core : std::uint8_t { kPipelined, kCompact };
 
 /// The sizes of one machine. Words are of `lanes` bytes; accumulator words of `lanes` int32, each half.
 struct Config {
-  std::string_view name;
-  int lanes;
-  int act_words;
-  int weight_words;
-  int acc_words;
-  int param_blocks;
-  int bus_bytes;
-  int post_lanes;
-  int pool_lanes;
-  int mask_layers;
-  int pack_lanes;
-  bool compact;        ///< esp_compact_core: no pool, one counter, one CONV at a time
-  int address_bits;  ///< addresses are taken modulo 2 to this power
-  std::uint32_t hash;  ///< what CONFIG_HASH reads
+  ShortName name;
+  int lanes = 0;
+  int act_words = 0;
+  int weight_words = 0;
+  int acc_words = 0;
+  int param_blocks = 0;
+  int bus_bytes = 0;
+  int post_lanes = 0;
+  int pool_lanes = 0;
+  int mask_layers = 0;
+  int pack_lanes = 0;
+  int address_bits = 32;     ///< addresses are taken modulo 2 to this power
+  Core core = Core::kPipelined;
+  int acc_halves = 2;        ///< CONVs that have sums of their own; 1: one at a time
+  bool counters = true;      ///< all of them; otherwise CYCLES alone
+  bool timing_model = true;  ///< whether sw_stack/timing follows it
+  std::uint32_t hash = 0;    ///< what CONFIG_HASH reads: config_hash of the rest
+  bool operator==(const Config&) const = default;
 };
 
 inline constexpr std::array<Config, 6> kConfigs = {{
-    {"pico", 2, 1024, 512, 128, 32, 2, 1, 0, 0, 0, true, 20, 0x5AE2C338},
-    {"nano", 4, 2048, 1024, 128, 64, 4, 4, 4, 64, 4, false, 32, 0xAE007623},
-    {"tiny", 8, 4096, 2048, 256, 64, 8, 8, 4, 64, 8, false, 32, 0xA622E5F1},
-    {"edge", 16, 8192, 4096, 512, 64, 16, 8, 4, 128, 16, false, 32, 0x469A2694},
-    {"zynq", 16, 8192, 4096, 512, 64, 8, 8, 2, 128, 8, false, 32, 0x766CBA3B},
-    {"wide", 32, 16384, 8192, 1024, 64, 32, 16, 4, 128, 32, false, 32, 0x578B7865},
+    {"pico", 2, 1024, 512, 128, 32, 2, 1, 0, 0, 0, 20, Core::kCompact, 1, false, false, 0x5AE2C338},
+    {"nano", 4, 2048, 1024, 128, 64, 4, 4, 4, 64, 4, 32, Core::kPipelined, 2, true, true, 0xAE007623},
+    {"tiny", 8, 4096, 2048, 256, 64, 8, 8, 4, 64, 8, 32, Core::kPipelined, 2, true, true, 0xA622E5F1},
+    {"edge", 16, 8192, 4096, 512, 64, 16, 8, 4, 128, 16, 32, Core::kPipelined, 2, true, true, 0x469A2694},
+    {"zynq", 16, 8192, 4096, 512, 64, 8, 8, 2, 128, 8, 32, Core::kPipelined, 2, true, true, 0x766CBA3B},
+    {"wide", 32, 16384, 8192, 1024, 64, 32, 16, 4, 128, 32, 32, Core::kPipelined, 2, true, true, 0x578B7865},
 }};
 
 /// The configuration of that name, or nullptr.
@@ -41,5 +50,21 @@ constexpr const Config* find_config(std::string_view name) {
   }
   return nullptr;
 }
+
+/// A size that the fingerprint tells, by its name there.
+struct ConfigSize {
+  std::string_view name;
+  int Config::* size;
+};
+inline constexpr std::array<ConfigSize, 8> kConfigSizes = {{
+    {"lanes", &Config::lanes},
+    {"act_words", &Config::act_words},
+    {"weight_words", &Config::weight_words},
+    {"acc_words", &Config::acc_words},
+    {"param_blocks", &Config::param_blocks},
+    {"bus_bytes", &Config::bus_bytes},
+    {"post_lanes", &Config::post_lanes},
+    {"pool_lanes", &Config::pool_lanes},
+}};
 
 }  // namespace espalier::isa
