@@ -42,6 +42,7 @@ constexpr const char* kFooter =
     "  espalier compile resnet8.espl --prune user.mask -o resnet8-user.espl\n"
     "  espalier compile resnet8_int8.tflite -o resnet8-any.espl --maskable\n"
     "  espalier compile resnet8_int8.tflite -o resnet8-nano.espl --config nano\n"
+    "  espalier compile resnet8_int8.tflite -o resnet8.espl --dump-after plan\n"
     "  espalier compile resnet20.onnx -o resnet20.espl --calibrate data_batch_1.bin --count 500 "
     "\\\n"
     "                   --mean 0.485,0.456,0.406 --std 0.229,0.224,0.225 --compare-float";
@@ -51,7 +52,9 @@ int compile(Options& options) {
   if (!calibration) return complain(calibration.error());
   options.compile.calibration = std::move(*calibration);
   const auto made = watched(options.json, [&](const flows::Listener& listener) {
-    return flows::compile(options.compile, listener);
+    return flows::compile(options.compile, listener, [](auto pass, const std::string& text) {
+      print("after " + std::string(pass) + ":\n" + text + "\n");
+    });
   });
   if (!made) return complain(made.error());
   print(options.json ? report::json_text(report::to_json(*made, options.compile))
@@ -96,7 +99,12 @@ void add_compile(CLI::App& app, Action& chosen) {
   command->add_flag("--compare-float", options->compile.compare_float,
                     "run the float model beside on up to 16 of the images, and print the\n"
                     "signal-to-quantisation-noise ratio of every layer");
-  command->add_flag("--json", options->json, "print what was made as JSON");
+  CLI::Option* dump =
+      command
+          ->add_option("--dump-after", options->compile.dump_after,
+                       "print what this pass of the compiler found, or `all` of them did")
+          ->type_name("PASS");
+  command->add_flag("--json", options->json, "print what was made as JSON")->excludes(dump);
   command->callback([options, &chosen] { chosen = [options] { return compile(*options); }; });
 }
 

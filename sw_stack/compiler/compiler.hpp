@@ -1,10 +1,12 @@
 #pragma once
-// Quantised graph in, program out. The passes, in order: rewrite (copies where the machine needs
-// them), fuse (nodes to layers), layout (concatenations as placements), relay (the input's lanes),
-// plan (tiles), order (steps of convolutions and pools in one sequence), memory (addresses), emit.
+// Quantised graph in, program out, by the passes of passes.hpp.
 
 #include <cstdint>
+#include <functional>
 #include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
 
 #include "ir/graph.hpp"
 #include "isa/generated/configs.hpp"
@@ -27,12 +29,19 @@ struct Options {
   bool dense_tiles = false;
 };
 
+/// Called after each pass with its name; `dump` says what it found, a line for each item.
+using AfterPass =
+    std::function<void(std::string_view pass, const std::function<std::string()>& dump)>;
+
+/// In the order in which they run.
+std::vector<std::string_view> pass_names();
+
 /// Compiles a graph for a configuration. The program's graph may have more nodes than the one
 /// given: copies (1x1 convolutions with weights of 1) stand where an add has no convolution to
 /// join, or a tensor is needed in two places.
 /// Errors: what ir::verify complains of; kUnsupported and kCapacity, with the node and the limit.
 Result<program::Program> compile(const ir::QuantGraph& graph, const isa::Config& config,
-                                 const Options& options = {});
+                                 const Options& options = {}, const AfterPass& after = {});
 
 /// A program whose scales may change: they are parameters, fields of adds and tables of pools, and
 /// no tile, order or address depends on them.

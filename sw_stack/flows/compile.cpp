@@ -1,6 +1,7 @@
 #include "flows/compile.hpp"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <memory>
@@ -16,6 +17,7 @@ namespace espalier::flows {
 namespace {
 
 constexpr std::uint64_t kCompared = 16;  // images that compare_float runs
+constexpr std::string_view kAllPasses = "all";
 
 Result<const isa::Config*> configuration(const std::string& name) {
   if (const isa::Config* config = isa::find_config(name)) return config;
@@ -24,6 +26,16 @@ Result<const isa::Config*> configuration(const std::string& name) {
     names += (names.empty() ? "" : ", ") + std::string(known.name);
   return fail(ErrorCode::kUsage, fmt::format("`{}` is unknown; there are {}", name, names),
               "--config");
+}
+
+Status check_pass(const std::string& name) {
+  const std::vector<std::string_view> names = compiler::pass_names();
+  if (name.empty() || name == kAllPasses || std::ranges::find(names, name) != names.end())
+    return {};
+  return fail(ErrorCode::kUsage,
+              fmt::format("`{}` is no pass; there are {}, and {} for all of them", name,
+                          fmt::join(names, ", "), kAllPasses),
+              "--dump-after");
 }
 
 /// A model on its way to a graph that the compiler takes.
@@ -119,9 +131,11 @@ Status estimate(Compiled& made) {
 
 }  // namespace
 
-Result<Compiled> compile(const CompileOptions& options, const Listener& listener) {
+Result<Compiled> compile(const CompileOptions& options, const Listener& listener,
+                         const Dump& dump) {
   const auto config = configuration(options.config);
   if (!config) return config.error();
+  if (const Status s = check_pass(options.dump_after); !s) return s.error();
   Compiled made;
   Loading loading(options, listener, made);
   auto whole = loading.load();
@@ -131,7 +145,11 @@ Result<Compiled> compile(const CompileOptions& options, const Listener& listener
   compiler::Options how;
   how.maskable = options.maskable;
   how.dense_tiles = options.dense_tiles;
-  auto program = compiler::compile(*graph, **config, how);
+  const auto after = [&](std::string_view pass, const std::function<std::string()>& text) {
+    if (dump && (options.dump_after == kAllPasses || options.dump_after == pass))
+      dump(pass, text());
+  };
+  auto program = compiler::compile(*graph, **config, how, after);
   if (!program) return placed(program.error(), options.model);
   made.program = std::move(*program);
   if (made.program.machine().timing_model) {

@@ -2,8 +2,10 @@
 // A model in, a program out.
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include "flows/calibrate.hpp"
 #include "flows/float_comparison.hpp"
@@ -20,6 +22,7 @@ struct CompileOptions {
   bool prune_zeroed = false;       ///< leave out channels that are all zero
   bool maskable = false;           ///< make a program that takes any mask
   bool dense_tiles = false;        ///< fetch and run tiles of zeros as well
+  std::string dump_after;          ///< a pass of the compiler, or `all`; empty: none
   bool compare_float = false;      ///< run the float model beside on some of the images
   CalibrationOptions calibration;  ///< of a float model
 };
@@ -33,8 +36,12 @@ struct Compiled {
   std::optional<FloatNoise> noise;     ///< with compare_float
 };
 
+using Dump = std::function<void(std::string_view pass, const std::string& text)>;
+
+/// `dump` gets what the passes of dump_after found, as text, as soon as they did.
 /// Errors: those of the model, the images, the mask and the compiler; kUsage for options that
 /// contradict each other; where nodes of a model are refused, all of them.
-Result<Compiled> compile(const CompileOptions& options, const Listener& listener = {});
+Result<Compiled> compile(const CompileOptions& options, const Listener& listener = {},
+                         const Dump& dump = {});
 
 }  // namespace espalier::flows

@@ -326,6 +326,30 @@ TEST_CASE("command: inspect shows layers, memory and every instruction") {
   CHECK(parsed["tensors"].size() == program->placements.size());
 }
 
+TEST_CASE("command: compile --dump-after prints what a pass found, before what was made") {
+  const Workplace place;
+  const std::string output = place.scratch.path("dumped.espl");
+  const std::vector<std::string> compile{"compile",     place.model,  "-o",          output,
+                                         "--calibrate", place.images, "--dump-after"};
+  const auto with = [&](const std::string& pass) {
+    std::vector<std::string> arguments = compile;
+    arguments.push_back(pass);
+    return place.run(arguments);
+  };
+  Ran ran = with("fuse");
+  REQUIRE(ran.code == 0);
+  CHECK(ran.out.find("after fuse:\nlayer 0: nodes 0") == 0);
+  CHECK(ran.out.find("after ", 1) == std::string::npos);
+  CHECK(contains(ran.out, "written to " + output));
+  ran = with("all");
+  REQUIRE(ran.code == 0);
+  for (const char* pass : {"rewrite", "layout", "plan", "refine", "emit", "program"})
+    CHECK(contains(ran.out, "after " + std::string(pass) + ":\n"));
+  ran = with("sing");
+  CHECK(ran.code == 2);
+  CHECK(contains(ran.err, "--dump-after: `sing` is no pass; there are rewrite, fuse, layout"));
+}
+
 TEST_CASE("command: waves are written where the build has a traced machine") {
   const Workplace place;
   const Ran configs = place.run({"configs", "--json"});
