@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <map>
 
+#include "masks/by_name.hpp"
 #include "base/integers.hpp"
 
 namespace espalier::masks {
@@ -48,14 +49,8 @@ MaskFile to_file(const ir::QuantGraph& graph, const Channels& channels, const Ma
 
 Result<Mask> from_file(const MaskFile& file, const ir::QuantGraph& graph, const Channels& channels,
                        const std::string& place, Known known) {
-  const std::uint64_t wanted = fingerprint(graph, known);
-  if (file.fingerprint != wanted) {
-    return fail(
-        ErrorCode::kMismatch,
-        fmt::format("is for another model: its fingerprint is {:016x}, that of '{}' {:016x}",
-                    file.fingerprint, graph.name, wanted),
-        place);
-  }
+  const auto model = same_model(file.fingerprint, graph, place, known);
+  if (!model) return model.error();
   constexpr int kTwice = -1;
   std::map<std::string, int> names;
   for (std::size_t t = 0; t < graph.tensors.size(); ++t) {

@@ -7,27 +7,13 @@
 #include <bit>
 #include <cmath>
 #include <cstdlib>
-#include <map>
 #include <numeric>
 #include <random>
 
-#include "masks/channels.hpp"
+#include "masks/by_name.hpp"
 
 namespace espalier::masks {
 namespace {
-
-/// Convolutions by name, copies aside.
-constexpr int kTwice = -1;
-std::map<std::string, int> convolutions(const ir::QuantGraph& graph) {
-  std::map<std::string, int> nodes;
-  for (std::size_t n = 0; n < graph.nodes.size(); ++n) {
-    const ir::QuantNode& node = graph.nodes[n];
-    if (!std::holds_alternative<ir::QuantConv>(node.op) || is_copy(graph, node)) continue;
-    const auto [at, first] = nodes.emplace(node.name, static_cast<int>(n));
-    if (!first) at->second = kTwice;
-  }
-  return nodes;
-}
 
 const ir::QuantConv& conv_of(const ir::QuantGraph& graph, int node) {
   return std::get<ir::QuantConv>(graph.nodes[static_cast<std::size_t>(node)].op);
@@ -80,14 +66,13 @@ std::uint64_t Overlay::live() const {
 
 Result<Overlay> choose_weights(const ir::QuantGraph& graph, const OverlayChoice& choice) {
   Overlay overlay{graph.name, fingerprint(graph), {}};
-  const std::map<std::string, int> nodes = convolutions(graph);
+  const Convolutions convolutions(graph);
   std::mt19937_64 random(choice.seed);
   for (const ir::QuantNode& node : graph.nodes) {
-    const auto found = nodes.find(node.name);
-    if (!std::holds_alternative<ir::QuantConv>(node.op) || found == nodes.end() ||
-        is_copy(graph, node) || fnmatch(choice.layers.c_str(), node.name.c_str(), 0) != 0)
+    if (!std::holds_alternative<ir::QuantConv>(node.op) || is_copy(graph, node) ||
+        fnmatch(choice.layers.c_str(), node.name.c_str(), 0) != 0)
       continue;
-    if (found->second == kTwice) {
+    if (convolutions.twice(node.name)) {
       return fail(ErrorCode::kUnsupported, "the model has two convolutions of this name",
                   "layer '" + node.name + "'");
     }
@@ -112,33 +97,25 @@ Result<Overlay> choose_weights(const ir::QuantGraph& graph, const OverlayChoice&
 
 Result<ir::WeightMask> from_overlay(const Overlay& overlay, const ir::QuantGraph& graph,
                                     const std::string& place, Known known) {
-  const std::uint64_t wanted = fingerprint(graph, known);
-  if (overlay.fingerprint != wanted) {
-    return fail(
-        ErrorCode::kMismatch,
-        fmt::format("is for another model: its fingerprint is {:016x}, that of '{}' {:016x}",
-                    overlay.fingerprint, graph.name, wanted),
-        place);
-  }
-  const std::map<std::string, int> nodes = convolutions(graph);
+  const auto model = same_model(overlay.fingerprint, graph, place, known);
+  if (!model) return model.error();
+  const Convolutions convolutions(graph);
   ir::WeightMask mask(graph.nodes.size());
   for (const Overlay::Layer& layer : overlay.layers) {
+    const std::string here = fmt::format("{}: layer '{}'", place, layer.name);
+    const auto found = convolutions.find(layer.name, here);
+    if (!found) return found.error();
     const auto complain = [&](ErrorCode code, std::string message) {
-      return fail(code, std::move(message), fmt::format("{}: layer '{}'", place, layer.name));
+      return fail(code, std::move(message), here);
     };
-    const auto found = nodes.find(layer.name);
-    if (found == nodes.end())
-      return complain(ErrorCode::kMalformed, "the model has no such convolution");
-    if (found->second == kTwice)
-      return complain(ErrorCode::kMalformed, "the model has two convolutions of this name");
-    const ir::QuantConv& conv = conv_of(graph, found->second);
+    const ir::QuantConv& conv = conv_of(graph, *found);
     const std::size_t row = conv.weights.size() / conv.scale.size();
     if (layer.channels != conv.scale.size() || layer.weights != row) {
       return complain(ErrorCode::kMismatch,
                       fmt::format("has {} channels of {} weights; the model's has {} of {}",
                                   layer.channels, layer.weights, conv.scale.size(), row));
     }
-    std::vector<std::uint8_t>& bits = mask[static_cast<std::size_t>(found->second)];
+    std::vector<std::uint8_t>& bits = mask[static_cast<std::size_t>(*found)];
     if (!bits.empty()) return complain(ErrorCode::kMalformed, "is there twice");
     bits = layer.bits;
   }

@@ -2,9 +2,9 @@
 
 #include <fmt/format.h>
 
-#include <map>
 #include <set>
 
+#include "masks/by_name.hpp"
 #include "masks/sealed.hpp"
 #include "base/bytes.hpp"
 #include "base/whole_file.hpp"
@@ -74,37 +74,22 @@ Result<Patch> make_patch(const ir::QuantGraph& graph, const Channels& channels, 
 Result<ir::QuantGraph> patched(const Patch& patch, const ir::QuantGraph& graph,
                                const Channels& channels, const Mask& mask, const std::string& place,
                                Known known) {
-  const std::uint64_t wanted = fingerprint(graph, known);
-  if (patch.fingerprint != wanted) {
-    return fail(
-        ErrorCode::kMismatch,
-        fmt::format("is for another model: its fingerprint is {:016x}, that of '{}' {:016x}",
-                    patch.fingerprint, graph.name, wanted),
-        place);
-  }
-  if (patch.mask != digest(graph, channels, mask, wanted))
+  const auto model = same_model(patch.fingerprint, graph, place, known);
+  if (!model) return model.error();
+  if (patch.mask != digest(graph, channels, mask, *model))
     return fail(ErrorCode::kMismatch, "is for another mask of this model", place);
-  std::map<std::string, int> nodes;
-  constexpr int kTwice = -1;
-  for (std::size_t n = 0; n < graph.nodes.size(); ++n) {
-    const ir::QuantNode& node = graph.nodes[n];
-    if (!std::holds_alternative<ir::QuantConv>(node.op) || is_copy(graph, node)) continue;
-    const auto [at, first] = nodes.emplace(node.name, static_cast<int>(n));
-    if (!first) at->second = kTwice;
-  }
+  const Convolutions convolutions(graph);
   ir::QuantGraph out = graph;
   std::set<std::string> done;
   for (const Patch::Layer& layer : patch.layers) {
+    const std::string here = fmt::format("{}: layer '{}'", place, layer.name);
+    const auto found = convolutions.find(layer.name, here);
+    if (!found) return found.error();
     const auto complain = [&](ErrorCode code, std::string message) {
-      return fail(code, std::move(message), fmt::format("{}: layer '{}'", place, layer.name));
+      return fail(code, std::move(message), here);
     };
-    const auto found = nodes.find(layer.name);
-    if (found == nodes.end())
-      return complain(ErrorCode::kMalformed, "the model has no such convolution");
-    if (found->second == kTwice)
-      return complain(ErrorCode::kMalformed, "the model has two convolutions of this name");
     if (!done.insert(layer.name).second) return complain(ErrorCode::kMalformed, "is there twice");
-    ir::QuantNode& node = out.nodes[index(found->second)];
+    ir::QuantNode& node = out.nodes[index(*found)];
     auto& conv = std::get<ir::QuantConv>(node.op);
     const std::size_t depth = index(out.tensors[index(node.inputs[0])].shape.c);
     const std::size_t taps = index(conv.window.kh) * index(conv.window.kw);
