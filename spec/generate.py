@@ -99,6 +99,58 @@ def sv_record(name, fields, bits, spare=0):
     return out
 
 
+def contradictions(instruction):
+    """Its contradictions as ([(field, operator, number)], doc)."""
+    fields = {f["name"]: f for f in layout(instruction)[0]}
+    out = []
+    for item in instruction.get("contradictions", []):
+        conditions = []
+        for name, condition in item["when"].items():
+            operator, number = condition.split()
+            if name not in fields or operator not in ("==", "!=", "<", ">") or fields[name].get("signed"):
+                sys.exit(f"{instruction['name']}: no such condition: {name} {condition}")
+            number = next((e["code"] for e in SPEC["engine"] if e["name"] == number), number)
+            conditions.append((fields[name], operator, int(number)))
+        out.append((conditions, item["doc"]))
+    return out
+
+
+def sv_contradicts(instruction):
+    """Whether fields contradict each other; a core without masks looks at no field that they bring."""
+    name, every = instruction["name"], contradictions(instruction)
+
+    def function(prefix, items, others=""):
+        terms = [" && ".join(f"x.{f['name']} {op} {f['width']}'d{n}" for f, op, n in conditions)
+                 for conditions, _ in items]
+        return [f"  // Fields of a {name} contradict each other.",
+                f"  function automatic logic {prefix}{name}_contradicts(input {name}_t x);",
+                f"    {prefix}{name}_contradicts = {others}(" + ")\n      || (".join(terms) + ");",
+                "  endfunction\n"]
+
+    masked = [item for item in every if any(f.get("prune") for f, _, _ in item[0])]
+    if not masked:
+        return function("", every) if every else []
+    plain = [item for item in every if item not in masked]
+    return (function("compact_", plain)
+            + function("", masked, f"compact_{name}_contradicts(x)\n      || "))
+
+
+def cpp_contradiction(instruction):
+    """The same in words, with the fields' values; empty where nothing contradicts."""
+    items = contradictions(instruction)
+    if not items:
+        return []
+    name = camel(instruction["name"])
+    out = [f"/// What contradicts itself in a {instruction['name']}; empty where nothing does.",
+           f"inline std::string contradiction(const {name}& x) {{"]
+    for conditions, doc in items:
+        test = " && ".join(f"x.{f['name']} {op} {n}" for f, op, n in conditions)
+        parts = [f'"{f["name"]} is " + std::to_string(x.{f["name"]})' for f, _, _ in conditions]
+        out.append(f"  if ({test})")
+        out.append("    return " + ' + ", " + '.join(parts) + f' + ": {doc}";')
+    return out + ["  return {};", "}", ""]
+
+
 def sv_isa():
     isa = SPEC["isa"]
     out = [f"// {NOTE}", "// Instruction set: opcodes, engines, fault causes, instruction layouts.", "",
@@ -140,6 +192,7 @@ def sv_isa():
         out.append(f"  localparam int unsigned {name.upper()}_BITS = {bits};")
         out.append(f"  localparam int unsigned {name.upper()}_USED = {bits - spare};  // bits below the spare ones")
         out += sv_record(name, fields, bits, spare)
+        out += sv_contradicts(instruction)
     for record in (SPEC["clip"], SPEC["row"]):
         name, (fields, bits) = record["name"], packed(record)
         out.append(f"  // {record['doc']}")
@@ -337,7 +390,7 @@ def cpp_fields(out, name, fields, more=None):
 def cpp_isa():
     isa = SPEC["isa"]
     out = ["#pragma once", f"// {NOTE}", "", "#include <array>", "#include <cstddef>",
-           "#include <cstdint>", "#include <optional>", "#include <string_view>", "",
+           "#include <cstdint>", "#include <optional>", "#include <string>", "#include <string_view>", "",
            '#include "isa/bits.hpp"', "",
            "namespace espalier::isa {", "",
            f"inline constexpr std::uint32_t kIsaVersion = {isa['version']};",
@@ -369,6 +422,7 @@ def cpp_isa():
         clip = instruction["name"] in SPEC["clip"]["instructions"]
         cpp_fields(out, name, [f for f in fields if f["name"] not in ("opcode", "length", "reserved")],
                    "  std::optional<Clip> clip;  ///< where set, one word longer" if clip else None)
+        out += cpp_contradiction(instruction)
     out.append("/// Hardware counters, in the order of their registers.")
     out.append("enum class Counter : std::uint8_t {")
     out += [f"  k{camel(c['name'])} = {i},  ///< {c['doc']}" for i, c in enumerate(SPEC["counter"])]
@@ -451,6 +505,11 @@ def doc_isa():
             out.append(f"| {f['offset'] + f['width'] - 1}:{f['offset']} | `{f['name']}` | {lo} to {hi} | {f['doc']} |")
         if spare:
             out += ["", f"The {spare} highest bits are zero."]
+        rules = contradictions(instruction)
+        if rules:
+            out += ["", "Illegal where all of one line hold:", ""]
+        out += ["- " + ", ".join(f"`{f['name']} {op} {n}`" for f, op, n in conditions) + f": {doc}"
+                for conditions, doc in rules]
     for title, record, text in (
             ("The clip word", SPEC["clip"], "One word more behind " + ", ".join(
                 f"`{n}`" for n in SPEC["clip"]["instructions"]) + "; `length` counts it. "),

@@ -214,7 +214,7 @@ module esp_decode #(
                 && header.dep2_engine != 3'(esp_isa_pkg::ENGINES);
       case (header.opcode)
         esp_isa_pkg::OpNop:
-          fields_ok = esp_isa_pkg::nop_in_range(inst_q[127:0]) && nop.engine != esp_isa_pkg::EngPost;
+          fields_ok = esp_isa_pkg::nop_in_range(inst_q[127:0]) && !esp_isa_pkg::nop_contradicts(nop);
         esp_isa_pkg::OpEnd: fields_ok = esp_isa_pkg::end_in_range(inst_q[127:0]);
         esp_isa_pkg::OpLoad:
           fields_ok = esp_isa_pkg::load_in_range(inst_q[255:0])
@@ -228,14 +228,9 @@ module esp_decode #(
                    && store.offset[ByteBits-1:0] == '0 && store.y_stride[ByteBits-1:0] == '0
                    && store.z_stride[ByteBits-1:0] == '0;
         esp_isa_pkg::OpConv: begin
-          fields_ok = esp_isa_pkg::conv_in_range(inst_q)
-                   && !(conv.w_release[0] && conv.w_offset != '0)
-                   && !(conv.p_release[0] && conv.p_offset != '0)
-                   && !(conv.add[0] && conv.add_shift < 5'd13)
-                   && !(conv.product[0] && (!Score || !conv.add[0]))
-                   && !(conv.w_sparse[0] && (MaskLayers == 0 || clipped_q || conv.w_tapwise[0]))
-                   && !(conv.gap[0] && !(conv.gap_first[0] && conv.gap_last[0])
-                        && conv.n_blocks != 8'd1);
+          fields_ok = esp_isa_pkg::conv_in_range(inst_q) && !esp_isa_pkg::conv_contradicts(conv)
+                   && !(conv.product[0] && !Score)
+                   && !(conv.w_sparse[0] && (MaskLayers == 0 || clipped_q));
           capacity_ok = 32'(conv.w_offset) + 32'(conv.w_piece) <= WeightWords
                      && (!conv.last[0] || 32'(conv.p_offset) + 32'(conv.n_blocks) <= ParamBlocks);
         end

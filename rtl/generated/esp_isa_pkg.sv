@@ -146,6 +146,11 @@ package esp_isa_pkg;
       && (x[82:80] <= 3'd6);
   endfunction
 
+  // Fields of a nop contradict each other.
+  function automatic logic nop_contradicts(input nop_t x);
+    nop_contradicts = (x.engine == 3'd4);
+  endfunction
+
   localparam int unsigned END_WORDS = 1;
   localparam int unsigned END_BITS = 128;
   localparam int unsigned END_USED = 80;  // bits below the spare ones
@@ -326,6 +331,22 @@ package esp_isa_pkg;
       && (x[335:331] != '0)
       && (x[347:336] != '0)
       && (x[359:348] != '0);
+  endfunction
+
+  // Fields of a conv contradict each other.
+  function automatic logic compact_conv_contradicts(input conv_t x);
+    compact_conv_contradicts = (x.w_release != 1'd0 && x.w_offset != 16'd0)
+      || (x.p_release != 1'd0 && x.p_offset != 8'd0)
+      || (x.add != 1'd0 && x.add_shift < 5'd13)
+      || (x.gap != 1'd0 && x.gap_first == 1'd0 && x.n_blocks != 8'd1)
+      || (x.gap != 1'd0 && x.gap_last == 1'd0 && x.n_blocks != 8'd1);
+  endfunction
+
+  // Fields of a conv contradict each other.
+  function automatic logic conv_contradicts(input conv_t x);
+    conv_contradicts = compact_conv_contradicts(x)
+      || (x.product != 1'd0 && x.add == 1'd0)
+      || (x.w_sparse != 1'd0 && x.w_tapwise != 1'd0);
   endfunction
 
   localparam int unsigned POOL_WORDS = 3;

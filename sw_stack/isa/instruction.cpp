@@ -216,6 +216,15 @@ Result<LayerRow> decode_row(std::span<const std::uint8_t> table, std::size_t ind
   return row;
 }
 
+std::string contradiction_in(const Instruction& instruction) {
+  return std::visit(
+      [](const auto& x) -> std::string {
+        if constexpr (requires { contradiction(x); }) return contradiction(x);
+        return {};
+      },
+      instruction);
+}
+
 std::string disassemble(const Instruction& instruction) {
   return visit_any(instruction, [&](const auto& x) {
     using T = std::remove_cvref_t<decltype(x)>;

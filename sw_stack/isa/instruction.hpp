@@ -76,6 +76,9 @@ void encode(const LayerRow& row, std::vector<std::uint8_t>& out);
 /// unused bits that are set.
 Result<LayerRow> decode_row(std::span<const std::uint8_t> table, std::size_t index);
 
+/// What contradicts itself in an instruction (spec/espalier.toml); empty where nothing does.
+std::string contradiction_in(const Instruction& instruction);
+
 /// One line: `conv layer=3 wait(load_a>=12) first=1 ...`; fields at zero are left out.
 std::string disassemble(const Instruction& instruction);
 

@@ -99,6 +99,10 @@ bool Iss::step_fetch() {
     status_ = fail(ErrorCode::kDevice, "program_end: the program has no end");
     return false;
   }
+  if (const std::string trouble = isa::contradiction_in(program_[fetched_]); !trouble.empty()) {
+    fault(isa::Fault::kIllegalField, fetched_, trouble);
+    return false;
+  }
   const Engine engine = isa::queue_of(program_[fetched_]);
   if (config_.pool_lanes == 0 && !check_no_pool(fetched_)) return false;
   if (engine == Engine::kNone) {

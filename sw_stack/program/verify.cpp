@@ -46,7 +46,7 @@ struct Checker {
     if (x.engine == static_cast<std::uint32_t>(isa::Engine::kPool) && machine.pool_lanes == 0) {
       return no_pool();
     }
-    return x.engine == static_cast<std::uint32_t>(isa::Engine::kPost) ? "post has no queue" : "";
+    return isa::contradiction(x);
   }
   std::string operator()(const End&) const { return {}; }
   /// Empty, or what is wrong with a transfer's clip word: cut, it is never longer.
@@ -112,26 +112,13 @@ struct Checker {
       return "needs " + std::to_string(words) + " accumulator words; a half has " +
              std::to_string(machine.acc_words);
     }
-    if (x.w_release != 0 && x.w_offset != 0)
-      return "w_release with w_offset " + std::to_string(x.w_offset);
-    if (x.p_release != 0 && x.p_offset != 0)
-      return "p_release with p_offset " + std::to_string(x.p_offset);
-    if (x.add != 0 && x.add_shift < 13)
-      return "add_shift is " + std::to_string(x.add_shift) + "; 13 to 31";
-    if (x.product != 0) {
-      if (machine.mask_layers == 0) {
-        return "configuration " + std::string(machine.name) + " has no product in post";
-      }
-      if (x.add == 0) return "product without add";
-    }
-    if (x.gap != 0 && (x.gap_first == 0 || x.gap_last == 0) && x.n_blocks != 1) {
-      return "sums over several tiles take one n block, not " + std::to_string(x.n_blocks);
+    if (std::string trouble = isa::contradiction(x); !trouble.empty()) return trouble;
+    if (machine.mask_layers == 0 && (x.product != 0 || x.w_sparse != 0)) {
+      return "configuration " + std::string(machine.name) +
+             (x.product != 0 ? " has no product in post" : " runs no sparse weights");
     }
     if (x.w_sparse != 0) {
-      if (machine.mask_layers == 0) {
-        return "configuration " + std::string(machine.name) + " runs no sparse weights";
-      }
-      if (x.w_tapwise != 0 || x.clip) return "w_sparse with w_tapwise or a clip word";
+      if (x.clip) return "w_sparse with a clip word";
       if (x.w_n_stride != 1 || x.w_tap_stride != x.rows * x.cols) {
         return "w_sparse with w_n_stride " + std::to_string(x.w_n_stride) + " and w_tap_stride " +
                std::to_string(x.w_tap_stride) + "; they are 1 and rows x cols";

@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <string>
 #include <string_view>
 
 #include "isa/bits.hpp"
@@ -194,6 +195,13 @@ constexpr void for_each_field(T& x, Visit&& visit) {
   visit("dep2_engine", x.dep2_engine, 59U, 3U, false, std::int64_t{0}, std::int64_t{7});
   visit("dep2_count", x.dep2_count, 62U, 16U, false, std::int64_t{0}, std::int64_t{65535});
   visit("engine", x.engine, 80U, 3U, false, std::int64_t{1}, std::int64_t{6});
+}
+
+/// What contradicts itself in a nop; empty where nothing does.
+inline std::string contradiction(const Nop& x) {
+  if (x.engine == 4)
+    return "engine is " + std::to_string(x.engine) + ": post has no queue";
+  return {};
 }
 
 /// Waits until every queue and engine is empty and every write has been answered, then ends the program and raises the interrupt.
@@ -437,6 +445,25 @@ constexpr void for_each_field(T& x, Visit&& visit) {
   visit("gap_zy", x.gap_zy, 526U, 8U, true, std::int64_t{-128}, std::int64_t{127});
   visit("w_sparse", x.w_sparse, 534U, 1U, false, std::int64_t{0}, std::int64_t{1});
   visit("product", x.product, 535U, 1U, false, std::int64_t{0}, std::int64_t{1});
+}
+
+/// What contradicts itself in a conv; empty where nothing does.
+inline std::string contradiction(const Conv& x) {
+  if (x.w_release != 0 && x.w_offset != 0)
+    return "w_release is " + std::to_string(x.w_release) + ", " + "w_offset is " + std::to_string(x.w_offset) + ": what is given back is the front of the weight ring";
+  if (x.p_release != 0 && x.p_offset != 0)
+    return "p_release is " + std::to_string(x.p_release) + ", " + "p_offset is " + std::to_string(x.p_offset) + ": what is given back is the front of the parameter ring";
+  if (x.add != 0 && x.add_shift < 13)
+    return "add is " + std::to_string(x.add) + ", " + "add_shift is " + std::to_string(x.add_shift) + ": a sum is shifted by 13 to 31";
+  if (x.gap != 0 && x.gap_first == 0 && x.n_blocks != 1)
+    return "gap is " + std::to_string(x.gap) + ", " + "gap_first is " + std::to_string(x.gap_first) + ", " + "n_blocks is " + std::to_string(x.n_blocks) + ": sums over several tiles take one n block";
+  if (x.gap != 0 && x.gap_last == 0 && x.n_blocks != 1)
+    return "gap is " + std::to_string(x.gap) + ", " + "gap_last is " + std::to_string(x.gap_last) + ", " + "n_blocks is " + std::to_string(x.n_blocks) + ": sums over several tiles take one n block";
+  if (x.product != 0 && x.add == 0)
+    return "product is " + std::to_string(x.product) + ", " + "add is " + std::to_string(x.add) + ": a product is with the operand of an add";
+  if (x.w_sparse != 0 && x.w_tapwise != 0)
+    return "w_sparse is " + std::to_string(x.w_sparse) + ", " + "w_tapwise is " + std::to_string(x.w_tapwise) + ": a stream is not given back tap by tap";
+  return {};
 }
 
 /// Max or average pooling of one tile: for block, output row, output column: the window's rows and columns.
