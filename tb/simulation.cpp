@@ -32,6 +32,12 @@ RunResult::RunResult(const driver::Outcome& outcome, Waited waited)
       stopped(waited.stopped),
       cpu_seconds(waited.cpu_seconds) {}
 
+RetireHook list_events(const Simulation& simulation, std::vector<isa::Event>& into) {
+  return [&](isa::Engine engine, std::uint64_t count) {
+    into.push_back({static_cast<std::int64_t>(simulation.cycle()), engine, count});
+  };
+}
+
 RunResult Simulation::run(const RetireHook& on_retire) {
   ESP_CHECK(driver::make_ready(*this, "machine").ok());
   driver::start(*this);

@@ -12,7 +12,7 @@
 
 #include "driver/driver.hpp"
 #include "isa/generated/configs.hpp"
-#include "isa/generated/isa.hpp"
+#include "isa/event.hpp"
 #include "base/result.hpp"
 #include "tb/layer_clock.hpp"
 
@@ -67,6 +67,10 @@ struct RunResult : driver::Outcome {
 
 /// Called after each retired instruction: engine and its count since start (not modulo).
 using RetireHook = std::function<void(isa::Engine engine, std::uint64_t count)>;
+
+class Simulation;
+/// A hook that lists the retirements; `into` and the simulation outlive it.
+RetireHook list_events(const Simulation& simulation, std::vector<isa::Event>& into);
 
 /// Called with each beat of data that the machine takes: its byte address.
 using ReadHook = std::function<void(std::uint64_t address, std::span<const std::uint8_t> beat)>;

@@ -26,91 +26,93 @@ bool Model::try_exec() {
     more |= try_accept_weights();
     more |= try_accept_conv();
     more |= try_sequence();
-    more |= conv_busy_ && try_piece();
+    more |= passes_.busy && try_piece();
   }
   return moved;
 }
 
 /// The sequencer takes a CONV in the cycle of the last word that it reads for the one before.
 bool Model::try_accept_weights() {
-  if (weight_queue_.empty() || sequencing_) return false;
-  const Time time = std::max(weight_queue_.head_valid(), sequencer_end_);
+  if (weight_queue_.empty() || sequencer_.busy) return false;
+  const Time time = std::max(weight_queue_.head_valid(), sequencer_.end);
   const std::size_t instruction = weight_queue_.head().instruction;
   weight_queue_.leave(time);
-  weight_job_ = {instruction, time + 1, weight_base_};
+  sequencer_.job = {instruction, time + 1, sequencer_.base};
   const Conv& conv = as<Conv>(instruction);
-  next_code_ = 0;
-  header_read_ = false;
-  code_time_ = time + 1;
-  stream_at_ = weight_base_ + conv.w_offset;
+  sequencer_.next_code = 0;
+  sequencer_.header_read = false;
+  sequencer_.code_time = time + 1;
+  sequencer_.stream_at = sequencer_.base + conv.w_offset;
   if (conv.w_release != 0) {
-    weight_base_ += std::int64_t{conv.w_piece} * (conv.w_tapwise != 0 ? conv.kh * conv.kw : 1);
+    sequencer_.base += std::int64_t{conv.w_piece} * (conv.w_tapwise != 0 ? conv.kh * conv.kw : 1);
   }
-  sequencing_ = true;
+  sequencer_.busy = true;
   return true;
 }
 
 bool Model::try_accept_conv() {
   Queue& queue = queues_[index(Engine::kExec)];
-  if (conv_busy_ || queue.empty() || head_is_nop(queue)) return false;
+  if (passes_.busy || queue.empty() || head_is_nop(queue)) return false;
   const Queued& head = queue.head();
   const Time valid = queue.head_valid();
   const Time ready = board_.ready(head, valid);
   if (!known(ready)) return false;
   const Conv& conv = as<Conv>(head.instruction);
-  const Time time = std::max(ready, passes_idle_);
-  conv_ = head.instruction;
-  conv_busy_ = true;
-  piece_ = 0;
-  pieces_ = conv.w_tapwise != 0 ? static_cast<int>(conv.kh * conv.kw) : 1;
-  codes_left_ = codes_[conv_].size();
-  pass_valid_ = time + 1 + origin_cycles(conv.iy0);
-  showing_ = {};
-  showing_.layer = conv.layer;
-  showing_.begin = std::max(shown_end_, valid);
-  showing_.activations = std::max<Time>(0, ready - showing_.begin);
+  const Time time = std::max(ready, passes_.idle);
+  passes_.conv = head.instruction;
+  passes_.busy = true;
+  passes_.piece = 0;
+  passes_.pieces = conv.w_tapwise != 0 ? static_cast<int>(conv.kh * conv.kw) : 1;
+  passes_.codes_left = codes_[passes_.conv].size();
+  passes_.valid = time + 1 + origin_cycles(conv.iy0);
+  passes_.showing = {};
+  passes_.showing.layer = conv.layer;
+  passes_.showing.begin = std::max(passes_.shown_end, valid);
+  passes_.showing.activations = std::max<Time>(0, ready - passes_.showing.begin);
   queue.leave(time);
   return true;
 }
 
 /// The passes of one piece of weights: only the first of them may have to wait.
 bool Model::try_piece() {
-  const Conv& conv = as<Conv>(conv_);
+  const Conv& conv = as<Conv>(passes_.conv);
   if (conv.n_blocks == 0) return pass_on_empty(conv);
   if (conv.w_sparse != 0) return try_codes();
-  if (!sequencing_ || weight_job_.instruction != conv_) return false;
+  if (!sequencer_.busy || sequencer_.job.instruction != passes_.conv) return false;
   const Time pixels = static_cast<Time>(conv.rows) * conv.cols;
   const Time length = std::max(pixels, lanes_);
   const std::int64_t passes =
-      std::int64_t{conv.k_blocks} * conv.n_blocks * (pieces_ == 1 ? conv.kh * conv.kw : 1);
-  const std::int64_t need = weight_job_.base + conv.w_offset +
-                            std::int64_t{conv.w_piece} * (conv.w_tapwise != 0 ? piece_ + 1 : 1);
+      std::int64_t{conv.k_blocks} * conv.n_blocks * (passes_.pieces == 1 ? conv.kh * conv.kw : 1);
+  const std::int64_t need =
+      sequencer_.job.base + conv.w_offset +
+      std::int64_t{conv.w_piece} * (conv.w_tapwise != 0 ? passes_.piece + 1 : 1);
   const Time loaded = weights_.there(need);
-  const Time half = half_free_[half_];
+  const Time half = passes_.half_free[passes_.half];
   if (!known(loaded) || !known(half)) return false;
 
   // A pass is taken up in the last cycle of the one before, and starts in the next at the earliest.
-  const Time ready = std::max(pass_valid_, pass_end_) + 1;
-  const Time start = std::max({weight_job_.active, tile_start_ + lanes_, tile_taken_ + 1, loaded});
+  const Time ready = std::max(passes_.valid, passes_.end) + 1;
+  const Time start = std::max(
+      {sequencer_.job.active, passes_.tile_start + lanes_, passes_.tile_taken + 1, loaded});
   const Time tile = start + lanes_ / 2 + 1;
   const Time go = std::max({ready, tile, half});
-  showing_.post += std::max<Time>(0, half - ready);
-  showing_.weights += std::max<Time>(0, tile - std::max(ready, half));
-  showing_.fed += passes * pixels;
-  showing_.spare += passes * (length - pixels);
+  passes_.showing.post += std::max<Time>(0, half - ready);
+  passes_.showing.weights += std::max<Time>(0, tile - std::max(ready, half));
+  passes_.showing.fed += passes * pixels;
+  passes_.showing.spare += passes * (length - pixels);
 
   const Time slack = std::min(go - start + (passes - 1) * (length - lanes_), length - 1);
   const Time last_go = go + (passes - 1) * length;
-  tile_start_ = passes == 1 ? start : last_go - slack;
-  tile_taken_ = last_go;
-  pass_valid_ = last_go + 1;
+  passes_.tile_start = passes == 1 ? start : last_go - slack;
+  passes_.tile_taken = last_go;
+  passes_.valid = last_go + 1;
   const Time last_taken = passes == 1 ? ready - 1 : last_go - 1;
-  pass_end_ = last_go + length - 1;
-  if (conv.w_release != 0) weights_.release(conv.w_piece, tile_start_ + lanes_);
-  if (++piece_ < pieces_) return true;
+  passes_.end = last_go + length - 1;
+  if (conv.w_release != 0) weights_.release(conv.w_piece, passes_.tile_start + lanes_);
+  if (++passes_.piece < passes_.pieces) return true;
 
-  sequencer_end_ = tile_start_ + lanes_ - 1;
-  sequencing_ = false;
+  sequencer_.end = passes_.tile_start + lanes_ - 1;
+  sequencer_.busy = false;
   finish_conv(conv, last_go, last_taken);
   return true;
 }
@@ -118,28 +120,28 @@ bool Model::try_piece() {
 /// The last pass of a CONV has begun.
 void Model::finish_conv(const Conv& conv, Time last_go, Time last_taken) {
   const Time pixels = static_cast<Time>(conv.rows) * conv.cols;
-  conv_busy_ = false;
-  passes_idle_ = last_taken + 1;
+  passes_.busy = false;
+  passes_.idle = last_taken + 1;
   const Time last_fed = last_go + pixels - 1;
   board_.retire(Engine::kExec, last_fed + 2);
-  showing_.end = shown_end_ = pass_end_ + 1;
-  convs_shown_.push_back(showing_);
+  passes_.showing.end = passes_.shown_end = passes_.end + 1;
+  passes_.shown.push_back(passes_.showing);
   if (conv.last == 0) return;
   // The last sums have run through array and accumulators.
-  post_jobs_.push_back({conv_, half_, last_fed + lanes_ + lanes_ / 2 + 3});
-  half_free_[half_] = kNever;
-  half_ ^= 1U;
+  post_.jobs.push_back({passes_.conv, passes_.half, last_fed + lanes_ + lanes_ / 2 + 3});
+  passes_.half_free[passes_.half] = kNever;
+  passes_.half ^= 1U;
 }
 
 /// A CONV without channels: handed to post without a pass, and without exchanging halves.
 bool Model::pass_on_empty(const Conv& conv) {
-  const Time taken = std::max(pass_valid_, pass_end_ + 1);
-  conv_busy_ = false;
-  passes_idle_ = taken + 1;
+  const Time taken = std::max(passes_.valid, passes_.end + 1);
+  passes_.busy = false;
+  passes_.idle = taken + 1;
   board_.retire(Engine::kExec, taken + 2);
-  showing_.end = shown_end_ = taken + 1;
-  convs_shown_.push_back(showing_);
-  if (conv.last != 0) post_jobs_.push_back({conv_, half_, taken + 1});
+  passes_.showing.end = passes_.shown_end = taken + 1;
+  passes_.shown.push_back(passes_.showing);
+  if (conv.last != 0) post_.jobs.push_back({passes_.conv, passes_.half, taken + 1});
   return true;
 }
 

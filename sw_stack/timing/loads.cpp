@@ -10,7 +10,7 @@ constexpr std::int64_t kParamWords = 8;  // words of a block of parameters
 
 }  // namespace
 
-bool Model::try_load(Loader& loader) {
+bool Model::try_load(LoadState& loader) {
   Queue& queue = *loader.queue;
   bool moved = false;
   while (try_nop(loader.engine, queue)) moved = true;
@@ -32,62 +32,62 @@ bool Model::try_load(Loader& loader) {
 
 /// When a client's request can be granted, the bus aside.
 Time Model::request(std::size_t client) {
-  if (client == kFetch) return asked_ == program_words_ ? kNever : fetch_visible_;
-  Loader& loader = loaders_[client - kLoadA];
+  if (client == BusState::kFetch) return fetch_.asked == fetch_.words ? kNever : fetch_.visible;
+  LoadState& loader = loaders_[client - BusState::kLoadA];
   if (!loader.walker.has_burst()) return kNever;
   const Time visible = loader.walker.visible();
-  if (client == kLoadA) return visible;
+  if (client == BusState::kLoadA) return visible;
   // The burst is of the LOAD before the newest where the walker has taken the next one already.
   const std::size_t of = loader.bursts_of;
   const auto target = static_cast<isa::LoadTarget>(as<isa::Load>(loader.accepted[of]).target);
   const auto beats = static_cast<std::int64_t>(loader.walker.burst().beats);
   const auto words = [this](std::int64_t b) { return (b + word_beats_ - 1) / word_beats_; };
   if (target == isa::LoadTarget::kWeights) {
-    return std::max(visible, weights_.room(words(weights_asked_ + beats)));
+    return std::max(visible, weights_.room(words(bus_.weights_asked + beats)));
   }
   if (target == isa::LoadTarget::kLayerTable || target == isa::LoadTarget::kSqueezer)
     return visible;
-  const std::int64_t blocks = (words(params_asked_ + beats) + kParamWords - 1) / kParamWords;
+  const std::int64_t blocks = (words(bus_.params_asked + beats) + kParamWords - 1) / kParamWords;
   return std::max(visible, params_.room(blocks));
 }
 
 Time Model::next_grant() {
-  Time open = grant_free_;
-  if (outstanding_.size() >= kOutstanding) {
-    open = std::max(open, outstanding_[outstanding_.size() - kOutstanding] + 1);
+  Time open = bus_.grant_free;
+  if (bus_.outstanding.size() >= kOutstanding) {
+    open = std::max(open, bus_.outstanding[bus_.outstanding.size() - kOutstanding] + 1);
   }
   Time first = kNever;
-  for (std::size_t client = 0; client < kClients; ++client) {
-    requests_[client] = request(client);
-    first = std::min(first, requests_[client]);
+  for (std::size_t client = 0; client < BusState::kClients; ++client) {
+    bus_.requests[client] = request(client);
+    first = std::min(first, bus_.requests[client]);
   }
   return known(first) ? std::max(first, open) : kNever;
 }
 
 void Model::grant(Time now) {
-  std::size_t client = last_client_;
+  std::size_t client = bus_.last_client;
   do {
-    client = (client + 1) % kClients;
-  } while (requests_[client] > now && client != last_client_);
-  last_client_ = client;
-  grant_free_ = now + 1;
-  while (outstanding_.size() > kOutstanding) outstanding_.pop_front();
-  const Time first = std::max(now + 1 + memory_.read_latency, bus_free_);
-  if (client == kFetch) {
+    client = (client + 1) % BusState::kClients;
+  } while (bus_.requests[client] > now && client != bus_.last_client);
+  bus_.last_client = client;
+  bus_.grant_free = now + 1;
+  while (bus_.outstanding.size() > kOutstanding) bus_.outstanding.pop_front();
+  const Time first = std::max(now + 1 + memory_.read_latency, bus_.free);
+  if (client == BusState::kFetch) {
     grant_fetch(first);
     return;
   }
-  Loader& loader = loaders_[client - kLoadA];
+  LoadState& loader = loaders_[client - BusState::kLoadA];
   const Burst burst = loader.walker.burst();
-  bus_free_ = first + burst.beats;
+  bus_.free = first + burst.beats;
   const std::size_t load = loader.accepted[loader.bursts_of];
-  if (squeezes_.contains(load)) bus_free_ = squeeze(load, first, burst.beats) + 1;
-  outstanding_.push_back(bus_free_ - 1);
+  if (squeezer_.rows.contains(load)) bus_.free = squeeze(load, first, burst.beats) + 1;
+  bus_.outstanding.push_back(bus_.free - 1);
   grant_load(loader, burst, first);
   loader.walker.take(now);
 }
 
-void Model::grant_load(Loader& loader, const Burst& burst, Time first) {
+void Model::grant_load(LoadState& loader, const Burst& burst, Time first) {
   const auto& load = as<isa::Load>(loader.accepted[loader.bursts_of]);
   const auto target = static_cast<isa::LoadTarget>(load.target);
   // Runs are whole words, so bursts are too.
@@ -97,11 +97,11 @@ void Model::grant_load(Loader& loader, const Burst& burst, Time first) {
     port_.write(words, word_first + 1, word_beats_, load.sram_address + loader.words);
     loader.words = burst.last ? 0 : loader.words + words;
   } else if (target == isa::LoadTarget::kWeights) {
-    weights_asked_ += burst.beats;
+    bus_.weights_asked += burst.beats;
     weights_.load(words, word_first + 2, word_beats_);
   } else if (target == isa::LoadTarget::kParameters) {
-    const std::int64_t before = params_asked_ / word_beats_ % kParamWords;
-    params_asked_ += burst.beats;
+    const std::int64_t before = bus_.params_asked / word_beats_ % kParamWords;
+    bus_.params_asked += burst.beats;
     const std::int64_t blocks = (before + words) / kParamWords;
     if (blocks > 0) {
       params_.load(blocks, word_first + 2 + (kParamWords - 1 - before) * word_beats_,
@@ -109,7 +109,7 @@ void Model::grant_load(Loader& loader, const Burst& burst, Time first) {
     }
   }
   if (!burst.last) return;
-  const Time done = bus_free_ - 1;
+  const Time done = bus_.free - 1;
   loader.done.push_back(done);
   ++loader.bursts_of;
   board_.retire(loader.engine, done + 2);

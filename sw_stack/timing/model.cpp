@@ -32,53 +32,51 @@ Model::Model(const program::Program& program, const isa::Config& machine, const 
       list_(std::move(list)),
       lengths_(std::move(lengths)),
       codes_(std::move(codes)),
-      program_words_(std::accumulate(lengths_.begin(), lengths_.end(), std::size_t{0})),
-      decode_free_(kStart),
       queues_{Queue(1), Queue(kQueueDepth), Queue(kQueueDepth), Queue(kQueueDepth),
               Queue(1), Queue(kQueueDepth), Queue(kQueueDepth)},
       weight_queue_(4),
-      loaders_{Loader{Engine::kLoadA, &queues_[1], Walker(config_), {}, {}},
-               Loader{Engine::kLoadW, &queues_[2], Walker(config_), {}, {}}},
-      grant_free_(kStart),
       weights_(config_.weight_words),
       params_(config_.param_blocks),
-      squeezes_(std::move(squeezes)),
-      store_walker_(config_) {
-  fetch_visible_ = kStart;
-  arrived_.reserve(program_words_);
-  taken_.reserve(program_words_);
+      loaders_{LoadState{Engine::kLoadA, &queues_[1], Walker(config_), {}, {}},
+               LoadState{Engine::kLoadW, &queues_[2], Walker(config_), {}, {}}},
+      store_(config_) {
+  squeezer_.rows = std::move(squeezes);
+  fetch_.words = std::accumulate(lengths_.begin(), lengths_.end(), std::size_t{0});
+  fetch_.visible = decode_.free = bus_.grant_free = kStart;
+  fetch_.arrived.reserve(fetch_.words);
+  fetch_.taken.reserve(fetch_.words);
 }
 
 /// Words of the next burst of the program.
 bool Model::try_fetch() {
-  if (asked_ == program_words_ || known(fetch_visible_)) return false;
+  if (fetch_.asked == fetch_.words || known(fetch_.visible)) return false;
   const std::size_t burst = std::min<std::size_t>(16, static_cast<std::size_t>(config_.bus_bytes));
   const std::size_t ahead = kFetchDepth - burst;
-  if (asked_ <= ahead) {
-    fetch_visible_ = 0;
-  } else if (taken_.size() >= asked_ - ahead) {
-    fetch_visible_ = taken_[asked_ - ahead - 1] + 1;
+  if (fetch_.asked <= ahead) {
+    fetch_.visible = 0;
+  } else if (fetch_.taken.size() >= fetch_.asked - ahead) {
+    fetch_.visible = fetch_.taken[fetch_.asked - ahead - 1] + 1;
   }
-  return known(fetch_visible_);
+  return known(fetch_.visible);
 }
 
 void Model::grant_fetch(Time first) {
   const auto bus = static_cast<std::uint64_t>(config_.bus_bytes);
-  const std::uint64_t address = program_.code_offset() + asked_ * kFetchBytes;
+  const std::uint64_t address = program_.code_offset() + fetch_.asked * kFetchBytes;
   std::uint64_t words = std::min<std::uint64_t>(16, bus);
   if (bus > kFetchBytes && address % bus != 0) words = 15;
   words = std::min({words, (kLine - address % kLine) / kFetchBytes,
-                    static_cast<std::uint64_t>(program_words_ - asked_)});
+                    static_cast<std::uint64_t>(fetch_.words - fetch_.asked)});
   // A beat gives its words one a cycle; a word may take several beats.
   const Time step = std::max<Time>(1, static_cast<Time>(kFetchBytes / bus));
   for (std::uint64_t w = 0; w < words; ++w) {
-    arrived_.push_back(first + (static_cast<Time>(w) + 1) * step);
+    fetch_.arrived.push_back(first + (static_cast<Time>(w) + 1) * step);
   }
   const Time last = first + static_cast<Time>(words) * step - 1;
-  bus_free_ = last + 1;
-  outstanding_.push_back(last);
-  asked_ += words;
-  fetch_visible_ = kNever;
+  bus_.free = last + 1;
+  bus_.outstanding.push_back(last);
+  fetch_.asked += words;
+  fetch_.visible = kNever;
 }
 
 void Model::push(Engine engine, std::size_t instruction, Time time) {
@@ -89,50 +87,51 @@ void Model::push(Engine engine, std::size_t instruction, Time time) {
   const auto dependencies = isa::dependencies(list_[instruction]);
   for (std::size_t d = 0; d < 3; ++d) {
     // Dependencies name earlier instructions: the newest with that count, modulo.
-    const std::uint64_t sent = dispatched_[index(dependencies[d].engine)];
+    const std::uint64_t sent = decode_.dispatched[index(dependencies[d].engine)];
     const auto back = static_cast<std::uint16_t>(sent - dependencies[d].count);
     item.engine[d] = dependencies[d].engine;
     item.count[d] = back <= sent ? sent - back : 0;
   }
   queues_[index(engine)].push(item);
-  ++dispatched_[index(engine)];
+  ++decode_.dispatched[index(engine)];
   if (engine != Engine::kExec) return;
   const auto* conv = std::get_if<isa::Conv>(&list_[instruction]);
   if (conv == nullptr) return;
   if (conv->n_blocks != 0) weight_queue_.push(item);
-  if (conv->last != 0) ++dispatched_[index(Engine::kPost)];
+  if (conv->last != 0) ++decode_.dispatched[index(Engine::kPost)];
 }
 
 bool Model::try_decode() {
   bool moved = false;
-  while (!ended_ && decoded_ < list_.size()) {
-    const isa::Instruction& instruction = list_[decoded_];
-    const std::size_t words = lengths_[decoded_];
+  while (!decode_.ended && decode_.decoded < list_.size()) {
+    const isa::Instruction& instruction = list_[decode_.decoded];
+    const std::size_t words = lengths_[decode_.decoded];
     // The clip stage waits for the table, but for a last LOAD of later layers; a nop has lost its
     // clip word as well.
-    Time begin = decode_free_;
+    Time begin = decode_.free;
     if (words != isa::words(instruction)) {
-      const bool last = isa::layer(instruction) >= table_layer_;
-      begin = std::max(begin, board_.shows(Engine::kLoadW, last ? table_last_ : table_before_));
+      const bool last = isa::layer(instruction) >= decode_.table_layer;
+      begin = std::max(
+          begin, board_.shows(Engine::kLoadW, last ? decode_.table_last : decode_.table_before));
       if (!known(begin)) return moved;
     }
-    while (decode_taken_ < words && taken_.size() < arrived_.size()) {
-      const Time after = decode_taken_ == 0 ? begin : taken_.back() + 1;
-      taken_.push_back(std::max(after, arrived_[taken_.size()]));
-      ++decode_taken_;
+    while (decode_.taken < words && fetch_.taken.size() < fetch_.arrived.size()) {
+      const Time after = decode_.taken == 0 ? begin : fetch_.taken.back() + 1;
+      fetch_.taken.push_back(std::max(after, fetch_.arrived[fetch_.taken.size()]));
+      ++decode_.taken;
       moved = true;
     }
-    if (decode_taken_ < words) return moved;
+    if (decode_.taken < words) return moved;
     const Engine engine = isa::queue_of(instruction);
-    Time dispatch = taken_.back() + 2;
+    Time dispatch = fetch_.taken.back() + 2;
     if (engine == Engine::kNone) {
       Time idle = dispatch;
       for (std::size_t e = 1; e < kEngines; ++e) {
-        idle = std::max(idle, board_.shows(static_cast<Engine>(e), dispatched_[e]));
+        idle = std::max(idle, board_.shows(static_cast<Engine>(e), decode_.dispatched[e]));
       }
       if (!known(idle)) return moved;
-      ended_ = true;
-      end_ = idle + kInterrupt;
+      decode_.ended = true;
+      decode_.end = idle + kInterrupt;
       return true;
     }
     const auto* conv = std::get_if<isa::Conv>(&instruction);
@@ -141,17 +140,17 @@ bool Model::try_decode() {
       dispatch = std::max(dispatch, weight_queue_.room());
     }
     if (!known(dispatch)) return moved;
-    push(engine, decoded_, dispatch);
+    push(engine, decode_.decoded, dispatch);
     const auto* load = std::get_if<isa::Load>(&instruction);
     if (load != nullptr &&
         static_cast<isa::LoadTarget>(load->target) == isa::LoadTarget::kLayerTable) {
-      table_before_ = table_last_;
-      table_last_ = dispatched_[index(Engine::kLoadW)];
-      table_layer_ = load->layer;
+      decode_.table_before = decode_.table_last;
+      decode_.table_last = decode_.dispatched[index(Engine::kLoadW)];
+      decode_.table_layer = load->layer;
     }
-    decode_free_ = dispatch + 1;
-    decode_taken_ = 0;
-    ++decoded_;
+    decode_.free = dispatch + 1;
+    decode_.taken = 0;
+    ++decode_.decoded;
     moved = true;
   }
   return moved;
@@ -170,18 +169,18 @@ bool Model::try_nop(Engine engine, Queue& queue) {
 }
 
 Result<Estimate> Model::run() {
-  while (!ended_) {
+  while (!decode_.ended) {
     gate_ = kNever;
     for (bool moved = true; moved;) {
       moved = try_decode();
       moved |= try_fetch();
-      for (Loader& loader : loaders_) moved |= try_load(loader);
+      for (LoadState& loader : loaders_) moved |= try_load(loader);
       moved |= try_exec();
       moved |= try_post();
       moved |= try_pool();
       moved |= try_store();
     }
-    if (ended_) break;
+    if (decode_.ended) break;
     const Time grants = next_grant();
     const Time next = std::min(grants, gate_);
     if (!known(next)) {
@@ -198,10 +197,10 @@ Result<Estimate> Model::run() {
     layer.tiles_run += static_cast<std::uint64_t>(
         std::ranges::count_if(codes_[i], [](std::uint8_t code) { return code != 0; }));
   }
-  charge(convs_shown_, pools_shown_, end_, out);
+  charge(passes_.shown, pool_.shown, decode_.end, out);
   const auto lanes = static_cast<std::uint64_t>(lanes_);
   const auto bus = static_cast<std::uint64_t>(config_.bus_bytes);  // fetch reads whole beats
-  out.bytes_read = (program_words_ * kFetchBytes + bus - 1) / bus * bus;
+  out.bytes_read = (fetch_.words * kFetchBytes + bus - 1) / bus * bus;
   for (const isa::Instruction& instruction : list_) {
     const auto bytes = [lanes](const auto& t) {
       return std::uint64_t{t.x_words} * t.y_count * t.z_count * lanes;
@@ -224,8 +223,9 @@ std::string Model::waiting() const {
     text += (text.empty() ? "" : "; ") + std::string(isa::name(static_cast<Engine>(e))) +
             " holds instruction " + std::to_string(queues_[e].head().instruction);
   }
-  return text.empty() ? "instruction " + std::to_string(decoded_) + " does not leave the decoder"
-                      : text;
+  return text.empty()
+             ? "instruction " + std::to_string(decode_.decoded) + " does not leave the decoder"
+             : text;
 }
 
 Result<Estimate> estimate(const program::Program& program, const Memory& memory,
@@ -235,14 +235,17 @@ Result<Estimate> estimate(const program::Program& program, const Memory& memory,
 
 namespace {
 
-/// `clipped`: as the engines get them; `lengths`: the words of each in memory.
+/// `clipped`: as the engines get them; `lengths`: the words of each in memory; `events`: where the
+/// run's go, or null.
 Result<Estimate> follow(const program::Program& program, const isa::Config& machine,
                         const Memory& memory, std::vector<isa::Instruction> clipped,
-                        std::vector<unsigned> lengths) {
+                        std::vector<unsigned> lengths, std::vector<isa::Event>* events = nullptr) {
   auto codes = program::tile_codes(clipped, program.constants, machine);
   if (!codes) return codes.error();
-  return Model(program, machine, memory, std::move(clipped), std::move(lengths), std::move(*codes))
-      .run();
+  Model model(program, machine, memory, std::move(clipped), std::move(lengths), std::move(*codes));
+  auto estimate = model.run();
+  if (events != nullptr) *events = model.events();
+  return estimate;
 }
 
 std::vector<unsigned> lengths_of(const std::vector<isa::Instruction>& list) {
@@ -270,6 +273,19 @@ Result<Estimate> estimate(const program::Program& program, const isa::Config& ma
   auto out = follow(program, machine, memory, std::move(*clipped), lengths_of(list));
   if (out) charge_compute(program, live, *out);
   return out;
+}
+
+Result<std::vector<isa::Event>> events(const program::Program& program, const Memory& memory,
+                                       std::span<const std::uint8_t> table) {
+  const isa::Config& machine = program.machine();
+  if (const Status status = has_model(program, machine); !status) return status.error();
+  const std::vector<isa::Instruction> list = program::decode_all(program);
+  auto clipped = isa::clip_all(list, table.empty() ? program.constants : table, machine);
+  if (!clipped) return clipped.error();
+  std::vector<isa::Event> events;
+  const auto out = follow(program, machine, memory, std::move(*clipped), lengths_of(list), &events);
+  if (!out) return out.error();
+  return events;
 }
 
 Result<Estimate> estimate(const program::Program& program, std::vector<isa::Instruction> list,

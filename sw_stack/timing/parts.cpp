@@ -2,6 +2,16 @@
 
 namespace espalier::timing {
 
+std::vector<isa::Event> Scoreboard::events() const {
+  std::vector<isa::Event> list;
+  for (std::size_t e = 0; e < kEngines; ++e) {
+    for (std::size_t i = 0; i < shows_[e].size(); ++i)
+      list.push_back({shows_[e][i] - 1, static_cast<isa::Engine>(e), i + 1});
+  }
+  std::ranges::stable_sort(list, {}, &isa::Event::cycle);
+  return list;
+}
+
 namespace {
 constexpr std::uint64_t kLine = 4096;
 constexpr std::uint64_t kBurstBeats = 16;

@@ -7,6 +7,7 @@
 #include <optional>
 #include <vector>
 
+#include "isa/event.hpp"
 #include "isa/instruction.hpp"
 
 #include "base/integers.hpp"
@@ -66,6 +67,8 @@ class Scoreboard {
   [[nodiscard]] std::uint64_t retired(isa::Engine engine) const {
     return shows_[index(engine)].size();
   }
+  /// All retirements. A count shows in the cycle after the one that retires.
+  [[nodiscard]] std::vector<isa::Event> events() const;
   /// When `count` instructions of the engine show as retired.
   [[nodiscard]] Time shows(isa::Engine engine, std::uint64_t count) const {
     const auto& list = shows_[index(engine)];

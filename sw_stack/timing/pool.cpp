@@ -29,8 +29,8 @@ bool Model::try_pool() {
   bool moved = false;
   for (bool more = true; more; moved |= more) {
     more = try_nop(Engine::kPool, queues_[index(Engine::kPool)]);
-    more |= pool_busy_ ? pool_window() : start_pool();
-    more |= try_leave(Engine::kPool, pool_out_, streams_[1]);
+    more |= pool_.busy ? pool_window() : start_pool();
+    more |= try_leave(Engine::kPool, pool_.out, streams_[1]);
   }
   return moved;
 }
@@ -40,39 +40,39 @@ bool Model::start_pool() {
   if (queue.empty() || head_is_nop(queue)) return false;
   const Queued& head = queue.head();
   const Time valid = queue.head_valid();
-  const Time time = std::max({board_.ready(head, valid), pool_free_});
+  const Time time = std::max({board_.ready(head, valid), pool_.free});
   if (!known(time)) return false;
-  pool_ = head.instruction;
-  const Pool& pool = as<Pool>(pool_);
-  pool_begin_ = valid;
+  pool_.instruction = head.instruction;
+  const Pool& pool = as<Pool>(pool_.instruction);
+  pool_.begin = valid;
   queue.leave(time);
-  pool_busy_ = true;
-  pool_block_ = pool_row_ = pool_col_ = 0;
+  pool_.busy = true;
+  pool_.block = pool_.row = pool_.col = 0;
   const auto iy0 = static_cast<std::uint32_t>(pool.iy0 < 0 ? -pool.iy0 : pool.iy0);
-  window_emit_ = time + 2 + bits(iy0);  // before the first row's own cycles
+  pool_.window_emit = time + 2 + bits(iy0);  // before the first row's own cycles
   return true;
 }
 
 /// The n-th cycle from `from` on in which neither loads nor post have port B. Hints are not moved:
 /// the window may be looked at again when more is known.
 Time Model::pool_port(Time from, std::int64_t n) const {
-  std::size_t operand = operand_hint_, hint = port_hint_pool_;
-  if (operand == operand_reads_.size()) return port_.take(from, n, hint);
+  std::size_t operand = post_.operand_hint, hint = pool_.port_hint;
+  if (operand == post_.operand_reads.size()) return port_.take(from, n, hint);
   Time time = from - 1;
   while (n > 0) {
     time = port_.take(time + 1, 1, hint);
-    while (operand < operand_reads_.size() && operand_reads_[operand] < time) ++operand;
-    if (operand == operand_reads_.size() || operand_reads_[operand] != time) --n;
+    while (operand < post_.operand_reads.size() && post_.operand_reads[operand] < time) ++operand;
+    if (operand == post_.operand_reads.size() || post_.operand_reads[operand] != time) --n;
   }
   return time;
 }
 
 bool Model::pool_window() {
-  const Pool& pool = as<Pool>(pool_);
-  const std::int64_t y = pool.iy0 + std::int64_t{pool_row_} * pool.stride_y;
-  const std::int64_t x = pool.ix0 + std::int64_t{pool_col_} * pool.stride_x;
-  Time emit = window_emit_ + 1;
-  if (pool_col_ == 0) {
+  const Pool& pool = as<Pool>(pool_.instruction);
+  const std::int64_t y = pool.iy0 + std::int64_t{pool_.row} * pool.stride_y;
+  const std::int64_t x = pool.ix0 + std::int64_t{pool_.col} * pool.stride_x;
+  Time emit = pool_.window_emit + 1;
+  if (pool_.col == 0) {
     ++emit;
     if (pool.use_table != 0) {
       const auto counted = overlap(y, pool.kh, pool.cy_lo, pool.cy_hi, 1);
@@ -80,35 +80,36 @@ bool Model::pool_window() {
     }
   }
   // The window before must have been taken from the generator's register, and be over.
-  emit = std::max(emit, window_take_);
-  const Time take = std::max(emit + 1, window_end_);
+  emit = std::max(emit, pool_.window_take);
+  const Time take = std::max(emit + 1, pool_.window_end);
   const Time position = take + 1;
-  (void)port_.take(position, 1, port_hint_pool_);  // moves the hints on
-  while (operand_hint_ < operand_reads_.size() && operand_reads_[operand_hint_] < position)
-    ++operand_hint_;
+  (void)port_.take(position, 1, pool_.port_hint);  // moves the hints on
+  while (post_.operand_hint < post_.operand_reads.size() &&
+         post_.operand_reads[post_.operand_hint] < position)
+    ++post_.operand_hint;
   const auto rows = overlap(y, pool.kh, 0, pool.in_rows, 0);
   const auto cols = overlap(x, pool.kw, 0, pool.in_cols, 0);
   const Time slices = config_.lanes / config_.pool_lanes;
   const std::size_t depth = slices > 1 ? 8 : 16;
-  const Time least = std::max(window_end_ + slices, pool_out_.place(depth));
+  const Time least = std::max(pool_.window_end + slices, pool_.out.place(depth));
   if (!known(least)) return false;
   Time end = position;
   if (rows * cols > 1) end = pool_port(position, rows * cols - 1) + 1;
   end = std::max(end, least);
   if (rows * cols > 0) end = pool_port(end, 1);
   if (too_early(end)) return false;
-  pool_out_.words.push_back({end + 1 + slices + kRequant + 1, false});
-  window_emit_ = emit;
-  window_take_ = take;
-  window_end_ = end;
-  if (++pool_col_ < pool.cols) return true;
-  pool_col_ = 0;
-  if (++pool_row_ < pool.rows) return true;
-  pool_row_ = 0;
-  if (++pool_block_ < pool.blocks) return true;
-  pool_busy_ = false;
-  pool_free_ = end + 2;
-  pool_out_.last.push_back({pool_out_.words.size(), pool_begin_, pool.layer});
+  pool_.out.words.push_back({end + 1 + slices + kRequant + 1, false});
+  pool_.window_emit = emit;
+  pool_.window_take = take;
+  pool_.window_end = end;
+  if (++pool_.col < pool.cols) return true;
+  pool_.col = 0;
+  if (++pool_.row < pool.rows) return true;
+  pool_.row = 0;
+  if (++pool_.block < pool.blocks) return true;
+  pool_.busy = false;
+  pool_.free = end + 2;
+  pool_.out.last.push_back({pool_.out.words.size(), pool_.begin, pool.layer});
   return true;
 }
 

@@ -88,24 +88,24 @@ std::vector<SqueezedRow> squeezed_rows(const isa::Load& load, const isa::Config&
 /// cycle.
 Time Model::squeeze(std::size_t load, Time first, std::int64_t beats) {
   const Time step = std::max(1, config_.bus_bytes / config_.pack_lanes);
-  auto& rows = squeezes_[load];
+  auto& rows = squeezer_.rows[load];
   Time last = first;
   for (std::int64_t beat = 0; beat < beats; ++beat) {
     const SqueezedRow& row = rows.front();
-    if (row_beats_ == 0) {
-      squeeze_free_ = std::max(squeeze_free_, first + beat) + row.lead;
-      row_start_ = squeeze_free_;
+    if (squeezer_.row_beats == 0) {
+      squeezer_.free = std::max(squeezer_.free, first + beat) + row.lead;
+      squeezer_.row_start = squeezer_.free;
     }
-    last = std::max(squeeze_free_, first + beat);
-    squeeze_free_ = last + step;
-    if (++row_beats_ < row.beats) continue;
-    squeeze_free_ += row.tail;
-    const Time length = squeeze_free_ - row_start_;
+    last = std::max(squeezer_.free, first + beat);
+    squeezer_.free = last + step;
+    if (++squeezer_.row_beats < row.beats) continue;
+    squeezer_.free += row.tail;
+    const Time length = squeezer_.free - squeezer_.row_start;
     for (std::int64_t word = 1; word <= row.words; ++word) {
       streams_[static_cast<std::size_t>(isa::StoreSource::kPool)].pushed.push_back(
-          row_start_ + length * word / row.words + 1);
+          squeezer_.row_start + length * word / row.words + 1);
     }
-    row_beats_ = 0;
+    squeezer_.row_beats = 0;
     rows.pop_front();
   }
   return last;

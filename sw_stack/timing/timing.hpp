@@ -11,6 +11,7 @@
 #include <string_view>
 #include <vector>
 
+#include "isa/event.hpp"
 #include "program/apply_mask.hpp"
 #include "program/program.hpp"
 #include "base/result.hpp"
@@ -66,6 +67,11 @@ Result<Estimate> estimate(const program::Program& program, const isa::Config& ma
 /// number and the constants are looked at, and all cycles of passes are charged as ragged.
 Result<Estimate> estimate(const program::Program& program, std::vector<isa::Instruction> list,
                           const isa::Config& machine, const Memory& memory = {});
+
+/// When each of a program's instructions retires: what the machine's trace port would show.
+/// Errors: as above.
+Result<std::vector<isa::Event>> events(const program::Program& program, const Memory& memory = {},
+                                       std::span<const std::uint8_t> table = {});
 
 /// Cycles of the program that packs a mask's weights, once a mask. Errors: as above.
 Result<std::int64_t> estimate_pack(const program::Program& program, const program::Masked& masked,

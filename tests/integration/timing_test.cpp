@@ -3,6 +3,8 @@
 #include "timing/timing.hpp"
 
 #include <cmath>
+#include <iostream>
+#include <map>
 #include <numeric>
 
 #include "catch.hpp"
@@ -12,6 +14,7 @@
 #include "masks/choose.hpp"
 #include "graphs.hpp"
 #include "runtime/device.hpp"
+#include "runtime/rtl_host.hpp"
 #include "seed.hpp"
 #include "tb/simulation.hpp"
 
@@ -78,6 +81,31 @@ TEST_CASE("timing: residual networks take the estimated cycles on every machine"
     compare(compiled(tests::resnet8(), config));
     if (config != "nano") compare(compiled(tests::cifar_resnet(3), config));
   }
+}
+
+TEST_CASE(
+    "timing: the model's events are the machine's, engine by engine, in nearly their cycles") {
+  const auto program = compiled(tests::resnet8(), "edge");
+  const auto model = timing::events(program);
+  if (!model) FAIL(model.error().text());
+  auto host = runtime::RtlHost::open(program, {});
+  REQUIRE(host.ok());
+  (*host)->put_image(tests::random_image(program.graph, 3));
+  std::vector<isa::Event> machine;
+  REQUIRE((*host)->run(tb::list_events((*host)->simulation(), machine)).ok());
+  REQUIRE(machine.size() == model->size());
+  REQUIRE(machine.size() > 100);
+  std::map<std::pair<isa::Engine, std::uint64_t>, std::int64_t> cycles;
+  for (const isa::Event& event : machine) cycles[{event.engine, event.count}] = event.cycle;
+  REQUIRE(cycles.size() == machine.size());
+  std::int64_t worst = 0;
+  for (const isa::Event& event : *model) {
+    const auto found = cycles.find({event.engine, event.count});
+    REQUIRE(found != cycles.end());
+    worst = std::max(worst, std::abs(found->second - event.cycle));
+  }
+  std::cout << "events: " << machine.size() << ", off by " << worst << " cycles at most\n";
+  CHECK(worst <= 16);
 }
 
 TEST_CASE("timing: slow and fast memory change estimate and machine alike") {
