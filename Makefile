@@ -15,7 +15,7 @@ CONFIGURE_DEMO = test -f $(BUILD)/build.ninja || $(CONFIGURE) -DBUILD_TESTING=OF
 FORMATTED = git ls-files '*.cpp' '*.hpp' | grep -v /generated/
 
 .DEFAULT_GOAL := help
-.PHONY: help deps deps-build deps-synth deps-lint deps-networks network-tools peers-tools bitstream resnet50 inception masks backward personal bench-cpu bench-sim users verilate test test-long peers mutants proofs demo demo-tools waves ecp5 lint synth netlists format clean
+.PHONY: help deps deps-build deps-synth deps-lint deps-networks network-tools peers-tools bitstream resnet50 inception masks backward personal bench-cpu bench-sim users verilate test test-long peers mutants proofs demo demo-tools install waves ecp5 lint synth netlists format clean
 
 help: ## this list
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/make \1\t\2/p' Makefile | expand -t 16
@@ -143,6 +143,13 @@ demo: demo-tools ## compile a small network and run it on the verilated machine,
 	@echo 'The waveform:     $(DEMO)/shapes.fst'
 	@echo 'To look at it:    make waves, then gtkwave $(WAVES)/demo.gtkw'
 
+PREFIX ?= /usr/local
+
+install: deps-build ## put command, library and headers into PREFIX (/usr/local; DESTDIR stands before it)
+	@$(CONFIGURE_DEMO)
+	cmake --build $(BUILD) -j$(JOBS)
+	cmake --install $(BUILD) --prefix $(PREFIX)
+
 waves: demo-tools ## leave a waveform of the demo and its GTKWave view in build/waves
 	@mkdir -p $(WAVES)
 	$(BUILD)/bin/shapes_draw --seed 2 --count 64 -o $(WAVES)/calibration.bin
@@ -159,10 +166,13 @@ waves: demo-tools ## leave a waveform of the demo and its GTKWave view in build/
 ecp5: deps-lint ## the tiny configuration for Lattice ECP5; needs nextpnr-ecp5, which Debian 12 lacks
 	synth/ecp5/build $(BUILD)/ecp5
 
-lint: deps-lint ## check the RTL with Verilator, the generated files, the C++ format
+lint: deps-build deps-lint ## check the RTL with Verilator, the generated files, rooms and pages, the C++ with clang-tidy
 	python3 spec/generate.py --check
 	lint/run
 	$(FORMATTED) | xargs clang-format --dry-run --Werror
+	@test -f $(BUILD)/build.ninja || $(CONFIGURE) -DBUILD_TESTING=OFF -DESPALIER_MODELS=edge
+	cmake --build $(BUILD) -j$(JOBS) --target espalier_import
+	lint/tidy --build $(BUILD) -j$(JOBS)
 
 synth: deps-synth ## synthesise with Yosys for three devices: area by module, longest paths
 	synth/run --work $(BUILD)/synth -j$(JOBS)

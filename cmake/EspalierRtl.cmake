@@ -119,7 +119,7 @@ function(espalier_verilate target)
   add_library(${target} STATIC)
   verilate(${target} PREFIX ${ARG_PREFIX} TOP_MODULE ${ARG_TOP} SOURCES ${packages} ${ARG_SOURCES}
     ${trace} VERILATOR_ARGS ${flags})
-  target_compile_options(${target} PRIVATE ${optimize} -march=native -w)
+  target_compile_options(${target} PRIVATE ${optimize} ${ESPALIER_ARCH} -w)
   get_target_property(includes ${target} INTERFACE_INCLUDE_DIRECTORIES)
   set_target_properties(${target} PROPERTIES INTERFACE_SYSTEM_INCLUDE_DIRECTORIES "${includes}")
   # Verilator splits a model into many short files, each of which takes longer for its headers than for itself. A

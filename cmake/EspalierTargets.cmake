@@ -16,11 +16,12 @@ function(espalier_options target)
 endfunction()
 
 # espalier_library(name SOURCES a.cpp ... LINK lib ... [PRIVATE_LINK lib ...])
-# Includes are relative to the repository's sw_stack/ and to its root.
+# Includes are relative to the repository's sw_stack/, to its root and to include/.
 function(espalier_library name)
   cmake_parse_arguments(ARG "" "" "SOURCES;LINK;PRIVATE_LINK" ${ARGN})
   add_library(${name} STATIC ${ARG_SOURCES})
-  target_include_directories(${name} PUBLIC ${PROJECT_SOURCE_DIR}/sw_stack ${PROJECT_SOURCE_DIR})
+  target_include_directories(${name} PUBLIC ${PROJECT_SOURCE_DIR}/sw_stack ${PROJECT_SOURCE_DIR}
+    ${PROJECT_SOURCE_DIR}/include)
   target_link_libraries(${name} PUBLIC ${ARG_LINK} PRIVATE ${ARG_PRIVATE_LINK})
   espalier_options(${name})
 endfunction()

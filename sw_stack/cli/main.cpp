@@ -7,6 +7,7 @@
 #include <exception>
 #include <new>
 
+#include "base/processor.hpp"
 #include "cli/commands.hpp"
 #include "cli/common.hpp"
 #include "cli/file_options.hpp"
@@ -64,6 +65,7 @@ int start(int argc, char** argv) {
     return cli::complain(
         fail(ErrorCode::kUsage, std::string(error.what()) + "; see espalier --help"));
   }
+  if (const Status status = check_processor(); !status) return cli::complain(status.error());
   if (const Status status = cli::check_files(app); !status) return cli::complain(status.error());
   return chosen();
 }
