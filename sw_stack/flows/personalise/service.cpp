@@ -117,7 +117,8 @@ class Service {
       for (std::size_t c = 0; c < classes.size(); ++c)
         own.push_back(row[reduced ? c : static_cast<std::size_t>(classes[c])]);
       const int best = images::arg_max(std::span<const std::int8_t>(own));
-      list.push_back({classes[static_cast<std::size_t>(best)], personal::confidence(out.quant, own)});
+      list.push_back(
+          {classes[static_cast<std::size_t>(best)], personal::confidence(out.quant, own)});
     }
     return list;
   }
