@@ -82,8 +82,7 @@ def sv_record(name, fields, bits, spare=0):
     out.append(f"  }} {name}_t;\n")
     checks = [f"(x[{bits - 1}:{bits - spare}] == '0)"] if spare else []
     for field in fields:
-        lo, hi = field["offset"], field["offset"] + field["width"] - 1
-        part = f"x[{hi}:{lo}]" if hi > lo else f"x[{lo}]"
+        part = bits_of(field)
         if field.get("spare") or field["name"] == "reserved":
             checks.append(f"({part} == '0)")
         if field.get("min") == 1:
@@ -115,24 +114,30 @@ def contradictions(instruction):
     return out
 
 
+def bits_of(field):
+    """A field in the vector x that holds its instruction."""
+    lo, hi = field["offset"], field["offset"] + field["width"] - 1
+    return f"x[{hi}:{lo}]" if hi > lo else f"x[{lo}]"
+
+
 def sv_contradicts(instruction):
-    """Whether fields contradict each other; a core without masks looks at no field that they bring."""
+    """Whether fields contradict each other; apart, those that masks bring, which a core without them lacks."""
     name, every = instruction["name"], contradictions(instruction)
-
-    def function(prefix, items, others=""):
-        terms = [" && ".join(f"x.{f['name']} {op} {f['width']}'d{n}" for f, op, n in conditions)
-                 for conditions, _ in items]
-        return [f"  // Fields of a {name} contradict each other.",
-                f"  function automatic logic {prefix}{name}_contradicts(input {name}_t x);",
-                f"    {prefix}{name}_contradicts = {others}(" + ")\n      || (".join(terms) + ");",
-                "  endfunction\n"]
-
     masked = [item for item in every if any(f.get("prune") for f, _, _ in item[0])]
-    if not masked:
-        return function("", every) if every else []
-    plain = [item for item in every if item not in masked]
-    return (function("compact_", plain)
-            + function("", masked, f"compact_{name}_contradicts(x)\n      || "))
+    out = []
+    # Yosys resolves no members of a structure in a package's function, and no function that another one calls.
+    for suffix, items, what in (("", [item for item in every if item not in masked], "Fields"),
+                                ("_masked", masked, "Fields that masks bring, or others with them,")):
+        if not items:
+            continue
+        terms = [" && ".join(f"{bits_of(f)} {op} {f['width']}'d{n}" for f, op, n in conditions)
+                 for conditions, _ in items]
+        bits = instruction["words"] * SPEC["isa"]["word_bits"]
+        out += [f"  // {what} of a {name} contradict each other.",
+                f"  function automatic logic {name}_contradicts{suffix}(input logic [{bits - 1}:0] x);",
+                f"    {name}_contradicts{suffix} = (" + ")\n      || (".join(terms) + ");",
+                "  endfunction\n"]
+    return out
 
 
 def cpp_contradiction(instruction):

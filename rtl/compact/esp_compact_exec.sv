@@ -106,7 +106,7 @@ module esp_compact_exec #(
   assign row_end = 12'(col_next) == conv_i.cols;
   assign pass_end = feed && row_end && 12'(row_next) == conv_i.rows;
 
-  assign contradiction = esp_isa_pkg::compact_conv_contradicts(conv_i);
+  assign contradiction = esp_isa_pkg::conv_contradicts(conv_i);
   assign too_much = 17'(conv_i.w_offset) + 17'(conv_i.w_piece) > 17'(WeightWords)
       || (conv_i.last[0] && 9'(conv_i.p_offset) + 9'(conv_i.n_blocks) > 9'(ParamBlocks));
 

@@ -229,6 +229,7 @@ module esp_decode #(
                    && store.z_stride[ByteBits-1:0] == '0;
         esp_isa_pkg::OpConv: begin
           fields_ok = esp_isa_pkg::conv_in_range(inst_q) && !esp_isa_pkg::conv_contradicts(conv)
+                   && !esp_isa_pkg::conv_contradicts_masked(conv)
                    && !(conv.product[0] && !Score)
                    && !(conv.w_sparse[0] && (MaskLayers == 0 || clipped_q));
           capacity_ok = 32'(conv.w_offset) + 32'(conv.w_piece) <= WeightWords

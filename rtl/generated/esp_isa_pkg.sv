@@ -147,8 +147,8 @@ package esp_isa_pkg;
   endfunction
 
   // Fields of a nop contradict each other.
-  function automatic logic nop_contradicts(input nop_t x);
-    nop_contradicts = (x.engine == 3'd4);
+  function automatic logic nop_contradicts(input logic [127:0] x);
+    nop_contradicts = (x[82:80] == 3'd4);
   endfunction
 
   localparam int unsigned END_WORDS = 1;
@@ -334,19 +334,18 @@ package esp_isa_pkg;
   endfunction
 
   // Fields of a conv contradict each other.
-  function automatic logic compact_conv_contradicts(input conv_t x);
-    compact_conv_contradicts = (x.w_release != 1'd0 && x.w_offset != 16'd0)
-      || (x.p_release != 1'd0 && x.p_offset != 8'd0)
-      || (x.add != 1'd0 && x.add_shift < 5'd13)
-      || (x.gap != 1'd0 && x.gap_first == 1'd0 && x.n_blocks != 8'd1)
-      || (x.gap != 1'd0 && x.gap_last == 1'd0 && x.n_blocks != 8'd1);
+  function automatic logic conv_contradicts(input logic [639:0] x);
+    conv_contradicts = (x[130] != 1'd0 && x[254:239] != 16'd0)
+      || (x[368] != 1'd0 && x[367:360] != 8'd0)
+      || (x[393] != 1'd0 && x[458:454] < 5'd13)
+      || (x[491] != 1'd0 && x[492] == 1'd0 && x[170:163] != 8'd1)
+      || (x[491] != 1'd0 && x[493] == 1'd0 && x[170:163] != 8'd1);
   endfunction
 
-  // Fields of a conv contradict each other.
-  function automatic logic conv_contradicts(input conv_t x);
-    conv_contradicts = compact_conv_contradicts(x)
-      || (x.product != 1'd0 && x.add == 1'd0)
-      || (x.w_sparse != 1'd0 && x.w_tapwise != 1'd0);
+  // Fields that masks bring, or others with them, of a conv contradict each other.
+  function automatic logic conv_contradicts_masked(input logic [639:0] x);
+    conv_contradicts_masked = (x[535] != 1'd0 && x[393] == 1'd0)
+      || (x[534] != 1'd0 && x[129] != 1'd0);
   endfunction
 
   localparam int unsigned POOL_WORDS = 3;

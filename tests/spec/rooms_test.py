@@ -15,7 +15,7 @@ def check(tree):
 
 
 def copy(into):
-    for name in ("sw_stack", "golden", "tb", "lint"):
+    for name in ("sw_stack", "golden", "tb", "include", "lint"):
         shutil.copytree(ROOT / name, into / name)
 
 
