@@ -86,7 +86,7 @@ class Loading {
   }
 
   /// The float graph's weights are four times the program's: they go with it.
-  Result<ir::QuantGraph> quantise(ir::FloatGraph model) {
+  Result<ir::QuantGraph> quantise(ir::FloatGraph model) {  // NOLINT: it ends here
     auto made = calibrate(model, options_.calibration, options_.model, listener_);
     if (!made) return made.error();
     into_.calibrated = made->count;

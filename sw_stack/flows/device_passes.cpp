@@ -151,7 +151,7 @@ Result<ScoringPrograms> compile_scoring(const ir::QuantGraph& forward,
 
 personal::MakePasses device_passes(const isa::Config& machine, runtime::DeviceKind kind,
                                    const runtime::DeviceOptions& device, bool check,
-                                   std::shared_ptr<ScoringTotals> totals) {
+                                   const std::shared_ptr<ScoringTotals>& totals) {
   return [=](const ir::QuantGraph& forward,
              const personal::Backward& backward) -> Result<std::unique_ptr<personal::Passes>> {
     auto passes = std::make_unique<DevicePasses>(backward, machine, kind, device, check, totals);

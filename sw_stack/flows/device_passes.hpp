@@ -37,6 +37,6 @@ struct ScoringTotals {
 /// compile_scoring and runtime::open.
 personal::MakePasses device_passes(const isa::Config& machine, runtime::DeviceKind kind,
                                    const runtime::DeviceOptions& device, bool check,
-                                   std::shared_ptr<ScoringTotals> totals);
+                                   const std::shared_ptr<ScoringTotals>& totals);
 
 }  // namespace espalier::flows

@@ -7,7 +7,6 @@
 
 namespace espalier::iss {
 
-using isa::End;
 using isa::Engine;
 using isa::Load;
 using isa::LoadTarget;

@@ -8,6 +8,8 @@
 namespace espalier::quantise {
 namespace {
 
+constexpr float kHalfBins = static_cast<float>(Histogram::kBins) / 2;
+
 constexpr float kLeastScale = 1e-12F;
 constexpr float kLeastLimit = 0x1p-40F;
 constexpr float kMostMagnitude = 0x1p96F;
@@ -67,9 +69,9 @@ bool Histogram::add(std::span<const float> values) {
   grow(std::max(-range->lo, range->hi));
   least_ = total_ == 0 ? range->lo : std::min(least_, range->lo);
   most_ = total_ == 0 ? range->hi : std::max(most_, range->hi);
-  const float gain = static_cast<float>(kBins / 2) / limit_;
+  const float gain = kHalfBins / limit_;
   const auto bin_of = [gain](float value) {
-    const int bin = static_cast<int>(value * gain + static_cast<float>(kBins / 2));
+    const int bin = static_cast<int>(value * gain + kHalfBins);
     return static_cast<std::size_t>(std::min(bin, kBins - 1));
   };
   std::size_t i = 0;
@@ -102,7 +104,7 @@ void Histogram::merge(const Histogram& other) {
 }
 
 double Histogram::bin_centre(int bin) const {
-  return (bin + 0.5 - kBins / 2) * static_cast<double>(limit_) / (kBins / 2);
+  return (bin + 0.5 - kHalfBins) * static_cast<double>(limit_) / kHalfBins;
 }
 
 Range Histogram::percentile(double percent) const {

@@ -50,7 +50,7 @@ class Comparison:
     def __init__(self, before, after, work):
         self.binaries = {"before": before, "after": after}
         self.work = work
-        self.equal = 0
+        self.equal = self.programs = 0
         self.different = []
 
     def judge(self, what, same):
@@ -71,7 +71,7 @@ class Comparison:
             path.parent.mkdir(exist_ok=True)
             path.unlink(missing_ok=True)
             compiling = ["compile", model, "-o", path, "--config", config, *(["--maskable"] if maskable else [])]
-            calibration = ["--calibrate", images, "--count", 64] if images else []
+            calibration = ["--calibrate", images] if images else []
             result = command(binary, *compiling, *calibration)
             if calibration and QUANTISED in result[2]:
                 result = command(binary, *compiling)
@@ -80,10 +80,12 @@ class Comparison:
         before, after = self.both(compiled)
         if before[0] != 0 or after[0] != 0:
             words = [text.replace(str(self.work), "") for text in (before[2], after[2])]
+            self.words = words[1]
             self.judge(f"{what}: refused by both", before[0] == after[0] and words[0] == words[1])
             return
         files = self.both(lambda side, _: body(self.work / side / "p.espl"))
         self.judge(f"{what}: {len(files[0])} bytes", files[0] == files[1])
+        self.programs += 1
         reports = self.both(lambda side, binary: self.report(side, binary, "inspect", "--json"))
         self.judge(f"{what}: estimate, {reports[0]['estimated_cycles']} cycles", reports[0] == reports[1])
         if rtl and images and reports[0]["estimated_cycles"] is not None:
@@ -113,9 +115,12 @@ def main():
         comparison = Comparison(options.before, options.after, pathlib.Path(work))
         for argument in options.models:
             model, _, images = argument.partition("=")
+            programs = comparison.programs
             for config in configs:
                 for maskable in (False, True):
                     comparison.model(model, config, maskable, images, options.rtl)
+            if comparison.programs == programs:
+                sys.exit(f"{model}: no program was compared: {comparison.words}")
     print(f"{comparison.equal} equal, {len(comparison.different)} different")
     if comparison.different or comparison.equal == 0:
         sys.exit(1)

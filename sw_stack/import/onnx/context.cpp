@@ -103,7 +103,7 @@ void Context::define(const OnnxNode& node, Value result, int output) {
 }
 
 void Context::emit(const OnnxNode& node, WorkOp op, std::vector<int> inputs, const ir::Shape& shape,
-                   View view) {
+                   const View& view) {
   const int tensor =
       work.add_node(node.name(), node.proto.output(0), std::move(op), std::move(inputs), shape);
   define(node, Activation{tensor, normalised(tensor, view)});

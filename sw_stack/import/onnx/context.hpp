@@ -86,7 +86,7 @@ class Context {
   void define(const OnnxNode& node, Value result, int output = 0);
   /// Appends a node whose name and output are those of `node`, and defines its first output.
   void emit(const OnnxNode& node, WorkOp op, std::vector<int> inputs, const ir::Shape& shape,
-            View view);
+            const View& view);
   /// As emit, for a step before the last: returns the tensor and defines nothing.
   int emit_step(const OnnxNode& node, const char* step, WorkOp op, std::vector<int> inputs,
                 const ir::Shape& shape);

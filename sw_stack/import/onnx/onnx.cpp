@@ -307,7 +307,7 @@ Status Importer::order_output(const Activation& output, const std::string& place
     }
   }
   if (std::ranges::is_sorted(order)) return {};
-  std::ranges::rotate(order, std::ranges::find(order, Axis::kChannel));
+  std::rotate(order.begin(), std::ranges::find(order, Axis::kChannel), order.end());
   if (!std::ranges::is_sorted(order)) {
     return fail(ErrorCode::kUnsupported,
                 "has its axes in an order that is neither C, H, W nor H, W, C", place);
