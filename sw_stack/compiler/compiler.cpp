@@ -1,7 +1,5 @@
 #include "compiler/compiler.hpp"
 
-#include <algorithm>
-
 #include "compiler/assemble.hpp"
 #include "compiler/passes.hpp"
 

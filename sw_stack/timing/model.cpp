@@ -261,29 +261,31 @@ Status has_model(const program::Program& program, const isa::Config& machine) {
               "configuration " + std::string(program.config.name) + " has no timing model");
 }
 
+/// A program as it is encoded, cut by the table; without one by its own.
+Result<Estimate> follow(const program::Program& program, const isa::Config& machine,
+                        const Memory& memory, std::span<const std::uint8_t> table,
+                        std::vector<isa::Event>* events = nullptr) {
+  if (const Status status = has_model(program, machine); !status) return status.error();
+  const std::vector<isa::Instruction> list = program::decode_all(program);
+  auto clipped = isa::clip_all(list, table.empty() ? program.constants : table, machine);
+  if (!clipped) return clipped.error();
+  return follow(program, machine, memory, std::move(*clipped), lengths_of(list), events);
+}
+
 }  // namespace
 
 Result<Estimate> estimate(const program::Program& program, const isa::Config& machine,
                           const Memory& memory, std::span<const std::uint8_t> table,
                           const ir::ChannelMask& live) {
-  if (const Status status = has_model(program, machine); !status) return status.error();
-  const std::vector<isa::Instruction> list = program::decode_all(program);
-  auto clipped = isa::clip_all(list, table.empty() ? program.constants : table, machine);
-  if (!clipped) return clipped.error();
-  auto out = follow(program, machine, memory, std::move(*clipped), lengths_of(list));
+  auto out = follow(program, machine, memory, table);
   if (out) charge_compute(program, live, *out);
   return out;
 }
 
 Result<std::vector<isa::Event>> events(const program::Program& program, const Memory& memory,
                                        std::span<const std::uint8_t> table) {
-  const isa::Config& machine = program.machine();
-  if (const Status status = has_model(program, machine); !status) return status.error();
-  const std::vector<isa::Instruction> list = program::decode_all(program);
-  auto clipped = isa::clip_all(list, table.empty() ? program.constants : table, machine);
-  if (!clipped) return clipped.error();
   std::vector<isa::Event> events;
-  const auto out = follow(program, machine, memory, std::move(*clipped), lengths_of(list), &events);
+  const auto out = follow(program, program.machine(), memory, table, &events);
   if (!out) return out.error();
   return events;
 }

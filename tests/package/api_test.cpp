@@ -16,18 +16,12 @@ namespace {
 const std::string kModel = std::string(ESPALIER_SOURCE_DIR) + "/examples/shapes/shapes.onnx";
 constexpr std::size_t kPixels = 3 * 32 * 32;
 
-/// Images of noise in CIFAR-10's form.
-std::string noise(const espalier::tests::Scratch& scratch, int count) {
-  std::string bytes;
-  std::uint32_t state = 7;
-  for (int i = 0; i < count; ++i) {
-    bytes += static_cast<char>(i % 10);
-    for (std::size_t p = 0; p < kPixels; ++p) {
-      state = state * 1664525U + 1013904223U;
-      bytes += static_cast<char>(state >> 24U);
-    }
-  }
-  return scratch.write("noise.bin", bytes);
+/// Images of the demo, in CIFAR-10's form.
+std::string drawn(const espalier::tests::Scratch& scratch, std::uint64_t seed,
+                  std::uint64_t count) {
+  std::string file = scratch.path("drawn" + std::to_string(seed) + ".bin");
+  REQUIRE(espalier::shapes::write_records(file, seed, count).ok());
+  return file;
 }
 
 std::vector<float> grey() {
@@ -45,7 +39,7 @@ struct Compiled {
     espalier::CompileOptions options;
     options.configuration = "tiny";
     options.maskable = true;
-    options.images = noise(scratch, 8);
+    options.images = drawn(scratch, 2, 8);
     options.mean = {0.5F, 0.5F, 0.5F};
     options.std = {0.25F, 0.25F, 0.25F};
     return espalier::compile(kModel, options);
@@ -167,8 +161,7 @@ TEST_CASE("api: personalise writes a user's mask and program, and refuses files 
   const std::string generic = compiled.scratch.path("generic.espl");
   REQUIRE(compiled.program->save(generic).ok());
   espalier::PersonaliseOptions options;
-  options.images = compiled.scratch.path("drawn.bin");
-  REQUIRE(espalier::shapes::write_records(options.images, 3, 200).ok());
+  options.images = drawn(compiled.scratch, 3, 200);
   options.labels = "given";
   options.classes = {1, 4, 7};
   options.count = 24;
