@@ -43,9 +43,10 @@ Status check_options(const RunOptions& options, const program::Program& program,
   if (options.jobs > 1) return usage("--wave", "records one machine; leave out --jobs");
   if (runtime::has_waves(program.config.name)) return {};
   const std::vector<std::string> traced = runtime::wave_configs();
-  return usage("--wave",
-               fmt::format("this build has no traced machine of {}; it has {}", program.config.name.view(),
-                           traced.empty() ? "none" : fmt::format("{}", fmt::join(traced, ", "))));
+  return usage(
+      "--wave",
+      fmt::format("this build has no traced machine of {}; it has {}", program.config.name.view(),
+                  traced.empty() ? "none" : fmt::format("{}", fmt::join(traced, ", "))));
 }
 
 class Job {

@@ -310,8 +310,9 @@ std::string text(const flows::RunResult& result, bool layers) {
   const Run& run = result.run;
   Page page;
   add_answers(page, result);
-  page.add("{} for {}, {}: {} image{}\n", printable(run.program.graph.name), run.program.config.name.view(),
-           runtime::name(run.options.kind), run.images, run.images == 1 ? "" : "s");
+  page.add("{} for {}, {}: {} image{}\n", printable(run.program.graph.name),
+           run.program.config.name.view(), runtime::name(run.options.kind), run.images,
+           run.images == 1 ? "" : "s");
   add_verdict(page, run);
   add_work(page, run);
   add_overlay(page, run);
