@@ -125,10 +125,10 @@ module esp_core #(
   logic         start, clear, halt, running, done, quiet, read_quiet, store_quiet;
   logic [31:0]  program_address, program_words, read_low, read_high, write_low, write_high;
   logic [159:0] base;
-  logic         fault;
-  logic [3:0]   fault_cause;
-  logic [2:0]   fault_engine;
-  logic [31:0]  fault_address, decode_address;
+  logic         fault, fault_q;
+  logic [3:0]   fault_cause, fault_cause_q;
+  logic [2:0]   fault_engine, fault_engine_q;
+  logic [31:0]  fault_address, fault_address_q, decode_address;
   logic         read_beat, write_beat, idle;
   logic [esp_isa_pkg::ENGINES-1:0] dispatch, retire, nop_retire, head, waits;
   logic [127:0] retired;
@@ -149,8 +149,8 @@ module esp_core #(
     .program_address_o(program_address), .program_words_o(program_words), .base_o(base),
     .read_low_o(read_low), .read_high_o(read_high),
     .write_low_o(write_low), .write_high_o(write_high),
-    .fault_i(fault), .fault_cause_i(fault_cause), .fault_engine_i(fault_engine),
-    .fault_address_i(fault_address),
+    .fault_i(fault_q), .fault_cause_i(fault_cause_q), .fault_engine_i(fault_engine_q),
+    .fault_address_i(fault_address_q),
     .progress_i(read_beat || write_beat || retire != '0), .decode_address_i(decode_address),
     .events_i(events)
   );
@@ -161,13 +161,15 @@ module esp_core #(
   );
 
   // ---------------------------------------------------------------- AXI reads
-  logic [esp_isa_pkg::READERS-1:0] req_valid, req_ready, req_tag, r_valid, r_ready;
+  logic [esp_isa_pkg::READERS-1:0] req_valid, req_ready, r_valid, r_ready;
+  logic [3*esp_isa_pkg::READERS-1:0] req_tag;
   logic [95:0]           req_address;
   logic [14:0]           req_beats;
   logic [8*BusBytes-1:0] r_data;
-  logic                  r_last, r_tag, r_error;
+  logic                  r_last, r_error;
+  logic [2:0]            r_tag;
 
-  assign req_tag[esp_isa_pkg::ReadFetch] = 1'b0;
+  assign req_tag[3*esp_isa_pkg::ReadFetch +: 3] = '0;
 
   esp_read #(.BusBytes(BusBytes)) u_read (
     .clk_i, .rst_ni, .halt_i(halt),
@@ -346,7 +348,8 @@ module esp_core #(
     .window_low_i(read_low), .window_high_i(read_high), .base0_i(1'b0), .base1_i(1'b0),
     .req_valid_o(req_valid[esp_isa_pkg::ReadLoadA]), .req_ready_i(req_ready[esp_isa_pkg::ReadLoadA]),
     .req_address_o(req_address[32*esp_isa_pkg::ReadLoadA +: 32]),
-    .req_beats_o(req_beats[5*esp_isa_pkg::ReadLoadA +: 5]), .req_tag_o(req_tag[esp_isa_pkg::ReadLoadA]),
+    .req_beats_o(req_beats[5*esp_isa_pkg::ReadLoadA +: 5]),
+    .req_tag_o(req_tag[3*esp_isa_pkg::ReadLoadA +: 3]),
     .r_valid_i(r_valid[esp_isa_pkg::ReadLoadA]), .r_ready_o(r_ready[esp_isa_pkg::ReadLoadA]),
     .r_data_i(r_data), .r_last_i(r_last),
     .r_tag_i(r_tag), .r_error_i(r_error),
@@ -370,7 +373,8 @@ module esp_core #(
     .base1_i({par_base, 3'd0}),
     .req_valid_o(req_valid[esp_isa_pkg::ReadLoadW]), .req_ready_i(req_ready[esp_isa_pkg::ReadLoadW]),
     .req_address_o(req_address[32*esp_isa_pkg::ReadLoadW +: 32]),
-    .req_beats_o(req_beats[5*esp_isa_pkg::ReadLoadW +: 5]), .req_tag_o(req_tag[esp_isa_pkg::ReadLoadW]),
+    .req_beats_o(req_beats[5*esp_isa_pkg::ReadLoadW +: 5]),
+    .req_tag_o(req_tag[3*esp_isa_pkg::ReadLoadW +: 3]),
     .r_valid_i(r_valid[esp_isa_pkg::ReadLoadW]), .r_ready_o(r_ready[esp_isa_pkg::ReadLoadW]),
     .r_data_i(r_data), .r_last_i(r_last),
     .r_tag_i(r_tag), .r_error_i(r_error),
@@ -556,6 +560,7 @@ module esp_core #(
   assign engine_retire[esp_isa_pkg::EngNone] = 1'b0;
   assign retire = engine_retire | nop_retire;
 
+  // Faults are gathered in a register: each engine stands still by itself before.
   // A fault of exec belongs to the oldest CONV that it has not retired (it takes the next one ahead;
   // a cycle later, since the one before may retire just then), a fault of pool to the last POOL taken.
   logic [31:0] exec_address, run_pool_address_q;
@@ -572,6 +577,16 @@ module esp_core #(
 
   always_ff @(posedge clk_i) begin
     if (pool_valid && pool_ready) run_pool_address_q <= pool_address;
+  end
+
+  `ESP_FF(fault_q <= 1'b0;) fault_q <= fault && !clear;
+
+  always_ff @(posedge clk_i) begin
+    if (fault && !fault_q) begin
+      fault_cause_q <= fault_cause;
+      fault_engine_q <= fault_engine;
+      fault_address_q <= fault_address;
+    end
   end
 
   always_comb begin

@@ -3,7 +3,8 @@
 // Latency: a word is at the output one cycle after it was taken. Throughput: one word a cycle.
 // Handshake: valid / ready on both sides; ready_o does not depend on ready_i.
 // Reset and clear_i empty it; data are not reset.
-// Depth is at least 2. Data are read without a register: distributed memory, where the device has it.
+// Depth is at least 2. ready_o and valid_o are registers. Data are read without one: distributed memory,
+// where the device has it.
 
 `default_nettype none
 `include "esp_assert.svh"
@@ -34,10 +35,11 @@ module esp_fifo #(
   logic [Width-1:0]    mem_q [Depth];
   logic [AddrBits-1:0] wptr_q, rptr_q;
   logic [AddrBits:0]   count_q;
+  logic                valid_q, ready_q;   // count_q is more than 0, less than Depth
   logic                push, pop;
 
-  assign ready_o = count_q != (AddrBits+1)'(Depth);
-  assign valid_o = count_q != '0;
+  assign ready_o = ready_q;
+  assign valid_o = valid_q;
   assign data_o = mem_q[rptr_q];
   assign push = valid_i && ready_o;
   assign pop = valid_o && ready_i;
@@ -50,14 +52,21 @@ module esp_fifo #(
     wptr_q <= '0;
     rptr_q <= '0;
     count_q <= '0;
+    valid_q <= 1'b0;
+    ready_q <= 1'b1;
   end) begin
     if (push) wptr_q <= (wptr_q == AddrBits'(Depth - 1)) ? '0 : wptr_q + 1'b1;
     if (pop) rptr_q <= (rptr_q == AddrBits'(Depth - 1)) ? '0 : rptr_q + 1'b1;
-    if (push != pop) count_q <= push ? count_q + 1'b1 : count_q - 1'b1;
+    if (push != pop) begin
+      count_q <= push ? count_q + 1'b1 : count_q - 1'b1;
+      valid_q <= push || count_q != (AddrBits+1)'(1);
+      ready_q <= pop || count_q != (AddrBits+1)'(Depth - 1);
+    end
   end
 
   `ESP_ASSERT_STABLE(output_stable, clear_i, valid_o, ready_i, data_o)
   `ESP_ASSERT(count_in_range, count_q <= (AddrBits+1)'(Depth))
+  `ESP_ASSERT(flags_follow, valid_q == (count_q != '0) && ready_q == (count_q != (AddrBits+1)'(Depth)))
 
 endmodule
 

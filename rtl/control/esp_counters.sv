@@ -1,11 +1,12 @@
 // The counters: 48 bits each, one a bit of events_i; those from Counters on read 0.
 //
 // Several: a counter is a total in a small memory and a few bits of its own that count the events
-// since the total was last written. In turn, one counter a cycle, those bits are added to the total
-// and start anew. A read borrows the cycle's turn and gives the sum, which is exact.
-// One: a register.
-// Latency: count_o is counter index_i's in the cycle of read_i, without the events of that cycle.
-// A read in every second cycle at most, so that every turn comes in time.
+// since the total was last written. In turn, one counter a cycle, those bits are taken and start anew, and a
+// cycle later they are added to the total. A read stops the turns and gives the sum, which is exact. One: a
+// register.
+// read_i stands for two cycles at least, with index_i; in the cycle after them count_o is that counter's
+// value, without the events of the last two cycles. Two cycles without read_i for each two with it at least,
+// so that every turn comes in time.
 // clear_i: all counters are zero from the next cycle on. Reset does the same.
 // Implements docs/machine.md, section 5.
 
@@ -42,23 +43,24 @@ module esp_counters #(
       if (clear) total_q <= '0;
       else if (events_i[0]) total_q <= total_q + 1'b1;
     end
-    assign count_o = (index_i == '0) ? total_q : '0;
+    always_ff @(posedge clk_i) begin
+      if (read_i) count_o <= (index_i == '0) ? total_q : '0;
+    end
     logic unused;
     assign unused = ^{read_i, events_i};
   end else begin : gen_several
     logic [47:0]           total_q [32];
-    logic [4:0]            turn_q, served;
+    logic [4:0]            turn_q, served, served_q;
     logic                  first_round_q;  // totals from turn_q on are old: they count as zero
-    logic                  old;
+    logic                  put_q;          // what was taken goes into the total
     (* mem2reg *)
     logic [RecentBits-1:0] recent_q [Counters];
-    logic [RecentBits-1:0] taken;
+    logic [RecentBits-1:0] taken_q;
+    logic [47:0]           base_q, sum;
 
     assign served = read_i ? index_i : turn_q;
-    assign old = first_round_q && served >= turn_q;
-    assign taken = recent_q[served];
-    assign count_o = (served < 5'(Counters))
-        ? 48'(taken) + (old ? '0 : total_q[served]) : '0;
+    assign sum = 48'(taken_q) + base_q;
+    assign count_o = sum;
 
     always_ff @(posedge clk_i) begin
       for (int c = 0; c < Counters; c++) begin
@@ -68,23 +70,29 @@ module esp_counters #(
       end
     end
 
+    always_ff @(posedge clk_i) begin
+      served_q <= served;
+      taken_q <= (served < 5'(Counters)) ? recent_q[served] : '0;
+      base_q <= (served < 5'(Counters) && !(first_round_q && served >= turn_q)) ? total_q[served] : '0;
+      if (put_q) total_q[served_q] <= sum;
+    end
+
     `ESP_FFC(clear, begin
       turn_q <= '0;
       first_round_q <= 1'b1;
-    end)
+      put_q <= 1'b0;
+    end) begin
+      put_q <= !read_i;
       if (!read_i) begin
         turn_q <= (turn_q == 5'(Counters - 1)) ? '0 : turn_q + 1'b1;
         if (turn_q == 5'(Counters - 1)) first_round_q <= 1'b0;
       end
-
-    always_ff @(posedge clk_i) begin
-      if (!read_i) total_q[turn_q] <= count_o;
     end
 
     logic unused_events;
     assign unused_events = ^events_i;
 
-    `ESP_ASSERT(turns_in_time, served >= 5'(Counters) || taken != '1)
+    `ESP_ASSERT(turns_in_time, served >= 5'(Counters) || recent_q[served] != '1)
   end
 
 endmodule

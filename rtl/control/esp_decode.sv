@@ -1,14 +1,16 @@
 // Gathers an instruction's words, checks it and hands it to its queue, in program order.
 //
-// An instruction of n words takes n + 2 cycles. A convolution goes to the exec queue and to the
+// An instruction of n words takes n + 3 cycles (one of a single word 5): its words, two cycles for the
+// checks, and the one in which it leaves. A convolution goes to the exec queue and to the
 // weight sequencer's at once. `end` waits for `idle_i` (everything dispatched has retired), then
 // `done_o` pulses. Checks, in this order: opcode, length, fields, dependencies, capacity of the rings.
 // The first that fails is the fault, with the address of the instruction; the decoder then stays
 // until clear. A word that never comes is the fault program_end.
 // With a layer table (MaskLayers > 0) an instruction may have a clip word more, its second, and
-// esp_clip shortens the words behind it as they come: it becomes a nop of its queue where nothing is
+// esp_clip shortens the word behind it, in a cycle of its own before the checks: three cycles after the clip
+// word at the earliest. It becomes a nop of its queue where nothing is
 // left. It is not begun before LOADs of the table in front of it are done (`table_done_i` pulses for
-// each), but for the last one where that is of a later layer, nor before its first three words are there
+// each), but for the last one where that is of a later layer, nor before its next words are there
 // (`three_i`): while it holds the table PACK takes no beats, and words may come behind those.
 // A CONV without channels does not go to the weight sequencer. `table_busy_o`: nobody else may read the
 // table now.
@@ -82,53 +84,30 @@ module esp_decode #(
   typedef enum logic [3:0] {
     StStopped  = 4'd0,
     StFirst    = 4'd1,
-    StRest     = 4'd2,
-    StCheck    = 4'd3,
-    StDispatch = 4'd4,
-    StEnd      = 4'd5,
-    StFault    = 4'd6,
-    StClip     = 4'd7    // the second word is a clip word
+    StKind     = 4'd2,   // the first word is there; of most instructions the second comes now
+    StClip     = 4'd3,   // the second word is a clip word
+    StRest     = 4'd4,
+    StCut      = 4'd5,   // the word behind the clip word is shortened
+    StCheck    = 4'd6,   // each check is made
+    StJudge    = 4'd7,   // and what they say is put together
+    StDispatch = 4'd8,
+    StEnd      = 4'd9,
+    StFault    = 4'd10
   } state_e;
 
   state_e       state_q, state_d;
   logic [639:0] inst_q;
   logic [31:0]  address_q, next_q;
-  logic [2:0]   index_q, length_q, length;
+  logic [2:0]   length, with_clip;
+  logic [4:1]   next_word_q, last_word_q;   // one hot: the word to come, and the last one
   logic [3:0]   cause_q, cause_d;
-  logic         known, clips, clipped, clipped_q, word_taken, sent;
-  logic [esp_isa_pkg::ENGINES-1:0] target;   // one hot; 0 for end
-  logic         is_conv;
+  logic         clips, clipped_q, plain_q, more_q, word_taken, rest_taken, wants_rest, sent;
+  logic [esp_isa_pkg::ENGINES-1:0] target, target_q;   // one hot; 0 for end
+  logic         is_nop, is_end, is_load, is_store, is_conv, is_pool;   // by the first word, as it comes
+  logic         nop_here_q, end_q, load_q, store_q, conv_q, pool_q;    // and of the instruction at hand
+  logic         to_wconv_q, to_post_q;
   logic         nop_q, empty_q;   // clipped to nothing; to a CONV without channels
   logic         due;              // LOADs of the table are under way
-
-  // The first word, as it comes.
-  always_comb begin
-    known = 1'b1;
-    clips = 1'b0;
-    length = '0;
-    case (word_i[5:0])
-      esp_isa_pkg::OpNop: length = 3'(esp_isa_pkg::NOP_WORDS);
-      esp_isa_pkg::OpEnd: length = 3'(esp_isa_pkg::END_WORDS);
-      esp_isa_pkg::OpLoad: begin
-        length = 3'(esp_isa_pkg::LOAD_WORDS);
-        clips = MaskLayers != 0;
-      end
-      esp_isa_pkg::OpStore: begin
-        length = 3'(esp_isa_pkg::STORE_WORDS);
-        clips = MaskLayers != 0;
-      end
-      esp_isa_pkg::OpConv: begin
-        length = 3'(esp_isa_pkg::CONV_WORDS);
-        clips = MaskLayers != 0;
-      end
-      esp_isa_pkg::OpPool: begin
-        length = 3'(esp_isa_pkg::POOL_WORDS);
-        clips = MaskLayers != 0;
-      end
-      default: known = 1'b0;
-    endcase
-    clipped = clips && word_i[8:6] == length + 3'd1;
-  end
 
   // The whole instruction.
   esp_isa_pkg::header_t header;
@@ -142,42 +121,94 @@ module esp_decode #(
   assign store = inst_q[esp_isa_pkg::STORE_BITS-1:0];
   assign conv = inst_q;
 
+  // What the first word says, as it comes.
+  assign is_nop = word_i[5:0] == esp_isa_pkg::OpNop;
+  assign is_end = word_i[5:0] == esp_isa_pkg::OpEnd;
+  assign is_load = word_i[5:0] == esp_isa_pkg::OpLoad;
+  assign is_store = word_i[5:0] == esp_isa_pkg::OpStore;
+  assign is_conv = word_i[5:0] == esp_isa_pkg::OpConv;
+  assign is_pool = word_i[5:0] == esp_isa_pkg::OpPool;
+
+  always_comb begin
+    clips = 1'b0;
+    length = '0;
+    with_clip = '0;
+    if (is_nop) length = 3'(esp_isa_pkg::NOP_WORDS);
+    if (is_end) length = 3'(esp_isa_pkg::END_WORDS);
+    if (is_load) begin
+      length = 3'(esp_isa_pkg::LOAD_WORDS);
+      with_clip = 3'(esp_isa_pkg::LOAD_WORDS + 1);
+    end
+    if (is_store) begin
+      length = 3'(esp_isa_pkg::STORE_WORDS);
+      with_clip = 3'(esp_isa_pkg::STORE_WORDS + 1);
+    end
+    if (is_conv) begin
+      length = 3'(esp_isa_pkg::CONV_WORDS);
+      with_clip = 3'(esp_isa_pkg::CONV_WORDS + 1);
+    end
+    if (is_pool) begin
+      length = 3'(esp_isa_pkg::POOL_WORDS);
+      with_clip = 3'(esp_isa_pkg::POOL_WORDS + 1);
+    end
+    clips = MaskLayers != 0 && with_clip != '0 && word_i[8:6] == with_clip;
+  end
+
+  always_ff @(posedge clk_i) begin
+    if (word_taken && state_q == StFirst) begin
+      nop_here_q <= is_nop;
+      end_q <= is_end;
+      load_q <= is_load;
+      store_q <= is_store;
+      conv_q <= is_conv;
+      pool_q <= is_pool;
+      last_word_q <= 4'(1 << (length - 3'd2));
+      plain_q <= word_i[8:6] == length;
+      more_q <= word_i[8:6] == length && with_clip != '0;
+      clipped_q <= clips;
+    end
+  end
+
   // The clip stage.
-  logic [127:0] word;   // the one at hand, clipped
-  logic         second_word, clip_nop, clip_empty;
-  assign second_word = state_q == StRest && index_q == 3'd1;
+  logic [127:0] cut_word;
+  logic         cut_ready, cut_nop, cut_empty, begin_clip;
+  assign begin_clip = state_q == StKind && clipped_q && !due && three_i && !halt_i;
 
   if (MaskLayers != 0) begin : gen_clip
     logic [4:0]  due_q;    // LOADs of the table not yet done
     logic [11:0] since_q;  // the layer of the last one: layers before it need not wait for it
-    logic        loads;
-    assign loads = sent && !nop_q && header.opcode == esp_isa_pkg::OpLoad
-                && load.target == esp_isa_pkg::TargetLayerTable;
-    assign due = due_q > 5'd1 || (due_q == 5'd1 && word_i[20:9] >= since_q);
-    assign table_busy_o = table_ren_o || state_q == StClip || (second_word && clipped_q);
-    `ESP_FFC(clear_i, due_q <= '0;)
-      if (loads != table_done_i) due_q <= loads ? due_q + 5'd1 : due_q - 5'd1;
+    logic        loads_q;
+    assign due = due_q > 5'd1 || (due_q == 5'd1 && header.layer >= since_q);
+    assign table_busy_o = begin_clip
+        || (clipped_q && (state_q == StClip || state_q == StRest || state_q == StCut));
+    `ESP_FFC(clear_i, begin
+      due_q <= '0;
+      loads_q <= 1'b0;
+    end) begin
+      loads_q <= sent && !nop_q && load_q
+              && load.target == esp_isa_pkg::TargetLayerTable;
+      if (loads_q != table_done_i) due_q <= loads_q ? due_q + 5'd1 : due_q - 5'd1;
+    end
     always_ff @(posedge clk_i) begin
-      if (loads) since_q <= header.layer;
+      if (loads_q) since_q <= header.layer;
     end
     esp_clip #(
       .Lanes(Lanes), .BusBytes(BusBytes), .AddrBits(TableBits), .Rows(MaskLayers)
     ) u_clip (
-      .clk_i, .word_i,
-      .first_i(word_taken && state_q == StFirst && clipped),
-      .clip_i(word_taken && state_q == StClip),
-      .fields_i(word_taken && second_word), .clipped_i(second_word && clipped_q),
-      .conv_i(is_conv), .pool_i(header.opcode == esp_isa_pkg::OpPool), .layer_i(header.layer),
+      .clk_i,
+      .first_i(begin_clip), .layer_i(header.layer),
+      .conv_i(conv_q), .pool_i(pool_q),
+      .clip_i(word_taken && state_q == StClip), .word_i,
+      .fields_i(inst_q[255:128]), .take_i(state_q == StCut && cut_ready), .ready_o(cut_ready),
       .ren_o(table_ren_o), .raddr_o(table_raddr_o), .rdata_i(table_rdata_i),
-      .word_o(word), .nop_o(clip_nop), .empty_o(clip_empty)
+      .word_o(cut_word), .nop_o(cut_nop), .empty_o(cut_empty)
     );
     `ESP_ASSERT(tables_in_range, due_q != '1)
   end else begin : gen_no_clip
     assign due = 1'b0;
-    assign word = word_i;
-    assign {clip_nop, clip_empty, table_busy_o, table_ren_o, table_raddr_o} = '0;
+    assign {cut_word, cut_ready, cut_nop, cut_empty, table_busy_o, table_ren_o, table_raddr_o} = '0;
     logic unused_table;
-    assign unused_table = ^{table_rdata_i, table_done_i, second_word};
+    assign unused_table = ^{table_rdata_i, table_done_i, begin_clip};
   end
 
   logic fields_ok, engines_ok, capacity_ok;
@@ -188,61 +219,70 @@ module esp_decode #(
   assign to_masks = load.target[2];            // TargetLayerTable and above
 
   always_comb begin
-    target = '0;
-    is_conv = header.opcode == esp_isa_pkg::OpConv;
-    case (header.opcode)
-      esp_isa_pkg::OpNop: target[nop.engine] = 1'b1;
-      esp_isa_pkg::OpEnd: ;
-      esp_isa_pkg::OpLoad: begin
-        if (to_load_w) target[esp_isa_pkg::EngLoadW] = 1'b1;
-        else target[esp_isa_pkg::EngLoadA] = 1'b1;
-      end
-      esp_isa_pkg::OpStore: target[esp_isa_pkg::EngStore] = 1'b1;
-      esp_isa_pkg::OpConv: target[esp_isa_pkg::EngExec] = 1'b1;
-      default: target[esp_isa_pkg::EngPool] = 1'b1;
-    endcase
+    for (int e = 0; e < esp_isa_pkg::ENGINES; e++) target[e] = nop_here_q && nop.engine == 3'(e);
+    if (load_q && to_load_w) target[esp_isa_pkg::EngLoadW] = 1'b1;
+    if (load_q && !to_load_w) target[esp_isa_pkg::EngLoadA] = 1'b1;
+    if (store_q) target[esp_isa_pkg::EngStore] = 1'b1;
+    if (conv_q) target[esp_isa_pkg::EngExec] = 1'b1;
+    if (pool_q) target[esp_isa_pkg::EngPool] = 1'b1;
   end
 
   // The checks, quiet but for their one cycle.
+  logic nop_ok, load_ok, store_ok, conv_ok, pool_ok, agree, engines_ok, capacity_ok;
+  logic nop_ok_q, load_ok_q, store_ok_q, conv_ok_q, pool_ok_q, agree_q, engines_ok_q, capacity_ok_q;
+  logic fields_ok;
+
   always_comb begin
-    fields_ok = 1'b1;
-    capacity_ok = 1'b1;
-    engines_ok = 1'b1;
-    if (state_q == StCheck) begin
+    {nop_ok, load_ok, store_ok, conv_ok, pool_ok, agree, engines_ok, capacity_ok} = '0;
+    if (`ESP_WHEN(state_q == StCheck)) begin
       engines_ok = header.dep0_engine != 3'(esp_isa_pkg::ENGINES)
                 && header.dep1_engine != 3'(esp_isa_pkg::ENGINES)
                 && header.dep2_engine != 3'(esp_isa_pkg::ENGINES);
-      case (header.opcode)
-        esp_isa_pkg::OpNop:
-          fields_ok = esp_isa_pkg::nop_in_range(inst_q[127:0]) && !esp_isa_pkg::nop_contradicts(nop);
-        esp_isa_pkg::OpEnd: fields_ok = esp_isa_pkg::end_in_range(inst_q[127:0]);
-        esp_isa_pkg::OpLoad:
-          fields_ok = esp_isa_pkg::load_in_range(inst_q[255:0])
-                   && (MaskLayers != 0 || !to_masks)
-                   && (!load.region[2] || (MaskLayers != 0 && to_load_w))
-                   && (load.region[1:0] == '0 || !to_load_w)
-                   && load.offset[ByteBits-1:0] == '0 && load.y_stride[ByteBits-1:0] == '0
-                   && load.z_stride[ByteBits-1:0] == '0;
-        esp_isa_pkg::OpStore:
-          fields_ok = esp_isa_pkg::store_in_range(inst_q[255:0])
-                   && store.offset[ByteBits-1:0] == '0 && store.y_stride[ByteBits-1:0] == '0
-                   && store.z_stride[ByteBits-1:0] == '0;
-        esp_isa_pkg::OpConv: begin
-          fields_ok = esp_isa_pkg::conv_in_range(inst_q) && !esp_isa_pkg::conv_contradicts(conv)
-                   && !esp_isa_pkg::conv_contradicts_masked(conv)
-                   && !(conv.product[0] && !Score)
-                   && !(conv.w_sparse[0] && (MaskLayers == 0 || clipped_q));
-          capacity_ok = 32'(conv.w_offset) + 32'(conv.w_piece) <= WeightWords
-                     && (!conv.last[0] || 32'(conv.p_offset) + 32'(conv.n_blocks) <= ParamBlocks);
-        end
-        default: fields_ok = esp_isa_pkg::pool_in_range(inst_q[383:0]);
-      endcase
+      nop_ok = end_q
+          ? esp_isa_pkg::end_in_range(inst_q[127:0])
+          : esp_isa_pkg::nop_in_range(inst_q[127:0]) && !esp_isa_pkg::nop_contradicts(nop);
+      load_ok = esp_isa_pkg::load_in_range(inst_q[255:0])
+             && (MaskLayers != 0 || !to_masks)
+             && (!load.region[2] || (MaskLayers != 0 && to_load_w))
+             && (load.region[1:0] == '0 || !to_load_w)
+             && load.offset[ByteBits-1:0] == '0 && load.y_stride[ByteBits-1:0] == '0
+             && load.z_stride[ByteBits-1:0] == '0;
+      store_ok = esp_isa_pkg::store_in_range(inst_q[255:0])
+              && store.offset[ByteBits-1:0] == '0 && store.y_stride[ByteBits-1:0] == '0
+              && store.z_stride[ByteBits-1:0] == '0;
+      conv_ok = esp_isa_pkg::conv_in_range(inst_q) && !(conv.product[0] && !Score)
+             && !(conv.w_sparse[0] && (MaskLayers == 0 || clipped_q));
+      agree = !esp_isa_pkg::conv_contradicts(conv) && !esp_isa_pkg::conv_contradicts_masked(conv);
+      capacity_ok = 32'(conv.w_offset) + 32'(conv.w_piece) <= WeightWords
+                 && (!conv.last[0] || 32'(conv.p_offset) + 32'(conv.n_blocks) <= ParamBlocks);
+      pool_ok = esp_isa_pkg::pool_in_range(inst_q[383:0]);
     end
   end
 
-  assign word_ready_o = ((state_q == StFirst && !(clipped && (due || !three_i))) || state_q == StClip
-                         || state_q == StRest) && !halt_i;
+  always_ff @(posedge clk_i) begin
+    if (state_q == StCheck) begin
+      nop_ok_q <= nop_ok;
+      load_ok_q <= load_ok;
+      store_ok_q <= store_ok;
+      conv_ok_q <= conv_ok;
+      pool_ok_q <= pool_ok;
+      agree_q <= agree;
+      engines_ok_q <= engines_ok;
+      capacity_ok_q <= capacity_ok || !conv_q;
+      target_q <= target;
+      to_wconv_q <= conv_q && !nop_q && !empty_q;   // to the weight sequencer too
+      to_post_q <= conv_q && conv.last[0] && !nop_q;
+    end
+  end
+
+  assign fields_ok = !((nop_here_q || end_q) && !nop_ok_q) && !(load_q && !load_ok_q)
+                  && !(store_q && !store_ok_q) && !(conv_q && !(conv_ok_q && agree_q))
+                  && !(pool_q && !pool_ok_q);
+
+  assign wants_rest = (state_q == StKind && more_q) || state_q == StRest;
+  assign word_ready_o = (state_q == StFirst || state_q == StClip || wants_rest) && !halt_i;
   assign word_taken = word_valid_i && word_ready_o;
+  assign rest_taken = word_valid_i && wants_rest && !halt_i;
   esp_isa_pkg::conv_t out;   // whatever it is
   always_comb begin
     out = inst_q;
@@ -260,12 +300,12 @@ module esp_decode #(
     dispatch_o = '0;
     sent = 1'b0;
     if (state_q == StDispatch && !halt_i) begin
-      push_o = (is_conv && !nop_q && !empty_q && !wconv_ready_i) ? '0 : target;
+      push_o = (to_wconv_q && !wconv_ready_i) ? '0 : target_q;
       sent = (push_o & ready_i) != '0;
-      wconv_push_o = is_conv && !nop_q && !empty_q && ready_i[esp_isa_pkg::EngExec];
+      wconv_push_o = to_wconv_q && ready_i[esp_isa_pkg::EngExec];
       if (sent) begin
-        dispatch_o = target;
-        dispatch_o[esp_isa_pkg::EngPost] = is_conv && conv.last[0] && !nop_q;
+        dispatch_o = target_q;
+        dispatch_o[esp_isa_pkg::EngPost] = to_post_q;
       end
     end
   end
@@ -277,19 +317,25 @@ module esp_decode #(
     case (state_q)
       StStopped: if (start_i) state_d = StFirst;
       StFirst: begin
-        if (word_taken) begin
-          if (!known) begin
-            state_d = StFault;
-            cause_d = esp_isa_pkg::FaultIllegalOpcode;
-          end else if (word_i[8:6] != length && !clipped) begin
-            state_d = StFault;
-            cause_d = esp_isa_pkg::FaultIllegalLength;
-          end else begin
-            state_d = clipped ? StClip : (length == 3'd1) ? StCheck : StRest;
-          end
-        end else if (exhausted_i) begin
+        if (word_taken) state_d = StKind;
+        else if (!word_valid_i && exhausted_i) begin
           state_d = StFault;
           cause_d = esp_isa_pkg::FaultProgramEnd;
+        end
+      end
+      StKind: begin
+        if (!(nop_here_q || end_q || load_q || store_q || conv_q || pool_q)) begin
+          state_d = StFault;
+          cause_d = esp_isa_pkg::FaultIllegalOpcode;
+        end else if (clipped_q) begin
+          if (begin_clip) state_d = StClip;
+        end else if (!plain_q) begin
+          state_d = StFault;
+          cause_d = esp_isa_pkg::FaultIllegalLength;
+        end else if (!more_q || (rest_taken && last_word_q[1])) begin
+          state_d = StCheck;
+        end else begin
+          state_d = StRest;
         end
       end
       StClip: begin
@@ -300,21 +346,23 @@ module esp_decode #(
         end
       end
       StRest: begin
-        if (word_taken && index_q == length_q - 3'd1) state_d = StCheck;
+        if (rest_taken && (next_word_q & last_word_q) != '0) state_d = clipped_q ? StCut : StCheck;
         else if (!word_valid_i && exhausted_i) begin
           state_d = StFault;
           cause_d = esp_isa_pkg::FaultProgramEnd;
         end
       end
-      StCheck: begin
-        state_d = (header.opcode == esp_isa_pkg::OpEnd) ? StEnd : StDispatch;
+      StCut: if (cut_ready) state_d = StCheck;
+      StCheck: state_d = StJudge;
+      StJudge: begin
+        state_d = end_q ? StEnd : StDispatch;
         if (!fields_ok) begin
           state_d = StFault;
           cause_d = esp_isa_pkg::FaultIllegalField;
-        end else if (!engines_ok) begin
+        end else if (!engines_ok_q) begin
           state_d = StFault;
           cause_d = esp_isa_pkg::FaultIllegalDependency;
-        end else if (!capacity_ok) begin
+        end else if (!capacity_ok_q) begin
           state_d = StFault;
           cause_d = esp_isa_pkg::FaultCapacity;
         end
@@ -338,29 +386,20 @@ module esp_decode #(
     else if (word_taken) next_q <= next_q + 32'd16;
     if (state_q == StFirst) begin
       address_q <= next_q;
-      length_q <= length;
-      clipped_q <= clipped;
       nop_q <= 1'b0;
       empty_q <= 1'b0;
-      index_q <= 3'd1;
-    end else if (word_taken && state_q == StRest) begin
-      index_q <= index_q + 3'd1;
+      next_word_q <= 4'd1;
+    end else if (rest_taken) begin
+      next_word_q <= next_word_q << 1;
     end
-    if (word_taken && second_word) begin
-      nop_q <= clip_nop;
-      empty_q <= clip_empty;
+    if (word_taken && state_q == StFirst) inst_q[127:0] <= word_i;
+    for (int w = 1; w <= 4; w++) begin
+      if (rest_taken && next_word_q[w]) inst_q[128*w +: 128] <= word_i;
     end
-    if (word_taken) begin
-      if (state_q == StFirst) inst_q[127:0] <= word_i;
-      else if (state_q == StRest) begin
-        case (index_q)
-          3'd1: inst_q[255:128] <= word;
-          3'd2: inst_q[383:256] <= word_i;
-          3'd3: inst_q[511:384] <= word_i;
-          3'd4: inst_q[639:512] <= word_i;
-          default: ;
-        endcase
-      end
+    if (MaskLayers != 0 && state_q == StCut && cut_ready) begin
+      inst_q[255:128] <= cut_word;
+      nop_q <= cut_nop;
+      empty_q <= cut_empty;
     end
   end
 

@@ -2,12 +2,13 @@
 //
 // Starts at `start_i` with `program_words_i` words at `program_address_i` (a multiple of 16). A burst
 // is at most 16 beats and 16 words and crosses no 4 KiB line; it is asked for when the FIFO has room
-// for all of it, so that data are always taken. On a bus of two words a beat, a beat gives its words
+// for all of it, so that data are always taken. It is cut in one cycle, its end found in the next, both
+// looked at in the third; then it is asked for. On a bus of two words a beat, a beat gives its words
 // one a cycle, and the word before the program's first is skipped.
 // `exhausted_o`: every word has been handed on. `three_o`: three words or more stand in the FIFO, or all that
-// are left of the program. Faults: a burst outside the read window, an error
-// response; the address is that of the word, the engine 0.
-// Implements docs/machine.md, sections 2 and 5.
+// are left of the program. Both come a cycle late. Faults: a burst outside the read window, an error
+// response; the address is that of the word, the engine 0. fault_o stands until clear; nothing more is asked
+// for then. Implements docs/machine.md, sections 2 and 5.
 
 `default_nettype none
 `include "esp_assert.svh"
@@ -58,10 +59,14 @@ module esp_fetch #(
   // Words still to ask for, to receive, and asked for but not yet handed on.
   logic [31:0]          addr_q, left_q, recv_addr_q, recv_left_q;
   logic [DepthBits-1:0] ahead_q, level_q;     // level: words in the FIFO
-  logic [4:0]           words;
+  logic                 some_q;               // left_q is not 0
+  logic                 recv_one_q;           // recv_left_q is 1
+  logic [4:0]           words, words_q;       // of the burst at addr_q
   logic [8:0]           to_line;
-  logic                 in_window, room, asked, word_in, word_out;
-  logic [32:0]          burst_end;
+  logic                 cut_q, ended_q, seen_q;   // words_q is that; and end_q; and what is said of it
+  logic                 in_window_q, room_q, fault_q;
+  logic [7:0]           end_q;                // its last word within the 4 KiB
+  logic                 asked, asked_q, word_in, word_out;
   logic [127:0]         word;
 
   assign to_line = 9'd256 - {1'b0, addr_q[11:4]};
@@ -73,22 +78,40 @@ module esp_fetch #(
     if (left_q < 32'(words)) words = left_q[4:0];
   end
 
-  assign burst_end = {1'b0, addr_q} + {24'd0, words, 4'd0};
-  assign in_window = addr_q >= window_low_i && burst_end <= {1'b0, window_high_i};
-  assign room = ahead_q <= DepthBits'(Depth - BurstWords);
-  assign req_valid_o = left_q != '0 && room && in_window && !halt_i;
+  assign req_valid_o = seen_q && in_window_q && room_q && !fault_q && !halt_i;
   assign asked = req_valid_o && req_ready_i;
   assign word_out = word_valid_o && word_ready_i;
 
+  `ESP_FFC(clear_i || start_i, begin
+    cut_q <= 1'b0;
+    ended_q <= 1'b0;
+    seen_q <= 1'b0;
+    asked_q <= 1'b0;
+  end) begin
+    cut_q <= some_q && !asked;
+    ended_q <= cut_q && !asked;
+    seen_q <= ended_q && !asked;
+    asked_q <= asked;
+  end
+
+  always_ff @(posedge clk_i) begin
+    if (!cut_q) words_q <= words;
+    if (!ended_q) end_q <= addr_q[11:4] + 8'(words_q) - 8'd1;
+    if (!seen_q) begin
+      in_window_q <= addr_q >= window_low_i && {addr_q[31:12], end_q, 4'hf} < window_high_i;
+    end
+    room_q <= ahead_q <= DepthBits'(Depth - BurstWords);
+  end
+
   if (BusBytes == 32) begin : gen_two
     assign req_address_o = {addr_q[31:5], 5'd0};
-    assign req_beats_o = 5'((6'(words) + 6'(addr_q[4]) + 6'd1) >> 1);
+    assign req_beats_o = 5'((6'(words_q) + 6'(addr_q[4]) + 6'd1) >> 1);
     assign word = recv_addr_q[4] ? r_data_i[128 +: 128] : r_data_i[127:0];
     assign word_in = r_valid_i;
-    assign r_ready_o = recv_addr_q[4] || recv_left_q == 32'd1;
+    assign r_ready_o = recv_addr_q[4] || recv_one_q;
   end else if (BusBytes == 16) begin : gen_one
     assign req_address_o = addr_q;
-    assign req_beats_o = words;
+    assign req_beats_o = words_q;
     assign word = r_data_i;
     assign word_in = r_valid_i;
     assign r_ready_o = 1'b1;
@@ -98,7 +121,7 @@ module esp_fetch #(
     logic [PartBits-1:0]           part_q;
     logic [8*(16-BusBytes)-1:0]    low_q;
     assign req_address_o = addr_q;
-    assign req_beats_o = 5'(words << PartBits);
+    assign req_beats_o = 5'(words_q << PartBits);
     assign word = {r_data_i, low_q};
     assign word_in = r_valid_i && part_q == '1;
     assign r_ready_o = 1'b1;
@@ -111,28 +134,47 @@ module esp_fetch #(
 
   `ESP_FFC(clear_i, begin
     left_q <= '0;
+    some_q <= 1'b0;
     recv_left_q <= '0;
+    recv_one_q <= 1'b0;
     ahead_q <= '0;
     level_q <= '0;
   end)
     if (start_i) begin
       left_q <= program_words_i;
+      some_q <= program_words_i != '0;
       recv_left_q <= program_words_i;
+      recv_one_q <= program_words_i == 32'd1;
     end else begin
-      if (asked) left_q <= left_q - 32'(words);
-      if (word_in) recv_left_q <= recv_left_q - 1'b1;
+      if (asked) begin
+        left_q <= left_q - 32'(words_q);
+        some_q <= left_q != 32'(words_q);
+      end
+      if (word_in) begin
+        recv_left_q <= recv_left_q - 1'b1;
+        recv_one_q <= recv_left_q == 32'd2;
+      end
       if (word_in != word_out) level_q <= word_in ? level_q + 1'b1 : level_q - 1'b1;
-      if (asked || word_out) begin
-        ahead_q <= ahead_q + (asked ? DepthBits'(words) : '0) - DepthBits'(word_out);
+      if (asked_q || word_out) begin
+        ahead_q <= ahead_q + (asked_q ? DepthBits'(words_q) : '0) - DepthBits'(word_out);
       end
     end
+
+  // Late by a cycle: what they say to begin with is less than what is so.
+  `ESP_FFC(clear_i || start_i, begin
+    exhausted_o <= 1'b0;
+    three_o <= 1'b0;
+  end) begin
+    exhausted_o <= !some_q && !asked_q && ahead_q == '0;
+    three_o <= level_q >= DepthBits'(3) || recv_left_q == '0;
+  end
 
   always_ff @(posedge clk_i) begin
     if (start_i) begin
       addr_q <= program_address_i;
       recv_addr_q <= program_address_i;
     end else begin
-      if (asked) addr_q <= addr_q + {23'd0, words, 4'd0};
+      if (asked) addr_q <= addr_q + {23'd0, words_q, 4'd0};
       if (word_in) recv_addr_q <= recv_addr_q + 32'd16;
     end
   end
@@ -144,15 +186,27 @@ module esp_fetch #(
     .valid_o(word_valid_o), .ready_i(word_ready_i), .data_o(word_o)
   );
 
-  assign exhausted_o = left_q == '0 && ahead_q == '0;
-  assign three_o = level_q >= DepthBits'(3) || recv_left_q == '0;
+  logic        window_fault, response_fault, response_q;
+  logic [31:0] response_address_q;
+  assign window_fault = seen_q && !in_window_q;
+  assign response_fault = r_valid_i && r_error_i;
 
-  logic window_fault;
-  assign window_fault = left_q != '0 && room && !in_window;
-  assign fault_o = window_fault || (r_valid_i && r_error_i);
-  assign fault_cause_o = (r_valid_i && r_error_i) ? esp_isa_pkg::FaultReadResponse
-                                                  : esp_isa_pkg::FaultReadWindow;
-  assign fault_address_o = (r_valid_i && r_error_i) ? recv_addr_q : addr_q;
+  `ESP_FFC(clear_i, begin
+    fault_q <= 1'b0;
+    response_q <= 1'b0;
+  end)
+    if (!fault_q && (window_fault || response_fault)) begin
+      fault_q <= 1'b1;
+      response_q <= response_fault;
+    end
+
+  always_ff @(posedge clk_i) begin
+    if (!fault_q) response_address_q <= recv_addr_q;
+  end
+
+  assign fault_o = fault_q;
+  assign fault_cause_o = response_q ? esp_isa_pkg::FaultReadResponse : esp_isa_pkg::FaultReadWindow;
+  assign fault_address_o = response_q ? response_address_q : addr_q;
 
   `ESP_ASSERT(room_for_every_word, !(word_in && !fifo_ready))
   `ESP_ASSERT(no_word_past_the_program, !(r_valid_i && !halt_i && recv_left_q == '0))

@@ -1,11 +1,14 @@
 // The queue of one engine: instructions with their addresses; the head leaves when its three
 // dependencies hold.
 //
-// A dependency holds for good once seen to hold; of several, one is looked at in a cycle, in their
-// order. A `nop` never leaves by the output: it retires
+// A dependency holds for good once seen to hold; one is looked at in a cycle, in their order, and those on no
+// engine take none. An instruction that comes to the head is read a cycle later: one without dependencies can
+// leave in the cycle after that, with n of them n cycles later at the earliest, and otherwise in the second
+// cycle in which the last count shows. A `nop` never leaves by the output: it retires
 // here, after every instruction before it has retired. A queue holds Depth + 1 instructions, the head
-// included; one enters a cycle and one leaves a cycle, and shows a cycle after it entered. The output
-// is valid until taken, except under `hold_i` (the machine has faulted).
+// included; one enters a cycle, and shows at an empty queue's head a cycle after it entered. The output
+// is valid until taken, except under `hold_i` (the machine has faulted); its valid is a register, its data
+// are read from a distributed memory.
 // Width: bits of the instruction; Used: those that are not always zero.
 // Implements docs/machine.md, section 2.
 
@@ -55,13 +58,18 @@ module esp_queue #(
   localparam int unsigned DepLo = 21;  // engine and count of dep0, then dep1, dep2
   localparam int unsigned DepBits = 3 + CountBits;
 
-  logic [Used-1:0]      head;
-  logic                 head_valid, head_nop;
-  logic [2:0]           met_q, met, none;
-  logic [1:0]           open;  // not met yet; if neither is, the third is looked at
-  logic [DepBits-1:0]   dependency;
+  logic [Used-1:0]       head;
+  logic                  head_valid;
+  logic                  read_q;       // the head has been read
+  logic                  nop_q;        // it is one
+  logic                  open_q;       // dependency_q is not met yet
+  logic                  may_go_q;     // all are met: an instruction may leave, or a nop retire
+  logic [DepBits-1:0]    dependency_q, dependency_next;
+  logic [1:0]            later_q, later_next;   // dependencies behind dependency_q: the second, the third
+  logic [2:0]            some;         // dependencies of the head on an engine
+  logic                  reached, look;
   logic [IssuedBits-1:0] issued_q, own_retired;
-  logic                 leave, ready;
+  logic                  all_retired_q, leave;
 
   esp_fifo #(.Width(Used + 32), .Depth(Depth + 1)) u_fifo (
     .clk_i, .rst_ni, .clear_i,
@@ -69,43 +77,56 @@ module esp_queue #(
     .valid_o(head_valid), .ready_i(leave), .data_o({out_address_o, head})
   );
 
-  // The engine of `dep` (low three bits) has retired the count above them.
-  function automatic logic reached(input logic [127:0] counts, input logic [DepBits-1:0] dep);
-    logic [CountBits-1:0] left;  // count - retired - 1, negative once reached
-    left = dep[DepBits-1:3] + (* in_order *) ~counts[dep[2:0]*CountBits +: CountBits];
-    reached = left[CountBits-1];
-  endfunction
-
-  // Dependencies of the head: those on no engine hold.
+  // Which dependency is looked at next: the first of those left.
   always_comb begin
-    for (int d = 0; d < 3; d++) none[d] = head[DepLo + d*DepBits +: 3] == esp_isa_pkg::EngNone;
-    open = ~(met_q[1:0] | none[1:0]);
-    met = met_q | none;
-    dependency = open[0] ? head[DepLo +: DepBits] :
-          open[1] ? head[DepLo + DepBits +: DepBits] : head[DepLo + 2*DepBits +: DepBits];
-    if (reached(retired_i, dependency)) begin
-      if (open[0]) met[0] = 1'b1;
-      else if (open[1]) met[1] = 1'b1;
-      else met[2] = 1'b1;
-    end
+    for (int d = 0; d < 3; d++) some[d] = head[DepLo + d*DepBits +: 3] != esp_isa_pkg::EngNone;
+    later_next = read_q ? {later_q[1] && later_q[0], 1'b0}
+                        : {some[2] && (some[1] || some[0]), some[1] && some[0]};
+    if (read_q) dependency_next = later_q[0] ? head[DepLo + DepBits +: DepBits]
+                                             : head[DepLo + 2*DepBits +: DepBits];
+    else if (some[0]) dependency_next = head[DepLo +: DepBits];
+    else if (some[1]) dependency_next = head[DepLo + DepBits +: DepBits];
+    else dependency_next = head[DepLo + 2*DepBits +: DepBits];
   end
 
+  // dependency_q's engine (low three bits) has retired the count above them.
+  logic [CountBits-1:0] left;  // count - retired - 1, negative once reached
+  assign left = dependency_q[DepBits-1:3]
+              + (* in_order *) ~retired_i[dependency_q[2:0]*CountBits +: CountBits];
+  assign reached = left[CountBits-1];
+
+  assign look = read_q ? open_q && reached : head_valid;   // at the next one, if there is one
   assign own_retired = retired_i[Engine*CountBits +: IssuedBits];
-  assign head_nop = head[5:0] == esp_isa_pkg::OpNop;
-  assign ready = head_valid && (met == '1) && !hold_i;
-  assign out_valid_o = ready && !head_nop;
-  assign nop_retire_o = ready && head_nop && (issued_q == own_retired);
+  assign out_valid_o = may_go_q && !nop_q && !hold_i;
+  assign nop_retire_o = may_go_q && nop_q && all_retired_q && !hold_i;
   assign out_data_o = Width'(head);
-  assign head_o = head_valid && !head_nop;
-  assign wait_o = head_valid && (met != '1);
+  assign head_o = head_valid && head[5:0] != esp_isa_pkg::OpNop;
+  assign wait_o = read_q && !may_go_q;
   assign leave = (out_valid_o && out_ready_i) || nop_retire_o;
 
   `ESP_FFC(clear_i, begin
     issued_q <= '0;
-    met_q <= '0;
+    read_q <= 1'b0;
+    open_q <= 1'b0;
+    may_go_q <= 1'b0;
+    all_retired_q <= 1'b0;
   end) begin
-    met_q <= leave || !head_valid ? '0 : met;
+    // What is behind the head of this cycle shows in the next one.
+    read_q <= (read_q || head_valid) && !leave;
+    if (!read_q) open_q <= head_valid && some != '0;
+    else if (reached) open_q <= later_q != '0;
+    may_go_q <= !leave && (may_go_q || (read_q ? reached && later_q == '0 : head_valid && some == '0));
     if (leave) issued_q <= issued_q + 1'b1;
+    // Nothing leaves in the two cycles before a nop may go, so that this is true of it.
+    all_retired_q <= issued_q == own_retired;
+  end
+
+  always_ff @(posedge clk_i) begin
+    if (look) begin
+      dependency_q <= dependency_next;
+      later_q <= later_next;
+    end
+    if (!read_q) nop_q <= head[5:0] == esp_isa_pkg::OpNop;
   end
 
   if (Used < Width) begin : gen_spare

@@ -1,15 +1,19 @@
 // The registers: AXI4-Lite, the state of the machine, the first fault, interrupts, counters.
 //
 // One access at a time each way; every access is answered OKAY, an unmapped one reads 0. Byte strobes
-// are honoured. Start clears all engines and counters for one cycle, then raises `start_o`; a program
-// of another configuration is a fault at once. `halt_o`: faulted or being reset; when nothing is
-// under way any more (`quiet_i`), a reset by CONTROL clears, whatever the state in which it is written.
-// Start is ignored while busy or faulted.
+// are honoured. A write is taken into registers and done in the next cycle, one of CONTROL a cycle after
+// that; a read is answered after four cycles. Start clears all engines and counters for one cycle, then
+// raises `start_o`; a program of another configuration is a fault at once. `halt_o`: faulted or being reset;
+// when nothing is under way any more (`quiet_i`), a reset by CONTROL clears, whatever the state in which it
+// is written. Start is ignored while busy or faulted. clear_o and halt_o are registers. fault_i and what
+// comes with it, progress_i and events_i are looked at a cycle after they came or later, as registers in
+// front of them are (esp_core gathers faults in one).
 // Base registers hold multiples of 32, PROGRAM_ADDRESS of 16; the low bits read 0.
 // Counters have 48 bits and stand still unless a program runs.
 // Implements docs/machine.md, section 5 (Faults) and docs/reference/registers.md.
 
 `default_nettype none
+`include "esp_assert.svh"
 `include "esp_ff.svh"
 
 module esp_regs #(
@@ -78,7 +82,8 @@ module esp_regs #(
     StStart = 3'd2,
     StRun   = 3'd3,
     StFault = 3'd4,
-    StReset = 3'd5    // by CONTROL: waits for bursts under way
+    StReset = 3'd5,   // by CONTROL: waits for bursts under way
+    StWipe  = 3'd6    // and clears
   } state_e;
 
   state_e       state_q, state_d;
@@ -95,47 +100,76 @@ module esp_regs #(
   localparam logic [31:0] Address = 32'((33'd1 << AddressBits) - 33'd1);
   localparam logic [31:0] Window = 32'((34'd2 << AddressBits) - 34'd1);
 
-  // Writes: address and data together, answered a cycle later.
-  logic        write, b_valid_q, r_valid_q, read;
+  // Writes: address and data together, done from registers and answered a cycle later.
+  logic        write_q, b_valid_q, take_write;
+  logic [3:0]  strobe_q;
+  logic [31:0] wdata_q;
+  logic [9:0]  waddr_q, raddr_q;
   logic [1:0]  wdata;              // of CONTROL and IRQ_STATUS
   logic [31:0] wdata_address, wdata_window, wdata16, wdata32;  // the last two: multiples of 16, of 32
-  logic [31:0] r_data_q, r_data;
   logic [11:0] waddr, raddr;
-  logic        control_start, control_reset;
+  logic        control_start_q, control_reset_q;
 
-  assign write = s_axil_awvalid_i && s_axil_wvalid_i && !b_valid_q;
-  assign waddr = {s_axil_awaddr_i[11:2], 2'b00};
-  assign raddr = {s_axil_araddr_i[11:2], 2'b00};
-  assign wdata = s_axil_wdata_i[1:0] & {2{s_axil_wstrb_i[0]}};
-  assign wdata_address = s_axil_wdata_i & Address;
-  assign wdata_window = s_axil_wdata_i & Window;
+  assign take_write = s_axil_awvalid_i && s_axil_wvalid_i && !write_q && !b_valid_q;
+  assign waddr = {waddr_q, 2'b00};
+  assign wdata = wdata_q[1:0] & {2{strobe_q[0]}};
+  assign wdata_address = wdata_q & Address;
+  assign wdata_window = wdata_q & Window;
   assign wdata16 = {wdata_address[31:4], 4'd0};
   assign wdata32 = {wdata_address[31:5], 5'd0};
-  assign s_axil_awready_o = write;
-  assign s_axil_wready_o = write;
+  assign s_axil_awready_o = take_write;
+  assign s_axil_wready_o = take_write;
   assign s_axil_bresp_o = 2'b00;
   assign s_axil_bvalid_o = b_valid_q;
-  assign read = s_axil_arvalid_i && !r_valid_q;
-  assign s_axil_arready_o = read;
+
+  `ESP_FF(begin
+    write_q <= 1'b0;
+    b_valid_q <= 1'b0;
+    control_start_q <= 1'b0;
+    control_reset_q <= 1'b0;
+  end) begin
+    write_q <= take_write;
+    control_start_q <= write_q && waddr == esp_regs_pkg::CONTROL && wdata[0];
+    control_reset_q <= write_q && waddr == esp_regs_pkg::CONTROL && wdata[1];
+    if (write_q) b_valid_q <= 1'b1;
+    else if (s_axil_bready_i) b_valid_q <= 1'b0;
+  end
+
+  always_ff @(posedge clk_i) begin
+    if (take_write) begin
+      waddr_q <= s_axil_awaddr_i[11:2];
+      wdata_q <= s_axil_wdata_i;
+      strobe_q <= s_axil_wstrb_i;
+    end
+  end
+
+  // Reads: the address, two cycles for a counter, the answer.
+  logic        take_read, r_valid_q, is_counter;
+  logic [2:0]  reading_q;          // one hot
+  logic [31:0] r_data_q, r_data;
+
+  assign take_read = s_axil_arvalid_i && reading_q == '0 && !r_valid_q;
+  assign raddr = {raddr_q, 2'b00};
+  assign s_axil_arready_o = take_read;
   assign s_axil_rresp_o = 2'b00;
   assign s_axil_rvalid_o = r_valid_q;
   assign s_axil_rdata_o = r_data_q;
 
-  assign control_start = write && waddr == esp_regs_pkg::CONTROL && wdata[0];
-  assign control_reset = write && waddr == esp_regs_pkg::CONTROL && wdata[1];
-
   `ESP_FF(begin
-    b_valid_q <= 1'b0;
+    reading_q <= '0;
     r_valid_q <= 1'b0;
   end) begin
-    if (write) b_valid_q <= 1'b1;
-    else if (s_axil_bready_i) b_valid_q <= 1'b0;
-    if (read) r_valid_q <= 1'b1;
+    reading_q <= {reading_q[1:0], take_read};
+    if (reading_q[2]) r_valid_q <= 1'b1;
     else if (s_axil_rready_i) r_valid_q <= 1'b0;
   end
 
   always_ff @(posedge clk_i) begin
-    if (read) r_data_q <= r_data;
+    if (take_read) raddr_q <= s_axil_araddr_i[11:2];
+    if (reading_q[1]) r_data_q <= r_data;
+    else if (reading_q[2] && is_counter) begin
+      r_data_q <= counter_offset[2] ? {16'd0, counter[47:32]} : counter[31:0];
+    end
   end
 
   `ESP_FF(begin
@@ -153,12 +187,12 @@ module esp_regs #(
     write_high_q <= '0;
     watchdog_q <= '0;
   end)
-    if (write) begin
+    if (write_q) begin
       for (int b = 0; b < 4; b++) begin
-        if (s_axil_wstrb_i[b]) begin
+        if (strobe_q[b]) begin
           case (waddr)
-            esp_regs_pkg::IRQ_ENABLE: if (b == 0) irq_enable_q <= s_axil_wdata_i[1:0];
-            esp_regs_pkg::PROGRAM_HASH: program_hash_q[8*b +: 8] <= s_axil_wdata_i[8*b +: 8];
+            esp_regs_pkg::IRQ_ENABLE: if (b == 0) irq_enable_q <= wdata_q[1:0];
+            esp_regs_pkg::PROGRAM_HASH: program_hash_q[8*b +: 8] <= wdata_q[8*b +: 8];
             esp_regs_pkg::PROGRAM_ADDRESS: program_address_q[8*b +: 8] <= wdata16[8*b +: 8];
             esp_regs_pkg::PROGRAM_WORDS: program_words_q[8*b +: 8] <= wdata_address[8*b +: 8];
             esp_regs_pkg::BASE0: base0_q[8*b +: 8] <= wdata32[8*b +: 8];
@@ -169,7 +203,7 @@ module esp_regs #(
             esp_regs_pkg::READ_HIGH: read_high_q[8*b +: 8] <= wdata_window[8*b +: 8];
             esp_regs_pkg::WRITE_LOW: write_low_q[8*b +: 8] <= wdata_window[8*b +: 8];
             esp_regs_pkg::WRITE_HIGH: write_high_q[8*b +: 8] <= wdata_window[8*b +: 8];
-            esp_regs_pkg::WATCHDOG: watchdog_q[8*b +: 8] <= s_axil_wdata_i[8*b +: 8];
+            esp_regs_pkg::WATCHDOG: watchdog_q[8*b +: 8] <= wdata_q[8*b +: 8];
             default: ;
           endcase
         end
@@ -179,9 +213,9 @@ module esp_regs #(
   if (Prune) begin : gen_base4
     logic [31:0] base4_q;
     `ESP_FF(base4_q <= '0;)
-      if (write && waddr == esp_regs_pkg::BASE4) begin
+      if (write_q && waddr == esp_regs_pkg::BASE4) begin
         for (int b = 0; b < 4; b++) begin
-          if (s_axil_wstrb_i[b]) base4_q[8*b +: 8] <= wdata32[8*b +: 8];
+          if (strobe_q[b]) base4_q[8*b +: 8] <= wdata32[8*b +: 8];
         end
       end
     assign base4 = base4_q;
@@ -190,27 +224,27 @@ module esp_regs #(
   end
 
   // State.
-  logic         foreign, hung, raise;
+  logic         foreign_q, hung_q, progress_q, raise;
   logic [3:0]   raise_cause;
   logic [2:0]   raise_engine;
   logic [31:0]  raise_address;
 
-  assign foreign = program_hash_q != ConfigHash;
-  assign hung = state_q == StRun && watchdog_q != '0 && idle_q >= watchdog_q;
+  // The hash is there long before a start.
+  always_ff @(posedge clk_i) foreign_q <= program_hash_q != ConfigHash;
 
   always_comb begin
     raise = 1'b0;
     raise_cause = fault_cause_i;
     raise_engine = fault_engine_i;
     raise_address = fault_address_i;
-    if (state_q == StClear && foreign) begin
+    if (state_q == StClear && foreign_q) begin
       raise = 1'b1;
       raise_cause = esp_isa_pkg::FaultConfiguration;
       raise_engine = esp_isa_pkg::EngNone;
       raise_address = program_address_q;
     end else if (state_q == StRun && fault_i) begin
       raise = 1'b1;
-    end else if (hung && !done_i) begin
+    end else if (state_q == StRun && hung_q && !done_i) begin
       raise = 1'b1;
       raise_cause = esp_isa_pkg::FaultWatchdog;
       raise_engine = esp_isa_pkg::EngNone;
@@ -222,42 +256,47 @@ module esp_regs #(
     state_d = state_q;
     case (state_q)
       StIdle: begin
-        if (control_reset) state_d = StReset;
-        else if (control_start) state_d = StClear;
+        if (control_reset_q) state_d = StReset;
+        else if (control_start_q) state_d = StClear;
       end
       StClear: begin
-        if (control_reset) state_d = StReset;
+        if (control_reset_q) state_d = StReset;
         else state_d = raise ? StFault : StStart;
       end
-      StStart: state_d = control_reset ? StReset : StRun;
+      StStart: state_d = control_reset_q ? StReset : StRun;
       StRun: begin
-        if (control_reset) state_d = StReset;
+        if (control_reset_q) state_d = StReset;
         else if (raise) state_d = StFault;
         else if (done_i) state_d = StIdle;
       end
-      StFault: if (control_reset) state_d = StReset;
-      default: if (quiet_i) state_d = StIdle;
+      StFault: if (control_reset_q) state_d = StReset;
+      StReset: if (quiet_i) state_d = StWipe;
+      default: state_d = StIdle;
     endcase
   end
 
-  assign clear_o = state_q == StClear || (state_q == StReset && quiet_i);
   assign start_o = state_q == StStart;
   assign running_o = state_q == StRun;
-  assign halt_o = state_q == StFault || state_q == StReset;
 
   `ESP_FF(begin
     state_q <= StIdle;
     done_q <= 1'b0;
     irq_status_q <= '0;
     irq_o <= 1'b0;
+    clear_o <= 1'b0;
+    halt_o <= 1'b0;
+    progress_q <= 1'b0;
+    hung_q <= 1'b0;
     cause_q <= '0;
     fault_engine_q <= esp_isa_pkg::EngNone;
     fault_address_q <= '0;
     idle_q <= '0;
   end) begin
     state_q <= state_d;
+    clear_o <= state_d == StClear || state_d == StWipe;
+    halt_o <= state_d == StFault || state_d == StReset || state_d == StWipe;
     irq_o <= (irq_status_q & irq_enable_q) != '0;
-    if (write && waddr == esp_regs_pkg::IRQ_STATUS) irq_status_q <= irq_status_q & ~wdata;
+    if (write_q && waddr == esp_regs_pkg::IRQ_STATUS) irq_status_q <= irq_status_q & ~wdata;
     if (clear_o) begin
       done_q <= 1'b0;
       cause_q <= '0;
@@ -274,24 +313,30 @@ module esp_regs #(
       fault_engine_q <= raise_engine;
       fault_address_q <= raise_address;
     end
-    if (state_q != StRun || progress_i) idle_q <= '0;
+    progress_q <= progress_i || state_q != StRun;
+    if (progress_q) idle_q <= '0;
     else idle_q <= idle_q + 1'b1;
+    hung_q <= watchdog_q != '0 && idle_q >= watchdog_q && !progress_q;
   end
 
   // Counters; number 0 counts the cycles of the run.
   logic [47:0] counter;
   logic [11:0] counter_offset;
+  logic [esp_isa_pkg::COUNTERS-1:0] events_q;
   assign counter_offset = raddr - esp_regs_pkg::COUNTERS_BASE;
+  assign is_counter = raddr >= esp_regs_pkg::COUNTERS_BASE
+                   && 32'(counter_offset[11:3]) < esp_isa_pkg::COUNTERS;
+
+  `ESP_FF(events_q <= '0;) events_q <= running_o ? {events_i, 1'b1} : '0;
 
   esp_counters #(.Counters(Counters)) u_counters (
-    .clk_i, .rst_ni, .clear_i(state_q == StClear),
-    .events_i(running_o ? {events_i, 1'b1} : '0),
-    .read_i(read), .index_i(counter_offset[7:3]), .count_o(counter)
+    .clk_i, .rst_ni, .clear_i(state_q == StClear), .events_i(events_q),
+    .read_i(reading_q[0] || reading_q[1]), .index_i(counter_offset[7:3]), .count_o(counter)
   );
 
   always_comb begin
     r_data = '0;
-    if (read) begin
+    if (`ESP_WHEN(reading_q[1])) begin
       case (raddr)
         esp_regs_pkg::ID: r_data = esp_regs_pkg::ID_VALUE;
         esp_regs_pkg::VERSION: r_data = esp_isa_pkg::ISA_VERSION;
@@ -316,12 +361,7 @@ module esp_regs #(
         esp_regs_pkg::FAULT_CAUSE: r_data = {28'd0, cause_q};
         esp_regs_pkg::FAULT_ADDRESS: r_data = fault_address_q;
         esp_regs_pkg::FAULT_ENGINE: r_data = {29'd0, fault_engine_q};
-        default: begin
-          if (raddr >= esp_regs_pkg::COUNTERS_BASE
-              && 32'(counter_offset[11:3]) < esp_isa_pkg::COUNTERS) begin
-            r_data = counter_offset[2] ? {16'd0, counter[47:32]} : counter[31:0];
-          end
-        end
+        default: ;
       endcase
     end
   end

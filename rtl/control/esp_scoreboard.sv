@@ -1,8 +1,8 @@
 // Counts the instructions that each engine was given and has retired, modulo 2^16.
 //
-// Counts show one cycle after the pulse. `idle_o`: every engine has retired what it was given.
-// Engine e stands at bits 16e of `retired_o`; engine 0 does not exist and stays 0.
-// Implements docs/machine.md, section 2.
+// Counts show one cycle after the pulse. `idle_o`: every engine has retired what it was given, two cycles
+// after it. Engine e stands at bits 16e of `retired_o`; engine 0 does not exist and stays 0. Implements
+// docs/machine.md, section 2.
 
 `default_nettype none
 `include "esp_assert.svh"
@@ -25,7 +25,8 @@ module esp_scoreboard (
 
   assign retired_o[CountBits-1:0] = '0;
   assign retired_o[127:esp_isa_pkg::ENGINES*CountBits] = '0;
-  assign idle_o = &engine_idle;
+
+  `ESP_FFC(clear_i, idle_o <= 1'b0;) idle_o <= &engine_idle;
 
   for (genvar e = 1; e < esp_isa_pkg::ENGINES; e++) begin : gen_engine
     logic [CountBits-1:0]   retired_q;

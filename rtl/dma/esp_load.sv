@@ -5,10 +5,13 @@
 // words asked for, less the base that the reader has given back. Otherwise words go to consecutive
 // addresses from `sram_address_i`, TableStep apart for sink 1. Beats for PACK (the squeezer) leave
 // as they come, with the LOAD's sram_address.
-// One burst and one beat a cycle; up to 8 LOADs whose data are still to come. A word is written one
-// cycle after its last beat; `retire_o` pulses with the last word's write. Low lanes come first.
-// Faults: a burst outside the window (the burst is not asked for), an error response, a table entry
-// past TableEntries, a word past LayerWords. After a fault nothing more is asked for or written until clear.
+// A burst every second cycle and a beat a cycle; up to 8 LOADs whose data are still to come. A burst is asked
+// for four cycles after its LOAD was taken at the earliest: it is cut (esp_bursts, 3), then looked at,
+// whether it lies in the window and the ring has room. A word is written one cycle after its last beat;
+// `retire_o` pulses with the last word's write, of beats for PACK a cycle after the last. Low lanes come
+// first. Faults: a burst outside the window (the burst is not asked for), an error response, a table entry
+// past TableEntries, a word past LayerWords. fault_o stands until clear; in the cycle after what caused it
+// nothing more is asked for, written or retired.
 // Implements docs/machine.md, section 5.
 
 `default_nettype none
@@ -45,12 +48,12 @@ module esp_load #(
   input  wire logic                  req_ready_i,
   output logic      [31:0]           req_address_o,
   output logic      [4:0]            req_beats_o,
-  output logic                       req_tag_o,        // last burst of the instruction
+  output logic      [2:0]            req_tag_o,        // sink; last burst of the instruction
   input  wire logic                  r_valid_i,
   output logic                       r_ready_o,
   input  wire logic [8*BusBytes-1:0] r_data_i,
   input  wire logic                  r_last_i,
-  input  wire logic                  r_tag_i,
+  input  wire logic [2:0]            r_tag_i,
   input  wire logic                  r_error_i,
 
   output logic      [2:0]            word_valid_o,     // one hot: sink
@@ -100,32 +103,32 @@ module esp_load #(
   localparam logic [1:0] LAYERS = 2'b10;
   localparam logic [1:0] PACK = 2'b11;
 
-  // Bursts.
-  logic        accept, walk_ready, burst_valid, burst_ready, burst_last, room;
-  logic [1:0]  sink, target_q;
-  logic [31:0] burst_addr, iaddress_q;
-  logic [4:0]  burst_beats;
-  logic        in_window;
-  logic [32:0] burst_end;
+  localparam int unsigned LineBits = 12 - ByteBits;
 
-  // LOADs whose data are to come: target, first address, where the instruction lies.
-  logic [49:0]         slot_q [Slots];
+  // Bursts.
+  logic                accept, walk_ready, burst_valid, burst_ready, burst_last;
+  logic [1:0]          sink, burst_sink;
+  logic [31:0]         burst_iaddress;
+  logic [3:0]          burst_len;
+  logic [LineBits-1:0] burst_end;
+  logic                fault_q;      // this engine's own: it stands still
+
+  // LOADs whose data are to come: first address, where the instruction lies.
+  logic [47:0]         slot_q [Slots];
   logic [SlotBits-1:0] wptr_q, rptr_q;
   logic [SlotBits:0]   count_q;
-  logic                slots_free, done;
-  logic [1:0]          data_target;
+  logic                slots_free_q, done, done_q;
   logic [15:0]         data_start;
   logic [31:0]         data_iaddress;
 
   // Its upper bit: esp_isa_pkg::TargetLayerTable and above.
   assign sink = {LayerWords > 0 && load_i.target[2], load_i.target[0]};
-  assign slots_free = count_q != (SlotBits+1)'(Slots);
-  assign load_ready_o = walk_ready && slots_free && !halt_i;
+  assign load_ready_o = walk_ready && slots_free_q && !halt_i;
   assign accept = load_valid_i && load_ready_o;
 
-  esp_bursts #(.BusBytes(BusBytes), .BeatsPerWord(BeatsPerWord)) u_bursts (
+  esp_bursts #(.BusBytes(BusBytes), .BeatsPerWord(BeatsPerWord), .TagBits(34)) u_bursts (
     .clk_i, .rst_ni, .clear_i,
-    .in_valid_i(load_valid_i && slots_free && !halt_i),
+    .in_valid_i(load_valid_i && slots_free_q && !halt_i),
     .in_ready_o(walk_ready),
     .base_i(region_base_i),
     .offset_i(load_i.offset),
@@ -134,54 +137,54 @@ module esp_load #(
     .z_count_i(load_i.z_count),
     .y_stride_i(load_i.y_stride),
     .z_stride_i(load_i.z_stride),
+    .tag_i({sink, load_address_i}),
     .out_valid_o(burst_valid),
     .out_ready_i(burst_ready),
-    .out_address_o(burst_addr),
-    .out_beats_o(burst_beats),
-    .out_last_o(burst_last)
+    .out_address_o(req_address_o),
+    .out_len_o(burst_len),
+    .out_end_o(burst_end),
+    .out_last_o(burst_last),
+    .out_tag_o({burst_sink, burst_iaddress})
   );
 
-  // A LOAD is taken only when the bursts of the one before have left the walker, and its first burst
-  // shows a cycle later: by then the last burst may still stand at the output.
-  logic [1:0]  hold_target_q;
-  logic [31:0] hold_iaddress_q;
-  logic        fresh_q;  // the walker holds a LOAD whose identity is still in hold_*
+  // Of the burst that stands at the walker's end: looked at in its first cycle, for the room in every cycle.
+  logic       seen_q, in_window_q, room, room_q;
+  logic [1:0] sink_room;
+  assign room = burst_sink[1] || (burst_sink[0] ? sink_room[1] : sink_room[0]);
 
-  `ESP_FFC(clear_i, fresh_q <= 1'b0;)
-    if (accept) fresh_q <= 1'b1;
-    else if (!burst_valid || burst_ready) fresh_q <= 1'b0;
+  `ESP_FFC(clear_i, seen_q <= 1'b0;) seen_q <= burst_valid && !burst_ready;
 
   always_ff @(posedge clk_i) begin
-    if (accept) begin
-      hold_target_q <= sink;
-      hold_iaddress_q <= load_address_i;
-    end
-    if (fresh_q && (!burst_valid || burst_ready)) begin
-      target_q <= hold_target_q;
-      iaddress_q <= hold_iaddress_q;
+    if (burst_valid) begin
+      in_window_q <= req_address_o >= window_low_i
+                  && {req_address_o[31:12], burst_end, {ByteBits{1'b1}}} < window_high_i;
+      room_q <= room;
     end
   end
 
-  assign burst_end = {1'b0, burst_addr} + (33'(burst_beats) << ByteBits);
-  assign in_window = burst_addr >= window_low_i && burst_end <= {1'b0, window_high_i};
-  assign req_valid_o = burst_valid && in_window && room && !halt_i;
-  assign req_address_o = burst_addr;
-  assign req_beats_o = burst_beats;
-  assign req_tag_o = burst_last;
+  assign req_valid_o = seen_q && in_window_q && room_q && !fault_q && !halt_i;
+  assign req_beats_o = 5'(burst_len) + 5'd1;
+  assign req_tag_o = {burst_sink, burst_last};
   assign burst_ready = req_valid_o && req_ready_i;
-  assign wait_room_o = burst_valid && !room;
+  assign wait_room_o = seen_q && !room_q;
 
-  // Room in the rings, in beats.
-  logic [1:0] sink_room;
-  assign room = (target_q[0] ? sink_room[1] : sink_room[0]) || target_q[1];
-
+  // Room in the rings, in beats: what the reader gives back comes in a cycle later.
   if (Sink0Words > 0) begin : gen_ring0
     localparam int unsigned Bits = Base0Bits + WordBits;
-    logic [Bits-1:0] asked_q, used;
-    assign used = asked_q - (Bits'(base0_i) << WordBits);
-    assign sink_room[0] = 32'(used) + 32'(burst_beats) <= Sink0Words * BeatsPerWord;
-    `ESP_FFC(clear_i, asked_q <= '0;)
-      if (burst_ready && target_q == SINK0) asked_q <= asked_q + Bits'(burst_beats);
+    logic [Base0Bits-1:0] base_q, gained_q;
+    logic [Bits-1:0]      free_q, more, less;   // with what was given back; and without the burst
+    assign sink_room[0] = free_q > Bits'(burst_len);
+    assign more = free_q + (Bits'(gained_q) << WordBits);
+    assign less = more + ~(Bits'(burst_len));
+    `ESP_FFC(clear_i, begin
+      base_q <= '0;
+      gained_q <= '0;
+      free_q <= Bits'(Sink0Words * BeatsPerWord);
+    end) begin
+      base_q <= base0_i;
+      gained_q <= base0_i - base_q;
+      free_q <= (burst_ready && burst_sink == SINK0) ? less : more;
+    end
   end else begin : gen_plain0
     logic unused;
     assign unused = ^base0_i;
@@ -190,11 +193,20 @@ module esp_load #(
 
   if (Sink1Words > 0) begin : gen_ring1
     localparam int unsigned Bits = Base1Bits + WordBits;
-    logic [Bits-1:0] asked_q, used;
-    assign used = asked_q - (Bits'(base1_i) << WordBits);
-    assign sink_room[1] = 32'(used) + 32'(burst_beats) <= Sink1Words * BeatsPerWord;
-    `ESP_FFC(clear_i, asked_q <= '0;)
-      if (burst_ready && target_q == SINK1) asked_q <= asked_q + Bits'(burst_beats);
+    logic [Base1Bits-1:0] base_q, gained_q;
+    logic [Bits-1:0]      free_q, more, less;   // with what was given back; and without the burst
+    assign sink_room[1] = free_q > Bits'(burst_len);
+    assign more = free_q + (Bits'(gained_q) << WordBits);
+    assign less = more + ~(Bits'(burst_len));
+    `ESP_FFC(clear_i, begin
+      base_q <= '0;
+      gained_q <= '0;
+      free_q <= Bits'(Sink1Words * BeatsPerWord);
+    end) begin
+      base_q <= base1_i;
+      gained_q <= base1_i - base_q;
+      free_q <= (burst_ready && burst_sink == SINK1) ? less : more;
+    end
   end else begin : gen_plain1
     logic unused;
     assign unused = ^base1_i;
@@ -202,21 +214,25 @@ module esp_load #(
   end
 
   // Data: beats to words.
-  logic                word_valid_q, word_last_q, first_q;
+  logic                word_valid_q, word_last_q, first_q, stream_done_q;
   logic [1:0]          word_sink_q;
   logic [15:0]         word_addr_q, next_q, address;
   logic [8*Lanes-1:0]  word_q, word;
-  logic                streams, beat, word_end, word_taken, out_ready, past_table;
+  logic [1:0]          data_target;
+  logic [31:0]         word_iaddress_q;
+  logic                streams, beat, last, word_end, word_taken, out_ready, past, past_q, word_good;
 
-  assign {data_iaddress, data_start, data_target} = slot_q[rptr_q];
+  assign {data_iaddress, data_start} = slot_q[rptr_q];
+  assign data_target = r_tag_i[2:1];
+  assign last = r_last_i && r_tag_i[0];
   assign out_ready = word_sink_q[1] ? word_ready_i[2]
                    : word_sink_q[0] ? word_ready_i[1] : word_ready_i[0];
   assign word_taken = word_valid_q && out_ready;
   assign streams = LayerWords > 0 && data_target == PACK;
-  assign beat_valid_o = r_valid_i && streams && !word_valid_q && !halt_i;
-  assign r_ready_o = streams ? (beat_ready_i && !word_valid_q) : (!word_valid_q || out_ready);
+  assign beat_valid_o = r_valid_i && streams && !word_valid_q && !fault_q;
+  assign r_ready_o = (streams ? (beat_ready_i && !word_valid_q) : (!word_valid_q || out_ready)) && !fault_q;
   assign beat_start_o = data_start;
-  assign beat_last_o = r_last_i && r_tag_i;
+  assign beat_last_o = last;
   assign beat = r_valid_i && r_ready_o;
   assign address = first_q ? data_start : next_q;
 
@@ -235,15 +251,17 @@ module esp_load #(
     end
   end
 
+  // Of the word that comes.
   if (TableEntries > 0) begin : gen_table
-    assign past_table = data_target[0] && 32'(address) + TableStep > TableEntries;
+    assign past = data_target[0] && 32'(address) > TableEntries - TableStep;
   end else if (LayerWords > 0) begin : gen_layers
-    assign past_table = data_target == LAYERS && 32'(address) >= LayerWords;
+    assign past = data_target == LAYERS && 32'(address) >= LayerWords;
   end else begin : gen_no_table
-    assign past_table = 1'b0;
+    assign past = 1'b0;
   end
+  assign word_good = word_valid_q && !past_q && !fault_q && !halt_i;
 
-  assign done = beat && word_end && r_last_i && r_tag_i;
+  assign done = beat && word_end && last;
 
   `ESP_FFC(clear_i, begin
     word_valid_q <= 1'b0;
@@ -251,44 +269,65 @@ module esp_load #(
     wptr_q <= '0;
     rptr_q <= '0;
     count_q <= '0;
+    slots_free_q <= 1'b1;
+    done_q <= 1'b0;
+    stream_done_q <= 1'b0;
   end) begin
     if (beat && word_end && !streams) word_valid_q <= 1'b1;
     else if (word_taken) word_valid_q <= 1'b0;
-    if (beat && word_end) first_q <= done;
+    if (beat && word_end) first_q <= last;
     if (accept) wptr_q <= wptr_q + 1'b1;
     if (done) rptr_q <= rptr_q + 1'b1;
-    if (accept != done) count_q <= accept ? count_q + 1'b1 : count_q - 1'b1;
+    done_q <= done;
+    stream_done_q <= done && streams;
+    if (accept != done_q) begin
+      count_q <= accept ? count_q + 1'b1 : count_q - 1'b1;
+      slots_free_q <= done_q || count_q != (SlotBits+1)'(Slots - 1);
+    end
   end
 
   always_ff @(posedge clk_i) begin
-    if (accept) slot_q[wptr_q] <= {load_address_i, load_i.sram_address, sink};
+    if (accept) slot_q[wptr_q] <= {load_address_i, load_i.sram_address};
+    if (beat) word_iaddress_q <= data_iaddress;
     if (beat && word_end) begin
       word_q <= word;
       word_addr_q <= address;
       word_sink_q <= data_target;
-      word_last_q <= r_last_i && r_tag_i;
+      word_last_q <= last;
+      past_q <= past;
       next_q <= address + (data_target[0] ? 16'(TableStep) : 16'd1);
     end
   end
 
-  assign word_valid_o[0] = word_valid_q && word_sink_q == SINK0 && !halt_i;
-  assign word_valid_o[1] = word_valid_q && word_sink_q == SINK1 && !halt_i;
-  assign word_valid_o[2] = word_valid_q && word_sink_q[1] && !halt_i;
+  assign word_valid_o[0] = word_good && word_sink_q == SINK0;
+  assign word_valid_o[1] = word_good && word_sink_q == SINK1;
+  assign word_valid_o[2] = word_good && word_sink_q[1];
   assign word_address_o = word_addr_q;
   assign word_data_o = word_q;
-  assign retire_o = ((word_taken && word_last_q) || (streams && done)) && !halt_i;
-  assign table_done_o = word_taken && word_last_q && word_sink_q[1] && !halt_i;
+  assign retire_o = (word_good && out_ready && word_last_q) || (stream_done_q && !fault_q && !halt_i);
+  assign table_done_o = word_good && out_ready && word_last_q && word_sink_q[1];
   assign busy_o = count_q != '0 || word_valid_q;
 
   // Faults.
-  logic window_fault, response_fault, table_fault;
-  assign window_fault = burst_valid && !in_window;
+  logic window_fault, response_fault, table_fault, at_word_q;
+  assign window_fault = seen_q && !in_window_q;
   assign response_fault = beat && r_error_i;
-  assign table_fault = beat && word_end && past_table;
-  assign fault_o = window_fault || response_fault || table_fault;
-  assign fault_cause_o = response_fault ? esp_isa_pkg::FaultReadResponse
-                       : table_fault ? esp_isa_pkg::FaultCapacity : esp_isa_pkg::FaultReadWindow;
-  assign fault_address_o = (response_fault || table_fault) ? data_iaddress : iaddress_q;
+  assign table_fault = word_valid_q && past_q;
+
+  `ESP_FFC(clear_i, begin
+    fault_q <= 1'b0;
+    at_word_q <= 1'b0;
+    fault_cause_o <= '0;
+  end)
+    if (!fault_q && (window_fault || response_fault || table_fault)) begin
+      fault_q <= 1'b1;
+      at_word_q <= response_fault || table_fault;
+      fault_cause_o <= response_fault ? esp_isa_pkg::FaultReadResponse
+                     : table_fault ? esp_isa_pkg::FaultCapacity : esp_isa_pkg::FaultReadWindow;
+    end
+
+  assign fault_o = fault_q;
+  assign fault_address_o = at_word_q ? word_iaddress_q : burst_iaddress;
 
   // Header, region and (for rings) addresses are of no use here.
   logic unused;

@@ -3,9 +3,11 @@
 // A burst's words stand in the stream's FIFO before its address is sent, so the write channel never
 // waits for data. One beat a cycle; up to 8 bursts unanswered; a STORE starts while answers of the
 // one before are to come, and retires with its last answer, in order. Low lanes go first.
-// Faults: a burst outside the window (not sent), an error response. After a fault no new address is
-// sent; bursts whose address is out are finished. `quiet_o`: nothing is under way.
-// Implements docs/machine.md, section 5.
+// A burst takes two cycles at least: it is cut (esp_bursts), looked at, whether it lies in the window and its
+// words are there, and sent; its data follow two cycles later, or behind those of the burst before. Faults: a
+// burst outside the window (not sent), an error response. fault_o stands until clear. After a fault no new
+// address is sent; bursts whose address is out are finished. `quiet_o`: nothing is under way. Implements
+// docs/machine.md, section 5.
 
 `default_nettype none
 `include "esp_assert.svh"
@@ -73,18 +75,19 @@ module esp_store #(
   localparam int unsigned Outstanding = 8;
   localparam int unsigned PtrBits = $clog2(Outstanding);
 
+  localparam int unsigned LineBits = 12 - ByteBits;
+
   // Bursts of the instruction under way.
-  logic        accept, walk_ready, burst_valid, burst_last, send, in_window, gathered;
-  logic [31:0] burst_addr;
-  logic [4:0]  burst_beats;
-  logic [32:0] burst_end;
-  logic        fresh_q, hold_source_q, source_q;
-  logic [31:0] hold_iaddress_q, iaddress_q;
+  logic                walk_ready, burst_valid, burst_last, send, burst_source;
+  logic [31:0]         burst_addr, burst_iaddress;
+  logic [3:0]          burst_len;
+  logic [LineBits-1:0] burst_end;
+  logic                seen_q, in_window_q, gathered_q;   // of the burst that stands at the walker's end
+  logic                fault_q;                           // this engine's own: it stands still
 
   assign store_ready_o = walk_ready && !halt_i;
-  assign accept = store_valid_i && store_ready_o;
 
-  esp_bursts #(.BusBytes(BusBytes), .BeatsPerWord(BeatsPerWord)) u_bursts (
+  esp_bursts #(.BusBytes(BusBytes), .BeatsPerWord(BeatsPerWord), .TagBits(33)) u_bursts (
     .clk_i, .rst_ni, .clear_i,
     .in_valid_i(store_valid_i && !halt_i),
     .in_ready_o(walk_ready),
@@ -95,95 +98,109 @@ module esp_store #(
     .z_count_i(store_i.z_count),
     .y_stride_i(store_i.y_stride),
     .z_stride_i(store_i.z_stride),
+    .tag_i({store_i.source[0], store_address_i}),
     .out_valid_o(burst_valid),
     .out_ready_i(send),
     .out_address_o(burst_addr),
-    .out_beats_o(burst_beats),
-    .out_last_o(burst_last)
+    .out_len_o(burst_len),
+    .out_end_o(burst_end),
+    .out_last_o(burst_last),
+    .out_tag_o({burst_source, burst_iaddress})
   );
 
-  `ESP_FFC(clear_i, fresh_q <= 1'b0;)
-    if (accept) fresh_q <= 1'b1;
-    else if (!burst_valid || send) fresh_q <= 1'b0;
+  // Beats that stand in each FIFO, but for a word that came in the last cycle, and belong to no burst yet;
+  // and without the burst that stands there.
+  logic [esp_isa_pkg::SOURCES-1:0] pushed_q;
+  logic [BeatBits-1:0] free0_q, free1_q, more0, more1, free, less;
 
-  always_ff @(posedge clk_i) begin
-    if (accept) begin
-      hold_source_q <= store_i.source[0];
-      hold_iaddress_q <= store_address_i;
-    end
-    if (fresh_q && (!burst_valid || send)) begin
-      source_q <= hold_source_q;
-      iaddress_q <= hold_iaddress_q;
-    end
-  end
-
-  // Beats that stand in each FIFO and belong to no burst yet.
-  logic [esp_isa_pkg::SOURCES-1:0] word_push;
-  logic [BeatBits-1:0] free0_q, free1_q;
-
-  assign word_push = word_valid_i & word_ready_o;
-  assign gathered = (source_q ? free1_q : free0_q) >= BeatBits'(burst_beats);
+  assign more0 = free0_q + (pushed_q[esp_isa_pkg::SourcePost] ? BeatBits'(BeatsPerWord) : '0);
+  assign more1 = free1_q + (pushed_q[esp_isa_pkg::SourcePool] ? BeatBits'(BeatsPerWord) : '0);
+  assign free = burst_source ? free1_q : free0_q;
+  assign less = (burst_source ? more1 : more0) + ~(BeatBits'(burst_len));
 
   `ESP_FFC(clear_i, begin
     free0_q <= '0;
     free1_q <= '0;
+    seen_q <= 1'b0;
+    pushed_q <= '0;
   end) begin
-    free0_q <= free0_q
-             + (word_push[esp_isa_pkg::SourcePost] ? BeatBits'(BeatsPerWord) : '0)
-             - ((send && !source_q) ? BeatBits'(burst_beats) : '0);
-    free1_q <= free1_q
-             + (word_push[esp_isa_pkg::SourcePool] ? BeatBits'(BeatsPerWord) : '0)
-             - ((send && source_q) ? BeatBits'(burst_beats) : '0);
+    pushed_q <= word_valid_i & word_ready_o;
+    free0_q <= (send && !burst_source) ? less : more0;
+    free1_q <= (send && burst_source) ? less : more1;
+    seen_q <= burst_valid && !send;
+  end
+
+  always_ff @(posedge clk_i) begin
+    if (burst_valid) begin
+      in_window_q <= burst_addr >= window_low_i
+                  && {burst_addr[31:12], burst_end, {ByteBits{1'b1}}} < window_high_i;
+      gathered_q <= free > BeatBits'(burst_len);
+    end
   end
 
   // Addresses. Jobs: bursts sent whose data are to go, then whose answer is to come.
   logic               aw_valid_q;
   logic [31:0]        aw_addr_q;
   logic [3:0]         aw_len_q;
-  logic [4:0]         job_q [Outstanding];      // source, beats - 1
+  logic [4:0]         job_mem_q [Outstanding];  // source, beats - 1
   logic [32:0]        answer_q [Outstanding];   // last of its STORE, where that lies
   logic [PtrBits-1:0] tail_q, job_head_q, answer_head_q;
-  logic [PtrBits:0]   jobs_q, answers_q;
-  logic               w_done, b_taken, job_source, answer_last;
-  logic [3:0]         job_len, beat_q;
+  logic [PtrBits:0]   waiting_q, answers_q;     // jobs in job_mem_q; bursts unanswered
+  logic               waiting_some_q, answers_room_q;
+  logic               job_valid_q, job_source_q, last_beat_q;   // the job under way
+  logic [3:0]         left_q;                   // beats after this one
+  logic               job_take, w_done, b_taken, good, answer_last;
   logic [31:0]        answer_iaddress;
 
-  assign burst_end = {1'b0, burst_addr} + (33'(burst_beats) << ByteBits);
-  assign in_window = burst_addr >= window_low_i && burst_end <= {1'b0, window_high_i};
-  assign send = burst_valid && in_window && gathered && !halt_i
-             && (!aw_valid_q || m_axi_awready_i) && answers_q != (PtrBits+1)'(Outstanding);
-
-  assign {job_source, job_len} = job_q[job_head_q];
+  assign send = seen_q && in_window_q && gathered_q && answers_room_q && !fault_q && !halt_i
+             && (!aw_valid_q || m_axi_awready_i);
   assign {answer_last, answer_iaddress} = answer_q[answer_head_q];
   assign b_taken = m_axi_bvalid_i && m_axi_bready_o;
-  assign w_done = beat_o && m_axi_wlast_o;
+  assign good = m_axi_bresp_i == 2'b00;
+  assign w_done = beat_o && last_beat_q;
+  assign job_take = waiting_some_q && (!job_valid_q || w_done);
 
   `ESP_FF(begin
     aw_valid_q <= 1'b0;
     tail_q <= '0;
     job_head_q <= '0;
     answer_head_q <= '0;
-    jobs_q <= '0;
+    waiting_q <= '0;
+    waiting_some_q <= 1'b0;
     answers_q <= '0;
-    beat_q <= '0;
+    answers_room_q <= 1'b1;
+    job_valid_q <= 1'b0;
   end)
     begin  // never cleared: bursts under way are finished first
       if (send) aw_valid_q <= 1'b1;
       else if (m_axi_awready_i) aw_valid_q <= 1'b0;
       if (send) tail_q <= tail_q + 1'b1;
-      if (w_done) job_head_q <= job_head_q + 1'b1;
+      if (job_take) job_head_q <= job_head_q + 1'b1;
       if (b_taken) answer_head_q <= answer_head_q + 1'b1;
-      if (send != w_done) jobs_q <= send ? jobs_q + 1'b1 : jobs_q - 1'b1;
-      if (send != b_taken) answers_q <= send ? answers_q + 1'b1 : answers_q - 1'b1;
-      if (beat_o) beat_q <= m_axi_wlast_o ? '0 : beat_q + 1'b1;
+      if (send != job_take) begin
+        waiting_q <= send ? waiting_q + 1'b1 : waiting_q - 1'b1;
+        waiting_some_q <= send || waiting_q != (PtrBits+1)'(1);
+      end
+      if (send != b_taken) begin
+        answers_q <= send ? answers_q + 1'b1 : answers_q - 1'b1;
+        answers_room_q <= b_taken || answers_q != (PtrBits+1)'(Outstanding - 1);
+      end
+      job_valid_q <= job_take || (job_valid_q && !w_done);
     end
 
   always_ff @(posedge clk_i) begin
     if (send) begin
       aw_addr_q <= burst_addr;
-      aw_len_q <= 4'(burst_beats - 5'd1);
-      job_q[tail_q] <= {source_q, 4'(burst_beats - 5'd1)};
-      answer_q[tail_q] <= {burst_last, iaddress_q};
+      aw_len_q <= burst_len;
+      job_mem_q[tail_q] <= {burst_source, burst_len};
+      answer_q[tail_q] <= {burst_last, burst_iaddress};
+    end
+    if (job_take) begin
+      {job_source_q, left_q} <= job_mem_q[job_head_q];
+      last_beat_q <= job_mem_q[job_head_q][3:0] == '0;
+    end else if (beat_o) begin
+      left_q <= left_q - 1'b1;
+      last_beat_q <= left_q == 4'd1;
     end
   end
 
@@ -210,13 +227,13 @@ module esp_store #(
   );
 
   logic [8*Lanes-1:0] head;
-  assign head = job_source ? head1 : head0;
-  assign m_axi_wvalid_o = jobs_q != '0;
-  assign m_axi_wlast_o = beat_q == job_len;
+  assign head = job_source_q ? head1 : head0;
+  assign m_axi_wvalid_o = job_valid_q;
+  assign m_axi_wlast_o = last_beat_q;
   assign m_axi_wstrb_o = '1;
   assign beat_o = m_axi_wvalid_o && m_axi_wready_i;
-  assign head_ready[esp_isa_pkg::SourcePost] = beat_o && word_end && !job_source;
-  assign head_ready[esp_isa_pkg::SourcePool] = beat_o && word_end && job_source;
+  assign head_ready[esp_isa_pkg::SourcePost] = beat_o && word_end && !job_source_q;
+  assign head_ready[esp_isa_pkg::SourcePool] = beat_o && word_end && job_source_q;
 
   if (BeatsPerWord == 1) begin : gen_whole
     assign word_end = 1'b1;
@@ -236,23 +253,37 @@ module esp_store #(
   assign m_axi_awvalid_o = aw_valid_q;
   assign m_axi_bready_o = 1'b1;
 
-  logic window_fault, response_fault;
-  assign window_fault = burst_valid && !in_window;
-  assign response_fault = b_taken && m_axi_bresp_i != 2'b00;
-  assign fault_o = window_fault || response_fault;
-  assign fault_cause_o = response_fault ? esp_isa_pkg::FaultWriteResponse
-                                        : esp_isa_pkg::FaultWriteWindow;
-  assign fault_address_o = response_fault ? answer_iaddress : iaddress_q;
+  logic        window_fault, response_fault, at_answer_q;
+  logic [31:0] answer_iaddress_q;
+  assign window_fault = seen_q && !in_window_q;
+  assign response_fault = b_taken && !good;
 
-  assign retire_o = b_taken && answer_last;
-  assign quiet_o = answers_q == '0 && !aw_valid_q && jobs_q == '0;
+  `ESP_FFC(clear_i, begin
+    fault_q <= 1'b0;
+    at_answer_q <= 1'b0;
+  end)
+    if (!fault_q && (window_fault || response_fault)) begin
+      fault_q <= 1'b1;
+      at_answer_q <= response_fault;
+    end
+
+  always_ff @(posedge clk_i) begin
+    if (b_taken && !fault_q) answer_iaddress_q <= answer_iaddress;
+  end
+
+  assign fault_o = fault_q;
+  assign fault_cause_o = at_answer_q ? esp_isa_pkg::FaultWriteResponse : esp_isa_pkg::FaultWriteWindow;
+  assign fault_address_o = at_answer_q ? answer_iaddress_q : burst_iaddress;
+
+  assign retire_o = b_taken && answer_last && good && !fault_q;
+  assign quiet_o = answers_q == '0 && !aw_valid_q && !job_valid_q;   // a burst that waits is unanswered too
   assign busy_o = !walk_ready || burst_valid || answers_q != '0;
 
   // Header and region are of no use here; heads are valid whenever a job needs them.
   logic unused;
   assign unused = ^{store_i, head_valid};
 
-  `ESP_ASSERT(words_are_gathered, !m_axi_wvalid_o || head_valid[job_source])
+  `ESP_ASSERT(words_are_gathered, !m_axi_wvalid_o || head_valid[job_source_q])
   `ESP_ASSERT(answer_was_due, !(m_axi_bvalid_i && answers_q == '0))
   `ESP_ASSERT(cleared_when_quiet, !(clear_i && !quiet_o))
   `ESP_ASSERT_STABLE(aw_stable, 1'b0, m_axi_awvalid_o, m_axi_awready_i,

@@ -1,13 +1,12 @@
 // The clip stage: shortens an instruction that has a clip word by its layer's row of the table.
 //
-// It stands between fetch and esp_decode's register, on the words as they come. `first_i`: word_i is
-// the first of an instruction with a clip word, whose row is read. `clip_i`: word_i is its clip word.
-// `fields_i`: word_i is the word behind it, in which every field that a mask may change stands at the
-// same bits whatever the opcode; word_o is what it becomes, and nop_o or empty_o say that nothing is
-// left of a count that it takes or needs (of a CONV that ends a tile: a CONV without channels).
-// Each comes a cycle after the one before, or later; nothing else reads the table from first_i to
-// fields_i. Without `clipped_i` word_o is word_i. Numbers are unsigned; offsets wrap.
-// Implements docs/pack.md, section 4.
+// `first_i`: an instruction of layer_i with a clip word begins, and the layer's row is read. `clip_i`: word_i
+// is its clip word, a cycle later or more; the row's second part is read. From three cycles after that, with
+// ready_o, and until the next first_i word_o is what becomes of fields_i, the word behind the clip word, in
+// which every field that a mask may change stands at the same bits whatever the opcode; nop_o or empty_o say
+// that nothing is left of a count that it takes or needs (of a CONV that ends a tile: a CONV without
+// channels). `take_i`: word_o is taken, once an instruction. Nothing else reads the table from first_i to
+// take_i. Numbers are unsigned; offsets wrap. Implements docs/pack.md, section 4.
 
 `default_nettype none
 `include "esp_assert.svh"
@@ -21,14 +20,15 @@ module esp_clip #(
 ) (
   input  wire logic                clk_i,
 
-  input  wire logic [127:0]        word_i,
   input  wire logic                first_i,
-  input  wire logic                clip_i,
-  input  wire logic                fields_i,
-  input  wire logic                clipped_i,
-  input  wire logic                conv_i,      // the opcode, from the second word on
-  input  wire logic                pool_i,
   input  wire logic [11:0]         layer_i,
+  input  wire logic                conv_i,      // the opcode
+  input  wire logic                pool_i,
+  input  wire logic                clip_i,
+  input  wire logic [127:0]        word_i,
+  input  wire logic [127:0]        fields_i,
+  input  wire logic                take_i,
+  output logic                     ready_o,
 
   output logic                     ren_o,
   output logic      [AddrBits-1:0] raddr_o,
@@ -76,7 +76,7 @@ module esp_clip #(
   assign coming = word_i;
   assign second = conv_i ? 2'd1 : coming.words[0] ? 2'd3 : 2'd2;
   assign ren_o = first_i || clip_i;
-  assign row = first_i ? word_i[9 +: RowBits] : layer_i[RowBits-1:0];
+  assign row = layer_i[RowBits-1:0];
 
   if (Width == 64) begin : gen_narrow
     assign pieces = rdata_i[55:0];
@@ -110,23 +110,35 @@ module esp_clip #(
   end
 
   // ---------------------------------------------------------------- what is left
-  logic [12:0]        k_more, n_more;      // negative where nothing is left
-  logic               k_whole, n_whole, k_none, n_none, takes_k, takes_n, go;
+  logic [12:0]        k_more_q, n_more_q;  // negative where nothing is left
+  logic               k_none_q, n_none_q;  // nothing is
+  logic               k_whole_q, n_whole_q, k_exact_q;   // as much as asked for, or more; exactly that
+  logic               counted_q, takes_k, takes_n, go;
   logic [11:0]        k, n;
   logic signed [27:0] shift;
   logic [13:0]        piece;
   logic [15:0]        pos_q;
 
-  assign k_more = 13'(counts_q.k_live) - 13'(clip_q.k0);
-  assign n_more = 13'(counts_q.n_live) - 13'(clip_q.n0);
-  assign k_none = k_more[12] || k_more[11:0] == '0;
-  assign n_none = n_more[12] || n_more[11:0] == '0;
-  assign k_whole = k_more[11:0] >= clip_q.kc;   // where there is something
-  assign n_whole = n_more[11:0] >= clip_q.nb;
-  assign k = k_whole ? clip_q.kc : k_more[11:0];
-  assign n = n_whole ? clip_q.nb : n_more[11:0];
-  assign piece = n_whole ? (k_whole ? pieces[13:0] : pieces[27:14])
-                         : (k_whole ? pieces[41:28] : pieces[55:42]);
+  always_ff @(posedge clk_i) begin
+    counted_q <= !clip_i;
+    ready_o <= counted_q && !clip_i;
+    if (!counted_q) begin
+      k_more_q <= 13'(counts_q.k_live) - 13'(clip_q.k0);
+      n_more_q <= 13'(counts_q.n_live) - 13'(clip_q.n0);
+    end
+    if (!ready_o) begin
+      k_none_q <= k_more_q[12] || k_more_q[11:0] == '0;
+      n_none_q <= n_more_q[12] || n_more_q[11:0] == '0;
+      k_whole_q <= k_more_q[11:0] >= clip_q.kc;   // where there is something
+      n_whole_q <= n_more_q[11:0] >= clip_q.nb;
+      k_exact_q <= k_more_q[11:0] == clip_q.kc;
+    end
+  end
+
+  assign k = k_whole_q ? clip_q.kc : k_more_q[11:0];
+  assign n = n_whole_q ? clip_q.nb : n_more_q[11:0];
+  assign piece = n_whole_q ? (k_whole_q ? pieces[13:0] : pieces[27:14])
+                           : (k_whole_q ? pieces[41:28] : pieces[55:42]);
 
   always_comb begin
     case (clip_q.shift)
@@ -137,18 +149,18 @@ module esp_clip #(
     endcase
   end
 
-  assign empty_o = clipped_i && conv_i && n_none && conv.last[0];
+  assign empty_o = conv_i && n_none_q && conv.last[0];
   assign takes_k = conv_i || clip_q.need_k[0] || clip_q.words[0] || clip_q.rows[0]
                 || (clip_q.cut[0] && clip_q.by_k[0]);
   assign takes_n = conv_i || pool_i || clip_q.need_n[0] || (clip_q.cut[0] && !clip_q.by_k[0]);
-  assign nop_o = clipped_i && !empty_o && ((takes_k && k_none) || (takes_n && n_none));
-  assign go = clipped_i && !nop_o && !empty_o;
+  assign nop_o = !empty_o && ((takes_k && k_none_q) || (takes_n && n_none_q));
+  assign go = !nop_o && !empty_o;
 
   // The word as that of a transfer (a POOL's blocks stand where z_count does) and as that of a CONV.
   esp_isa_pkg::load_t load, transfer;
   esp_isa_pkg::conv_t conv, clipped;
-  assign load = {word_i, 128'b0};
-  assign conv = {384'b0, word_i, 128'b0};
+  assign load = {fields_i, 128'b0};
+  assign conv = {384'b0, fields_i, 128'b0};
 
   always_comb begin
     transfer = load;
@@ -163,19 +175,19 @@ module esp_clip #(
       clipped.k_blocks = k;
       clipped.w_piece = 16'(piece);
       clipped.w_tap_stride = conv.w_tapwise[0] ? 16'(piece) : 16'(k);
-      if (!k_whole) clipped.w_n_stride[10:0] = counts_q.n_stride;
+      if (!k_whole_q) clipped.w_n_stride[10:0] = counts_q.n_stride;
       if (!conv.w_release[0]) clipped.w_offset = clip_q.w_start[0] ? '0 : pos_q;
-      clipped.last = clip_q.last_taps & {!k_whole || k_more[11:0] == clip_q.kc};
+      clipped.last = clip_q.last_taps & {!k_whole_q || k_exact_q};
     end
-    if (clipped_i) transfer.offset = load.offset + (32'(shift) << ByteBits);
+    transfer.offset = load.offset + (32'(shift) << ByteBits);
     word_o = conv_i ? clipped[255:128] : transfer[255:128];
   end
 
   // Where the next unit of weights that stay begins.
   always_ff @(posedge clk_i) begin
-    if (fields_i && conv_i) begin
+    if (take_i && conv_i) begin
       if (go) pos_q <= (clip_q.w_start[0] ? '0 : pos_q) + 16'(piece);
-      else if (clipped_i && clip_q.w_start[0]) pos_q <= '0;
+      else if (clip_q.w_start[0]) pos_q <= '0;
     end
   end
 

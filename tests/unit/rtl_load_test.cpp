@@ -64,7 +64,7 @@ class LoadTester {
     if (beat) {
       std::memcpy(&block_->r_data_i, memory_.data() + beats_.front().at, Bus);
       block_->r_last_i = beats_.front().last;
-      block_->r_tag_i = beats_.front().tag;
+      block_->r_tag_i = static_cast<std::uint8_t>(beats_.front().tag);
       block_->r_error_i = beats_.front().at == error_at;
     }
     block_->word_ready_i = stalls() ? 0 : 3;
@@ -106,7 +106,8 @@ class LoadTester {
   };
   struct Beat {
     std::uint32_t at;
-    bool last, tag;
+    bool last;
+    std::uint32_t tag;  // {sink, last burst}
     std::uint64_t due;
   };
   bool stalls() { return stall_ > 0 && std::uniform_real_distribution<>()(random_) < stall_; }
@@ -120,7 +121,7 @@ class LoadTester {
     burst_at.push_back(now);
     burst_beats.push_back(beats);
     for (std::uint32_t i = 0; i < beats; ++i) {
-      beats_.push_back({at + i * Bus, i + 1 == beats, block_->req_tag_o != 0, now + 60});
+      beats_.push_back({at + i * Bus, i + 1 == beats, block_->req_tag_o, now + 60});
     }
   }
   void check(unsigned sink) {
@@ -197,14 +198,14 @@ TEST_CASE("load: random transfers") {
   }
 }
 
-TEST_CASE("load: a row of one beat starts a burst every cycle, and the next LOAD loses one") {
+TEST_CASE("load: rows of one beat start a burst every second cycle, and the next LOAD loses two") {
   TableTester tester;
   tester.add(load(0, 0, 1, 6, 64));
   tester.add(load(0, 0, 1, 6, 64));
   tester.run();
   REQUIRE(tester.burst_at.size() == 12);
   for (std::size_t i = 1; i < 12; ++i) {
-    REQUIRE(tester.burst_at[i] - tester.burst_at[i - 1] <= (i == 6 ? 2U : 1U));
+    REQUIRE(tester.burst_at[i] - tester.burst_at[i - 1] <= (i == 6 ? 4U : 2U));
   }
 }
 
