@@ -211,7 +211,6 @@ module esp_decode #(
     assign unused_table = ^{table_rdata_i, table_done_i, begin_clip};
   end
 
-  logic fields_ok, engines_ok, capacity_ok;
   logic to_load_w;   // of a LOAD's targets those from the weight ring on
   logic to_masks;    // and those from the layer table on
 

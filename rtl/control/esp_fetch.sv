@@ -60,7 +60,6 @@ module esp_fetch #(
   logic [31:0]          addr_q, left_q, recv_addr_q, recv_left_q;
   logic [DepthBits-1:0] ahead_q, level_q;     // level: words in the FIFO
   logic                 some_q;               // left_q is not 0
-  logic                 recv_one_q;           // recv_left_q is 1
   logic [4:0]           words, words_q;       // of the burst at addr_q
   logic [8:0]           to_line;
   logic                 cut_q, ended_q, seen_q;   // words_q is that; and end_q; and what is said of it
@@ -108,7 +107,11 @@ module esp_fetch #(
     assign req_beats_o = 5'((6'(words_q) + 6'(addr_q[4]) + 6'd1) >> 1);
     assign word = recv_addr_q[4] ? r_data_i[128 +: 128] : r_data_i[127:0];
     assign word_in = r_valid_i;
-    assign r_ready_o = recv_addr_q[4] || recv_one_q;
+    logic one_q;   // recv_left_q is 1
+    `ESP_FFC(clear_i, one_q <= 1'b0;)
+      if (start_i) one_q <= program_words_i == 32'd1;
+      else if (word_in) one_q <= recv_left_q == 32'd2;
+    assign r_ready_o = recv_addr_q[4] || one_q;
   end else if (BusBytes == 16) begin : gen_one
     assign req_address_o = addr_q;
     assign req_beats_o = words_q;
@@ -136,7 +139,6 @@ module esp_fetch #(
     left_q <= '0;
     some_q <= 1'b0;
     recv_left_q <= '0;
-    recv_one_q <= 1'b0;
     ahead_q <= '0;
     level_q <= '0;
   end)
@@ -144,16 +146,12 @@ module esp_fetch #(
       left_q <= program_words_i;
       some_q <= program_words_i != '0;
       recv_left_q <= program_words_i;
-      recv_one_q <= program_words_i == 32'd1;
     end else begin
       if (asked) begin
         left_q <= left_q - 32'(words_q);
         some_q <= left_q != 32'(words_q);
       end
-      if (word_in) begin
-        recv_left_q <= recv_left_q - 1'b1;
-        recv_one_q <= recv_left_q == 32'd2;
-      end
+      if (word_in) recv_left_q <= recv_left_q - 1'b1;
       if (word_in != word_out) level_q <= word_in ? level_q + 1'b1 : level_q - 1'b1;
       if (asked_q || word_out) begin
         ahead_q <= ahead_q + (asked_q ? DepthBits'(words_q) : '0) - DepthBits'(word_out);
