@@ -7,8 +7,8 @@
 // The first that fails is the fault, with the address of the instruction; the decoder then stays
 // until clear. A word that never comes is the fault program_end.
 // With a layer table (MaskLayers > 0) an instruction may have a clip word more, its second, and
-// esp_clip shortens the word behind it, in a cycle of its own before the checks: three cycles after the clip
-// word at the earliest. It becomes a nop of its queue where nothing is
+// esp_clip shortens the word behind it, three cycles after the clip word at the earliest, beside the words
+// that still come. It becomes a nop of its queue where nothing is
 // left. It is not begun before LOADs of the table in front of it are done (`table_done_i` pulses for
 // each), but for the last one where that is of a later layer, nor before its next words are there
 // (`three_i`): while it holds the table PACK takes no beats, and words may come behind those.
@@ -87,7 +87,7 @@ module esp_decode #(
     StKind     = 4'd2,   // the first word is there; of most instructions the second comes now
     StClip     = 4'd3,   // the second word is a clip word
     StRest     = 4'd4,
-    StCut      = 4'd5,   // the word behind the clip word is shortened
+    StCut      = 4'd5,   // all words are there, but one still to be shortened
     StCheck    = 4'd6,   // each check is made
     StJudge    = 4'd7,   // and what they say is put together
     StDispatch = 4'd8,
@@ -172,6 +172,9 @@ module esp_decode #(
   // The clip stage.
   logic [127:0] cut_word;
   logic         cut_ready, cut_nop, cut_empty, begin_clip;
+  logic         cut, cut_q;   // the word is shortened now; has been
+  assign cut = (state_q == StCut || (state_q == StRest && clipped_q && !next_word_q[1]))
+            && cut_ready && !cut_q;
   assign begin_clip = state_q == StKind && clipped_q && !due && three_i && !halt_i;
 
   if (MaskLayers != 0) begin : gen_clip
@@ -199,7 +202,7 @@ module esp_decode #(
       .first_i(begin_clip), .layer_i(header.layer),
       .conv_i(conv_q), .pool_i(pool_q),
       .clip_i(word_taken && state_q == StClip), .word_i,
-      .fields_i(inst_q[255:128]), .take_i(state_q == StCut && cut_ready), .ready_o(cut_ready),
+      .fields_i(inst_q[255:128]), .take_i(cut), .ready_o(cut_ready),
       .ren_o(table_ren_o), .raddr_o(table_raddr_o), .rdata_i(table_rdata_i),
       .word_o(cut_word), .nop_o(cut_nop), .empty_o(cut_empty)
     );
@@ -208,7 +211,7 @@ module esp_decode #(
     assign due = 1'b0;
     assign {cut_word, cut_ready, cut_nop, cut_empty, table_busy_o, table_ren_o, table_raddr_o} = '0;
     logic unused_table;
-    assign unused_table = ^{table_rdata_i, table_done_i, begin_clip};
+    assign unused_table = ^{table_rdata_i, table_done_i, begin_clip, cut};
   end
 
   logic to_load_w;   // of a LOAD's targets those from the weight ring on
@@ -345,8 +348,9 @@ module esp_decode #(
         end
       end
       StRest: begin
-        if (rest_taken && (next_word_q & last_word_q) != '0) state_d = clipped_q ? StCut : StCheck;
-        else if (!word_valid_i && exhausted_i) begin
+        if (rest_taken && (next_word_q & last_word_q) != '0) begin
+          state_d = (clipped_q && !cut && !cut_q) ? StCut : StCheck;
+        end else if (!word_valid_i && exhausted_i) begin
           state_d = StFault;
           cause_d = esp_isa_pkg::FaultProgramEnd;
         end
@@ -388,6 +392,7 @@ module esp_decode #(
       nop_q <= 1'b0;
       empty_q <= 1'b0;
       next_word_q <= 4'd1;
+      cut_q <= 1'b0;
     end else if (rest_taken) begin
       next_word_q <= next_word_q << 1;
     end
@@ -395,10 +400,11 @@ module esp_decode #(
     for (int w = 1; w <= 4; w++) begin
       if (rest_taken && next_word_q[w]) inst_q[128*w +: 128] <= word_i;
     end
-    if (MaskLayers != 0 && state_q == StCut && cut_ready) begin
+    if (MaskLayers != 0 && cut) begin
       inst_q[255:128] <= cut_word;
       nop_q <= cut_nop;
       empty_q <= cut_empty;
+      cut_q <= 1'b1;
     end
   end
 

@@ -396,15 +396,15 @@ TEST_CASE("clip rtl: an instruction takes a cycle more for its clip word") {
     const auto sent = tester.run(program);
     return sent.back().cycle - sent[sent.size() - 1 - list.size()].cycle;
   };
-  CHECK(cycles({load}) == 2 + 2);
-  CHECK(cycles({conv}) == 5 + 2);
+  CHECK(cycles({load}) == 2 + 3);
+  CHECK(cycles({conv}) == 5 + 3);
   load.clip.emplace();
-  CHECK(cycles({load}) == 3 + 2);
+  CHECK(cycles({load}) == 3 + 6);
   conv.clip.emplace();
   conv.clip->kc = 4;
   conv.clip->nb = 1;
-  CHECK(cycles({conv}) == 6 + 2);
+  CHECK(cycles({conv}) == 6 + 4);
   conv.clip->k0 = 4;
-  CHECK(cycles({conv}) == 6 + 2);
-  CHECK(cycles({conv, conv}) == 2 * (6 + 2));
+  CHECK(cycles({conv}) == 6 + 4);
+  CHECK(cycles({conv, conv}) == 2 * (6 + 4));
 }

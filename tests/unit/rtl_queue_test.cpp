@@ -156,7 +156,7 @@ TEST_CASE("queue: a dependency that has held once holds while another is waited 
   isa::set_dependencies(instruction, {isa::Dependency{Engine::kExec, 1}, {Engine::kPool, 1}, {}});
   REQUIRE(tester.push(instruction, 0));
   tester.retired(Engine::kExec, 1);
-  tester.tick();
+  for (int i = 0; i < 3; ++i) tester.tick();  // read, then looked at
   tester.retired(Engine::kExec, 40000);  // 2^15 and more past it
   tester.tick();
   REQUIRE_FALSE(tester.valid());
