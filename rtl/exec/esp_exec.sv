@@ -134,14 +134,9 @@ module esp_exec #(
     done_q <= '0;
     post_half_q <= 1'b0;
   end) begin
-    if (half_full) begin
-      full_q[fill_q] <= 1'b1;
-      fill_q <= !fill_q;
-    end
-    if (acc_free_i) begin
-      full_q[free_q] <= 1'b0;
-      free_q <= !free_q;
-    end
+    full_q <= ~half_free | {half_full && fill_q, half_full && !fill_q};
+    if (half_full) fill_q <= !fill_q;
+    if (acc_free_i) free_q <= !free_q;
     done_q <= done_q + 2'(acc_done) - 2'(post_take);
     if (post_take) post_half_q <= !post_half_q;
   end

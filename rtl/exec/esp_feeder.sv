@@ -126,6 +126,7 @@ module esp_feeder #(
     .pass_acc_o(pass_acc),
     .pass_overwrite_o(pass_overwrite),
     .pass_last_o(pass_last),
+    .pass_list_o(listing),
     .pass_empty_o(pass_empty),
     .conv_o(pass_conv),
     .busy_o(passes_busy)
@@ -148,9 +149,11 @@ module esp_feeder #(
   logic [AccBits:0]     acc_q;
   logic [SLOT_BITS-1:0] slot_q;       // cycles that the pass must still last after this one
   logic                 slots_over_q; // none
+  logic                 ends_q;       // this cycle is the pass's last, if it feeds or fills
   logic [DRAIN_BITS-1:0] drain_q;
 
-  logic run, fill, waits, room, go, feed, over, present, row_end, rows_end, pixels_end, pass_end;
+  logic run, fill, waits, room, go, feed, over, present, pixels_end, next_end;
+  logic row_end, rows_end, next_row_end, next_rows_end;
   logic conv_end, hand, half_free, standing, listing, load, stuck, halt;
 
   // StHalt is StRun and StFill at once.
@@ -161,19 +164,19 @@ module esp_feeder #(
   assign over = acc_q[AccBits];
   assign feed = run && !over;
   assign pixels_end = feed && row_end && rows_end;
-  assign pass_end = slots_over_q && (pixels_end || fill);
+  assign next_end = pixels_end || fill ||
+      (run && next_row_end && (row_end ? next_rows_end : rows_end));
   assign conv_end = pixels_end && pass_last_q;
   assign hand = pixels_end && hand_q;
   assign present = !iy_q[17] && !ix_q[17] && iy_q[16:0] < 17'(in_rows_q) && ix_q[16:0] < 17'(in_cols_q);
 
   // The next pass: taken up, then let go.
-  assign room = idle_q || (pass_end && !pass_empty);
-  assign listing = pass_last && pass_conv.last;
+  assign room = idle_q || (ends_q && !pass_empty);
   assign pass_take = room && pass_valid && (!listing || post_ready_i);
   assign empty_take = pass_take && pass_empty;
   assign post_valid_o = room && pass_valid && listing;
   assign post_conv_o = pass_conv;
-  assign half_free = half_free_i[half_q ^ hand];
+  assign half_free = half_free_i[half_q ^ (run && row_end && rows_end && hand_q)];
   assign standing = waits || (pass_take && !pass_empty);
   assign go = standing && tile_ready_i && half_free;
   assign stuck = waits && !tile_ready_i && weights_stuck_i;
@@ -197,6 +200,7 @@ module esp_feeder #(
     state_q <= StEmpty;
     idle_q <= 1'b1;
     go_q <= 1'b0;
+    ends_q <= 1'b0;
     drain_q <= '0;
     array_en_o <= 1'b0;
     half_q <= 1'b0;
@@ -209,8 +213,9 @@ module esp_feeder #(
     ev_wait_weights_o <= 1'b0;
   end) begin
     state_q <= state_d;
-    idle_q <= (idle_q || pass_end) && !(pass_take && !pass_empty);
-    go_q <= go;
+    idle_q <= (idle_q || ends_q) && !(pass_take && !pass_empty) && !halt;
+    go_q <= go && !halt;
+    ends_q <= next_end && !ends_q && (slots_over_q || slot_q == SLOT_BITS'(1));
     if (feed) drain_q <= DRAIN_BITS'(DRAIN);
     else if (array_en_o) drain_q <= drain_q - 1'b1;
     array_en_o <= feed || (array_en_o && drain_q != DRAIN_BITS'(1));
@@ -238,11 +243,11 @@ module esp_feeder #(
 
   esp_loop #(.Width(12)) u_cols (
     .clk_i, .load_i(pass_take), .load_count_i(pass_conv.cols), .step_i(feed), .count_i(cols_q),
-    .end_o(row_end)
+    .end_o(row_end), .next_end_o(next_row_end)
   );
   esp_loop #(.Width(12)) u_rows (
     .clk_i, .load_i(pass_take), .load_count_i(pass_conv.rows), .step_i(feed && row_end), .count_i('0),
-    .end_o(rows_end)
+    .end_o(rows_end), .next_end_o(next_rows_end)
   );
 
   // A step behind a pass's last pixel may leave anything: a pass is taken up before the next is fed.
@@ -285,6 +290,7 @@ module esp_feeder #(
   assign unused_conv = ^pass_conv;
 
   `ESP_ASSERT(idle_without_pass, idle_q == (state_q == StEmpty))
+  `ESP_ASSERT(end_known, (run && over) || ends_q == (slots_over_q && (pixels_end || fill)))
   `ESP_ASSERT(enabled_while_draining, array_en_o == (drain_q != '0))
   `ESP_ASSERT(swap_while_enabled, !array_swap_o || array_en_o)
   `ESP_ASSERT(last_half_free, !feed || half_free_i[half_q])

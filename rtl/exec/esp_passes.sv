@@ -45,6 +45,7 @@ module esp_passes #(
   output logic [AccBits:0]        pass_acc_o,
   output logic                    pass_overwrite_o,
   output logic                    pass_last_o,       // of the CONV
+  output logic                    pass_list_o,       // and of a CONV with `last`
   output logic                    pass_empty_o,
   output esp_isa_pkg::conv_t      conv_o,
   output logic                    busy_o
@@ -70,8 +71,9 @@ module esp_passes #(
   logic                minus_q, rest_end_q;  // the rest is -1; it has no more than two bits
   logic signed [17:0]  iy_q, ix_q;
   logic                valid_q, first_nb_q, overwrite_q;
+  logic                last_q, list_q;    // a cycle behind the loops; passes are further apart
 
-  logic                nb_end, kb_end, kx_end, ky_end, tap_end, last, accept, sparse;
+  logic                nb_end, kb_end, kx_end, ky_end, tap_end, last, single, accept, sparse;
   logic [AddrBits-1:0] origin, origin_next, row_addr_next, tap_addr_next;
   logic signed [13:0]  rest_next;
   logic                empty_q, step, found;
@@ -82,29 +84,34 @@ module esp_passes #(
   assign conv_o = conv_q;
   assign tap_end = nb_end && kb_end;
   assign last = (tap_end && kx_end && ky_end) || empty_q;
+  assign single = conv_i.n_blocks[7:1] == '0 && conv_i.k_blocks == 12'd1 && conv_i.kw == 4'd1 &&
+      conv_i.kh == 4'd1;
   assign pass_valid_o = valid_q;
   assign pass_addr_o = kb_addr_q;
   assign pass_iy_o = iy_q;
   assign pass_ix_o = ix_q;
   assign pass_overwrite_o = overwrite_q;
-  assign pass_last_o = last;
+  assign pass_last_o = last_q;
+  assign pass_list_o = list_q;
   assign pass_empty_o = empty_q;
+
+  logic [3:0] unused_next;
 
   esp_loop #(.Width(8)) u_nb (
     .clk_i, .load_i(accept), .load_count_i(conv_i.n_blocks), .step_i(step),
-    .count_i(conv_q.n_blocks), .end_o(nb_end)
+    .count_i(conv_q.n_blocks), .end_o(nb_end), .next_end_o(unused_next[0])
   );
   esp_loop #(.Width(12)) u_kb (
     .clk_i, .load_i(accept), .load_count_i(conv_i.k_blocks), .step_i(step && nb_end),
-    .count_i(conv_q.k_blocks), .end_o(kb_end)
+    .count_i(conv_q.k_blocks), .end_o(kb_end), .next_end_o(unused_next[1])
   );
   esp_loop #(.Width(4)) u_kx (
     .clk_i, .load_i(accept), .load_count_i(conv_i.kw), .step_i(step && tap_end),
-    .count_i(conv_q.kw), .end_o(kx_end)
+    .count_i(conv_q.kw), .end_o(kx_end), .next_end_o(unused_next[2])
   );
   esp_loop #(.Width(4)) u_ky (
     .clk_i, .load_i(accept), .load_count_i(conv_i.kh), .step_i(step && tap_end && kx_end),
-    .count_i('0), .end_o(ky_end)
+    .count_i('0), .end_o(ky_end), .next_end_o(unused_next[3])
   );
 
   if (Prune) begin : gen_sparse
@@ -167,13 +174,18 @@ module esp_passes #(
         valid_q <= !sparse;
       end
       StPass: if (pass_take_i) begin
-        if (last) state_q <= StIdle;
-        valid_q <= !last && !sparse;
+        if (last_q) state_q <= StIdle;
+        valid_q <= !last_q && !sparse;
       end else if (found) begin
         valid_q <= 1'b1;
       end
       default: state_q <= StIdle;
     endcase
+  end
+
+  always_ff @(posedge clk_i) begin
+    last_q <= accept ? single : last;
+    list_q <= accept ? single && conv_i.last : last && conv_q.last;
   end
 
   always_ff @(posedge clk_i) begin
@@ -217,6 +229,7 @@ module esp_passes #(
   assign unused_conv = ^conv_q;
 
   `ESP_ASSERT(take_valid_pass, !pass_take_i || pass_valid_o)
+  `ESP_ASSERT(last_known, !pass_take_i || last == last_q)
   `ESP_ASSERT(last_pass_runs, !(step && !pass_take_i) || !last)
 
 endmodule

@@ -11,8 +11,9 @@
 // words than the ring has.
 // Of a sparse CONV (Prune; docs/tiles.md) the words follow each other in the ring: a header of 16
 // codes, read in three cycles, then the tiles of those that run. A code is examined a cycle; a tile
-// that is skipped takes that cycle, also while words are read and the shadow weights are full. Every
-// code goes to the pass generator (code_*). It waits for Lanes words with w_release, which are given back
+// that is skipped takes that cycle, also while words are read and the shadow weights are full; one that
+// runs is begun in the next cycle at the earliest. Every code goes to the pass generator as it is
+// examined (code_*). The sequencer waits for Lanes words with w_release, which are given back
 // tile by tile, otherwise for the whole piece. The last tile runs whatever its code.
 // Latency: a CONV's first read comes two cycles after it is taken, and as many after its words came;
 // wgt_first_o comes with the first word's data, one cycle after its read.
@@ -109,37 +110,40 @@ module esp_wseq #(
   assign conv_end = tap_end && kx_end && ky_end;
   assign piece_end = tapwise_q ? tap_end : conv_end;
 
+  logic [3:0] unused_next;
+
   esp_loop #(.Width(8)) u_nb (
     .clk_i, .load_i(accept), .load_count_i(wconv_i.n_blocks), .step_i(step),
-    .count_i(n_blocks_q), .end_o(nb_end)
+    .count_i(n_blocks_q), .end_o(nb_end), .next_end_o(unused_next[0])
   );
   esp_loop #(.Width(12)) u_kb (
     .clk_i, .load_i(accept), .load_count_i(wconv_i.k_blocks), .step_i(step && nb_end),
-    .count_i(k_blocks_q), .end_o(kb_end)
+    .count_i(k_blocks_q), .end_o(kb_end), .next_end_o(unused_next[1])
   );
   esp_loop #(.Width(4)) u_kx (
     .clk_i, .load_i(accept), .load_count_i(wconv_i.kw), .step_i(step && tap_end),
-    .count_i(kw_q), .end_o(kx_end)
+    .count_i(kw_q), .end_o(kx_end), .next_end_o(unused_next[2])
   );
   esp_loop #(.Width(4)) u_ky (
     .clk_i, .load_i(accept), .load_count_i(wconv_i.kh), .step_i(step && tap_end && kx_end),
-    .count_i('0), .end_o(ky_end)
+    .count_i('0), .end_o(ky_end), .next_end_o(unused_next[3])
   );
 
   if (Prune) begin : gen_sparse
     logic        sparse_q, header_data_q, codes_valid_q;
     logic [31:0] codes_q;  // the code examined in the lowest bits
     logic [3:0]  index_q;
+    logic        found_q;  // the tile runs
     logic        run, examine, skip;
 
     assign run = codes_q[1:0] != 2'd0 || conv_end;
-    assign examine = walk_q && codes_valid_q && code_ready_i;
+    assign examine = codes_valid_q && !found_q && code_ready_i;
     assign sparse = sparse_q;
     assign header = loaded && sparse_q && !codes_valid_q && !header_q && !header_data_q;
     assign skip = examine && !run;
-    assign may_start = !sparse_q || (codes_valid_q && code_ready_i && run);
+    assign may_start = !sparse_q || found_q;
     assign step = start || skip;
-    assign code_valid_o = skip || (start && sparse_q);
+    assign code_valid_o = examine;
     assign code_o = {codes_q[1], run};
     assign amount = !sparse_q ? (AddrBits+1)'(piece_q)
         : codes_valid_q ? (AddrBits+1)'(Lanes) : (AddrBits+1)'(1);
@@ -149,7 +153,10 @@ module esp_wseq #(
       header_q <= 1'b0;
       header_data_q <= 1'b0;
       codes_valid_q <= 1'b0;
+      found_q <= 1'b0;
     end) begin
+      if (start) found_q <= 1'b0;
+      else if (examine && run) found_q <= 1'b1;
       header_q <= header;
       header_data_q <= header_q;
       if (header_data_q) codes_valid_q <= 1'b1;
@@ -165,6 +172,7 @@ module esp_wseq #(
     end
 
     `ESP_ASSERT(codes_of_sparse, !codes_valid_q || (walk_q && sparse_q))
+    `ESP_ASSERT(found_of_code, !found_q || codes_valid_q)
   end else begin : gen_dense
     assign sparse = 1'b0;
     assign {header, header_q, code_valid_o, code_o} = '0;
