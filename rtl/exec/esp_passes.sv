@@ -76,7 +76,7 @@ module esp_passes #(
   logic                nb_end, kb_end, kx_end, ky_end, tap_end, last, single, accept, sparse;
   logic [AddrBits-1:0] origin, origin_next, row_addr_next, tap_addr_next;
   logic signed [13:0]  rest_next;
-  logic                empty_q, step, found;
+  logic                empty_q, step, look, found;
 
   assign conv_ready_o = state_q == StIdle;
   assign accept = conv_valid_i && conv_ready_o;
@@ -115,17 +115,12 @@ module esp_passes #(
   );
 
   if (Prune) begin : gen_sparse
-    logic             look;
     logic [AccBits:0] acc_q;   // of the n block, where sparse
 
     always_ff @(posedge clk_i) begin
       if (accept) empty_q <= conv_i.n_blocks == '0;
       if (accept || (step && nb_end)) acc_q <= '0;
       else if (step) acc_q <= acc_q + conv_q.w_tap_stride[AccBits:0];
-      // The first k block of the first tap, or as the code says.
-      if (accept) overwrite_q <= conv_i.first;
-      else if (look) overwrite_q <= code_i[1];
-      else if (step && nb_end) overwrite_q <= 1'b0;
     end
 
     assign sparse = conv_q.w_sparse[0];
@@ -136,10 +131,7 @@ module esp_passes #(
     assign pass_acc_set_o = sparse || first_nb_q;
     assign pass_acc_o = sparse ? acc_q : '0;
   end else begin : gen_dense
-    always_ff @(posedge clk_i) begin
-      if (accept) overwrite_q <= conv_i.first;
-      else if (step && nb_end) overwrite_q <= 1'b0;
-    end
+    assign look = 1'b0;
     assign empty_q = 1'b0;
     assign sparse = 1'b0;
     assign code_ready_o = 1'b0;
@@ -184,6 +176,10 @@ module esp_passes #(
   end
 
   always_ff @(posedge clk_i) begin
+    // The first k block of the first tap, or as the code says.
+    if (accept) overwrite_q <= conv_i.first;
+    else if (look) overwrite_q <= code_i[1];
+    else if (step && nb_end) overwrite_q <= 1'b0;
     last_q <= accept ? single : last;
     list_q <= accept ? single && conv_i.last : last && conv_q.last;
   end
