@@ -65,7 +65,7 @@ module esp_array #(
     capture_q <= '0;
   end) begin
     if (en_i) swap_q <= swap[SWAPS-2:0];
-    if (capture_any) capture_q <= capture[CAPTURES-2:0];
+    if (`ESP_WHEN(capture_any)) capture_q <= capture[CAPTURES-2:0];
   end
 
   // Row k sees words, zero point and presence k cycles late.
@@ -87,7 +87,7 @@ module esp_array #(
         end
       end
       always_ff @(posedge clk_i) begin
-        if (capture_any) wgt <= gen_skew[k-1].wgt;
+        if (`ESP_WHEN(capture_any)) wgt <= gen_skew[k-1].wgt;
       end
     end
     logic unused_bytes;  // row k needs byte k and those above
@@ -112,7 +112,7 @@ module esp_array #(
   if (JOINED) begin : gen_joined
     // Weights, products and sums of columns 2j and 2j+1 as a + b * 2^32.
     logic swap_any;
-    assign swap_any = en_i && (swap != '0);
+    assign swap_any = en_i && `ESP_WHEN(swap != '0);
 
     for (genvar k = 0; k < Lanes; k++) begin : gen_joined_row
       for (genvar j = 0; j < PAIRS; j++) begin : gen_pair
@@ -174,7 +174,7 @@ module esp_array #(
       logic signed [8:0] weight_less;
       assign weight_less = 9'(gen_row[k].weight) - $signed({8'd0, negative_q});
       always_ff @(posedge clk_i) begin
-        if (capture_any) negative_q <= gen_row[k].weight[7];
+        if (`ESP_WHEN(capture_any)) negative_q <= gen_row[k].weight[7];
       end
 
       for (genvar j = 0; j < PAIRS; j++) begin : gen_pair
@@ -235,7 +235,7 @@ module esp_array #(
 
   if (!JOINED && !Packed) begin : gen_plain
     logic swap_any;
-    assign swap_any = en_i && (swap != '0);
+    assign swap_any = en_i && `ESP_WHEN(swap != '0);
 
     for (genvar k = 0; k < Lanes; k++) begin : gen_plain_row
       for (genvar j = 0; j < PAIRS; j++) begin : gen_pair
@@ -263,7 +263,7 @@ module esp_array #(
           .en_i,
           .x_i(x_in),
           .x_o(x_out),
-          .cap_any_i(capture_any),
+          .cap_any_i(`ESP_WHEN(capture_any)),
           .cap0_i(capture[k+2*j]),
           .cap1_i(capture[k+2*j+1]),
           .w_i(gen_row[k].weight),

@@ -103,12 +103,29 @@ module esp_exec #(
 
   // A CONV without n blocks has no half.
   logic       head_empty;
-  assign head_empty = Prune && post_conv_o.n_blocks == '0;
+  if (Prune) begin : gen_empty
+    logic head_empty_q, tail_empty_q, list_empty;  // the list's head, what entered it last
+    assign list_empty = list_conv.n_blocks == '0;
+    assign head_empty = head_empty_q;
+    always_ff @(posedge clk_i) begin
+      if (list_valid && list_ready) tail_empty_q <= list_empty;
+      if (head_valid && head_ready) head_empty_q <= list_ready ? list_empty : tail_empty_q;
+      else if (!head_valid) head_empty_q <= list_empty;
+    end
+    `ESP_ASSERT(head_empty_is_the_heads, !head_valid || head_empty_q == (post_conv_o.n_blocks == '0))
+  end else begin : gen_no_empty
+    assign head_empty = 1'b0;
+  end
 
   assign head_ready = post_ready_i && (done_q != '0 || head_empty);
   assign post_valid_o = head_valid && (done_q != '0 || head_empty);
   assign post_half_o = post_half_q;
   assign post_take = post_valid_o && post_ready_i && !head_empty;
+
+  // Half that is free from the next cycle on.
+  logic [1:0] half_free;
+  assign half_free[0] = !full_q[0] || (acc_free_i && !free_q);
+  assign half_free[1] = !full_q[1] || (acc_free_i && free_q);
 
   `ESP_FFC(clear_i, begin
     full_q <= '0;
@@ -117,14 +134,9 @@ module esp_exec #(
     done_q <= '0;
     post_half_q <= 1'b0;
   end) begin
-    if (half_full) begin
-      full_q[fill_q] <= 1'b1;
-      fill_q <= !fill_q;
-    end
-    if (acc_free_i) begin
-      full_q[free_q] <= 1'b0;
-      free_q <= !free_q;
-    end
+    full_q <= ~half_free | {half_full && fill_q, half_full && !fill_q};
+    if (half_full) fill_q <= !fill_q;
+    if (acc_free_i) free_q <= !free_q;
     done_q <= done_q + 2'(acc_done) - 2'(post_take);
     if (post_take) post_half_q <= !post_half_q;
   end
@@ -193,7 +205,7 @@ module esp_exec #(
     .code_ready_o(code_ready),
     .code_i(code),
     .weights_stuck_i(weights_stuck),
-    .half_free_i(~full_q),
+    .half_free_i(half_free),
     .half_full_o(half_full),
     .array_en_o(array_en),
     .array_swap_o(array_swap),

@@ -1,16 +1,18 @@
 // Feeder: implicit im2col. Walks the passes of every CONV and, in each, the output pixels of the tile,
 // one activation word a cycle.
 //
-// A pass starts when its weight tile is ready and its accumulator half is free, runs without a stop,
-// and lasts at least Lanes cycles. The next pass, of the same CONV or the next one, starts in the
-// cycle after it. Pixels in the padding are not read; the array takes them as zero.
+// A pass is taken up in the last cycle of the one before, or when none runs; in that cycle or later, when
+// its weight tile is ready and its accumulator half is free, it is let go, and runs from the next cycle
+// without a stop for Lanes cycles at least: passes, of one CONV or of two, follow each other without a
+// gap. A word is read for every pixel; for those in the padding the array takes zero.
 // Latency: act_ren_o to the array's inputs one cycle (array_*_o stand beside the data). array_en_o is
 // high as long as anything moves through array and accumulators.
-// Handshake: valid / ready on the CONV; take (one cycle, at a pass's start) on the weight tile;
-// half_free_i says which halves may be written, half_full_o hands one over.
-// A word past the accumulator half: fault_o for one cycle, then nothing until clear_i; the same where
-// weights_stuck_i says that the tile it waits for cannot come. A CONV without n blocks (Prune) is
-// handed on when nothing runs: no pass, no exchange of halves. code_*: see esp_passes.
+// Handshake: valid / ready on the CONV; take (a pass's first cycle) on the weight tile, whose
+// tile_ready_i is read the cycle before; half_free_i says which halves may be written from the next
+// cycle on, half_full_o hands one over, a cycle after its last pixel.
+// A word past the accumulator half: nothing more is fed, fault_o for one cycle, then nothing until
+// clear_i; the same where weights_stuck_i says that the tile it waits for cannot come. A CONV without
+// n blocks (Prune) is handed on when nothing runs: no pass, no exchange of halves. code_*: see esp_passes.
 // Implements docs/machine.md, section 3.
 
 `default_nettype none
@@ -88,14 +90,14 @@ module esp_feeder #(
 
   typedef enum logic [2:0] {
     StEmpty,   // no pass
-    StReady,   // a pass stands at its first pixel
-    StRun,     // within a pass
+    StRun,     // a pixel a cycle
     StFill,    // all pixels fed, fewer than Lanes cycles gone
-    StHalt     // after a fault
+    StHalt,    // after a fault
+    StReady    // a pass waits at its first pixel
   } state_e;
 
   logic                    pass_valid, pass_take, pass_acc_set, pass_overwrite, pass_last, passes_busy;
-  logic                    pass_empty, empty_take, may_take;
+  logic                    pass_empty, empty_take;
   logic [AddrBits-1:0]     pass_addr;
   logic signed [17:0]      pass_iy, pass_ix;
   logic [AccBits:0]        pass_acc;
@@ -124,91 +126,108 @@ module esp_feeder #(
     .pass_acc_o(pass_acc),
     .pass_overwrite_o(pass_overwrite),
     .pass_last_o(pass_last),
+    .pass_list_o(listing),
     .pass_empty_o(pass_empty),
     .conv_o(pass_conv),
     .busy_o(passes_busy)
   );
 
-  state_e               state_q, state_d;
+  logic [2:0]           state_q, state_d;  // a state_e
+  logic                 idle_q;       // no pass
+  logic                 go_q;         // the first cycle of a pass
   // The pass.
-  logic [11:0]          cols_last_q, rows_left_q, cols_left_q;
+  logic [11:0]          cols_q;
   logic [3:0]           stride_x_q, stride_y_q;
   logic [AddrBits-1:0]  y_step_q;
   logic [12:0]          in_rows_q, in_cols_q;
   logic [7:0]           zx_q;
   logic [11:0]          layer_q;
-  logic                 overwrite_q, pass_last_q, conv_last_q, half_q;
+  logic                 overwrite_q, pass_last_q, hand_q, half_q;
   // The pixel.
   logic [AddrBits-1:0]  addr_q, row_addr_q;
   logic signed [17:0]   iy_q, ix_q, ix_first_q;
-  logic [AccBits:0]     acc_q, acc_next;
-  logic [SLOT_BITS-1:0] slot_q;  // cycles that the pass must still last, this one included
+  logic [AccBits:0]     acc_q;
+  logic [SLOT_BITS-1:0] slot_q;       // cycles that the pass must still last after this one
+  logic                 slots_over_q; // none
+  logic                 ends_q;       // this cycle is the pass's last, if it feeds or fills
   logic [DRAIN_BITS-1:0] drain_q;
 
-  logic go, feed, over, present, row_end, pixels_end, slot_end, pass_end, conv_end, stuck;
+  logic run, fill, waits, room, go, feed, over, present, pixels_end, next_end;
+  logic row_end, rows_end, next_row_end, next_rows_end;
+  logic conv_end, hand, half_free, standing, listing, load, stuck, halt;
 
-  assign go = state_q == StReady && tile_ready_i && half_free_i[half_q];
+  // StHalt is StRun and StFill at once.
+  assign run = state_q[0] && !state_q[1];
+  assign fill = state_q[1] && !state_q[0];
+  assign waits = state_q[2];
+
   assign over = acc_q[AccBits];
-  assign feed = (go || state_q == StRun) && !over;
-  assign row_end = cols_left_q == '0;
-  assign pixels_end = feed && row_end && rows_left_q == '0;
-  assign slot_end = slot_q <= SLOT_BITS'(1) && state_q != StReady;
-  assign pass_end = (pixels_end || state_q == StFill) && slot_end;
+  assign feed = run && !over;
+  assign pixels_end = feed && row_end && rows_end;
+  assign next_end = pixels_end || fill ||
+      (run && next_row_end && (row_end ? next_rows_end : rows_end));
   assign conv_end = pixels_end && pass_last_q;
+  assign hand = pixels_end && hand_q;
   assign present = !iy_q[17] && !ix_q[17] && iy_q[16:0] < 17'(in_rows_q) && ix_q[16:0] < 17'(in_cols_q);
-  assign stuck = state_q == StReady && !tile_ready_i && weights_stuck_i;
 
-  assign may_take = pass_valid && (state_q == StEmpty || (pass_end && !pass_empty));
-  assign pass_take = may_take && (!pass_last || !pass_conv.last || post_ready_i);
+  // The next pass: taken up, then let go.
+  assign room = idle_q || (ends_q && !pass_empty);
+  assign pass_take = room && pass_valid && (!listing || post_ready_i);
   assign empty_take = pass_take && pass_empty;
-  assign post_valid_o = may_take && pass_last && pass_conv.last;
+  assign post_valid_o = room && pass_valid && listing;
   assign post_conv_o = pass_conv;
+  assign half_free = half_free_i[half_q ^ (run && row_end && rows_end && hand_q)];
+  assign standing = waits || (pass_take && !pass_empty);
+  assign go = standing && tile_ready_i && half_free;
+  assign stuck = waits && !tile_ready_i && weights_stuck_i;
+  assign halt = stuck || (run && over);
 
-  assign act_ren_o = feed && present;
+  assign act_ren_o = feed;
   assign act_raddr_o = addr_q;
-  assign tile_take_o = go;
-  assign half_full_o = conv_end && conv_last_q;
-  assign fault_o = (over && (go || state_q == StRun)) || stuck;
-  assign array_en_o = drain_q != '0;
+  assign tile_take_o = go_q;
 
   assign ev_fed_o = feed;
-  assign ev_wait_acc_o = state_q == StReady && !half_free_i[half_q];
-  assign ev_wait_weights_o = state_q == StReady && half_free_i[half_q] && !tile_ready_i;
-  assign ev_ragged_o = state_q == StFill;
-  assign ev_pass_o = go;
-  assign layer_o = (state_q == StEmpty || state_q == StHalt) ? pass_conv.layer : layer_q;
-  assign layer_valid_o = state_q != StEmpty || passes_busy;
+  assign ev_ragged_o = fill;
+  assign ev_pass_o = go_q;
+  assign layer_o = (idle_q || (state_q[0] && state_q[1])) ? pass_conv.layer : layer_q;
+  assign layer_valid_o = !idle_q || passes_busy;
 
-  always_comb begin
-    state_d = state_q;
-    unique case (state_q)
-      StEmpty: if (pass_take && !pass_empty) state_d = StReady;
-      StReady, StRun: begin
-        if (fault_o) state_d = StHalt;
-        else if (pass_end) state_d = pass_take ? StReady : StEmpty;
-        else if (pixels_end) state_d = StFill;
-        else if (go) state_d = StRun;
-      end
-      StFill: if (pass_end) state_d = pass_take ? StReady : StEmpty;
-      default: state_d = StHalt;
-    endcase
-  end
+  assign state_d[0] = halt || go || (run && !pixels_end) || (state_q[0] && state_q[1]);
+  assign state_d[1] = halt || (!slots_over_q && (pixels_end || fill)) || (state_q[0] && state_q[1]);
+  assign state_d[2] = standing && !go && !halt;
 
   `ESP_FFC(clear_i, begin
     state_q <= StEmpty;
+    idle_q <= 1'b1;
+    go_q <= 1'b0;
+    ends_q <= 1'b0;
     drain_q <= '0;
+    array_en_o <= 1'b0;
     half_q <= 1'b0;
+    half_full_o <= 1'b0;
     acc_valid_o <= 1'b0;
     array_swap_o <= 1'b0;
     retire_o <= 1'b0;
+    fault_o <= 1'b0;
+    ev_wait_acc_o <= 1'b0;
+    ev_wait_weights_o <= 1'b0;
   end) begin
     state_q <= state_d;
+    idle_q <= (idle_q || ends_q) && !(pass_take && !pass_empty) && !halt;
+    go_q <= go && !halt;
+    ends_q <= next_end && !ends_q && (slots_over_q || slot_q == SLOT_BITS'(1));
     if (feed) drain_q <= DRAIN_BITS'(DRAIN);
-    else if (drain_q != '0) drain_q <= drain_q - 1'b1;
-    if (half_full_o) half_q <= !half_q;
+    else if (array_en_o) drain_q <= drain_q - 1'b1;
+    array_en_o <= feed || (array_en_o && drain_q != DRAIN_BITS'(1));
+    if (hand) half_q <= !half_q;
+    half_full_o <= hand;
     acc_valid_o <= feed;
-    array_swap_o <= go && feed;
+    array_swap_o <= go_q && feed;
     retire_o <= conv_end || empty_take;
+    fault_o <= halt;
+    // What the next cycle waits for.
+    ev_wait_acc_o <= standing && !half_free && !halt;
+    ev_wait_weights_o <= standing && half_free && !tile_ready_i && !halt;
   end
 
   always_ff @(posedge clk_i) begin
@@ -217,21 +236,33 @@ module esp_feeder #(
     if (feed) begin
       acc_overwrite_o <= overwrite_q;
       acc_half_o <= half_q;
-      acc_done_o <= half_full_o;
+      acc_done_o <= hand;
       acc_addr_o <= acc_q[AccBits-1:0];
     end
   end
 
-  assign acc_next = feed ? acc_q + 1'b1 : acc_q;
+  esp_loop #(.Width(12)) u_cols (
+    .clk_i, .load_i(pass_take), .load_count_i(pass_conv.cols), .step_i(feed), .count_i(cols_q),
+    .end_o(row_end), .next_end_o(next_row_end)
+  );
+  esp_loop #(.Width(12)) u_rows (
+    .clk_i, .load_i(pass_take), .load_count_i(pass_conv.rows), .step_i(feed && row_end), .count_i('0),
+    .end_o(rows_end), .next_end_o(next_rows_end)
+  );
+
+  // A step behind a pass's last pixel may leave anything: a pass is taken up before the next is fed.
+  assign load = !run || (row_end && rows_end);
 
   always_ff @(posedge clk_i) begin
-    if (state_q == StReady) slot_q <= SLOT_BITS'(Lanes - 1);
-    else if (slot_q != '0) slot_q <= slot_q - 1'b1;
-    acc_q <= (pass_take && pass_acc_set) ? pass_acc : acc_next;
+    if (standing) begin
+      slot_q <= SLOT_BITS'(Lanes - 1);
+      slots_over_q <= 1'b0;
+    end else if (!slots_over_q) begin
+      slot_q <= slot_q - 1'b1;
+      slots_over_q <= slot_q == SLOT_BITS'(1);
+    end
     if (pass_take) begin
-      cols_last_q <= pass_conv.cols - 1'b1;
-      cols_left_q <= pass_conv.cols - 1'b1;
-      rows_left_q <= pass_conv.rows - 1'b1;
+      cols_q <= pass_conv.cols;
       stride_x_q <= pass_conv.stride_x;
       stride_y_q <= pass_conv.stride_y;
       y_step_q <= pass_conv.y_step[AddrBits-1:0];
@@ -241,24 +272,16 @@ module esp_feeder #(
       layer_q <= pass_conv.layer;
       overwrite_q <= pass_overwrite;
       pass_last_q <= pass_last;
-      conv_last_q <= pass_conv.last;
-      addr_q <= pass_addr;
-      row_addr_q <= pass_addr;
-      iy_q <= pass_iy;
-      ix_q <= pass_ix;
+      hand_q <= listing;
       ix_first_q <= pass_ix;
-    end else if (feed) begin
-      if (row_end) begin
-        cols_left_q <= cols_last_q;
-        rows_left_q <= rows_left_q - 1'b1;
-        addr_q <= row_addr_q + y_step_q;
-        row_addr_q <= row_addr_q + y_step_q;
-        ix_q <= ix_first_q;
-        iy_q <= iy_q + $signed({14'b0, stride_y_q});
-      end else begin
-        cols_left_q <= cols_left_q - 1'b1;
-        addr_q <= addr_q + AddrBits'(stride_x_q);
-        ix_q <= ix_q + $signed({14'b0, stride_x_q});
+    end
+    if (pass_take || feed) begin
+      acc_q <= (load && pass_acc_set) ? pass_acc : acc_q + (AccBits+1)'(feed);
+      addr_q <= load ? pass_addr : row_end ? row_addr_q + y_step_q : addr_q + AddrBits'(stride_x_q);
+      ix_q <= load ? pass_ix : row_end ? ix_first_q : ix_q + $signed({14'b0, stride_x_q});
+      if (load || row_end) begin
+        row_addr_q <= load ? pass_addr : row_addr_q + y_step_q;
+        iy_q <= load ? pass_iy : iy_q + $signed({14'b0, stride_y_q});
       end
     end
   end
@@ -266,6 +289,9 @@ module esp_feeder #(
   logic unused_conv;
   assign unused_conv = ^pass_conv;
 
+  `ESP_ASSERT(idle_without_pass, idle_q == (state_q == StEmpty))
+  `ESP_ASSERT(end_known, (run && over) || ends_q == (slots_over_q && (pixels_end || fill)))
+  `ESP_ASSERT(enabled_while_draining, array_en_o == (drain_q != '0))
   `ESP_ASSERT(swap_while_enabled, !array_swap_o || array_en_o)
   `ESP_ASSERT(last_half_free, !feed || half_free_i[half_q])
 
