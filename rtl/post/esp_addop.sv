@@ -46,8 +46,8 @@ module esp_addop #(
   // Stages.
   localparam int unsigned MULTIPLY = 0;  // two products, or the gate
   localparam int unsigned SUM      = 1;
-  localparam int unsigned ROUND    = 2;  // and shift
-  localparam int unsigned CLAMP    = 3;  // and the zero point
+  localparam int unsigned ROUND    = 2;  // shift, and what is after the integer
+  localparam int unsigned CLAMP    = 3;  // rounding, and the zero point
   localparam int unsigned LATENCY = CLAMP + 1;
 
   logic [LATENCY-1:0] valid_q;
@@ -55,13 +55,19 @@ module esp_addop #(
   logic [CLAMP:SUM] add_q;
   logic gate, score, add;
   logic [4:0] shift0_q, shift1_q;
-  logic [23:0] bounds0_q, bounds1_q, bounds2_q;
+  logic [23:0] bounds0_q, bounds1_q, bounds2, bounds2_q;
+  logic [8:0] zero_lo_q, zero_hi_q;  // zero - lo, zero - hi - 1: once for all lanes
+  logic [29:12] below_q;
+  logic [31:21] beyond_q;
 
   assign stage   = en_i ? {valid_q[LATENCY-2:0], valid_i} : '0;
   assign valid_o = valid_q[LATENCY-1];
 
   `ESP_FFC(clear_i, valid_q <= '0;)
     if (en_i) valid_q <= {valid_q[LATENCY-2:0], valid_i};
+
+  // What is not added passes as it is.
+  assign bounds2 = add_q[ROUND] ? bounds1_q : 24'h00_80_7f;
 
   assign gate  = Score && gate_i;
   assign score = Score && score_i;
@@ -76,18 +82,13 @@ module esp_addop #(
     if (stage[SUM] && add_q[SUM]) begin
       shift1_q  <= shift0_q;
       bounds1_q <= bounds0_q;
+      below_q   <= ~(18'h3ffff << shift0_q);
+      beyond_q  <= 11'h7ff << shift0_q;
     end
-    if (stage[ROUND] && add_q[ROUND]) bounds2_q <= bounds1_q;
-  end
-
-  logic [31:0] below, beyond;
-  always_comb begin
-    {below, beyond} = '0;
-    if (`ESP_WHEN(stage[ROUND] && add_q[ROUND])) begin
-      for (int i = 0; i < 32; i++) begin
-        below[i]  = i < 12 || 6'(i) < {1'b0, shift1_q} + 6'd12;
-        beyond[i] = i >= 21 && 6'(i) >= {1'b0, shift1_q} + 6'd21;
-      end
+    if (stage[ROUND]) begin
+      bounds2_q <= bounds2;
+      zero_lo_q <= {bounds2[23], bounds2[23:16]} - {bounds2[15], bounds2[15:8]};
+      zero_hi_q <= {bounds2[23], bounds2[23:16]} + ~{bounds2[7], bounds2[7:0]};
     end
   end
 
@@ -106,11 +107,13 @@ module esp_addop #(
       .ma_i,
       .mb_i,
       .shift_i(shift1_q),
-      .below_i(below),
-      .beyond_i(beyond),
+      .below_i({2'b0, below_q, 12'hfff}),
+      .beyond_i({beyond_q, 21'b0}),
       .zero_i(bounds2_q[23:16]),
       .lo_i(bounds2_q[15:8]),
       .hi_i(bounds2_q[7:0]),
+      .zero_lo_i(zero_lo_q),
+      .zero_hi_i(zero_hi_q),
       .data_o(data_o[8*i +: 8]),
       .score_o(score_o[16*i +: 16])
     );

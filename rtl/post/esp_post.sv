@@ -13,7 +13,8 @@
 // only when a place in the output FIFO is free and its operand waits, and the sums of a block come
 // back to the requantiser in slots that esp_post_front leaves empty. A CONV that sums without
 // gap_last sends an empty word, so that it retires in order.
-// Handshakes: valid / ready, valid stays. acc_free_o: the cycle after the last read.
+// Handshakes: valid / ready, valid stays. acc_free_o: the cycle after the last read; retire_o: the cycle
+// after the last word has left.
 // Reset and clear_i empty it. Numbers: esp_requant, esp_addop; bias and sums are int32, modulo 2^32.
 // docs/machine.md, sections 3 and 5.
 `default_nettype none
@@ -114,7 +115,7 @@ module esp_post #(
   logic [7:0] job_zb, job_gap_zy;
   logic [31:0] job_gap_scale;
 
-  logic [23:0] bounds1_q, bounds2_q, stage_add_bounds_q;
+  logic [23:0] bounds2_q, stage_add_bounds_q;
   logic [21:0] stage_ma_q, stage_mb_q;
   logic [4:0] stage_shift_q;
   logic [7:0] stage_gap_zy_q, gap_zy_q, bound;
@@ -122,12 +123,14 @@ module esp_post #(
   logic stage_gate_q, stage_score_q, sum_score_q, gap_score_q;
   logic [31:0] stage_gap_scale_q, gap_scale_q;
 
-  logic hold, inject, entered, block_sent;
+  logic hold, hold_q, inject, entered_q, block_sent, block_back;
   logic operand, claim, fetch_valid, fetch_ready;
   logic [15:0] fetch_base;
   logic [11:0] fetch_cols, fetch_rows;
   logic [7:0] fetch_blocks;
-  logic place, reserve, release_place;
+  logic place_q, reserve, release_place, release_q;
+  logic sums_due;  // in the next cycle
+  logic retire_q;
   logic [4:0] sums_due_q;  // blocks issued whose sums have not come back
   logic [$clog2(DepthWords):0] places_q;
   logic [32*PostLanes-1:0] biased, scales, acc_q, scale_q, sums, pooled;
@@ -140,13 +143,20 @@ module esp_post #(
   assign slice_add  = slice_q[SliceBits*(ADD-READ) +: SliceBits];
   assign slice_back = slice_q[SliceBits*(BACK-READ) +: SliceBits];
 
-  // A summed vector of a block's last pixel is done; its sums come back into the slot that hold emptied.
-  assign hold    = valid_q[DONE] && gap_q[DONE] && blast_q[DONE];
+  // A summed vector of a block's last pixel is done (hold_q); its sums come back into the slot that was
+  // left empty.
+  assign hold    = valid_q[DONE-1] && gap_q[DONE-1] && blast_q[DONE-1];
   assign inject  = valid_q[BACK];
-  assign entered = valid_q[ADD-1] && first_q[ADD-1];
 
-  `ESP_FFC(clear_i, valid_q <= '0;)
-    valid_q <= {hold, valid_q[DONE-1:SCALE], valid_q[READ] || inject, issue};
+  `ESP_FFC(clear_i, begin
+    valid_q   <= '0;
+    hold_q    <= 1'b0;
+    entered_q <= 1'b0;
+  end) begin
+    valid_q   <= {hold_q, valid_q[DONE-1:SCALE], valid_q[READ] || inject, issue};
+    hold_q    <= hold;
+    entered_q <= valid_q[ADD-2] && first_q[ADD-2];
+  end
 
   always_ff @(posedge clk_i) begin
     first_q <= {first_q[DONE-1:SCALE], first_q[READ] && !inject, conv_first};
@@ -163,18 +173,26 @@ module esp_post #(
     };
   end
 
-  // Places in the output FIFO, and blocks whose sums are on their way.
+  // Places in the output FIFO, which come back a cycle late, and blocks whose sums are on their way.
   assign block_sent    = issue && slice_last && job_gap && block_last;
+  assign block_back    = inject && slast_q[BACK];
+  assign sums_due      = block_sent || (block_back ? sums_due_q[4:1] != '0 : sums_due_q != '0);
   assign release_place = fifo_valid && fifo_ready;
-  assign place         = places_q != '0;
 
   `ESP_FFC(clear_i, begin
     sums_due_q <= '0;
+    release_q  <= 1'b0;
+    retire_q   <= 1'b0;
+    place_q    <= 1'b1;
     places_q   <= ($clog2(DepthWords) + 1)'(DepthWords);
   end) begin
-    sums_due_q <= sums_due_q + {4'b0, block_sent} - {4'b0, inject && slast_q[BACK]};
-    if (release_place && !reserve) places_q <= places_q + 1'b1;
-    else if (reserve && !release_place) places_q <= places_q - 1'b1;
+    if (block_sent && !block_back) sums_due_q <= sums_due_q + 1'b1;
+    else if (block_back && !block_sent) sums_due_q <= sums_due_q - 1'b1;
+    release_q <= release_place;
+    retire_q  <= release_place && fifo_last;
+    place_q   <= release_q || (reserve ? places_q > ($clog2(DepthWords) + 1)'(1) : places_q != '0);
+    if (release_q && !reserve) places_q <= places_q + 1'b1;
+    else if (reserve && !release_q) places_q <= places_q - 1'b1;
   end
 
   // READ: bias, or sums that come back. Fields follow the vectors they belong to: the bounds at READ,
@@ -202,7 +220,6 @@ module esp_post #(
   assign bound = job_gate ? job_add_bounds[7:0] : job_bounds[23:16];
 
   always_ff @(posedge clk_i) begin
-    if (issue) bounds1_q <= job_bounds;
     if (inject) begin
       acc_q     <= pooled;
       scale_q   <= {PostLanes{gap_scale_q}};
@@ -210,9 +227,9 @@ module esp_post #(
     end else if (valid_q[READ]) begin
       acc_q     <= biased;
       scale_q   <= scales;
-      bounds2_q <= bounds1_q;
+      bounds2_q <= job_bounds;
     end
-    if (entered) begin
+    if (entered_q) begin
       stage_gate_q       <= job_gate;
       stage_score_q      <= job_score;
       stage_minus_za_q   <= negate(bound, !job_gate);
@@ -247,8 +264,8 @@ module esp_post #(
     .acc_ren_o, .acc_half_o, .acc_raddr_o, .acc_free_o,
     .par_ren_o, .par_raddr_o, .par_loaded_i, .par_base_o,
     .operand_i(operand), .claim_o(claim),
-    .place_i(place), .reserve_o(reserve),
-    .hold_i(hold), .sums_due_i(sums_due_q != '0), .entered_i(entered),
+    .place_i(place_q), .reserve_o(reserve),
+    .hold_i(hold), .sums_due_i(sums_due), .entered_i(entered_q),
     .issue_o(issue), .slice_o(slice), .slice_last_o(slice_last), .conv_first_o(conv_first),
     .block_first_o(block_first), .block_last_o(block_last), .conv_last_o(conv_last),
     .operand_o(job_operand), .empty_o(job_empty),
@@ -328,13 +345,15 @@ module esp_post #(
 
   assign out_valid_o = fifo_valid && !fifo_empty_word;
   assign fifo_ready  = out_ready_i || fifo_empty_word;
-  assign retire_o    = release_place && fifo_last;
+  assign retire_o    = retire_q;
 
   logic unused_room;
   assign unused_room = fifo_room;
 
   `ESP_ASSERT(requant_in_step, requant_valid == valid_q[ADD])
   `ESP_ASSERT(addop_in_step, addop_valid == valid_q[DONE])
+  `ESP_ASSERT(slot_is_free, !issue || (!hold_q && (job_gap || sums_due_q == '0)))
+  `ESP_ASSERT(place_is_free, place_q == (places_q != '0))
   `ESP_ASSERT(injection_slot_empty, !(inject && valid_q[READ]))
   `ESP_ASSERT(output_has_room, !word_valid || fifo_room)
   `ESP_ASSERT_STABLE(output_stable, clear_i, out_valid_o, out_ready_i, out_data_o)

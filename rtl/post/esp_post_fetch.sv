@@ -4,7 +4,7 @@
 // buffer. Words are requested while the FIFO has room for all that was asked for, arrive in order
 // (res_rvalid_i), and wait. A word may be claimed (claim_i) while claimable_o: it is then sure to be
 // at the FIFO's head when its turn comes, and leaves by pop_i.
-// One request a cycle. Reset and clear_i empty it. docs/machine.md, section 5, esp_post.
+// One request a cycle; requests, their addresses and claimable_o are registers. Reset and clear_i empty it. docs/machine.md, section 5, esp_post.
 `default_nettype none
 `include "esp_assert.svh"
 `include "esp_ff.svh"
@@ -48,29 +48,41 @@ module esp_post_fetch #(
   localparam int unsigned CountBits = $clog2(DepthWords + 1);
 
   logic busy_q, pending_q;  // pending: the data of the last cycle's request arrive
-  logic start, taken, last, arrive;
+  logic busy_d, start, taken, last, arrive;
+  logic request_q, pop_q;
   logic [$clog2(ActWords)-1:0] addr_q;
   logic [CountBits-1:0] room_q;  // words that may still be asked for
   logic [CountBits-1:0] claimable_q;
+  logic room, some_q;  // some: claimable_q is not 0
 
   assign start_ready_o = !busy_q || (taken && last);
   assign start       = start_valid_i && start_ready_o;
-  assign res_valid_o = busy_q && room_q != '0;
+  assign busy_d      = start || (busy_q && !(taken && last));
+  assign res_valid_o = request_q;
   assign res_addr_o  = addr_q;
-  assign taken       = res_valid_o && res_ready_i;
+  assign taken       = request_q && res_ready_i;
+  assign room        = pop_q || (taken ? room_q[CountBits-1:1] != '0 : room_q != '0);
   assign arrive      = res_rvalid_i && pending_q;  // not those asked for before clear_i
-  assign claimable_o = claimable_q != '0;
+  assign claimable_o = some_q;
 
   `ESP_FFC(clear_i, begin
     busy_q      <= 1'b0;
+    request_q   <= 1'b0;
     pending_q   <= 1'b0;
+    pop_q       <= 1'b0;
     room_q      <= CountBits'(DepthWords);
     claimable_q <= '0;
+    some_q      <= 1'b0;
   end) begin
-    busy_q      <= start || (busy_q && !(taken && last));
+    busy_q      <= busy_d;
+    request_q   <= busy_d && room;
     pending_q   <= taken;
-    room_q      <= room_q + CountBits'(pop_i) - CountBits'(taken);
-    claimable_q <= claimable_q + CountBits'(arrive) - CountBits'(claim_i);
+    pop_q       <= pop_i;
+    if (pop_q && !taken) room_q <= room_q + 1'b1;
+    else if (taken && !pop_q) room_q <= room_q - 1'b1;
+    if (arrive && !claim_i) claimable_q <= claimable_q + 1'b1;
+    else if (claim_i && !arrive) claimable_q <= claimable_q - 1'b1;
+    some_q      <= arrive || (claim_i ? claimable_q[CountBits-1:1] != '0 : claimable_q != '0);
   end
 
   always_ff @(posedge clk_i) begin
@@ -78,7 +90,7 @@ module esp_post_fetch #(
     else if (taken) addr_q <= addr_q + 1'b1;
   end
 
-  logic unused_first, unused_block_last;
+  logic [3:0] unused_walk;
   esp_post_walk u_walk (
     .clk_i,
     .load_i(start),
@@ -86,9 +98,11 @@ module esp_post_fetch #(
     .rows_i,
     .blocks_i,
     .step_i(taken),
-    .first_o(unused_first),
-    .block_last_o(unused_block_last),
-    .last_o(last)
+    .first_o(unused_walk[0]),
+    .block_last_o(unused_walk[1]),
+    .last_o(last),
+    .after_last_o(unused_walk[2]),
+    .single_o(unused_walk[3])
   );
 
   logic fifo_room, fifo_valid;
@@ -109,6 +123,8 @@ module esp_post_fetch #(
 
   `ESP_ASSERT(has_room, !arrive || fifo_room)
   `ESP_ASSERT(has_operand, !pop_i || fifo_valid)
+  `ESP_ASSERT(request_has_room, !request_q || (busy_q && room_q != '0))
+  `ESP_ASSERT(some_claimable, some_q == (claimable_q != '0))
   `ESP_ASSERT(answered, !pending_q || res_rvalid_i)
   `ESP_ASSERT_STABLE(request_stable, clear_i, res_valid_o, res_ready_i, res_addr_o)
 

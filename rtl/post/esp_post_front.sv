@@ -6,12 +6,16 @@
 // A vector is issued when its parameters are loaded, its operand word waits, a place for the output
 // word is free, and the injection of pooled sums does not need the slot (hold_i). Pooled words come
 // out of the pipeline late, so a CONV without gap waits for those of the CONV before (sums_due_i).
+// Each of these is a flag in a register, right for the vector at hand: it is found out a cycle ahead,
+// and hold_i and sums_due_i are those of the next cycle. The fields that the vector's way through the
+// pipeline does not need at its issue follow a cycle later: they are good from the cycle after.
 // A CONV without n blocks (Prune) is one vector that reads nothing and only retires (empty_o). One that
 // scores (Score) issues the word of each block's last pixel four times, where its sums leave: the three
 // repetitions claim no operand (operand_o is clear), and each carries on the sums' next byte.
 // In the cycle of issue the read addresses of accumulators and parameters are out.
 // Reset and clear_i empty it and give the parameter ring back. docs/machine.md, section 5, esp_post.
 `default_nettype none
+`include "esp_assert.svh"
 `include "esp_ff.svh"
 
 module esp_post_front #(
@@ -54,7 +58,7 @@ module esp_post_front #(
   output logic                                       claim_o,
   input  wire logic                                  place_i,  // a place for a word is free
   output logic                                       reserve_o,
-  input  wire logic                                  hold_i,
+  input  wire logic                                  hold_i,  // these two of the next cycle
   input  wire logic                                  sums_due_i,
   input  wire logic                                  entered_i,
   // the vector issued
@@ -67,7 +71,7 @@ module esp_post_front #(
   output logic                                       conv_last_o,  // last pixel of a CONV
   output logic                                       operand_o,  // it takes its operand
   output logic                                       empty_o,
-  // fields of the CONV being issued, until the next one's first vector
+  // fields of the CONV issued in the last cycle, until two cycles after the next one is taken up
   output logic      [23:0]                           bounds_o,  // zy, lo, hi
   output logic                                       add_o,
   output logic                                       gate_o,
@@ -104,10 +108,17 @@ module esp_post_front #(
 
   localparam int unsigned BlockBits = $clog2(ParamBlocks);
 
-  typedef struct packed {
+  typedef struct packed {  // at issue
     logic half;
-    logic [7:0] n_blocks;
-    logic p_release;
+    logic empty;
+    logic add;
+    logic score;
+    logic gap;
+    logic gap_first;
+    logic gap_last;
+  } job_t;
+
+  typedef struct packed {  // a cycle later
     logic [23:0] bounds;
     logic add;
     logic gate;
@@ -117,33 +128,41 @@ module esp_post_front #(
     logic [4:0] add_shift;
     logic [7:0] add_zb;
     logic [23:0] add_bounds;
-    logic gap;
-    logic gap_first;
-    logic gap_last;
     logic [31:0] gap_scale;
     logic [7:0] gap_zy;
-  } job_t;
+  } fields_t;
 
   job_t next_q, job_q;
+  fields_t next_fields_q, fields_q;
   logic [11:0] next_cols_q, next_rows_q;
   logic [15:0] next_add_base_q;
-  logic [7:0] next_p_offset_q;
+  logic [7:0] next_blocks_q;
   logic next_valid_q, job_valid_q;
   logic fetch_q;    // the next CONV's operand has still to be fetched
   logic entered_q;  // the operand stage has the job's fields
-  logic accept, advance;
-  logic first, block_last, last, last_word, slice_last;
-  logic next_empty, empty;
+  logic accept, advance, advance_q;
+  logic first, block_last, last, last_word, after_last, single, slice_last;
+  logic empty;      // the CONV offered has no n blocks
   logic [1:0] round_q;  // of a scored block's last word
-  logic again, more, word_done, conv_done;
-  logic ready_params, ready_operand, ready_place, free_slot;
+  logic again, more, word_done, block_done, conv_done;
+  // Registers that describe the vector at hand. ready: a CONV is there, and the vector's parameters.
+  logic ready_q, slot_q, needs_operand_q, needs_place_q;
+  logic ready_operand, ready_place;
   logic [SliceBits-1:0] slice_q;
   logic conv_first_q;
   logic acc_free_q;
   logic [$clog2(AccWords)-1:0] addr_q;
-  logic [BlockBits:0] base_d, base_q, loaded;
-  logic [BlockBits-1:0] block_q;  // parameter block of the vector
-  logic [8:0] need_q;             // blocks past the base that it needs
+  // Positions in the parameter ring, modulo twice its size: of the blocks given back, of the vector's
+  // block, of what is given back after the job and after all CONVs taken, of the next CONV's first block.
+  logic [BlockBits:0] base_q, pos_q, job_end_q, end_q, next_pos_q;
+
+  // Whether one, or two, of at most 2^BlockBits blocks lie between a position and what is loaded.
+  function automatic logic some(input logic [BlockBits:0] x);
+    some = x[BlockBits] ? (BlockBits + 1)'(x << 1) == '0 : x != '0;
+  endfunction
+  function automatic logic two(input logic [BlockBits:0] x);
+    two = x[BlockBits] ? (BlockBits + 1)'(x << 1) == '0 : (x >> 1) != '0;
+  endfunction
 
   // CONVs
   assign conv_ready_o  = !next_valid_q;
@@ -155,28 +174,25 @@ module esp_post_front #(
   assign fetch_base_o   = next_add_base_q;
   assign fetch_cols_o   = next_cols_q;
   assign fetch_rows_o   = next_rows_q;
-  assign fetch_blocks_o = next_q.n_blocks;
+  assign fetch_blocks_o = next_blocks_q;
 
-  assign next_empty     = Prune && conv_i.n_blocks == '0;
-  assign empty          = Prune && job_q.n_blocks == '0;
-  assign empty_o        = empty;
+  assign empty          = Prune && conv_i.n_blocks == '0;
+  assign empty_o        = job_q.empty;
 
   // The vector
-  assign loaded        = par_loaded_i - base_q;
-  assign slice_last    = slice_q == SliceBits'(Slices - 1) || empty;
-  assign last          = last_word || empty;
-  assign ready_params  = {(8 - BlockBits)'(0), loaded} >= need_q || empty;
+  assign slice_last    = slice_q == SliceBits'(Slices - 1) || job_q.empty;
+  assign last          = last_word || job_q.empty;
   assign again         = Score && round_q != '0;
   assign more          = Score && job_q.score && job_q.gap_last && block_last && round_q != 2'd3;
   assign word_done     = issue_o && slice_last && !more;
+  assign block_done    = word_done && block_last;
   assign conv_done     = word_done && last;
-  assign ready_operand = operand_i || !operand_o || slice_q != '0;
-  assign ready_place   = place_i || slice_q != '0 || (job_q.gap && !block_last);
-  assign free_slot     = !hold_i && (job_q.gap || !sums_due_i);
-  assign issue_o       = job_valid_q && ready_params && ready_operand && ready_place && free_slot;
+  assign ready_operand = operand_i || !needs_operand_q;
+  assign ready_place   = place_i || !needs_place_q;
+  assign issue_o       = ready_q && ready_operand && ready_place && slot_q;
   assign operand_o     = job_q.add && !again;
-  assign claim_o       = issue_o && operand_o && slice_q == '0;
-  assign reserve_o     = issue_o && slice_q == '0 && (!job_q.gap || block_last);
+  assign claim_o       = issue_o && needs_operand_q;
+  assign reserve_o     = issue_o && needs_place_q;
   assign slice_o       = slice_q;
   assign slice_last_o  = slice_last;
   assign conv_first_o  = conv_first_q;
@@ -184,39 +200,37 @@ module esp_post_front #(
   assign block_last_o  = block_last;
   assign conv_last_o   = last && !more;
 
-  assign acc_ren_o     = issue_o && !empty;
+  assign acc_ren_o     = issue_o && !job_q.empty;
   assign acc_half_o    = job_q.half;
   assign acc_raddr_o   = addr_q;
   assign acc_free_o    = acc_free_q;
 
-  assign par_ren_o     = issue_o && !empty;
+  assign par_ren_o     = issue_o && !job_q.empty;
   assign par_base_o    = base_q;
-  assign base_d        = conv_done && job_q.p_release
-                         ? base_q + (BlockBits + 1)'(job_q.n_blocks) : base_q;
   if (Slices > 1) begin : gen_slices
-    assign par_raddr_o = {block_q, slice_q};
+    assign par_raddr_o = {pos_q[BlockBits-1:0], slice_q};
   end else begin : gen_whole
-    assign par_raddr_o = block_q;
+    assign par_raddr_o = pos_q[BlockBits-1:0];
   end
 
-  assign ev_busy_o         = issue_o && !empty;
-  assign ev_wait_operand_o = job_valid_q && !(ready_params && ready_operand);
-  assign ev_wait_out_o     = job_valid_q && ready_params && ready_operand && !ready_place;
+  assign ev_busy_o         = issue_o && !job_q.empty;
+  assign ev_wait_operand_o = job_valid_q && !(ready_q && ready_operand);
+  assign ev_wait_out_o     = ready_q && ready_operand && !ready_place;
 
-  assign bounds_o          = job_q.bounds;
-  assign add_o             = job_q.add;
-  assign gate_o            = job_q.gate;
-  assign score_o           = job_q.score;
-  assign add_ma_o          = job_q.add_ma;
-  assign add_mb_o          = job_q.add_mb;
-  assign add_shift_o       = job_q.add_shift;
-  assign add_zb_o          = job_q.add_zb;
-  assign add_bounds_o      = job_q.add_bounds;
+  assign bounds_o          = fields_q.bounds;
+  assign add_o             = fields_q.add;
+  assign gate_o            = fields_q.gate;
+  assign score_o           = fields_q.score;
+  assign add_ma_o          = fields_q.add_ma;
+  assign add_mb_o          = fields_q.add_mb;
+  assign add_shift_o       = fields_q.add_shift;
+  assign add_zb_o          = fields_q.add_zb;
+  assign add_bounds_o      = fields_q.add_bounds;
   assign gap_o             = job_q.gap;
   assign gap_first_o       = job_q.gap_first;
   assign gap_last_o        = job_q.gap_last;
-  assign gap_scale_o       = job_q.gap_scale;
-  assign gap_zy_o          = job_q.gap_zy;
+  assign gap_scale_o       = fields_q.gap_scale;
+  assign gap_zy_o          = fields_q.gap_zy;
 
   `ESP_FFC(clear_i, begin
     next_valid_q <= 1'b0;
@@ -224,59 +238,71 @@ module esp_post_front #(
     job_valid_q  <= 1'b0;
     entered_q    <= 1'b1;
     acc_free_q   <= 1'b0;
+    advance_q    <= 1'b0;
+    ready_q      <= 1'b0;
     base_q       <= '0;
+    end_q        <= '0;
+    job_end_q    <= '0;
   end) begin
-    fetch_q      <= (accept && conv_i.add[0] && !next_empty) || (fetch_q && !fetch_ready_i);
+    fetch_q      <= (accept && conv_i.add[0] && !empty) || (fetch_q && !fetch_ready_i);
     next_valid_q <= accept || (next_valid_q && !advance);
     job_valid_q  <= advance || (job_valid_q && !conv_done);
     entered_q    <= !advance && (entered_q || entered_i);
-    acc_free_q   <= conv_done && !empty;
-    base_q       <= base_d;
+    acc_free_q   <= conv_done && !job_q.empty;
+    advance_q    <= advance;
+    if (advance) ready_q <= next_q.empty || some(par_loaded_i - next_pos_q);
+    else ready_q <= job_valid_q && !conv_done
+                    && (job_q.empty || (block_done ? two(par_loaded_i - pos_q) : some(par_loaded_i - pos_q)));
+    if (conv_done) base_q <= job_end_q;
+    if (accept && conv_i.p_release[0]) end_q <= end_q + (BlockBits + 1)'(conv_i.n_blocks);
+    if (advance) job_end_q <= end_q;
   end
 
   always_ff @(posedge clk_i) begin
     if (accept) begin
-      next_q.half       <= half_i;
-      next_add_base_q   <= conv_i.add_base;
-      next_cols_q       <= conv_i.cols;
-      next_rows_q       <= conv_i.rows;
-      next_q.n_blocks   <= conv_i.n_blocks;
-      next_p_offset_q   <= conv_i.p_offset;
-      next_q.p_release  <= conv_i.p_release[0];
-      next_q.bounds     <= {conv_i.zy, conv_i.lo, conv_i.hi};
-      next_q.add        <= conv_i.add[0] && !next_empty;
-      next_q.gate       <= Score && conv_i.product[0] && !conv_i.gap[0];
-      next_q.score      <= Score && conv_i.product[0] && conv_i.gap[0];
-      next_q.add_ma     <= conv_i.add_ma;
-      next_q.add_mb     <= conv_i.add_mb;
-      next_q.add_shift  <= conv_i.add_shift;
-      next_q.add_zb     <= conv_i.add_zb;
-      next_q.add_bounds <= {conv_i.add_zy, conv_i.add_lo, conv_i.add_hi};
-      next_q.gap        <= conv_i.gap[0] && !next_empty;
-      next_q.gap_first  <= conv_i.gap_first[0];
-      next_q.gap_last   <= conv_i.gap_last[0];
-      next_q.gap_scale  <= conv_i.gap_scale;
-      next_q.gap_zy     <= conv_i.gap_zy;
+      next_add_base_q          <= conv_i.add_base;
+      next_cols_q              <= conv_i.cols;
+      next_rows_q              <= conv_i.rows;
+      next_blocks_q            <= conv_i.n_blocks;
+      next_pos_q               <= end_q + (BlockBits + 1)'(conv_i.p_offset);
+      next_q.half              <= half_i;
+      next_q.empty             <= empty;
+      next_q.add               <= conv_i.add[0] && !empty;
+      next_q.score             <= Score && conv_i.product[0] && conv_i.gap[0];
+      next_q.gap               <= conv_i.gap[0] && !empty;
+      next_q.gap_first         <= conv_i.gap_first[0];
+      next_q.gap_last          <= conv_i.gap_last[0];
+      next_fields_q.bounds     <= {conv_i.zy, conv_i.lo, conv_i.hi};
+      next_fields_q.add        <= conv_i.add[0] && !empty;
+      next_fields_q.gate       <= Score && conv_i.product[0] && !conv_i.gap[0];
+      next_fields_q.score      <= Score && conv_i.product[0] && conv_i.gap[0];
+      next_fields_q.add_ma     <= conv_i.add_ma;
+      next_fields_q.add_mb     <= conv_i.add_mb;
+      next_fields_q.add_shift  <= conv_i.add_shift;
+      next_fields_q.add_zb     <= conv_i.add_zb;
+      next_fields_q.add_bounds <= {conv_i.add_zy, conv_i.add_lo, conv_i.add_hi};
+      next_fields_q.gap_scale  <= conv_i.gap_scale;
+      next_fields_q.gap_zy     <= conv_i.gap_zy;
     end
+    if (advance_q) fields_q <= next_fields_q;
+    slot_q <= !hold_i && ((advance ? next_q.gap : job_q.gap) || !sums_due_i);
     if (advance) begin
-      job_q        <= next_q;
-      slice_q      <= '0;
-      round_q      <= '0;
-      conv_first_q <= 1'b1;
-      addr_q       <= '0;
-      block_q      <= BlockBits'(base_d) + BlockBits'(next_p_offset_q);
-      need_q       <= {1'b0, next_p_offset_q} + 9'd1;
+      job_q           <= next_q;
+      slice_q         <= '0;
+      round_q         <= '0;
+      conv_first_q    <= 1'b1;
+      addr_q          <= '0;
+      pos_q           <= next_pos_q;
+      needs_operand_q <= next_q.add;
+      needs_place_q   <= !next_q.gap || single;
     end else if (issue_o) begin
-      slice_q      <= slice_last ? '0 : slice_q + 1'b1;
-      conv_first_q <= 1'b0;
+      slice_q         <= slice_last ? '0 : slice_q + 1'b1;
+      conv_first_q    <= 1'b0;
+      needs_operand_q <= slice_last && job_q.add && !more;
+      needs_place_q   <= slice_last && (!job_q.gap || more || after_last);
       if (slice_last) round_q <= more ? round_q + 2'd1 : '0;
-      if (word_done) begin
-        addr_q <= addr_q + 1'b1;
-        if (block_last) begin
-          block_q <= block_q + 1'b1;
-          need_q  <= need_q + 9'd1;
-        end
-      end
+      if (word_done) addr_q <= addr_q + 1'b1;
+      if (block_done) pos_q <= pos_q + 1'b1;
     end
   end
 
@@ -285,15 +311,22 @@ module esp_post_front #(
     .load_i(advance),
     .cols_i(next_cols_q),
     .rows_i(next_rows_q),
-    .blocks_i(next_q.n_blocks),
+    .blocks_i(next_blocks_q),
     .step_i(word_done),
     .first_o(first),
     .block_last_o(block_last),
-    .last_o(last_word)
+    .last_o(last_word),
+    .after_last_o(after_last),
+    .single_o(single)
   );
 
   logic unused_conv;
   assign unused_conv = ^conv_i;
+
+  `ESP_ASSERT(parameters_loaded, !acc_ren_o || some(par_loaded_i - pos_q))
+  `ESP_ASSERT(needs_in_step, !job_valid_q ||
+              (needs_operand_q == (operand_o && slice_q == '0) &&
+               needs_place_q == (slice_q == '0 && (!job_q.gap || block_last))))
 
 endmodule
 

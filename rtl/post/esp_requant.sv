@@ -35,6 +35,7 @@ module esp_requant #(
   logic [LATENCY-1:0] valid_q;
   logic [LATENCY-1:0] stage;
   logic [23:0] bounds0_q, bounds1_q, bounds2_q, bounds3_q, bounds4_q, bounds5_q, bounds6_q;
+  logic [8:0] zero_lo_q, zero_hi_q;  // zero - lo, zero - hi - 1: once for all lanes
 
   assign stage   = en_i ? {valid_q[LATENCY-2:0], valid_i} : '0;
   assign valid_o = valid_q[LATENCY-1];
@@ -49,7 +50,11 @@ module esp_requant #(
     if (stage[3]) bounds3_q <= bounds2_q;
     if (stage[4]) bounds4_q <= bounds3_q;
     if (stage[5]) bounds5_q <= bounds4_q;
-    if (stage[6]) bounds6_q <= bounds5_q;
+    if (stage[6]) begin
+      bounds6_q <= bounds5_q;
+      zero_lo_q <= {bounds5_q[23], bounds5_q[23:16]} - {bounds5_q[15], bounds5_q[15:8]};
+      zero_hi_q <= {bounds5_q[23], bounds5_q[23:16]} + ~{bounds5_q[7], bounds5_q[7:0]};
+    end
   end
 
   for (genvar i = 0; i < Lanes; i++) begin : gen_lane
@@ -61,6 +66,8 @@ module esp_requant #(
       .zero_i(bounds6_q[23:16]),
       .lo_i(bounds6_q[15:8]),
       .hi_i(bounds6_q[7:0]),
+      .zero_lo_i(zero_lo_q),
+      .zero_hi_i(zero_hi_q),
       .data_o(data_o[8*i +: 8])
     );
     logic unused_sign;

@@ -145,7 +145,7 @@ class PostTester {
     CHECK(freed_ == jobs_.size());
     CHECK(retired_ == jobs_.size());
     CHECK(bench_->par_base_o == base_ % (2 * kParamBlocks));
-    CHECK(out_word_ == 0);
+    CHECK(sent_ == due_);
     CHECK(wrong_ == spoiled_);
     return result;
   }
@@ -161,7 +161,8 @@ class PostTester {
     bench_->clear_i = 0;
     jobs_.clear();
     params_.clear();
-    base_ = offered_ = freed_ = retired_ = out_word_ = 0;
+    base_ = offered_ = freed_ = retired_ = 0;
+    sending_ = out_word_ = sent_ = sent_before_ = due_ = 0;
     loaded_ = 0;
     offering_ = res_waited_ = out_waited_ = false;
     return *this;
@@ -328,14 +329,24 @@ class PostTester {
 
   void take_word(PostRun& result, std::uint64_t now) {
     auto& m = *bench_;
+    sent_before_ = sent_;
     if (out_waited_) {
       CHECK(m.out_valid_o);
     }
     out_waited_ = m.out_valid_o && !m.out_ready_i;
+    if (m.retire_o) {  // in the cycle after the job's last word
+      REQUIRE(retired_ < jobs_.size());
+      due_ += jobs_[retired_].words.size();
+      CHECK(sent_before_ == due_);
+      ++retired_;
+    }
     if (m.out_valid_o && m.out_ready_i) {
-      std::size_t job = retired_;
-      REQUIRE(job < jobs_.size());
-      REQUIRE(out_word_ < jobs_[job].words.size());
+      REQUIRE(sending_ < jobs_.size());
+      while (out_word_ == jobs_[sending_].words.size()) {
+        out_word_ = 0;
+        REQUIRE(++sending_ < jobs_.size());
+      }
+      const std::size_t job = sending_;
       const auto& want = jobs_[job].words[out_word_];
       for (int lane = 0; lane < L; ++lane) {
         if (port_byte(m.out_data_o, lane) != want[lane] && ++wrong_ > spoiled_) {
@@ -345,13 +356,8 @@ class PostTester {
         }
       }
       ++out_word_;
+      ++sent_;
       result.last_word = now;
-    }
-    if (m.retire_o) {
-      REQUIRE(retired_ < jobs_.size());
-      CHECK(out_word_ == jobs_[retired_].words.size());
-      out_word_ = 0;
-      ++retired_;
     }
   }
 
@@ -364,7 +370,9 @@ class PostTester {
   std::array<std::int32_t, L> sums_{};
   std::size_t base_ = 0;  // of the parameter ring, after the jobs so far
   std::uint64_t loaded_ = 0;
-  std::size_t offered_ = 0, freed_ = 0, retired_ = 0, out_word_ = 0;
+  std::size_t offered_ = 0, freed_ = 0, retired_ = 0;
+  std::size_t sending_ = 0, out_word_ = 0;  // the job whose words leave, and how many have
+  std::size_t sent_ = 0, sent_before_ = 0, due_ = 0;  // words that left, those of retired jobs
   std::size_t wrong_ = 0, spoiled_ = 0;
   bool offering_ = false, res_waited_ = false, out_waited_ = false;
   unsigned res_addr_ = 0;
