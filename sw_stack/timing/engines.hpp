@@ -28,6 +28,7 @@ struct FetchState {
   std::size_t words = 0;  ///< of the whole program
   std::size_t asked = 0;
   Time visible = 1;  ///< when the next burst may be asked for
+  Time next = 0;     ///< and not before this
   std::vector<Time> arrived, taken;
 };
 

@@ -7,6 +7,8 @@ namespace {
 
 constexpr std::size_t kOutstanding = 8;  // bursts on the bus; LOADs of one engine
 constexpr std::int64_t kParamWords = 8;  // words of a block of parameters
+constexpr Time kRoom = 3;                // from room given back to the request that it allows
+constexpr Time kSlot = 3;                // from a LOAD's last beat to the next LOAD in its place
 
 }  // namespace
 
@@ -18,7 +20,7 @@ bool Model::try_load(LoadState& loader) {
   Time slot = 0;
   if (loader.accepted.size() >= kOutstanding) {
     const std::size_t oldest = loader.accepted.size() - kOutstanding;
-    slot = oldest < loader.done.size() ? loader.done[oldest] + 1 : kNever;
+    slot = oldest < loader.done.size() ? loader.done[oldest] + kSlot : kNever;
   }
   const Queued& head = queue.head();
   const Time time =
@@ -43,18 +45,18 @@ Time Model::request(std::size_t client) {
   const auto beats = static_cast<std::int64_t>(loader.walker.burst().beats);
   const auto words = [this](std::int64_t b) { return (b + word_beats_ - 1) / word_beats_; };
   if (target == isa::LoadTarget::kWeights) {
-    return std::max(visible, weights_.room(words(bus_.weights_asked + beats)));
+    return std::max(visible, weights_.room(words(bus_.weights_asked + beats)) + kRoom);
   }
   if (target == isa::LoadTarget::kLayerTable || target == isa::LoadTarget::kSqueezer)
     return visible;
   const std::int64_t blocks = (words(bus_.params_asked + beats) + kParamWords - 1) / kParamWords;
-  return std::max(visible, params_.room(blocks));
+  return std::max(visible, params_.room(blocks) + kRoom);
 }
 
 Time Model::next_grant() {
   Time open = bus_.grant_free;
   if (bus_.outstanding.size() >= kOutstanding) {
-    open = std::max(open, bus_.outstanding[bus_.outstanding.size() - kOutstanding] + 1);
+    open = std::max(open, bus_.outstanding[bus_.outstanding.size() - kOutstanding] + 2);
   }
   Time first = kNever;
   for (std::size_t client = 0; client < BusState::kClients; ++client) {
@@ -74,7 +76,7 @@ void Model::grant(Time now) {
   while (bus_.outstanding.size() > kOutstanding) bus_.outstanding.pop_front();
   const Time first = std::max(now + 1 + memory_.read_latency, bus_.free);
   if (client == BusState::kFetch) {
-    grant_fetch(first);
+    grant_fetch(now, first);
     return;
   }
   LoadState& loader = loaders_[client - BusState::kLoadA];
@@ -92,7 +94,7 @@ void Model::grant_load(LoadState& loader, const Burst& burst, Time first) {
   const auto target = static_cast<isa::LoadTarget>(load.target);
   // Runs are whole words, so bursts are too.
   const std::int64_t words = burst.beats / word_beats_;
-  const Time word_first = first + word_beats_ - 1;  // its last beat
+  const Time word_first = first + kRegister + word_beats_ - 1;  // its last beat
   if (target == isa::LoadTarget::kActivations) {
     port_.write(words, word_first + 1, word_beats_, load.sram_address + loader.words);
     loader.words = burst.last ? 0 : loader.words + words;
@@ -112,7 +114,7 @@ void Model::grant_load(LoadState& loader, const Burst& burst, Time first) {
   const Time done = bus_.free - 1;
   loader.done.push_back(done);
   ++loader.bursts_of;
-  board_.retire(loader.engine, done + 2);
+  board_.retire(loader.engine, done + kRegister + 2);
 }
 
 }  // namespace espalier::timing

@@ -15,8 +15,11 @@ constexpr std::size_t kFetchDepth = 64;    // words ahead of the decoder
 constexpr std::size_t kQueueDepth = 31;    // of every queue, behind its head
 constexpr std::uint64_t kFetchBytes = 16;  // a word
 constexpr std::uint64_t kLine = 4096;
-constexpr Time kStart = 2;       // from start to the first request and the decoder's first word
-constexpr Time kInterrupt = -2;  // from the last count that shows to the last cycle counted
+constexpr Time kStart = 2;       // from start to the decoder's first word
+constexpr Time kBurst = 4;       // from a burst of the program to the next request
+constexpr Time kChecks = 3;      // from an instruction's last word to its dispatch
+constexpr Time kCut = 3;         // from a clip word until the word behind it is shortened
+constexpr Time kInterrupt = -1;  // from the last count that shows to the last cycle counted
 
 }  // namespace
 
@@ -42,7 +45,8 @@ Model::Model(const program::Program& program, const isa::Config& machine, const 
       store_(config_) {
   squeezer_.rows = std::move(squeezes);
   fetch_.words = std::accumulate(lengths_.begin(), lengths_.end(), std::size_t{0});
-  fetch_.visible = decode_.free = bus_.grant_free = kStart;
+  decode_.free = bus_.grant_free = kStart;
+  fetch_.visible = kStart - 1 + kBurst;
   fetch_.arrived.reserve(fetch_.words);
   fetch_.taken.reserve(fetch_.words);
 }
@@ -53,14 +57,14 @@ bool Model::try_fetch() {
   const std::size_t burst = std::min<std::size_t>(16, static_cast<std::size_t>(config_.bus_bytes));
   const std::size_t ahead = kFetchDepth - burst;
   if (fetch_.asked <= ahead) {
-    fetch_.visible = 0;
+    fetch_.visible = fetch_.next;
   } else if (fetch_.taken.size() >= fetch_.asked - ahead) {
-    fetch_.visible = fetch_.taken[fetch_.asked - ahead - 1] + 1;
+    fetch_.visible = std::max(fetch_.next, fetch_.taken[fetch_.asked - ahead - 1] + 2);
   }
   return known(fetch_.visible);
 }
 
-void Model::grant_fetch(Time first) {
+void Model::grant_fetch(Time now, Time first) {
   const auto bus = static_cast<std::uint64_t>(config_.bus_bytes);
   const std::uint64_t address = program_.code_offset() + fetch_.asked * kFetchBytes;
   std::uint64_t words = std::min<std::uint64_t>(16, bus);
@@ -70,13 +74,14 @@ void Model::grant_fetch(Time first) {
   // A beat gives its words one a cycle; a word may take several beats.
   const Time step = std::max<Time>(1, static_cast<Time>(kFetchBytes / bus));
   for (std::uint64_t w = 0; w < words; ++w) {
-    fetch_.arrived.push_back(first + (static_cast<Time>(w) + 1) * step);
+    fetch_.arrived.push_back(first + kRegister + (static_cast<Time>(w) + 1) * step);
   }
   const Time last = first + static_cast<Time>(words) * step - 1;
   bus_.free = last + 1;
   bus_.outstanding.push_back(last);
   fetch_.asked += words;
   fetch_.visible = kNever;
+  fetch_.next = now + kBurst;
 }
 
 void Model::push(Engine engine, std::size_t instruction, Time time) {
@@ -108,22 +113,28 @@ bool Model::try_decode() {
     const std::size_t words = lengths_[decode_.decoded];
     // The clip stage waits for the table, but for a last LOAD of later layers; a nop has lost its
     // clip word as well.
-    Time begin = decode_.free;
-    if (words != isa::words(instruction)) {
+    const bool clipped = words != isa::words(instruction);
+    Time table = 0;
+    if (clipped) {
       const bool last = isa::layer(instruction) >= decode_.table_layer;
-      begin = std::max(
-          begin, board_.shows(Engine::kLoadW, last ? decode_.table_last : decode_.table_before));
-      if (!known(begin)) return moved;
+      table = board_.shows(Engine::kLoadW, last ? decode_.table_last : decode_.table_before);
+      if (!known(table)) return moved;
     }
     while (decode_.taken < words && fetch_.taken.size() < fetch_.arrived.size()) {
-      const Time after = decode_.taken == 0 ? begin : fetch_.taken.back() + 1;
+      Time after = decode_.taken == 0 ? decode_.free : fetch_.taken.back() + 1;
+      // The row is read in between.
+      if (clipped && decode_.taken == 1) after = std::max(after, table) + 1;
       fetch_.taken.push_back(std::max(after, fetch_.arrived[fetch_.taken.size()]));
       ++decode_.taken;
       moved = true;
     }
     if (decode_.taken < words) return moved;
     const Engine engine = isa::queue_of(instruction);
-    Time dispatch = fetch_.taken.back() + 2;
+    Time dispatch = fetch_.taken.back() + kChecks + (words == 1 ? 1 : 0);
+    if (clipped) {
+      const Time cut = fetch_.taken[fetch_.taken.size() - words + 1] + kCut;
+      dispatch = std::max(dispatch, cut + kChecks);
+    }
     if (engine == Engine::kNone) {
       Time idle = dispatch;
       for (std::size_t e = 1; e < kEngines; ++e) {
@@ -161,7 +172,7 @@ bool Model::head_is_nop(const Queue& queue) const { return !queue.empty() && que
 bool Model::try_nop(Engine engine, Queue& queue) {
   if (!head_is_nop(queue)) return false;
   const Time time = std::max(
-      {board_.ready(queue.head(), queue.head_valid()), board_.shows(engine, queue.left())});
+      {board_.ready(queue.head(), queue.head_valid()), board_.shows(engine, queue.left()) + 1});
   if (!known(time)) return false;
   queue.leave(time);
   board_.retire(engine, time + 1);

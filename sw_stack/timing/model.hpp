@@ -37,7 +37,7 @@ class Model {
   [[nodiscard]] Time request(std::size_t client);
   [[nodiscard]] Time next_grant();
   void grant(Time now);
-  void grant_fetch(Time first);
+  void grant_fetch(Time now, Time first);
   void grant_load(LoadState& loader, const Burst& burst, Time first);
   Time squeeze(std::size_t load, Time first, std::int64_t beats);  // squeeze.cpp
 

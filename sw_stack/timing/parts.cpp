@@ -77,8 +77,8 @@ void Walker::step() {
   const std::uint64_t beats =
       std::min({left_ / bus_, kBurstBeats, (kLine - address_ % kLine) / bus_});
   shown_ = true;
-  visible_ = may_step_ + 1;
-  ++may_step_;
+  visible_ = may_step_ + 2;
+  may_step_ += 2;
   left_ -= beats * bus_;
   burst_ = {static_cast<std::uint32_t>(beats), false};
   if (left_ != 0) {
@@ -99,7 +99,7 @@ void Walker::step() {
   }
   burst_.last = true;
   active_ = false;
-  accepts_ = may_step_;
+  accepts_ = may_step_ - 1;
 }
 
 }  // namespace espalier::timing

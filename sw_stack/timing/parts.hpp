@@ -18,6 +18,8 @@ using Time = std::int64_t;
 /// Not known yet.
 inline constexpr Time kNever = std::numeric_limits<Time>::max() / 4;
 constexpr bool known(Time time) { return time < kNever; }
+/// Beats that are read go through a register to their client.
+inline constexpr Time kRegister = 1;
 
 inline constexpr std::size_t kEngines = 7;
 
@@ -75,17 +77,15 @@ class Scoreboard {
     if (count == 0) return 0;
     return count <= list.size() ? list[count - 1] : kNever;
   }
-  /// When all dependencies hold of an instruction that is at the head from `valid` on: one is
-  /// looked at in a cycle.
+  /// When an instruction that is at the head from `valid` on may leave: it is read, then its
+  /// dependencies are looked at, one a cycle.
   [[nodiscard]] Time ready(const Queued& item, Time valid) const {
     Time time = valid;
-    bool looked = false;
     for (std::size_t d = 0; d < 3; ++d) {
       if (item.engine[d] == isa::Engine::kNone) continue;
-      time = std::max(time + (looked ? 1 : 0), shows(item.engine[d], item.count[d]));
-      looked = true;
+      time = std::max(time + 1, shows(item.engine[d], item.count[d]));
     }
-    return time;
+    return known(time) ? time + 1 : kNever;
   }
 
  private:
@@ -157,8 +157,8 @@ struct Burst {
   bool last = false;
 };
 
-/// Cuts a transfer into bursts of at most 16 beats, none across 4 KiB, one a cycle; a register
-/// holds the burst until it is taken.
+/// Cuts a transfer into bursts of at most 16 beats, none across 4 KiB, one in two cycles; a register
+/// holds the burst until it is taken, and in its first cycle there it is looked at.
 class Walker {
  public:
   explicit Walker(const isa::Config& config)
@@ -175,7 +175,7 @@ class Walker {
     y_left_ = y_count_ = t.y_count;
     z_left_ = t.z_count;
     active_ = true;
-    may_step_ = time + 1;
+    may_step_ = time + 2;
     step();
   }
   [[nodiscard]] bool has_burst() const { return shown_; }

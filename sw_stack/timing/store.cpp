@@ -8,6 +8,7 @@ using isa::Engine;
 
 namespace {
 constexpr std::size_t kOutstanding = 8;
+constexpr Time kGathered = 3;  // from a burst's last word to its address
 }
 
 bool Model::try_store() {
@@ -31,7 +32,7 @@ bool Model::try_store() {
     const std::int64_t words = (gathered + burst.beats + word_beats_ - 1) / word_beats_;
     if (static_cast<std::int64_t>(stream.pushed.size()) < words) return moved;
     Time send = std::max({store_.walker.visible(), store_.send_free,
-                          stream.pushed[static_cast<std::size_t>(words - 1)] + 1});
+                          stream.pushed[static_cast<std::size_t>(words - 1)] + kGathered});
     if (store_.answers.size() >= kOutstanding) {
       send = std::max(send, store_.answers[store_.answers.size() - kOutstanding] + 1);
     }
