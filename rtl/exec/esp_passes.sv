@@ -84,8 +84,8 @@ module esp_passes #(
   assign conv_o = conv_q;
   assign tap_end = nb_end && kb_end;
   assign last = (tap_end && kx_end && ky_end) || empty_q;
-  assign single = conv_i.n_blocks[7:1] == '0 && conv_i.k_blocks == 12'd1 && conv_i.kw == 4'd1 &&
-      conv_i.kh == 4'd1;
+  assign single = (conv_i.n_blocks == 8'd1 && conv_i.k_blocks == 12'd1 && conv_i.kw == 4'd1 &&
+      conv_i.kh == 4'd1) || (Prune && conv_i.n_blocks == '0);
   assign pass_valid_o = valid_q;
   assign pass_addr_o = kb_addr_q;
   assign pass_iy_o = iy_q;

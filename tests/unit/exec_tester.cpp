@@ -89,6 +89,14 @@ ExecTester& ExecTester::give_back() {
   return *this;
 }
 
+ExecTester& ExecTester::empty() {
+  isa::Conv c = shape();
+  c.n_blocks = 0;
+  c.w_sparse = 0;
+  expect(c);
+  return *this;
+}
+
 void ExecTester::put_weights(isa::Conv& c) {
   if (c.w_sparse != 0) {
     add_stream(c);

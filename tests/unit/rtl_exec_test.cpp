@@ -199,6 +199,25 @@ TEMPLATE_TEST_CASE(
   CHECK(report.cycles == test.ideal_cycles());
 }
 
+TEST_CASE("exec: CONVs without channels among others are handed on in their order") {
+  for (int round = 0; round < espalier::tests::rounds(24); ++round) {
+    ExecTester test = tester<Nano>(300 + round);
+    for (int i = 0; i < 16; ++i) {
+      random_shape<Nano>(test, 3);
+      if (test.random(0, 1) != 0) {
+        test.chunk(true, test.random(0, 3) != 0).empty().chunk(true, true);
+      } else {
+        test.conv();
+      }
+    }
+    constexpr double kChances[] = {1.0, 0.9, 0.4, 0.1};
+    test.weights_arrive(kChances[test.random(0, 3)]).post_moves(kChances[test.random(0, 3)]);
+    test.convs_come(kChances[test.random(0, 3)]);
+    CAPTURE(round);
+    check<Nano>(test, 1000000);
+  }
+}
+
 TEST_CASE("exec: sparse CONVs among dense ones, with any arrivals") {
   for (int round = 0; round < espalier::tests::rounds(40); ++round) {
     ExecTester test = tester<Nano>(500 + round);
