@@ -1,7 +1,8 @@
 // One lane of the residual adder; stage k takes its input when stage_i[k] is set.
 // |sum| <= 2 * 255 * (2^22 - 1) < 2^31. Past nine bits of integer every zero point leaves the sum beyond
-// either clamp, so that its sign says which bound comes out. What the shift alone decides comes from outside, once for all
-// lanes: which bits of the sum stand below its first fraction bit, and which beyond nine integer bits.
+// either clamp, so that its sign says which bound comes out. What the shift alone decides comes from
+// outside, once for all lanes: which bits of the sum stand below its first fraction bit, and which beyond
+// nine integer bits.
 // A vector that is not added has 0 for its zero point, and for its bounds what clamps nothing.
 // Zero points come negated, so that they feed the carry chains and the operands' choice is free.
 // docs/machine.md, section 3.

@@ -4,7 +4,8 @@
 // buffer. Words are requested while the FIFO has room for all that was asked for, arrive in order
 // (res_rvalid_i), and wait. A word may be claimed (claim_i) while claimable_o: it is then sure to be
 // at the FIFO's head when its turn comes, and leaves by pop_i.
-// One request a cycle; requests, their addresses and claimable_o are registers. Reset and clear_i empty it. docs/machine.md, section 5, esp_post.
+// One request a cycle; requests, their addresses and claimable_o are registers, and a word's room is there
+// again the cycle after it has left. Reset and clear_i empty it. docs/machine.md, section 5, esp_post.
 `default_nettype none
 `include "esp_assert.svh"
 `include "esp_ff.svh"

@@ -31,7 +31,7 @@ module esp_requant_lane (
   localparam int unsigned NORMALISE     = 1;  // to bits 31 to 28
   localparam int unsigned ROUND_INPUT   = 2;  // to 24 bits
   localparam int unsigned MULTIPLY      = 3;  // two partial products
-  localparam int unsigned ADD           = 4;  // their sum, 48 bits
+  localparam int unsigned ADD           = 4;  // their sum, the upper 31 bits of 48
   localparam int unsigned ROUND_PRODUCT = 5;  // to 24 bits
   localparam int unsigned ROUND_INTEGER = 6;  // the integer, and what is after it
   localparam int unsigned CLAMP         = 7;  // its rounding, and the zero point
@@ -74,13 +74,15 @@ module esp_requant_lane (
                 + {4'b0, lead, 22'b0, x[7] & (x[8] | (x[6:0] != '0))};
   endfunction
 
-  // The same of a product of two significands, 1.0 to just under 4.0.
-  function automatic logic [31:0] round_product(input logic [8:0] pow, input logic [47:0] p);
+  // The same of a product of two significands, 1.0 to just under 4.0: its upper 31 bits, and whether any
+  // of the 17 below is set.
+  function automatic logic [31:0] round_product(input logic [8:0] pow, input logic [30:0] p,
+                                                input logic rest);
     logic [23:0] x;  // the bits kept and the first one after
     logic        up;
-    x = p[47] ? p[46:23] : p[45:22];
-    up = x[0] & (x[1] | (p[21:0] != '0) | (p[47] & p[22]));
-    round_product = {pow, x[23:1]} + {8'b0, p[47], 22'b0, up};
+    x = p[30] ? p[29:6] : p[28:5];
+    up = x[0] & (x[1] | rest | (p[4:0] != '0) | (p[30] & p[5]));
+    round_product = {pow, x[23:1]} + {8'b0, p[30], 22'b0, up};
   endfunction
 
   // {magnitude of the integer before its rounding, 0 to 256, the first bit after it, whether more bits are
@@ -139,7 +141,8 @@ module esp_requant_lane (
   logic [22:0] frac2_q, frac5_q;
   logic [40:0] low_q;
   logic [30:0] high_q;
-  logic [47:0] product_q;
+  logic [30:0] product_q;
+  logic product_rest_q;
   logic [8:0] integer_q;
   logic half_q, rest_q;
 
@@ -180,11 +183,12 @@ module esp_requant_lane (
     if (stage_i[ADD]) begin
       sign5_q <= sign4_q;
       power4_q <= power3_q;
-      product_q <= {high_q + 31'(low_q[40:17]), low_q[16:0]};
+      product_q <= high_q + 31'(low_q[40:17]);
+      product_rest_q <= low_q[16:0] != '0;
     end
     if (stage_i[ROUND_PRODUCT]) begin
       sign6_q <= sign5_q;
-      {power5_q, frac5_q} <= round_product(power4_q, product_q);
+      {power5_q, frac5_q} <= round_product(power4_q, product_q, product_rest_q);
     end
     if (stage_i[ROUND_INTEGER]) begin
       sign7_q <= sign6_q;

@@ -30,6 +30,8 @@ module requant_dut #(
   // The script connects these to the lane: operands from it, the product into it.
   (* keep *) logic [22:0] mantissa, fraction;
   (* keep *) logic [47:0] product;
+  (* keep *) logic product_rest;
+  assign product_rest = product[16:0] != '0;
   assign product = {product_i[46], product_i[46] ? product_i[45] : 1'b1, product_i[45:0]};
   assign operands_o = acc_i == '0 || scale_i[30:23] == '0 ? '0 : {1'b1, mantissa, fraction};
 `else
