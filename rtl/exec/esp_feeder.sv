@@ -246,7 +246,7 @@ module esp_feeder #(
     .end_o(row_end), .next_end_o(next_row_end)
   );
   esp_loop #(.Width(12)) u_rows (
-    .clk_i, .load_i(pass_take), .load_count_i(pass_conv.rows), .step_i(feed && row_end), .count_i('0),
+    .clk_i, .load_i(pass_take), .load_count_i(pass_conv.rows), .step_i(feed && row_end), .count_i(12'd0),
     .end_o(rows_end), .next_end_o(next_rows_end)
   );
 

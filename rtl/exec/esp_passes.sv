@@ -63,7 +63,8 @@ module esp_passes #(
     StPass
   } state_e;
 
-  state_e              state_q;
+  logic [1:0]          state_q;  // a state_e
+  logic                origin_run;
   esp_isa_pkg::conv_t  conv_q;
   logic [AddrBits-1:0] row_addr_q, tap_addr_q, kb_addr_q;
   logic [AddrBits-1:0] pitch_q;
@@ -78,6 +79,7 @@ module esp_passes #(
   logic signed [13:0]  rest_next;
   logic                empty_q, step, look, found;
 
+  assign origin_run = state_q[0];
   assign conv_ready_o = state_q == StIdle;
   assign accept = conv_valid_i && conv_ready_o;
   assign busy_o = state_q != StIdle;
@@ -111,7 +113,7 @@ module esp_passes #(
   );
   esp_loop #(.Width(4)) u_ky (
     .clk_i, .load_i(accept), .load_count_i(conv_i.kh), .step_i(step && tap_end && kx_end),
-    .count_i('0), .end_o(ky_end), .next_end_o(unused_next[3])
+    .count_i(4'd0), .end_o(ky_end), .next_end_o(unused_next[3])
   );
 
   if (Prune) begin : gen_sparse
@@ -124,7 +126,7 @@ module esp_passes #(
     end
 
     assign sparse = conv_q.w_sparse[0];
-    assign look = state_q == StPass && sparse && !valid_q;
+    assign look = state_q[1] && sparse && !valid_q;
     assign code_ready_o = look;
     assign found = look && code_valid_i && code_i[0];
     assign step = pass_take_i || (look && code_valid_i && !code_i[0]);
@@ -156,23 +158,20 @@ module esp_passes #(
     state_q <= StIdle;
     valid_q <= 1'b0;
   end) begin
-    unique case (state_q)
-      StIdle: if (accept) begin
-        state_q <= (conv_i.iy0 == '0) ? StPass : StOrigin;
-        valid_q <= conv_i.iy0 == '0 && !(Prune && conv_i.w_sparse[0]);
-      end
-      StOrigin: if (rest_end_q) begin
-        state_q <= StPass;
-        valid_q <= !sparse;
-      end
-      StPass: if (pass_take_i) begin
-        if (last_q) state_q <= StIdle;
-        valid_q <= !last_q && !sparse;
-      end else if (found) begin
-        valid_q <= 1'b1;
-      end
-      default: state_q <= StIdle;
-    endcase
+    if (accept) begin
+      state_q <= (conv_i.iy0 == '0) ? StPass : StOrigin;
+      valid_q <= conv_i.iy0 == '0 && !(Prune && conv_i.w_sparse[0]);
+    end
+    if (origin_run && rest_end_q) begin
+      state_q <= StPass;
+      valid_q <= !sparse;
+    end
+    if (pass_take_i) begin
+      if (last_q) state_q <= StIdle;
+      valid_q <= !last_q && !sparse;
+    end else if (found) begin
+      valid_q <= 1'b1;
+    end
   end
 
   always_ff @(posedge clk_i) begin
@@ -197,7 +196,7 @@ module esp_passes #(
       iy_q <= 18'(conv_i.iy0);
       ix_q <= 18'(conv_i.ix0);
       first_nb_q <= 1'b1;
-    end else if (state_q == StOrigin) begin
+    end else if (origin_run) begin
       rest_q <= rest_next;
       minus_q <= rest_next == -14'sd1;
       rest_end_q <= rest_next == -14'sd1 || rest_next[13:2] == '0;

@@ -126,7 +126,7 @@ module esp_wseq #(
   );
   esp_loop #(.Width(4)) u_ky (
     .clk_i, .load_i(accept), .load_count_i(wconv_i.kh), .step_i(step && tap_end && kx_end),
-    .count_i('0), .end_o(ky_end), .next_end_o(unused_next[3])
+    .count_i(4'd0), .end_o(ky_end), .next_end_o(unused_next[3])
   );
 
   if (Prune) begin : gen_sparse
