@@ -144,10 +144,10 @@ module esp_post_front #(
   logic first, block_last, last, last_word, after_last, single, slice_last;
   logic empty;      // the CONV offered has no n blocks
   logic [1:0] round_q;  // of a scored block's last word
-  logic again, more_next, word_done, block_done, conv_done;
+  logic again, more, word_done, block_done, conv_done;
   // Registers that describe the vector at hand. ready: a CONV is there, and the vector's parameters.
-  // more: its word is issued once more.
-  logic ready_q, slot_q, needs_operand_q, needs_place_q, more_q;
+  // repeat: if its word is a block's last, that is issued once more.
+  logic ready_q, slot_q, needs_operand_q, needs_place_q, repeat_q;
   logic ready_operand, ready_place;
   logic [SliceBits-1:0] slice_q;
   logic conv_first_q;
@@ -184,8 +184,8 @@ module esp_post_front #(
   assign slice_last    = slice_q == SliceBits'(Slices - 1) || job_q.empty;
   assign last          = last_word || job_q.empty;
   assign again         = Score && round_q != '0;
-  assign more_next     = more_q ? round_q != 2'd2 : job_q.score && job_q.gap_last && after_last;
-  assign word_done     = issue_o && slice_last && !more_q;
+  assign more          = Score && repeat_q && block_last;
+  assign word_done     = issue_o && slice_last && !more;
   assign block_done    = word_done && block_last;
   assign conv_done     = word_done && last;
   assign ready_operand = operand_i || !needs_operand_q;
@@ -199,7 +199,7 @@ module esp_post_front #(
   assign conv_first_o  = conv_first_q;
   assign block_first_o = first && !again;
   assign block_last_o  = block_last;
-  assign conv_last_o   = last && !more_q;
+  assign conv_last_o   = last && !more;
 
   assign acc_ren_o     = issue_o && !job_q.empty;
   assign acc_half_o    = job_q.half;
@@ -296,15 +296,15 @@ module esp_post_front #(
       pos_q           <= next_pos_q;
       needs_operand_q <= next_q.add;
       needs_place_q   <= !next_q.gap || single;
-      more_q          <= Score && next_q.score && next_q.gap_last && single;
+      repeat_q        <= next_q.score && next_q.gap_last;
     end else if (issue_o) begin
       slice_q         <= slice_last ? '0 : slice_q + 1'b1;
       conv_first_q    <= 1'b0;
-      needs_operand_q <= slice_last && job_q.add && !more_q;
-      needs_place_q   <= slice_last && (!job_q.gap || more_q || after_last);
+      needs_operand_q <= slice_last && job_q.add && !more;
+      needs_place_q   <= slice_last && (!job_q.gap || more || after_last);
       if (slice_last) begin
-        round_q <= more_q ? round_q + 2'd1 : '0;
-        more_q  <= Score && more_next;
+        round_q  <= more ? round_q + 2'd1 : '0;
+        repeat_q <= job_q.score && job_q.gap_last && !(more && round_q == 2'd2);
       end
       if (word_done) addr_q <= addr_q + 1'b1;
       if (block_done) pos_q <= pos_q + 1'b1;
@@ -329,8 +329,8 @@ module esp_post_front #(
   assign unused_conv = ^conv_i;
 
   `ESP_ASSERT(parameters_loaded, !acc_ren_o || some(par_loaded_i - pos_q))
-  `ESP_ASSERT(more_in_step, !job_valid_q || more_q ==
-              (Score && job_q.score && job_q.gap_last && block_last && round_q != 2'd3))
+  `ESP_ASSERT(repeat_in_step, !job_valid_q ||
+              repeat_q == (job_q.score && job_q.gap_last && round_q != 2'd3))
   `ESP_ASSERT(needs_in_step, !job_valid_q ||
               (needs_operand_q == (operand_o && slice_q == '0) &&
                needs_place_q == (slice_q == '0 && (!job_q.gap || block_last))))
