@@ -123,7 +123,7 @@ module esp_post #(
   logic stage_gate_q, stage_score_q, sum_score_q, gap_score_q;
   logic [31:0] stage_gap_scale_q, gap_scale_q;
 
-  logic hold, hold_q, inject, entered_q, block_sent, block_back;
+  logic hold, hold_q, inject, entered_q, block_sent, sent_q, block_back;
   logic operand, claim, fetch_valid, fetch_ready;
   logic [15:0] fetch_base;
   logic [11:0] fetch_cols, fetch_rows;
@@ -131,7 +131,7 @@ module esp_post #(
   logic place_q, reserve, release_place, release_q;
   logic sums_due;  // in the next cycle
   logic retire_q;
-  logic [4:0] sums_due_q;  // blocks issued whose sums have not come back
+  logic [4:0] sums_due_q;  // blocks issued, but in the last cycle, whose sums have not come back
   logic [$clog2(DepthWords):0] places_q;
   logic [32*PostLanes-1:0] biased, scales, acc_q, scale_q, sums, pooled;
   logic [16*PostLanes-1:0] products;
@@ -176,18 +176,20 @@ module esp_post #(
   // Places in the output FIFO, which come back a cycle late, and blocks whose sums are on their way.
   assign block_sent    = issue && slice_last && job_gap && block_last;
   assign block_back    = inject && slast_q[BACK];
-  assign sums_due      = block_sent || (block_back ? sums_due_q[4:1] != '0 : sums_due_q != '0);
+  assign sums_due      = block_sent || sent_q || (block_back ? sums_due_q[4:1] != '0 : sums_due_q != '0);
   assign release_place = fifo_valid && fifo_ready;
 
   `ESP_FFC(clear_i, begin
+    sent_q     <= 1'b0;
     sums_due_q <= '0;
     release_q  <= 1'b0;
     retire_q   <= 1'b0;
     place_q    <= 1'b1;
     places_q   <= ($clog2(DepthWords) + 1)'(DepthWords);
   end) begin
-    if (block_sent && !block_back) sums_due_q <= sums_due_q + 1'b1;
-    else if (block_back && !block_sent) sums_due_q <= sums_due_q - 1'b1;
+    sent_q <= block_sent;
+    if (sent_q && !block_back) sums_due_q <= sums_due_q + 1'b1;
+    else if (block_back && !sent_q) sums_due_q <= sums_due_q - 1'b1;
     release_q <= release_place;
     retire_q  <= release_place && fifo_last;
     place_q   <= release_q || (reserve ? places_q > ($clog2(DepthWords) + 1)'(1) : places_q != '0);
@@ -352,7 +354,7 @@ module esp_post #(
 
   `ESP_ASSERT(requant_in_step, requant_valid == valid_q[ADD])
   `ESP_ASSERT(addop_in_step, addop_valid == valid_q[DONE])
-  `ESP_ASSERT(slot_is_free, !issue || (!hold_q && (job_gap || sums_due_q == '0)))
+  `ESP_ASSERT(slot_is_free, !issue || (!hold_q && (job_gap || (!sent_q && sums_due_q == '0))))
   `ESP_ASSERT(place_is_free, place_q == (places_q != '0))
   `ESP_ASSERT(injection_slot_empty, !(inject && valid_q[READ]))
   `ESP_ASSERT(output_has_room, !word_valid || fifo_room)

@@ -146,7 +146,8 @@ module esp_post_front #(
   logic [1:0] round_q;  // of a scored block's last word
   logic again, more, word_done, block_done, conv_done;
   // Registers that describe the vector at hand. ready: a CONV is there, and the vector's parameters.
-  logic ready_q, slot_q, needs_operand_q, needs_place_q;
+  // repeat: if its word is a block's last, that is issued once more.
+  logic ready_q, slot_q, needs_operand_q, needs_place_q, repeat_q;
   logic ready_operand, ready_place;
   logic [SliceBits-1:0] slice_q;
   logic conv_first_q;
@@ -183,7 +184,7 @@ module esp_post_front #(
   assign slice_last    = slice_q == SliceBits'(Slices - 1) || job_q.empty;
   assign last          = last_word || job_q.empty;
   assign again         = Score && round_q != '0;
-  assign more          = Score && job_q.score && job_q.gap_last && block_last && round_q != 2'd3;
+  assign more          = Score && repeat_q && block_last;
   assign word_done     = issue_o && slice_last && !more;
   assign block_done    = word_done && block_last;
   assign conv_done     = word_done && last;
@@ -268,7 +269,7 @@ module esp_post_front #(
       next_q.half              <= half_i;
       next_q.empty             <= empty;
       next_q.add               <= conv_i.add[0] && !empty;
-      next_q.score             <= Score && conv_i.product[0] && conv_i.gap[0];
+      next_q.score             <= Score && conv_i.product[0] && conv_i.gap[0] && !empty;
       next_q.gap               <= conv_i.gap[0] && !empty;
       next_q.gap_first         <= conv_i.gap_first[0];
       next_q.gap_last          <= conv_i.gap_last[0];
@@ -295,12 +296,16 @@ module esp_post_front #(
       pos_q           <= next_pos_q;
       needs_operand_q <= next_q.add;
       needs_place_q   <= !next_q.gap || single;
+      repeat_q        <= next_q.score && next_q.gap_last;
     end else if (issue_o) begin
       slice_q         <= slice_last ? '0 : slice_q + 1'b1;
       conv_first_q    <= 1'b0;
       needs_operand_q <= slice_last && job_q.add && !more;
       needs_place_q   <= slice_last && (!job_q.gap || more || after_last);
-      if (slice_last) round_q <= more ? round_q + 2'd1 : '0;
+      if (slice_last) begin
+        round_q  <= more ? round_q + 2'd1 : '0;
+        repeat_q <= job_q.score && job_q.gap_last && !(more && round_q == 2'd2);
+      end
       if (word_done) addr_q <= addr_q + 1'b1;
       if (block_done) pos_q <= pos_q + 1'b1;
     end
@@ -324,6 +329,8 @@ module esp_post_front #(
   assign unused_conv = ^conv_i;
 
   `ESP_ASSERT(parameters_loaded, !acc_ren_o || some(par_loaded_i - pos_q))
+  `ESP_ASSERT(repeat_in_step, !job_valid_q ||
+              repeat_q == (job_q.score && job_q.gap_last && round_q != 2'd3))
   `ESP_ASSERT(needs_in_step, !job_valid_q ||
               (needs_operand_q == (operand_o && slice_q == '0) &&
                needs_place_q == (slice_q == '0 && (!job_q.gap || block_last))))
