@@ -159,6 +159,15 @@ void derive_multipliers(ir::QuantGraph& graph) {
   }
 }
 
+bool is_read(const ir::QuantGraph& graph, int tensor) {
+  return tensor == graph.output ||
+         std::ranges::any_of(graph.nodes, [&graph, tensor](const ir::QuantNode& node) {
+           return std::ranges::find(node.inputs, tensor) != node.inputs.end() &&
+                  (!std::holds_alternative<ir::QuantConcat>(node.op) ||
+                   is_read(graph, node.output));
+         });
+}
+
 std::vector<std::int8_t> random_image(const ir::QuantGraph& graph, std::uint64_t seed) {
   std::mt19937_64 random(seed);
   std::vector<std::int8_t> image(static_cast<std::size_t>(ir::input_elements(graph)));

@@ -57,6 +57,10 @@ struct GraphLimits {
 };
 ir::QuantGraph random_graph(std::uint64_t seed, const GraphLimits& limits = {});
 
+/// Whether a tensor stays in memory until it has been read: the output, and what a node reads. A
+/// concatenation that nothing reads is never there, nor are its parts, though it names them.
+bool is_read(const ir::QuantGraph& graph, int tensor);
+
 /// Multipliers become those that follow from the scales of tensors and weights, as other runtimes
 /// compute them.
 void derive_multipliers(ir::QuantGraph& graph);

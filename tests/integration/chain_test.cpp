@@ -55,6 +55,7 @@ std::uint64_t check(const program::Program& program, std::size_t count, double s
     CHECK(run.output == expected[static_cast<std::size_t>(program.graph.output)]);
     REQUIRE(run.stored.size() == program.placements.size());
     for (const runtime::StoredTensor& stored : run.stored) {
+      if (!tests::is_read(program.graph, stored.tensor)) continue;  // written again at once
       CHECK(stored.values == expected[static_cast<std::size_t>(stored.tensor)]);
     }
     std::uint64_t sum = 0;

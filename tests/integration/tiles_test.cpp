@@ -37,14 +37,8 @@ runtime::Timing run(const program::Program& program, std::uint64_t seed,
   const auto runs = (*devices)[0]->run(image);
   if (!runs) FAIL(runs.error().text());
   const auto expected = golden::run(program.graph, image);
-  const auto is_read = [&program](int tensor) {
-    return tensor == program.graph.output ||
-           std::ranges::any_of(program.graph.nodes, [tensor](const ir::QuantNode& node) {
-             return std::ranges::find(node.inputs, tensor) != node.inputs.end();
-           });
-  };
   for (const runtime::StoredTensor& stored : (*runs)[0].stored) {
-    if (!is_read(stored.tensor)) continue;
+    if (!tests::is_read(program.graph, stored.tensor)) continue;
     INFO("tensor " << stored.tensor);
     CHECK(stored.values == expected[static_cast<std::size_t>(stored.tensor)]);
   }
