@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <optional>
 #include <random>
 
 #include "masks/prune.hpp"
@@ -98,31 +99,59 @@ Result<Selected> select(const Ranking& ranking, std::size_t removed, const Cost&
   return found;
 }
 
-}  // namespace
-
-Result<Selected> meet(const Ranking& ranking, double limit, const Cost& cost,
-                      const std::string& what) {
+/// How few blocks must go for cost <= limit; all of them where that is not enough.
+Result<std::size_t> first_within(const Ranking& ranking, double limit, const Cost& cost) {
   std::size_t low = 0, high = ranking.size();
-  auto best = select(ranking, high, cost);
-  if (!best) return best;
-  if (best->cost > limit) {
-    return fail(
-        ErrorCode::kRange,
-        fmt::format("{} cannot go down to {:.4g}; with all that may go removed it is {:.4g}", what,
-                    limit, best->cost));
-  }
   while (low < high) {
     const std::size_t middle = (low + high) / 2;
-    auto found = select(ranking, middle, cost);
-    if (!found) return found;
-    if (found->cost <= limit) {
+    const auto value = cost(ranking.mask(middle));
+    if (!value) return value.error();
+    if (*value <= limit) {
       high = middle;
-      best = std::move(found);
     } else {
       low = middle + 1;
     }
   }
-  return best;
+  return low;
+}
+
+}  // namespace
+
+Result<Selected> meet(const Ranking& ranking, double limit, const Cost& cost,
+                      const std::string& what, const Cost& rough) {
+  // The fewest blocks that must go are from low to high, and `best` is without high.
+  std::size_t low = 0, high = ranking.size(), at = high;
+  std::optional<Selected> best;
+  bool searched = !rough;  // low has been found, or there is nowhere to begin but at the end
+  if (rough) {
+    const auto guess = first_within(ranking, limit, rough);
+    if (!guess) return guess.error();
+    at = *guess;
+  }
+  for (std::size_t step = 1; !best || low < high; step *= 2) {
+    auto found = select(ranking, at, cost);
+    if (!found) return found;
+    if (found->cost <= limit) {
+      high = at;
+      best = std::move(*found);
+    } else if (at == ranking.size()) {
+      return fail(
+          ErrorCode::kRange,
+          fmt::format("{} cannot go down to {:.4g}; with all that may go removed it is {:.4g}",
+                      what, limit, found->cost));
+    } else {
+      low = at + 1;
+      searched = true;
+    }
+    if (!best) {
+      at = std::min(at + step, ranking.size());
+    } else if (searched) {
+      at = (low + high) / 2;
+    } else {
+      at = high - std::min(step, high - low);
+    }
+  }
+  return std::move(*best);
 }
 
 Result<Selected> push(const Ranking& ranking, double limit, const Cost& cost, int steps,

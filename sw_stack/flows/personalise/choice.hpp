@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "compiler/compiler.hpp"
 #include "flows/personalise/lesson.hpp"
 #include "flows/personalise/subject.hpp"
 #include "masks/mask.hpp"
@@ -23,6 +24,7 @@ Result<Choice> choose(const PersonaliseOptions& options, const Subject& subject,
                       const Lesson& lesson, std::optional<std::int64_t> dense);
 
 /// The program of a pruned graph. Errors: those of compiler::compile.
-Result<program::Program> compile_personal(const ir::QuantGraph& graph, const isa::Config& machine);
+Result<program::Program> compile_personal(const ir::QuantGraph& graph, const isa::Config& machine,
+                                          const compiler::Options& how = {});
 
 }  // namespace espalier::flows

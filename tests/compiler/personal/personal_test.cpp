@@ -337,6 +337,40 @@ TEST_CASE("personal: budgets are met as closely as channels allow, or refused") 
   CHECK(!personal::push(ranking, -1, rising, 9, "the loss").ok());
 }
 
+TEST_CASE("personal: a budget is met alike from any guess, and with fewer costs from a good one") {
+  const Net net(1);
+  const personal::Ranking ranking(net.channels, masks::Scope::kInternal,
+                                  personal::random_scores(net.channels.classes(), 5), 1);
+  REQUIRE(ranking.size() > 8);
+  int asked = 0;
+  const personal::Cost macs = [&](const masks::Mask& mask) -> Result<double> {
+    ++asked;
+    return personal::macs_share(net.graph, net.channels, mask);
+  };
+  const double least = *macs(ranking.mask(ranking.size()));
+  for (const double limit : {1.0, 0.9, 0.5, least}) {
+    asked = 0;
+    const auto plain = personal::meet(ranking, limit, macs, "the share");
+    REQUIRE(plain.ok());
+    const int without = asked;
+    for (const double off : {1.0, 0.3, 3.0}) {
+      INFO("limit " << limit << ", a guess " << off << " times the cost");
+      asked = 0;
+      const auto guided = personal::meet(
+          ranking, limit, macs, "the share", [&](const masks::Mask& mask) -> Result<double> {
+            return off * personal::macs_share(net.graph, net.channels, mask);
+          });
+      REQUIRE(guided.ok());
+      CHECK(guided->removed == plain->removed);
+      CHECK(guided->cost == plain->cost);
+      CHECK(guided->mask.live == plain->mask.live);
+      if (off == 1.0) CHECK(asked <= 2);
+      CHECK(without >= 4);
+    }
+  }
+  CHECK(!personal::meet(ranking, 0.9 * least, macs, "the share", macs).ok());
+}
+
 TEST_CASE("personal: accuracy counts the best of the user's classes, whatever outputs there are") {
   const Net net(30);
   const auto reference = personal::measure_reference(net.graph, net.samples.inputs);
