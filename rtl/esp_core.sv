@@ -321,7 +321,7 @@ module esp_core #(
   logic                   pack_beat, pack_beat_ready, pack_beat_last, unused_beat;
   logic [15:0]            pack_beat_start, unused_start;
   logic                   unused_last;
-  logic                   pack_valid, pack_ready, pack_pad, pack_zero, pack_empty_next, pack_full;
+  logic                   pack_valid, pack_ready, pack_pad, pack_zero;
   logic [8*PackLanes-1:0] pack_data;
   logic [PackLanes-1:0]   pack_mask;
   logic                   store_busy;
@@ -443,15 +443,14 @@ module esp_core #(
       .beat_start_i(pack_beat_start), .beat_last_i(pack_beat_last),
       .ren_o(map_ren), .raddr_o(map_raddr), .table_busy_i(table_busy), .rdata_i(table_rdata),
       .valid_o(pack_valid), .ready_i(pack_ready), .data_o(pack_data),
-      .mask_o(pack_mask), .pad_o(pack_pad), .zero_o(pack_zero),
-      .empty_next_i(pack_empty_next), .full_i(pack_full)
+      .mask_o(pack_mask), .pad_o(pack_pad), .zero_o(pack_zero)
     );
   end else begin : gen_no_masks
     logic unused_masks;
     assign table_rdata = '0;
     assign {pack_beat_ready, pack_valid, pack_data, pack_mask, pack_pad, pack_zero} = '0;
     assign unused_masks = ^{table_ren, table_raddr, table_busy, layer_word, pack_beat,
-                            pack_beat_start, pack_beat_last, pack_ready, pack_empty_next, pack_full};
+                            pack_beat_start, pack_beat_last, pack_ready};
   end
 
   esp_pool_table #(.Lanes(Lanes)) u_pool_table (
@@ -528,7 +527,6 @@ module esp_core #(
     .out_data_o(stream_data[8*Lanes*esp_isa_pkg::SourcePool +: 8*Lanes]),
     .pack_valid_i(pack_valid), .pack_ready_o(pack_ready), .pack_data_i(pack_data),
     .pack_mask_i(pack_mask), .pack_pad_i(pack_pad), .pack_zero_i(pack_zero),
-    .pack_empty_next_o(pack_empty_next), .pack_full_o(pack_full),
     .retire_o(engine_retire[esp_isa_pkg::EngPool]), .fault_o(pool_fault),
     .ev_busy_o(events[esp_isa_pkg::CNT_POOL_BUSY]),
     .ev_wait_o(events[esp_isa_pkg::CNT_POOL_WAIT]),

@@ -5,12 +5,14 @@
 // blocks, squeezed by the maps of the k blocks. Where a segment ends, rows of zeros follow, up to a whole
 // block of rows since the last end. Parameters are squeezed by the maps of the n blocks, 8 bytes a lane.
 // At a segment's end the word under way (of parameters: the block) is padded.
-// A step of PackLanes bytes a cycle; a cycle more for each step of padding, one for each LOAD.
+// A step of PackLanes bytes a cycle; a cycle more for each step of padding, three for each LOAD.
+// What a segment leaves in its last word follows from its maps: live lanes are counted as a map comes.
 // The bit maps are read from the layer table's RAM, 64 bits each, from word Base on: those of k blocks,
-// then, from map 256, of n blocks; `table_busy_i`: not now, and what was read is lost.
+// then, from map 256, of n blocks; up to four wait here. `table_busy_i`: no read now.
 // Reset and clear_i drop everything. Implements docs/pack.md, section 5.
 
 `default_nettype none
+`include "esp_assert.svh"
 `include "esp_ff.svh"
 
 module esp_pack_feed #(
@@ -41,9 +43,7 @@ module esp_pack_feed #(
   output logic      [8*PackLanes-1:0] data_o,
   output logic      [PackLanes-1:0]   mask_o,
   output logic                        pad_o,
-  output logic                        zero_o,
-  input  wire logic                   empty_next_i,  // nothing waits after this step
-  input  wire logic                   full_i         // it fills PackLanes bytes
+  output logic                        zero_o
 );
 
   if ((1 << $clog2(Lanes)) != Lanes || Lanes < 4 || Lanes > 32) begin : gen_parameters_0
@@ -61,148 +61,211 @@ module esp_pack_feed #(
   end
 
   localparam int unsigned LaneBits = $clog2(Lanes);
+  localparam int unsigned PackBits = $clog2(PackLanes);
   localparam int unsigned StepBits = $clog2(8 * Lanes / PackLanes);   // steps of a block of parameters
   localparam int unsigned WordBits = $clog2(Lanes / PackLanes);       // of a word
   localparam int unsigned SubBits = $clog2(BusBytes / PackLanes);     // of a beat
   localparam int unsigned PartBits = $clog2(Width / 64);
+  localparam int unsigned MapBits = AddrBits + PartBits;              // an address in maps
+  localparam int unsigned Maps = 4;
 
-  typedef enum logic [1:0] {
-    StIdle,
-    StRow,
-    StPad
-  } state_e;
+  // What is under way, one at most; idle_q: nothing.
+  logic                idle_q, idle_d;
+  logic                beats_q, beats_d;    // a row of beats
+  logic                zeros_q, zeros_d;    // a row of zeros
+  logic                pad_q, pad_d;        // padding
+  logic                params_q, ended_q;
+  logic                segment_q;           // a segment of rows ends with this LOAD
+  logic                row_over_q;          // padding ends the row
+  logic [7:0]          taps_q, tap_q;       // of a row; left of it
+  logic [LaneBits-1:0] filled_q;            // rows of the segment past whole blocks
+  logic [StepBits-1:0] step_q, last_step;   // within the block
+  logic [StepBits-1:0] pads_q;              // steps of padding behind this one
+  logic                step, block_end, turn, ended, fills;
+  logic                at_end, at_row_end, at_padded, at_turn;
 
-  state_e               state_q, state_d;
-  logic                 params_q, have_q, ended_q;
-  logic                 fill_q;              // the row is of zeros
-  logic                 segment_q;           // a segment of rows ends with this LOAD
-  logic                 row_over_q;          // padding ends the row
-  logic [7:0]           block_q, block_next; // whose map is at hand
-  logic [7:0]           taps_q, tap_q;       // of a row; left of it
-  logic [LaneBits-1:0]  filled_q;            // rows of the segment past whole blocks
-  logic [StepBits-1:0]  step_q, out_q;       // within the block, in and out
-  logic [StepBits-1:0]  last_step, out_next;
-  logic                 step, block_end, tap_end, row_end, aligned_next, padded, turn, granted;
-  logic                 fills, ended;
-  logic [LaneBits-1:0]  filled_next;
+  // ---------------------------------------------------------------- maps, read ahead
+  logic [MapBits-1:0]  next_q, map_addr;    // of the next map, unless the list ended with the last one
+  logic                arrive_q, ended_list_q, wrap;
+  logic [63:0]         coming;
+  logic [LaneBits-1:0] coming_live;         // live lanes, modulo Lanes
 
-  // ---------------------------------------------------------------- the map at hand
-  logic [8:0]       index;
-  logic [63:0]      map;
-  logic             map_end, map_last, lane_live;
-
-  assign index = (state_q == StIdle) ? {beat_start_i[15], 8'd0}
-                                     : {params_q, block_end ? block_next : block_q};
-  assign raddr_o = AddrBits'(Base) + AddrBits'((AddrBits+9)'(index) >> PartBits);
-  assign ren_o = granted;
+  assign wrap = arrive_q ? coming[33] : ended_list_q;
+  assign map_addr = !wrap ? next_q : params_q ? MapBits'((Base << PartBits) + 256)
+                                              : MapBits'(Base << PartBits);
+  assign raddr_o = map_addr[MapBits-1:PartBits];
   if (PartBits == 0) begin : gen_word
-    assign map = rdata_i[63:0];
+    assign coming = rdata_i[63:0];
   end else begin : gen_part
     logic [PartBits-1:0] part_q;
     always_ff @(posedge clk_i) begin
-      if (ren_o) part_q <= index[PartBits-1:0];
+      if (ren_o) part_q <= map_addr[PartBits-1:0];
     end
-    assign map = rdata_i[32'(part_q)*64 +: 64];
+    assign coming = rdata_i[32'(part_q)*64 +: 64];
   end
-  assign map_last = map[33];
-  assign map_end = map[32] || map_last;
-  assign block_next = map_last ? '0 : block_q + 8'd1;
-  assign lane_live = map[(32'(step_q) * PackLanes) / 8 % Lanes];   // of parameters
+
+  // Counts of 4, 8, 16, 32 lanes, in gates, as in esp_squeeze.
+  always_comb begin
+    logic [Lanes*LaneBits-1:0] counts;
+    logic                      carry, pair;
+    counts = '0;
+    {carry, pair} = '0;
+    if (`ESP_WHEN(arrive_q)) begin
+      for (int i = 0; i < Lanes; i += 4) begin
+        counts[i*LaneBits] = ^coming[i +: 4];
+        pair = (coming[i] && coming[i+1]) || (coming[i+2] && coming[i+3])
+            || ((coming[i] || coming[i+1]) && (coming[i+2] || coming[i+3]));
+        counts[i*LaneBits + 1] = pair && !(&coming[i +: 4]);
+        if (LaneBits > 2) counts[i*LaneBits + 2] = &coming[i +: 4];
+      end
+      for (int n = 4; n < Lanes; n = 2 * n) begin
+        for (int i = 0; i < Lanes; i += 2 * n) begin
+          carry = 1'b0;
+          for (int b = 0; b < LaneBits; b++) begin
+            {carry, counts[i*LaneBits + b]} =
+              {(counts[i*LaneBits + b] && counts[(i+n)*LaneBits + b])
+                || (carry && (counts[i*LaneBits + b] || counts[(i+n)*LaneBits + b])),
+               counts[i*LaneBits + b] ^ counts[(i+n)*LaneBits + b] ^ carry};
+          end
+        end
+      end
+    end
+    coming_live = counts[LaneBits-1:0];
+  end
+
+  // Those that wait. The last two bits: a segment ends, the list ends.
+  logic [Lanes+LaneBits+1:0] map_q [Maps];
+  logic [1:0]                push_q, pop_q;
+  logic [2:0]                maps_q;
+  logic                      have_q;        // any
+  logic [Lanes-1:0]          map;
+  logic [LaneBits-1:0]       map_live;
+  logic                      map_end, map_last;
+
+  assign ren_o = !idle_q && !table_busy_i && !maps_q[2] && !(&maps_q[1:0] && arrive_q);
+  assign {map, map_live, map_end, map_last} = map_q[pop_q];
 
   // ---------------------------------------------------------------- the step
+  logic lane_live;
+
   assign last_step = params_q ? '1 : StepBits'((1 << WordBits) - 1);
-  assign out_next = out_q + StepBits'(full_i);
-  assign aligned_next = empty_next_i && (out_next & last_step) == '0;
+  assign lane_live = map[(32'(step_q) * PackLanes) / 8 % Lanes];   // of parameters
 
   // Of parameters a byte's lane is its index / 8.
   always_comb begin
     mask_o = '0;
-    if (state_q == StRow) begin
-      for (int j = 0; j < PackLanes; j++) begin
-        if (!params_q) mask_o[j] = map[(32'(step_q) % (Lanes / PackLanes)) * PackLanes + 32'(j)];
-        else if (PackLanes <= 8) mask_o[j] = lane_live;
-        else mask_o[j] = map[(32'(step_q) * PackLanes + 32'(j)) / 8 % Lanes];
-      end
+    for (int j = 0; j < PackLanes; j++) begin
+      if (!params_q) mask_o[j] = map[(32'(step_q) % (Lanes / PackLanes)) * PackLanes + 32'(j)];
+      else if (PackLanes <= 8) mask_o[j] = lane_live;
+      else mask_o[j] = map[(32'(step_q) * PackLanes + 32'(j)) / 8 % Lanes];
     end
   end
 
   if (SubBits == 0) begin : gen_beat
     assign data_o = beat_data_i;
-    assign beat_ready_o = state_q == StRow && have_q && !fill_q && ready_i;
+    assign beat_ready_o = beats_q && have_q && ready_i;
   end else begin : gen_sub
     assign data_o = beat_data_i[32'(step_q[SubBits-1:0])*8*PackLanes +: 8*PackLanes];
-    assign beat_ready_o = state_q == StRow && have_q && !fill_q && ready_i
-                       && step_q[SubBits-1:0] == '1;
+    assign beat_ready_o = beats_q && have_q && ready_i && step_q[SubBits-1:0] == '1;
   end
 
-  assign valid_o = (state_q == StRow && have_q && (fill_q || beat_valid_i)) || state_q == StPad;
-  assign pad_o = state_q == StPad;
-  assign zero_o = state_q == StPad || fill_q;
+  assign valid_o = pad_q || (have_q && (zeros_q || (beats_q && beat_valid_i)));
+  assign pad_o = pad_q;
+  assign zero_o = !beats_q;
   assign step = valid_o && ready_i;
 
   // ---------------------------------------------------------------- order
-  assign block_end = state_q == StRow && step && step_q == last_step;
-  assign tap_end = block_end && map_last;
-  assign row_end = tap_end && tap_q == 8'd1;
-  assign padded = state_q == StPad && step && aligned_next;
+  logic [LaneBits-1:0] open_q, open;        // lanes that the segment's last word has left, modulo Lanes
+  logic [LaneBits-1:0] open_less;           // less one
+  logic [StepBits-1:0] pads;
+  logic                aligned;
+
+  assign open = open_q - map_live;
+  assign open_less = open_q + ~map_live;
+  assign aligned = open_q == map_live;
+  // Steps that fill them, or those of a block of parameters, less one.
+  assign pads = last_step & (params_q ? StepBits'({open_less, 3'b111} >> PackBits)
+                                      : StepBits'({3'b0, open_less} >> PackBits));
+  // What a step, if there is one, ends; the last block of a list is that of a segment too.
+  assign at_end = !pad_q && step_q == last_step;
+  assign at_row_end = at_end && map_last && tap_q == 8'd1;
+  assign at_padded = pad_q && pads_q == '0;
   // The row is over once its last segment is padded.
-  assign turn = (row_end && aligned_next) || (padded && row_over_q);
-  assign ended = ended_q || (beat_valid_i && beat_ready_o && beat_last_i);
-  assign filled_next = filled_q + 1'b1;
-  assign fills = ended && segment_q && filled_next != '0;   // (more) rows of zeros
+  assign at_turn = (at_row_end && aligned) || (at_padded && row_over_q);
+  assign block_end = step && at_end;
+  assign turn = step && at_turn;
+  assign ended = ended_q || (beats_q && beat_last_i);
+  assign fills = segment_q && filled_q != '1;   // (more) rows of zeros
 
   always_comb begin
-    state_d = state_q;
-    unique case (state_q)
-      StIdle: if (beat_valid_i) state_d = StRow;
-      default: begin
-        if (turn) state_d = (params_q || (ended && !fills)) ? StIdle : StRow;
-        else if (block_end && map_end && !aligned_next) state_d = StPad;
-        else if (padded) state_d = StRow;
-      end
-    endcase
+    {idle_d, beats_d, zeros_d, pad_d} = {idle_q, beats_q, zeros_q, pad_q};
+    if (at_turn) begin
+      idle_d = params_q || (ended && !fills);
+      zeros_d = !params_q && ended && fills;
+      beats_d = !params_q && !ended;
+      pad_d = 1'b0;
+    end else if (at_end && map_end && !aligned) begin
+      {beats_d, zeros_d, pad_d} = 3'b001;
+    end else if (at_padded) begin
+      {beats_d, zeros_d, pad_d} = {!ended_q, ended_q, 1'b0};   // only rows of zeros come behind the last beat
+    end
   end
 
-  assign granted = !table_busy_i
-                && ((state_q == StIdle && beat_valid_i) || block_end
-                    || (state_q == StRow && !have_q));
-
   `ESP_FFC(clear_i, begin
-    state_q <= StIdle;
-    have_q <= 1'b0;
-    out_q <= '0;
+    idle_q <= 1'b1;
+    {beats_q, zeros_q, pad_q} <= '0;
+    {arrive_q, have_q} <= '0;
+    {maps_q, push_q, pop_q} <= '0;
     filled_q <= '0;
   end) begin
-    state_q <= state_d;
-    if (state_q == StIdle || block_end || !have_q) have_q <= granted;
-    else if (table_busy_i) have_q <= 1'b0;
-    if (state_q == StIdle) out_q <= '0;
-    else if (step) out_q <= out_next;
-    if (turn && !params_q) filled_q <= filled_next;
+    if (step) {idle_q, beats_q, zeros_q, pad_q} <= {idle_d, beats_d, zeros_d, pad_d};
+    else if (idle_q) {idle_q, beats_q} <= {!beat_valid_i, beat_valid_i};
+    arrive_q <= ren_o;
+    have_q <= !idle_q && (arrive_q || maps_q[2:1] != '0 || (maps_q[0] && !block_end));
+    if (idle_q) begin
+      {maps_q, push_q, pop_q} <= '0;
+    end else begin
+      if (arrive_q != block_end) maps_q <= arrive_q ? maps_q + 3'd1 : maps_q - 3'd1;
+      if (arrive_q) push_q <= push_q + 1'b1;
+      if (block_end) pop_q <= pop_q + 1'b1;
+    end
+    if (turn && !params_q) filled_q <= filled_q + 1'b1;
   end
 
   always_ff @(posedge clk_i) begin
-    if (state_q == StIdle) begin
+    if (idle_q) begin
       params_q <= beat_start_i[15];
       segment_q <= beat_start_i[14];
       taps_q <= beat_start_i[15] ? 8'd1 : beat_start_i[7:0];
       tap_q <= beat_start_i[15] ? 8'd1 : beat_start_i[7:0];
-      block_q <= '0;
       step_q <= '0;
+      open_q <= '0;
       ended_q <= 1'b0;
-      fill_q <= 1'b0;
+      ended_list_q <= 1'b1;
     end else begin
-      if (step && state_q == StRow) step_q <= (step_q == last_step) ? '0 : step_q + 1'b1;
-      if (block_end) block_q <= block_next;
-      if (tap_end) tap_q <= row_end ? taps_q : tap_q - 8'd1;
-      if (block_end) row_over_q <= row_end;
-      ended_q <= ended;
-      if (turn) fill_q <= fills;
+      if (step && !pad_q) step_q <= (step_q == last_step) ? '0 : step_q + 1'b1;
+      if (block_end) begin
+        open_q <= map_end ? '0 : open;
+        pads_q <= pads;
+        row_over_q <= map_last && tap_q == 8'd1;
+        if (map_last) tap_q <= (tap_q == 8'd1) ? taps_q : tap_q - 8'd1;
+      end else if (pad_q && ready_i) begin
+        pads_q <= pads_q - 1'b1;
+      end
+      if (beat_valid_i && beat_ready_o && beat_last_i) ended_q <= 1'b1;
+      if (ren_o) next_q <= map_addr + 1'b1;
+      ended_list_q <= wrap && !ren_o;
+    end
+    if (arrive_q) begin
+      map_q[push_q] <= {coming[Lanes-1:0], coming_live, coming[32] || coming[33], coming[33]};
     end
   end
 
   logic unused;
-  assign unused = ^{beat_start_i, map};
+  assign unused = ^{beat_start_i, coming};
+
+  `ESP_ASSERT(a_map_has_room, !arrive_q || idle_q || maps_q < 3'(Maps))
+  `ESP_ASSERT(one_at_a_time, 3'(idle_q) + 3'(beats_q) + 3'(zeros_q) + 3'(pad_q) == 3'd1)
 
 endmodule
 

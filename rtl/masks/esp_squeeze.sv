@@ -2,10 +2,10 @@
 //
 // A step of Lanes bytes with a mask (`pad_i` clear) appends its live bytes; `pad_i` instead fills the
 // beat under way up with zeros (an empty one too: a beat of zeros). `zero_i`: all bytes are zeros,
-// those of a step as those of padding. A full beat leaves at once, with the step that fills it
-// (valid_o), and that step waits for ready_i. `empty_next_o`: nothing waits for its beat to fill after
-// the step that is offered. Latency: none. Throughput: a step a cycle. Reset and clear_i drop what waits.
-// A byte goes to lane (fill + live bytes below it) modulo Lanes.
+// those of a step as those of padding. A full beat leaves two cycles after the step that fills it
+// (valid_o). Throughput: a step a cycle; nothing waits, so the sender knows that there is room for what
+// may be full. Reset and clear_i drop what waits.
+// A byte goes to lane (fill + live bytes below it) modulo Lanes: a stage finds that, the next one moves it.
 // Implements docs/pack.md, section 5.
 
 `default_nettype none
@@ -21,15 +21,12 @@ module esp_squeeze #(
   input  wire logic               clear_i,
 
   input  wire logic               valid_i,
-  output logic                    ready_o,
   input  wire logic [8*Lanes-1:0] data_i,
   input  wire logic [Lanes-1:0]   mask_i,
   input  wire logic               pad_i,
   input  wire logic               zero_i,
-  output logic                    empty_next_o,
 
   output logic                    valid_o,
-  input  wire logic               ready_i,
   output logic      [8*Lanes-1:0] data_o
 );
 
@@ -37,26 +34,28 @@ module esp_squeeze #(
     $error("esp_squeeze: Lanes is a power of two from 2 to 32");
   end
 
+  // ---------------------------------------------------------------- the step as it comes
+  logic               valid1_q, pad1_q;
+  logic [Lanes-1:0]   there1_q;
+  logic [8*Lanes-1:0] data1_q;
+
+  always_ff @(posedge clk_i) begin
+    if (valid_i) begin
+      pad1_q <= pad_i;
+      there1_q <= pad_i ? '0 : mask_i;
+      data1_q <= zero_i ? '0 : data_i;
+    end
+  end
+
+  // ---------------------------------------------------------------- where each byte goes
+  // Fill and the live bytes below it. Sums are spelt out in gates, since each bit is a function of a
+  // few, and a carry chain for each lane is larger and slower.
   logic [Bits-1:0]       fill_q;
-  logic [Bits:0]         end_d;       // fill and live bytes
-  logic                  step, full;
-  logic [8*Lanes-1:0]    held_q, routed;
-  logic [Lanes-1:0]      live;        // lanes of `routed` that hold a byte
+  logic [Bits:0]         end_d;      // fill and live bytes
+  logic [Lanes*Bits-1:0] rank;       // live bytes below a lane
+  logic [Lanes*Bits-1:0] goal;
+  logic [Bits:0]         total;      // live bytes
 
-  assign full = pad_i || end_d[Bits];
-  assign valid_o = valid_i && full;
-  assign ready_o = !full || ready_i;
-  assign step = valid_i && ready_o;
-  assign empty_next_o = pad_i || end_d[Bits-1:0] == '0;
-
-  // Where each byte goes: fill and the live bytes below it. Sums are spelt out in gates, since each bit
-  // is a function of a few, and a carry chain for each lane is larger and slower.
-  logic [Lanes*Bits-1:0]     rank;   // live bytes below a lane
-  logic [Lanes*Bits-1:0]     goal;
-  logic [Lanes-1:0]          there_in;
-  logic [Bits:0]             total;  // live bytes
-
-  assign there_in = (valid_i && !pad_i) ? mask_i : '0;   // quiet unless there is a step
   always_comb begin
     logic carry;
     carry = 1'b0;
@@ -64,10 +63,10 @@ module esp_squeeze #(
     rank = '0;
     goal = '0;
     end_d = {1'b0, fill_q};
-    if (`ESP_WHEN(valid_i)) begin
+    if (`ESP_WHEN(valid1_q)) begin
       for (int i = 0; i < Lanes; i++) begin
         rank[i*Bits +: Bits] = total[Bits-1:0];
-        carry = there_in[i];
+        carry = there1_q[i];
         for (int b = 0; b <= Bits; b++) begin
           {carry, total[b]} = {total[b] && carry, total[b] ^ carry};
         end
@@ -88,6 +87,37 @@ module esp_squeeze #(
     end
   end
 
+  logic                  step_q, full_q;
+  logic [Bits-1:0]       before_q;   // the fill before this step
+  logic [Lanes*Bits-1:0] goal_q;
+  logic [Lanes-1:0]      there_q;
+  logic [8*Lanes-1:0]    data2_q;
+
+  `ESP_FFC(clear_i, begin
+    valid1_q <= 1'b0;
+    step_q <= 1'b0;
+    full_q <= 1'b0;
+    fill_q <= '0;
+  end) begin
+    valid1_q <= valid_i;
+    step_q <= valid1_q;
+    full_q <= valid1_q && (pad1_q || end_d[Bits]);
+    if (valid1_q) fill_q <= pad1_q ? '0 : end_d[Bits-1:0];
+  end
+
+  always_ff @(posedge clk_i) begin
+    if (valid1_q) begin
+      before_q <= fill_q;
+      goal_q <= goal;
+      there_q <= there1_q;
+      data2_q <= data1_q;
+    end
+  end
+
+  // ---------------------------------------------------------------- it goes there
+  logic [8*Lanes-1:0] held_q, routed;
+  logic [Lanes-1:0]   live;          // lanes of `routed` that hold a byte
+
   // By exchanges of lanes that differ in bit 0, then 1, ...: live bytes are nearer to each other there
   // than here, so none meet. Where a byte comes from is found first, for two exchanges together, so
   // that its bits pass one multiplexer of four for both.
@@ -98,15 +128,15 @@ module esp_squeeze #(
     logic [Lanes*Bits-1:0] to, to_next;
     logic [Lanes-1:0]      there_next;
     logic                  stays;
-    to = goal;
-    to_next = goal;
+    to = goal_q;
+    to_next = goal_q;
     there_next = '0;
     stays = 1'b0;
     live = '0;
     comes = '0;
     meet = '0;
-    if (`ESP_WHEN(valid_i)) begin
-      live = there_in;
+    if (`ESP_WHEN(step_q)) begin
+      live = there_q;
       for (int s = 0; s < Bits; s++) begin
         for (int i = 0; i < Lanes; i++) begin
           stays = live[i] && to[i*Bits + s] == 1'(i >> s);
@@ -125,11 +155,11 @@ module esp_squeeze #(
   always_comb begin
     logic [8*Lanes-1:0] moved;
     logic               near, far;
-    routed = data_i;
-    moved = data_i;
+    routed = data2_q;
+    moved = data2_q;
     near = 1'b0;
     far = 1'b0;
-    if (`ESP_WHEN(valid_i)) begin
+    if (`ESP_WHEN(step_q)) begin
       for (int s = 0; s + 1 < Bits; s += 2) begin
         for (int i = 0; i < Lanes; i++) begin
           far = comes[(s+1)*Lanes + i];
@@ -159,25 +189,23 @@ module esp_squeeze #(
   assign unused = ^meet;
 
   // The beat that leaves: held bytes below the fill, new ones from there on.
+  assign valid_o = full_q;
   always_comb begin
     data_o = routed;
-    if (`ESP_WHEN(valid_i)) begin
+    if (`ESP_WHEN(full_q)) begin
       for (int j = 0; j < Lanes; j++) begin
-        data_o[8*j +: 8] = (32'(fill_q) > j) ? held_q[8*j +: 8] : zero_i ? '0 : routed[8*j +: 8];
+        data_o[8*j +: 8] = (32'(before_q) > j) ? held_q[8*j +: 8] : routed[8*j +: 8];
       end
     end
   end
 
   for (genvar j = 0; j < Lanes; j++) begin : gen_held
     always_ff @(posedge clk_i) begin
-      if (step && live[j]) held_q[8*j +: 8] <= zero_i ? '0 : routed[8*j +: 8];
+      if (step_q && live[j]) held_q[8*j +: 8] <= routed[8*j +: 8];
     end
   end
 
-  `ESP_FFC(clear_i, fill_q <= '0;)
-    if (step) fill_q <= pad_i ? '0 : end_d[Bits-1:0];
-
-  `ESP_ASSERT_STABLE(out_stable, clear_i, valid_o, ready_i, data_o)
+  `ESP_ASSERT(padding_is_zero, !valid_i || !pad_i || zero_i)
 
 endmodule
 

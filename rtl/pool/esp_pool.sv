@@ -6,12 +6,14 @@
 //
 // One window position a cycle; requantisation, Lanes / PoolLanes cycles a window, runs beside the
 // next window. Nothing stalls behind the request: that of a window's last position waits until
-// the requantiser will be free and a place in the output FIFO is. An instruction is taken once the
-// last word of the one before has been read, and takes some 6 cycles to its first read.
+// the requantiser will be free and a place in the output FIFO is. An instruction is looked at when
+// there is none, or in the cycle in which the last word of the one before arrives, and taken in the cycle
+// after; its first read is some 6 cycles later.
 // Handshakes: valid / ready, valid stays. Port B answers one cycle after a request is taken.
-// Retires when the last word has left. fault_o: a table entry past 127; silent until clear_i then.
-// With Prune the words are gathered by a squeezer, which serves PACK as well (pack_*, steps of
-// PackLanes bytes; the two take turns by the program's order), and its words leave by the same stream.
+// Retires in the cycle after the last word has left. fault_o: a table entry past 127; silent until
+// clear_i then. With Prune the words are gathered by a squeezer, two cycles, which serves PACK as well
+// (pack_*, steps of PackLanes bytes; the two take turns by the program's order), and its words leave by
+// the same stream: a step is taken while the FIFO has room for all that may be under way.
 // Reset and clear_i empty it. Numbers: esp_pool_lane, esp_requant.
 // docs/machine.md, sections 4 and 5.
 `default_nettype none
@@ -53,8 +55,6 @@ module esp_pool #(
   input  wire logic [PackLanes-1:0]        pack_mask_i,
   input  wire logic                        pack_pad_i,
   input  wire logic                        pack_zero_i,
-  output logic                             pack_empty_next_o,
-  output logic                             pack_full_o,
   // retired instructions, faults, counter events, trace
   output logic                             retire_o,
   output logic                             fault_o,
@@ -79,34 +79,40 @@ module esp_pool #(
     $error("esp_pool: PackLanes is a power of two from 2 to Lanes");
   end
 
+  localparam int unsigned LATENCY = 8;  // esp_requant
   localparam int unsigned Slices = Lanes / PoolLanes;
   localparam int unsigned SliceBits = Slices > 1 ? $clog2(Slices) : 1;
   localparam int unsigned LeftBits = $clog2(Slices + 1);
-  // Words from the last request of a window to the FIFO's far end, rounded up to a power of two.
-  localparam int unsigned DepthWords = Slices > 1 ? 8 : 16;
+  // Cycles from the last request of a window until its place is free again, in words, rounded up to a
+  // power of two.
+  localparam int unsigned Trip = LATENCY + Slices + 4 + (Prune ? 2 : 0);
+  localparam int unsigned TripWords = (Trip + Slices - 1) / Slices;
+  localparam int unsigned DepthWords = TripWords > 8 ? (1 << $clog2(TripWords)) : 8;
   localparam int unsigned PlaceBits = $clog2(DepthWords) + 1;
-  localparam int unsigned LATENCY = 8;  // esp_requant
 
   esp_isa_pkg::pool_t job_q;
   logic busy_q;  // from the instruction until its last word has been read
-  logic accept;
+  logic load_q;  // the instruction is taken
+  logic accept, ending;
 
   // Window and position
-  logic window_valid, window_ready, window_empty, window_last;
+  logic window_valid, window_ready, window_empty, window_single, window_last;
   logic [15:0] window_addr, addr;
   logic [7:0] window_cols, window_rows;
   logic [6:0] window_entry, entry;
-  logic position, step, empty, first, window_end, last;
+  logic position, step, empty, first, window_end, last, fault;
 
-  // The word that arrives
+  // The word that arrives, and behind it its differences
   logic word_q, word_empty_q, word_first_q, word_end_q, word_last_q;
-  logic [6:0] word_entry_q;
-  logic finish;  // it ends its window
+  logic sum_q, sum_empty_q, sum_first_q, sum_end_q, sum_last_q;
+  logic [6:0] word_entry_q, sum_entry_q;
+  logic finish;  // these end their window
 
   // The window being requantised
   logic [25*Lanes-1:0] sums;
   logic [32*Lanes-1:0] values;
-  logic [LeftBits-1:0] left_q, left_next;  // slices to go, now and in the next cycle
+  logic [LeftBits-1:0] left_q;  // slices to go
+  logic [LeftBits-1:0] gap_q;   // cycles until a window may end again, less one
   logic [SliceBits-1:0] slice_q;
   logic [31:0] scale, scale_q;
   logic [23:0] bounds_q;
@@ -118,48 +124,68 @@ module esp_pool #(
   // Slices on their way through the requantiser
   logic [LATENCY-1:0] slast_q, rlast_q;
 
+  // Places in the FIFO: PACK's words take theirs as they come, the pool's with their last request.
   logic [PlaceBits-1:0] places_q;
-  logic place, requantiser_free, allowed, release_place;
-  logic fifo_valid, fifo_room, fifo_last;
-  logic fifo_packed;  // a word of PACK's, which has no place
+  logic place_q, free_q, allowed, take_place, release_place;
+  logic fifo_valid, fifo_room, fifo_last, retire_q;
+  logic packed_q;  // PACK's words come last
   logic [8*Lanes-1:0] word;
-  logic word_valid;
+  logic word_valid, word_packed, word_last;
 
-  assign pool_ready_o     = !busy_q;
-  assign accept           = pool_valid_i && pool_ready_o;
-  assign layer_o          = job_q.layer;
-  assign layer_valid_o    = busy_q || places_q != PlaceBits'(DepthWords);
+  assign pool_ready_o  = load_q;
+  assign accept        = load_q && pool_valid_i;
+  assign ending        = word_q && word_end_q && word_last_q;
+  assign layer_o       = job_q.layer;
+  assign layer_valid_o = busy_q || (places_q != PlaceBits'(DepthWords) && !packed_q);
 
-  // A result enters the requantiser's register in the cycle after its request: at most one slice may
-  // be left there by then.
-  assign finish           = word_q && word_end_q;
-  assign left_next        = finish ? LeftBits'(Slices) : left_q == '0 ? '0 : left_q - 1'b1;
-  assign requantiser_free = Slices == 1 || left_next <= LeftBits'(1);
-  assign place            = places_q != '0;
-  assign allowed          = !window_end || (requantiser_free && place);
-  assign req_valid_o      = position && !empty && allowed;
-  assign req_addr_o       = addr[$clog2(ActWords)-1:0];
-  assign step             = position && allowed && (empty || req_ready_i);
-  assign ev_busy_o        = step || left_q != '0;
-  assign ev_wait_o        = position && ((req_valid_o && !req_ready_i) || (window_end && !place));
-  assign tab_ren_o        = finish && job_q.use_table[0];
-  assign tab_raddr_o      = word_entry_q;
+  // A window ends Slices cycles after the one before at the earliest, so that its sums find the last slice
+  // of that one on its way.
+  assign allowed       = !window_end || (free_q && place_q);
+  assign req_valid_o   = position && !empty && allowed;
+  assign req_addr_o    = addr[$clog2(ActWords)-1:0];
+  assign step          = position && allowed && (empty || req_ready_i);
+  assign take_place    = step && window_end;
+  assign finish        = sum_q && sum_end_q;
+  assign ev_busy_o     = step || left_q != '0;
+  assign ev_wait_o     = position && ((req_valid_o && !req_ready_i) || (window_end && !place_q));
+  assign tab_ren_o     = finish && job_q.use_table[0];
+  assign tab_raddr_o   = sum_entry_q;
+  assign fault_o       = fault;
+  assign retire_o      = retire_q;
 
   `ESP_FFC(clear_i, begin
+    load_q   <= 1'b0;
     busy_q   <= 1'b0;
     word_q   <= 1'b0;
+    sum_q    <= 1'b0;
     left_q   <= '0;
+    gap_q    <= '0;
+    free_q   <= 1'b1;
     places_q <= PlaceBits'(DepthWords);
+    place_q  <= 1'b1;
+    packed_q <= 1'b0;
+    retire_q <= 1'b0;
   end) begin
-    busy_q <= accept || (busy_q && !(finish && word_last_q));
+    load_q <= pool_valid_i && !load_q && (!busy_q || ending);
+    busy_q <= accept || (busy_q && !ending);
     word_q <= step;
-    left_q <= left_next;
-    if (release_place && !fifo_packed && !(step && window_end)) places_q <= places_q + 1'b1;
-    else if (!(release_place && !fifo_packed) && step && window_end) places_q <= places_q - 1'b1;
+    sum_q  <= word_q;
+    if (finish) left_q <= LeftBits'(Slices);
+    else if (left_q != '0) left_q <= left_q - 1'b1;
+    if (take_place) gap_q <= LeftBits'(Slices - 1);
+    else if (gap_q != '0) gap_q <= gap_q - 1'b1;
+    free_q <= Slices == 1 || (!take_place && (gap_q == '0 || gap_q == LeftBits'(1)));
+    if (release_place != (take_place || word_packed)) begin
+      places_q <= release_place ? places_q + 1'b1 : places_q - 1'b1;
+    end
+    place_q <= release_place || places_q > PlaceBits'(1)
+            || (places_q == PlaceBits'(1) && !(take_place || word_packed));
+    packed_q <= !accept && (packed_q || word_packed);
+    retire_q <= release_place && fifo_last;
   end
 
   always_ff @(posedge clk_i) begin
-    if (accept) job_q <= pool_i;
+    if (load_q) job_q <= pool_i;
     if (step) begin
       word_empty_q <= empty;
       word_first_q <= first;
@@ -167,12 +193,19 @@ module esp_pool #(
       word_last_q  <= last;
       word_entry_q <= entry;
     end
+    if (word_q) begin
+      sum_empty_q <= word_empty_q;
+      sum_first_q <= word_first_q;
+      sum_end_q   <= word_end_q;
+      sum_last_q  <= word_last_q;
+      sum_entry_q <= word_entry_q;
+    end
     if (finish) begin
       slice_q       <= '0;
       scale_q       <= job_q.scale;
       bounds_q      <= {job_q.zy, job_q.lo, job_q.hi};
       from_table_q  <= job_q.use_table[0];
-      result_last_q <= word_last_q;
+      result_last_q <= sum_last_q;
     end else if (left_q != '0) begin
       slice_q      <= slice_q + 1'b1;
       scale_q      <= scale;
@@ -185,9 +218,9 @@ module esp_pool #(
   for (genvar i = 0; i < Lanes; i++) begin : gen_lane
     esp_pool_lane u_lane (
       .clk_i,
-      .valid_i(word_q), .first_i(word_first_q), .last_i(word_end_q), .empty_i(word_empty_q),
-      .average_i(job_q.average[0]), .x_i(req_rdata_i[8*i +: 8]), .zero_i(job_q.zx),
-      .value_o(sums[25*i +: 25])
+      .x_valid_i(word_q), .x_i(req_rdata_i[8*i +: 8]), .zero_i(job_q.zx),
+      .valid_i(sum_q), .first_i(sum_first_q), .last_i(sum_end_q), .empty_i(sum_empty_q),
+      .average_i(job_q.average[0]), .value_o(sums[25*i +: 25])
     );
   end
 
@@ -201,10 +234,10 @@ module esp_pool #(
 
   esp_pool_windows u_windows (
     .clk_i, .rst_ni, .clear_i,
-    .start_i(accept), .job_i(job_q), .fault_o,
+    .start_i(accept), .first_i(pool_i), .job_i(job_q), .fault_o(fault),
     .window_valid_o(window_valid), .window_ready_i(window_ready),
     .addr_o(window_addr), .cols_o(window_cols), .rows_o(window_rows),
-    .empty_o(window_empty), .entry_o(window_entry), .last_o(window_last)
+    .empty_o(window_empty), .single_o(window_single), .entry_o(window_entry), .last_o(window_last)
   );
 
   esp_pool_walk u_walk (
@@ -212,9 +245,10 @@ module esp_pool #(
     .row_pitch_i(job_q.row_pitch),
     .window_valid_i(window_valid), .window_ready_o(window_ready),
     .addr_i(window_addr), .cols_i(window_cols), .rows_i(window_rows),
-    .empty_i(window_empty), .entry_i(window_entry), .last_i(window_last),
-    .valid_o(position), .step_i(step),
-    .addr_o(addr), .empty_o(empty), .first_o(first), .end_o(window_end),
+    .empty_i(window_empty), .single_i(window_single), .entry_i(window_entry),
+    .last_i(window_last),
+    .valid_o(position), .step_i(step), .addr_o(addr),
+    .empty_o(empty), .first_o(first), .end_o(window_end),
     .entry_o(entry), .last_o(last)
   );
 
@@ -232,45 +266,62 @@ module esp_pool #(
 
   // Gather the slices of a word.
   if (Prune) begin : gen_squeeze
-    logic                   squeezer_ready, beat_valid, beat_ready;
+    // Steps taken of which places_q does not know: one in the cycle of the decision, the one before, and
+    // two in the squeezer. Each may fill a word.
+    localparam int unsigned Unseen = 4;
+    logic                   room_q, beat_valid;
     logic [8*PackLanes-1:0] beat;
+    logic [1:0]             pooled_q, last_q;   // steps in the squeezer: of the pool, of a job's last word
 
-    assign pack_ready_o = squeezer_ready && !requant_valid;
-    assign pack_full_o = beat_valid;
+    assign pack_ready_o = room_q && !requant_valid;
+
+    `ESP_FFC(clear_i, room_q <= 1'b1;)
+      room_q <= places_q >= PlaceBits'(Unseen);
 
     esp_squeeze #(.Lanes(PackLanes)) u_squeeze (
       .clk_i, .rst_ni, .clear_i,
-      .valid_i(requant_valid || pack_valid_i), .ready_o(squeezer_ready),
+      .valid_i(requant_valid || (pack_valid_i && room_q)),
       .data_i(requant_valid ? (8*PackLanes)'(y) : pack_data_i),
       .mask_i(requant_valid ? PackLanes'((1 << PoolLanes) - 1) : pack_mask_i),
       .pad_i(pack_pad_i && !requant_valid), .zero_i(pack_zero_i && !requant_valid),
-      .empty_next_o(pack_empty_next_o),
-      .valid_o(beat_valid), .ready_i(beat_ready), .data_o(beat)
+      .valid_o(beat_valid), .data_o(beat)
     );
+
+    always_ff @(posedge clk_i) begin
+      pooled_q <= {pooled_q[0], requant_valid};
+      last_q <= {last_q[0], rlast_q[LATENCY-1]};
+    end
+    assign word_packed = word_valid && !pooled_q[1];
+    assign word_last = pooled_q[1] && last_q[1];
 
     // Beats to words, low lanes first.
     if (PackLanes == Lanes) begin : gen_beat
       assign word_valid = beat_valid;
-      assign beat_ready = fifo_room;
       assign word = beat;
     end else begin : gen_parts
       localparam int unsigned PartBits = $clog2(Lanes / PackLanes);
       logic [PartBits-1:0]            part_q;
       logic [8*(Lanes-PackLanes)-1:0] low_q;
       assign word_valid = beat_valid && part_q == '1;
-      assign beat_ready = part_q != '1 || fifo_room;
       assign word = {beat, low_q};
       `ESP_FFC(clear_i, part_q <= '0;)
-        if (beat_valid && beat_ready) part_q <= part_q + 1'b1;
+        if (beat_valid) part_q <= part_q + 1'b1;
       always_ff @(posedge clk_i) begin
-        if (beat_valid && beat_ready) begin
+        if (beat_valid) begin
           low_q <= (8*(Lanes-PackLanes))'({beat, low_q} >> (8*PackLanes));
         end
       end
     end
+
+    `ifdef ESP_ASSERTIONS
+    logic [1:0] slast2_q;
+    always_ff @(posedge clk_i) slast2_q <= {slast2_q[0], slast_q[LATENCY-1]};
+    `ESP_ASSERT(word_is_whole, !pooled_q[1] || word_valid == slast2_q[1])
+    `endif
   end else begin : gen_shift
     assign word_valid = requant_valid && slast_q[LATENCY-1];
-    assign {pack_ready_o, pack_empty_next_o, pack_full_o} = '0;
+    assign word_last = rlast_q[LATENCY-1];
+    assign {pack_ready_o, word_packed} = '0;
     if (Slices > 1) begin : gen_gather
       logic [8*(Lanes-PoolLanes)-1:0] low_q;
       always_ff @(posedge clk_i) begin
@@ -286,27 +337,23 @@ module esp_pool #(
     assign unused_pack = ^{pack_valid_i, pack_data_i, pack_mask_i, pack_pad_i, pack_zero_i};
   end
 
-  assign fifo_packed = Prune && places_q == PlaceBits'(DepthWords);
-
-
   esp_fifo #(.Width(8 * Lanes + 1), .Depth(DepthWords)) u_out (
     .clk_i, .rst_ni, .clear_i,
-    .valid_i(word_valid), .ready_o(fifo_room),
-    .data_i({rlast_q[LATENCY-1] && requant_valid, word}),
+    .valid_i(word_valid), .ready_o(fifo_room), .data_i({word_last, word}),
     .valid_o(fifo_valid), .ready_i(out_ready_i), .data_o({fifo_last, out_data_o})
   );
 
   assign out_valid_o   = fifo_valid;
   assign release_place = fifo_valid && out_ready_i;
-  assign retire_o      = release_place && fifo_last;
 
   logic unused_room;
   assign unused_room = fifo_room ^ req_rvalid_i ^ (^addr) ^ slast_q[LATENCY-1];
 
   `ESP_ASSERT(answered, !word_q || word_empty_q || req_rvalid_i)
   `ESP_ASSERT(requantiser_free_in_time, !finish || left_q <= LeftBits'(1))
-  `ESP_ASSERT(output_has_room, !(requant_valid && slast_q[LATENCY-1]) || fifo_room)
-  `ESP_ASSERT(word_is_whole, !requant_valid || word_valid == slast_q[LATENCY-1])
+  `ESP_ASSERT(output_has_room, !word_valid || fifo_room)
+  `ESP_ASSERT(place_as_counted, place_q == (places_q != '0))
+  `ESP_ASSERT(take_turns, !(take_place && word_packed))
   `ESP_ASSERT_STABLE(request_stable, clear_i, req_valid_o, req_ready_i, req_addr_o)
 
 endmodule

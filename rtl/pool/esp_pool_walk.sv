@@ -2,9 +2,11 @@
 //
 // A window is taken when there is none or in the cycle of the last position of the one before, so
 // that windows follow each other without a gap. step_i: the position is done. row_pitch_i is
-// constant while a window is under way. An empty window has one position, that is not read.
+// constant while a window is under way. An empty window has one position, that is not read;
+// single_i: the window has one position. All outputs but window_ready_o are registers.
 // docs/machine.md, section 4.
 `default_nettype none
+`include "esp_assert.svh"
 `include "esp_ff.svh"
 
 module esp_pool_walk (
@@ -18,6 +20,7 @@ module esp_pool_walk (
   input  wire logic [7:0]  cols_i,
   input  wire logic [7:0]  rows_i,
   input  wire logic        empty_i,
+  input  wire logic        single_i,
   input  wire logic [6:0]  entry_i,
   input  wire logic        last_i,
   output logic             valid_o,
@@ -34,7 +37,6 @@ module esp_pool_walk (
   logic [15:0] line_q;
   logic [7:0] cols_q, col_q, row_q;
 
-  assign end_o          = empty_o || (col_q == '0 && row_q == '0);
   assign window_ready_o = !valid_q || (step_i && end_o);
   assign take           = window_valid_i && window_ready_o;
   assign valid_o        = valid_q;
@@ -53,8 +55,11 @@ module esp_pool_walk (
       entry_o <= entry_i;
       last_o  <= last_i;
       first_o <= 1'b1;
+      end_o   <= single_i;
     end else if (step_i) begin
       first_o <= 1'b0;
+      // Whether the position that comes is the last.
+      end_o   <= col_q == '0 ? (cols_q == '0 && row_q == 8'd1) : (col_q == 8'd1 && row_q == '0);
       if (col_q == '0) begin
         addr_o <= line_q;
         line_q <= line_q + row_pitch_i;
@@ -66,6 +71,9 @@ module esp_pool_walk (
       end
     end
   end
+
+  `ESP_ASSERT(single_as_told, !take || single_i == (empty_i || (cols_i == '0 && rows_i == '0)))
+  `ESP_ASSERT(end_is_last, !valid_q || end_o == (empty_o || (col_q == '0 && row_q == '0)))
 
 endmodule
 

@@ -111,7 +111,8 @@ struct PoolRun {
   bool fault = false;
 };
 
-template <typename Model, int L>
+/// `P`: bytes of a step of PACK.
+template <typename Model, int L, int P = 4>
 class PoolTester {
  public:
   static constexpr int kActWords = 256;
@@ -175,6 +176,65 @@ class PoolTester {
     CHECK(out_word_ == 0);
     CHECK(wrong_ == spoiled_);
     return result;
+  }
+
+  /// Steps of PACK, when all jobs have retired: random bytes under random masks, padded now and
+  /// then and, to whole words, at the end. Checks every word. Returns the cycles until the last
+  /// step is taken.
+  std::uint64_t pack(int steps, double share, double pads) {
+    struct Step {
+      std::array<std::int8_t, P> data{};
+      std::uint32_t mask = 0;
+      bool pad = false, zero = false;
+    };
+    std::vector<Step> list;
+    std::vector<std::int8_t> want;
+    for (int i = 0; i < steps || want.size() % L != 0; ++i) {
+      Step& step = list.emplace_back();
+      step.pad = i >= steps || draw_.chance(pads);
+      step.zero = step.pad || draw_.chance(pads);
+      for (int lane = 0; lane < P; ++lane) {
+        step.data[lane] = draw_.byte();
+        if (!draw_.chance(share)) continue;
+        step.mask |= 1U << lane;
+        if (!step.pad) want.push_back(step.zero ? std::int8_t{0} : step.data[lane]);
+      }
+      if (step.pad) want.resize((want.size() / P + 1) * P);
+    }
+    auto& m = *bench_;
+    const std::uint64_t start = bench_.cycle();
+    std::uint64_t cycles = 0;
+    std::size_t next = 0, byte = 0, wrong = 0;
+    bool offering = false;
+    while (next < list.size() || byte < want.size()) {
+      REQUIRE(bench_.cycle() - start < 200 * list.size() + 1000);
+      offering = offering || (next < list.size() && !draw_.chance(stalls_.instruction));
+      if (offering) {
+        const Step& step = list[next];
+        for (int lane = 0; lane < P; ++lane) set_port_byte(m.pack_data_i, lane, step.data[lane]);
+        m.pack_mask_i = step.mask;
+        m.pack_pad_i = step.pad;
+        m.pack_zero_i = step.zero;
+      }
+      m.pack_valid_i = offering;
+      m.out_ready_i = !draw_.chance(stalls_.out);
+      bench_.settle();
+      CHECK(m.retire_o == 0);
+      CHECK(m.layer_valid_o == 0);
+      if (offering && m.pack_ready_o) {
+        offering = false;
+        ++next;
+        cycles = bench_.cycle() - start + 1;
+      }
+      if (m.out_valid_o && m.out_ready_i) {
+        REQUIRE(byte + L <= want.size());
+        for (int lane = 0; lane < L; ++lane) wrong += port_byte(m.out_data_o, lane) != want[byte++];
+      }
+      bench_.tick();
+    }
+    m.pack_valid_i = 0;
+    CHECK(wrong == 0);
+    return cycles;
   }
 
   /// Runs for some cycles, then clears the block and forgets its jobs, as after a fault.
@@ -300,6 +360,13 @@ class PoolTester {
 
   void take_word() {
     auto& m = *bench_;
+    // A job retires in the cycle after its last word.
+    if (m.retire_o) {
+      REQUIRE(retired_ < jobs_.size());
+      CHECK(out_word_ == jobs_[retired_].words.size());
+      out_word_ = 0;
+      ++retired_;
+    }
     if (out_waited_) CHECK(m.out_valid_o);
     out_waited_ = m.out_valid_o && !m.out_ready_i;
     if (m.out_valid_o && m.out_ready_i) {
@@ -314,12 +381,6 @@ class PoolTester {
         }
       }
       ++out_word_;
-    }
-    if (m.retire_o) {
-      REQUIRE(retired_ < jobs_.size());
-      CHECK(out_word_ == jobs_[retired_].words.size());
-      out_word_ = 0;
-      ++retired_;
     }
   }
 

@@ -4,6 +4,9 @@
 #include <Vrtl_pool_32.h>
 #include <Vrtl_pool_4.h>
 #include <Vrtl_pool_8.h>
+#include <Vrtl_pool_squeeze_16.h>
+#include <Vrtl_pool_squeeze_4.h>
+#include <Vrtl_pool_squeeze_8.h>
 
 #include <algorithm>
 #include <type_traits>
@@ -20,6 +23,12 @@ using Nano = PoolTester<Vrtl_pool_4, 4>;
 using Tiny = PoolTester<Vrtl_pool_8, 8>;
 using Edge = PoolTester<Vrtl_pool_16, 16>;
 using Wide = PoolTester<Vrtl_pool_32, 32>;
+
+// With the squeezer. 4 lanes: a slice a word, and a beat. 8: two slices a word, in one beat, which
+// is what has least room in the FIFO. 16: eight slices in two beats.
+using NanoSqueeze = PoolTester<Vrtl_pool_squeeze_4, 4, 4>;
+using TinySqueeze = PoolTester<Vrtl_pool_squeeze_8, 8, 8>;
+using ZynqSqueeze = PoolTester<Vrtl_pool_squeeze_16, 16, 8>;
 
 /// Multipliers of the mean of rows x cols values in a window of kh x kw.
 template <typename Tester>
@@ -112,7 +121,8 @@ TEMPLATE_TEST_CASE("pool: positions at the ends of their fields", "", Nano, Edge
   tester.run();
 }
 
-TEMPLATE_TEST_CASE("pool: random windows, strides, tables and stalls", "", Nano, Tiny, Edge, Wide) {
+TEMPLATE_TEST_CASE("pool: random windows, strides, tables and stalls", "", Nano, Tiny, Edge, Wide,
+                   NanoSqueeze, TinySqueeze, ZynqSqueeze) {
   const std::uint64_t seed = espalier::tests::seed(6);
   INFO("seed " << seed);
   Draw draw(seed);
@@ -181,7 +191,41 @@ TEMPLATE_TEST_CASE("pool: starts afresh when cleared in the middle", "", Nano, E
   }
 }
 
-TEMPLATE_TEST_CASE("pool: reads a position in every cycle", "", Nano, Tiny, Edge, Wide) {
+TEMPLATE_TEST_CASE("pool: starts within seven cycles, one after another", "", Nano, Edge,
+                   ZynqSqueeze) {
+  TestType tester(14);
+  const Window window = Window::maximum(3, 3).stride(2).tile(9, 9);
+  const PoolRun one = tester.job(window).run();
+  CHECK(one.first_read == 7);
+  const PoolRun two = tester.job(window).job(window).run();
+  CHECK(two.reads == 2 * one.reads);
+  CHECK(two.last_read - two.first_read + 1 == two.reads + 7);
+}
+
+TEMPLATE_TEST_CASE("pool: packs, between pools", "", NanoSqueeze, TinySqueeze, ZynqSqueeze) {
+  const std::uint64_t seed = espalier::tests::seed(15);
+  INFO("seed " << seed);
+  Draw draw(seed);
+  for (int round = 0; round < espalier::tests::rounds(12); ++round) {
+    TestType tester(draw.bits());
+    tester.stalls({0.3 * (round % 2), 0.2, 0.3 * (round % 4)});
+    tester.job(Window::maximum(2, 2).tile(4, 5)).run();
+    tester.pack(500, 0.125 * (round % 9), round % 3 == 0 ? 0.0 : 0.1);
+    tester.job(Window::average(3, 3).tile(6, 5, 1).blocks(2)).run();
+    tester.pack(20, 1, 0);
+    tester.abandon(3);
+  }
+}
+
+TEMPLATE_TEST_CASE("pool: takes a step of PACK a cycle", "", NanoSqueeze, TinySqueeze,
+                   ZynqSqueeze) {
+  TestType tester(16);
+  CHECK(tester.pack(2000, 1, 0) == 2000);
+  CHECK(tester.pack(2000, 0, 1) == 2000);  // padding, beats of zeros
+}
+
+TEMPLATE_TEST_CASE("pool: reads a position in every cycle", "", Nano, Tiny, Edge, Wide, NanoSqueeze,
+                   TinySqueeze, ZynqSqueeze) {
   SECTION("3 x 3 windows, no padding") {
     TestType tester(9);
     const PoolRun run = tester.job(Window::maximum(3, 3).stride(2).tile(9, 9).blocks(3)).run();
@@ -194,14 +238,18 @@ TEMPLATE_TEST_CASE("pool: reads a position in every cycle", "", Nano, Tiny, Edge
     const PoolRun run =
         tester.job(Window::average(3, 3).stride(1).tile(5, 5, 1).blocks(2).table(0, 5, 0, 5)).run();
     CHECK(run.reads == 2U * 13 * 13);
-    // Windows in corners have four positions: fewer than the requantiser takes for 32 lanes.
-    if (!std::is_same_v<TestType, Wide>) CHECK(run.last_read - run.first_read + 1 == run.reads);
+    // Windows in corners have four positions: fewer than the requantiser takes for eight slices.
+    if (!std::is_same_v<TestType, Wide> && !std::is_same_v<TestType, ZynqSqueeze>)
+      CHECK(run.last_read - run.first_read + 1 == run.reads);
   }
   SECTION("small windows wait for the requantiser") {
     TestType tester(11);
     const PoolRun run = tester.job(Window::maximum(1, 1).stride(2).tile(7, 15)).run();
     CHECK(run.reads == 4U * 8);
     CHECK(run.last_read - run.first_read >= 31);
+    if (std::is_same_v<TestType, Tiny> || std::is_same_v<TestType, TinySqueeze>) {
+      CHECK(run.last_read - run.first_read == 62);  // two slices a window
+    }
   }
   SECTION("a slow port and a slow store stream are counted") {
     TestType tester(12);
