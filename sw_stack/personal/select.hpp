@@ -54,9 +54,9 @@ struct Selected {
 /// and not smaller where `push` does.
 using Cost = std::function<Result<double>(const masks::Mask&)>;
 
-/// The mask that keeps most with cost <= limit. `rough`, where there is one, is about what `cost` is
-/// and quicker: the search begins where it says, and takes fewer costs the nearer that is. Errors:
-/// kRange where even the smallest costs more; `what` names the cost.
+/// The mask that keeps most with cost <= limit. `rough`, where there is one, is about what `cost`
+/// is and quicker: the search begins where it says, and takes fewer costs the nearer that is.
+/// Errors: kRange where even the smallest costs more; `what` names the cost.
 Result<Selected> meet(const Ranking& ranking, double limit, const Cost& cost,
                       const std::string& what, const Cost& rough = {});
 
