@@ -7,8 +7,8 @@
 // word is free, and the injection of pooled sums does not need the slot (hold_i). Pooled words come
 // out of the pipeline late, so a CONV without gap waits for those of the CONV before (sums_due_i).
 // Each of these is a flag in a register, right for the vector at hand: it is found out a cycle ahead,
-// and hold_i and sums_due_i are those of the next cycle. The fields that the vector's way through the
-// pipeline does not need at its issue follow a cycle later: they are good from the cycle after.
+// and hold_i and sums_due_i are those of the next cycle. The fields that a vector needs only further down
+// the pipeline follow a cycle later: they are good from the cycle after its issue.
 // A CONV without n blocks (Prune) is one vector that reads nothing and only retires (empty_o). One that
 // scores (Score) issues the word of each block's last pixel four times, where its sums leave: the three
 // repetitions claim no operand (operand_o is clear), and each carries on the sums' next byte.
