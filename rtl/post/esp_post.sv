@@ -123,7 +123,7 @@ module esp_post #(
   logic stage_gate_q, stage_score_q, sum_score_q, gap_score_q;
   logic [31:0] stage_gap_scale_q, gap_scale_q;
 
-  logic hold, hold_q, inject, entered, entered_q, block_sent, sent_q, block_back;
+  logic hold, hold_q, inject, entered_q, block_sent, sent_q, block_back;
   logic operand, claim, fetch_valid, fetch_ready;
   logic [15:0] fetch_base;
   logic [11:0] fetch_cols, fetch_rows;
@@ -147,7 +147,6 @@ module esp_post #(
   // left empty.
   assign hold    = valid_q[DONE-1] && gap_q[DONE-1] && blast_q[DONE-1];
   assign inject  = valid_q[BACK];
-  assign entered = valid_q[ADD-2] && first_q[ADD-2];
 
   `ESP_FFC(clear_i, begin
     valid_q   <= '0;
@@ -156,7 +155,7 @@ module esp_post #(
   end) begin
     valid_q   <= {hold_q, valid_q[DONE-1:SCALE], valid_q[READ] || inject, issue};
     hold_q    <= hold;
-    entered_q <= entered;
+    entered_q <= valid_q[ADD-2] && first_q[ADD-2];
   end
 
   always_ff @(posedge clk_i) begin
@@ -268,7 +267,7 @@ module esp_post #(
     .par_ren_o, .par_raddr_o, .par_loaded_i, .par_base_o,
     .operand_i(operand), .claim_o(claim),
     .place_i(place_q), .reserve_o(reserve),
-    .hold_i(hold), .sums_due_i(sums_due), .entered_i(entered),
+    .hold_i(hold), .sums_due_i(sums_due), .entered_i(entered_q),
     .issue_o(issue), .slice_o(slice), .slice_last_o(slice_last), .conv_first_o(conv_first),
     .block_first_o(block_first), .block_last_o(block_last), .conv_last_o(conv_last),
     .operand_o(job_operand), .empty_o(job_empty),

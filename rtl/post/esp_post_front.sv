@@ -7,8 +7,8 @@
 // word is free, and the injection of pooled sums does not need the slot (hold_i). Pooled words come
 // out of the pipeline late, so a CONV without gap waits for those of the CONV before (sums_due_i).
 // Each of these is a flag in a register, right for the vector at hand: it is found out a cycle ahead,
-// and hold_i, sums_due_i and entered_i are those of the next cycle. The fields that a vector needs only
-// further down the pipeline follow a cycle later: they are good from the cycle after its issue.
+// and hold_i and sums_due_i are those of the next cycle. The fields that a vector needs only further down
+// the pipeline follow a cycle later: they are good from the cycle after its issue.
 // A CONV without n blocks (Prune) is one vector that reads nothing and only retires (empty_o). One that
 // scores (Score) issues the word of each block's last pixel four times, where its sums leave: the three
 // repetitions claim no operand (operand_o is clear), and each carries on the sums' next byte.
@@ -58,7 +58,7 @@ module esp_post_front #(
   output logic                                       claim_o,
   input  wire logic                                  place_i,  // a place for a word is free
   output logic                                       reserve_o,
-  input  wire logic                                  hold_i,  // these three of the next cycle
+  input  wire logic                                  hold_i,  // these two of the next cycle
   input  wire logic                                  sums_due_i,
   input  wire logic                                  entered_i,
   // the vector issued
@@ -140,9 +140,8 @@ module esp_post_front #(
   logic next_valid_q, job_valid_q;
   logic fetch_q;    // the next CONV's operand has still to be fetched
   logic entered_q;  // the operand stage has the job's fields
-  logic may_advance_q;  // the next CONV may follow the job: all but the job's end is there
-  logic accept, fetch_d, advance, advance_q;
-  logic first, block_last, last, last_word, after_last, single;
+  logic accept, advance, advance_q;
+  logic first, block_last, last, last_word, after_last, single, slice_last;
   logic empty;      // the CONV offered has no n blocks
   logic [1:0] round_q;  // of a scored block's last word
   logic again, more, word_done, block_done, conv_done;
@@ -151,7 +150,6 @@ module esp_post_front #(
   logic ready_q, slot_q, needs_operand_q, needs_place_q, repeat_q;
   logic ready_operand, ready_place;
   logic [SliceBits-1:0] slice_q;
-  logic slice_last_q;  // or the only vector of an empty CONV
   logic conv_first_q;
   logic acc_free_q;
   logic [$clog2(AccWords)-1:0] addr_q;
@@ -170,8 +168,8 @@ module esp_post_front #(
   // CONVs
   assign conv_ready_o  = !next_valid_q;
   assign accept        = conv_valid_i && conv_ready_o;
-  assign fetch_d       = (accept && conv_i.add[0] && !empty) || (fetch_q && !fetch_ready_i);
-  assign advance       = may_advance_q && (!job_valid_q || conv_done);
+  assign advance       = next_valid_q && !fetch_q && (entered_q || entered_i)
+                         && (!job_valid_q || conv_done);
 
   assign fetch_valid_o  = fetch_q;
   assign fetch_base_o   = next_add_base_q;
@@ -183,10 +181,11 @@ module esp_post_front #(
   assign empty_o        = job_q.empty;
 
   // The vector
+  assign slice_last    = slice_q == SliceBits'(Slices - 1) || job_q.empty;
   assign last          = last_word || job_q.empty;
   assign again         = Score && round_q != '0;
   assign more          = Score && repeat_q && block_last;
-  assign word_done     = issue_o && slice_last_q && !more;
+  assign word_done     = issue_o && slice_last && !more;
   assign block_done    = word_done && block_last;
   assign conv_done     = word_done && last;
   assign ready_operand = operand_i || !needs_operand_q;
@@ -196,7 +195,7 @@ module esp_post_front #(
   assign claim_o       = issue_o && needs_operand_q;
   assign reserve_o     = issue_o && needs_place_q;
   assign slice_o       = slice_q;
-  assign slice_last_o  = slice_last_q;
+  assign slice_last_o  = slice_last;
   assign conv_first_o  = conv_first_q;
   assign block_first_o = first && !again;
   assign block_last_o  = block_last;
@@ -236,7 +235,6 @@ module esp_post_front #(
 
   `ESP_FFC(clear_i, begin
     next_valid_q <= 1'b0;
-    may_advance_q <= 1'b0;
     fetch_q      <= 1'b0;
     job_valid_q  <= 1'b0;
     entered_q    <= 1'b1;
@@ -247,9 +245,8 @@ module esp_post_front #(
     end_q        <= '0;
     job_end_q    <= '0;
   end) begin
-    fetch_q      <= fetch_d;
+    fetch_q      <= (accept && conv_i.add[0] && !empty) || (fetch_q && !fetch_ready_i);
     next_valid_q <= accept || (next_valid_q && !advance);
-    may_advance_q <= !advance && (accept || next_valid_q) && !fetch_d && (entered_q || entered_i);
     job_valid_q  <= advance || (job_valid_q && !conv_done);
     entered_q    <= !advance && (entered_q || entered_i);
     acc_free_q   <= conv_done && !job_q.empty;
@@ -293,7 +290,6 @@ module esp_post_front #(
     if (advance) begin
       job_q           <= next_q;
       slice_q         <= '0;
-      slice_last_q    <= Slices == 1 || next_q.empty;
       round_q         <= '0;
       conv_first_q    <= 1'b1;
       addr_q          <= '0;
@@ -302,12 +298,11 @@ module esp_post_front #(
       needs_place_q   <= !next_q.gap || single;
       repeat_q        <= next_q.score && next_q.gap_last;
     end else if (issue_o) begin
-      slice_q         <= slice_last_q ? '0 : slice_q + 1'b1;
-      slice_last_q    <= Slices == 1 || (!slice_last_q && slice_q == SliceBits'(Slices - 2));
+      slice_q         <= slice_last ? '0 : slice_q + 1'b1;
       conv_first_q    <= 1'b0;
-      needs_operand_q <= slice_last_q && job_q.add && !more;
-      needs_place_q   <= slice_last_q && (!job_q.gap || more || after_last);
-      if (slice_last_q) begin
+      needs_operand_q <= slice_last && job_q.add && !more;
+      needs_place_q   <= slice_last && (!job_q.gap || more || after_last);
+      if (slice_last) begin
         round_q  <= more ? round_q + 2'd1 : '0;
         repeat_q <= job_q.score && job_q.gap_last && !(more && round_q == 2'd2);
       end
@@ -334,8 +329,6 @@ module esp_post_front #(
   assign unused_conv = ^conv_i;
 
   `ESP_ASSERT(parameters_loaded, !acc_ren_o || some(par_loaded_i - pos_q))
-  `ESP_ASSERT(slice_last_in_step, !job_valid_q ||
-              slice_last_q == (slice_q == SliceBits'(Slices - 1) || job_q.empty))
   `ESP_ASSERT(repeat_in_step, !job_valid_q ||
               repeat_q == (job_q.score && job_q.gap_last && round_q != 2'd3))
   `ESP_ASSERT(needs_in_step, !job_valid_q ||
