@@ -91,7 +91,7 @@ module esp_compact_exec #(
   // Whether the loops stand at their last step: of the cycle before, for a pass takes three at least.
   logic nb_end_q, kb_end_q, kx_end_q, ky_end_q;
   logic tap_end, conv_end, row_end, pass_end, tile_end;
-  logic contradiction, too_much, ready, stuck, over, feed, present, piece_end;
+  logic contradiction, too_much, ready_q, stuck, over, feed, present, piece_end;
 
   assign nb_next = nb_q + 1'b1;
   assign kb_next = kb_q + 1'b1;
@@ -115,9 +115,10 @@ module esp_compact_exec #(
       || (conv_i.last[0] && 9'(conv_i.p_offset) + 9'(conv_i.n_blocks) > 9'(ParamBlocks));
 
   assign available = wgt_loaded_i - base_q;
-  assign ready = need_q <= (WgtBits+2)'(available);
+  // Of the cycle before: what a tile needs stands for two cycles at least, and more words only come.
+  always_ff @(posedge clk_i) ready_q <= need_q <= (WgtBits+2)'(available);
   assign stuck = need_q > (WgtBits+2)'(WeightWords);
-  assign wgt_ren_o = (state_q == StTile && ready) || state_q == StWord;
+  assign wgt_ren_o = (state_q == StTile && ready_q) || state_q == StWord;
   assign wgt_raddr_o = wgt_q;
   assign wgt_base_o = base_q;
   assign tile_end = state_q == StWord;
@@ -153,7 +154,7 @@ module esp_compact_exec #(
       StTile: begin
         fault_o = stuck;
         if (stuck) state_d = StHalt;
-        else if (ready) state_d = StWord;
+        else if (ready_q) state_d = StWord;
       end
       StWord: state_d = StFeed;
       StFeed: begin
@@ -177,7 +178,7 @@ module esp_compact_exec #(
     state_q <= state_d;
     if (piece_end && conv_i.w_release[0]) base_q <= base_q + (WgtBits+1)'(conv_i.w_piece);
     valid_q <= feed;
-    load_q <= {state_q == StWord, state_q == StTile && ready};
+    load_q <= {state_q == StWord, state_q == StTile && ready_q};
     retire_q <= pass_end && conv_end;
   end
 
