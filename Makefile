@@ -15,7 +15,7 @@ CONFIGURE_DEMO = test -f $(BUILD)/build.ninja || $(CONFIGURE) -DBUILD_TESTING=OF
 FORMATTED = git ls-files '*.cpp' '*.hpp' | grep -v /generated/
 
 .DEFAULT_GOAL := help
-.PHONY: help deps deps-build deps-synth deps-lint deps-networks network-tools peers-tools bitstream resnet50 inception masks backward personal bench-cpu bench-sim users verilate test test-long peers mutants proofs demo demo-tools install waves ecp5 lint synth netlists format clean
+.PHONY: help deps deps-build deps-synth deps-lint deps-networks network-tools peers-tools bitstream engines resnet50 inception masks backward personal bench-cpu bench-sim users verilate test test-long peers mutants proofs demo demo-tools install waves ecp5 lint synth netlists format clean
 
 help: ## this list
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/make \1\t\2/p' Makefile | expand -t 16
@@ -70,6 +70,10 @@ peers: deps peers-tools ## compare the golden model with ONNX Runtime, which npm
 bitstream: ## the `pico` machine for an iCE40 HX8K: cells, clock, bitstream in build/ice40
 	@cmake/install-packages.sh bitstream
 	synth/ice40/bitstream $(BUILD)/ice40
+
+engines: deps-synth ## place and route each engine of `nano` alone on an iCE40 HX8K: cells, clock; bar
+	@cmake/install-packages.sh bitstream
+	synth/ice40/engines --work $(BUILD)/engines -j$(JOBS)
 
 # One image of a whole network through the verilated machine, every tensor checked.
 NETWORK = tests/system/network.py --espalier $(BUILD)/bin/espalier --work $(BUILD)/networks

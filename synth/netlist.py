@@ -79,6 +79,7 @@ class Netlist:
             module = json.load(file)["modules"][top]
         self.cells = {name: cell for name, cell in module["cells"].items()
                       if cell["type"] not in INPUT_BUFFERS}
+        self.input_ports, self.output_ports = self._ports(module)
         self.names = {}
         for name, net in sorted(module["netnames"].items(), key=lambda item: len(item[0])):
             if not net["hide_name"]:
@@ -96,6 +97,22 @@ class Netlist:
         self.kinds = collections.Counter(cell["type"] for cell in self.cells.values())
         self.order = self._topological()
         self.module = self._modules()
+
+    @staticmethod
+    def _ports(module):
+        """{bit: port} of the inputs and [(bit, port)] of the outputs, behind and before the pads' cells."""
+        inputs, outputs = {}, []
+        pads = [cell["connections"] for cell in module["cells"].values() if cell["type"] in ("IBUF", "OBUF")]
+        behind = {pad["I"][0]: pad["O"][0] for pad in pads}
+        before = {pad["O"][0]: pad["I"][0] for pad in pads}
+        for name, port in module.get("ports", {}).items():
+            for index, bit in enumerate(port["bits"]):
+                label = f"{name}[{index}]" if len(port["bits"]) > 1 else name
+                if port["direction"] == "input":
+                    inputs[behind.get(bit, bit)] = label
+                elif isinstance(before.get(bit, bit), int):
+                    outputs.append((before.get(bit, bit), label))
+        return inputs, outputs
 
     def outputs(self, name):
         cell = self.cells[name]
@@ -157,7 +174,7 @@ class Netlist:
             if is_lut(cell["type"]):
                 continue
             path = name.removeprefix("$flatten")
-            sources = re.findall(r"rtl/\w+/(\w+)\.sv", cell["attributes"].get("src", ""))
+            sources = re.findall(r"rtl/(?:\w+/)*(\w+)\.sv", cell["attributes"].get("src", ""))
             found = (None if path.startswith("$") else self.hierarchy.at(self.top, path)) or \
                 self.hierarchy.leaf(sources)
             if found:
@@ -227,55 +244,7 @@ class Netlist:
         registers = sum(n for kind, n in self.kinds.items() if is_ff(kind))
         return luts + registers - joined
 
-    def _name(self, bits):
+    def name(self, bits):
+        """The shortest name of some bits."""
         named = [self.names[bit] for bit in bits if bit in self.names]
         return min(named, key=len) if named else "?"
-
-    def paths(self, count):
-        """The longest register-to-register paths, one for each pair of modules at its ends.
-
-        Levels: LUTs, distributed memories, multipliers and carry chains (one each, whatever the
-        length); wide multiplexers behind LUTs count nothing. [{levels, from, to, through}]
-        """
-        depth, before = {}, {}
-        for name in self.order:
-            kind = self.cells[name]["type"]
-            best, by = 0, None
-            for bit in self.combinational_inputs(name):
-                source = self.driver.get(bit)
-                if source is None:
-                    continue
-                chain = is_carry(kind) and is_carry(self.cells[source[0]]["type"]) and \
-                    source[1] in ("CO", "COUT")
-                level = depth[source[0]] + (-1 if chain else 0)
-                if by is None or level > best:
-                    best, by = level, source[0]
-            free = kind in ("INV", "MUXF7", "MUXF8", "PFUMX", "L6MUX21") or \
-                not self.combinational_inputs(name)
-            depth[name], before[name] = best + (0 if free else 1), by
-        ends = []
-        for name, cell in self.cells.items():
-            inputs = set(self.combinational_inputs(name))
-            for port, bits in cell["connections"].items():
-                if cell["port_directions"][port] == "input":
-                    for bit in bits:
-                        if bit in self.driver and bit not in inputs:
-                            ends.append((depth[self.driver[bit][0]], name, self.driver[bit][0]))
-        found, seen = [], set()
-        for levels, end, last in sorted(ends, reverse=True):
-            through = [last]
-            while before[through[-1]] is not None:
-                through.append(before[through[-1]])
-            start = through[-1]
-            key = (self.module[start], self.module[end])
-            if levels == 0 or key in seen:
-                continue
-            seen.add(key)
-            found.append({
-                "levels": levels,
-                "from": self._name(self.outputs(start)), "to": self._name(self.outputs(end)),
-                "through": [f"{self.cells[n]['type']} {self.module[n]}" for n in reversed(through)],
-            })
-            if len(found) == count:
-                break
-        return found

@@ -6,6 +6,8 @@
 //   add          (a - za)*ma + (b - zb)*mb, low bits first | shift | round
 //   both         add the zero point, clamp
 //
+// What the adder of `high` adds is chosen a cycle before, and stands in a register.
+//
 // x comes by halfwords beforehand, low one first (x_low_i, x_high_i with x_i, to which half_i is added
 // unless plain_i), the multiplier likewise (scale_low_i, scale_high_i with half_i), or where plain_i from
 // scale_i at the start. requant_i starts; it may come with scale_high_i. add_i starts an addition of y_o
@@ -52,18 +54,18 @@ module esp_compact_alu (
   localparam logic [8:0] PowerHalf = 9'd126;        // 1.frac * 2^-1: the least that may round to 1
   localparam logic [8:0] PowerSaturated = 9'd135;   // 1.frac * 2^8
 
-  typedef enum logic [3:0] {
+  typedef enum logic [4:0] {
     StIdle, StMagnitude, StNegate, StNormalise, StRound1, StMultiply0, StMultiply, StAlign, StRound2,
-    StPower, StShift, StRound3, StClamp, StAddA, StAddB
+    StPower, StShift, StRound3, StConstant, StZero, StClamp, StAddA, StAddB
   } state_e;
 
   state_e      state_q;
-  logic [24:0] high_q, high_sum;
+  logic [24:0] high_q, high_sum, factor_q;
   logic [23:0] low_q;
   logic [30:0] scale_q;
   logic [8:0]  power_q, da_q, db_q;
   logic [4:0]  left_q;
-  logic        sign_q, ones_q, zero_scale, round_q, done_q;
+  logic        sign_q, ones_q, zero_scale, carry_in_q, done_q;
 
   // A half of the sum, which stands at bits 47:16.
   logic [15:0] addend;
@@ -72,34 +74,49 @@ module esp_compact_alu (
   assign addend = plain_i ? '0 : half_i;
   assign half_sum = 17'(x_i) + 17'(addend) + 17'(x_high_i && carry_q);
 
-  // The adder of `high`: plus a multiplicand, minus one (the sign bit of a factor), or plus the rounding.
+  // What the adder of `high` adds in the next cycle: a multiplicand, or minus one (the sign bit of a factor),
+  // or the zero point, nothing where it rounds. Minus a value is the inverse of one plus the inverse.
   logic [23:0] factor;
-  logic        subtract;
+  logic        subtract, take_scale, take_a, take_b;
   always_comb begin
-    factor = '0;
+    take_scale = 1'b0;
+    take_a = 1'b0;
+    take_b = 1'b0;
     subtract = 1'b0;
     case (state_q)
-      StMultiply: factor = low_q[0] ? {1'b1, scale_q[22:0]} : '0;
+      StMultiply0: take_scale = high_q[0];
+      StMultiply: take_scale = low_q[1];
+      StIdle: take_a = y_o[0] != za_i[0];
       StAddA: begin
-        factor = da_q[0] ? {2'b0, ma_i} : '0;
+        take_b = db_q[0];
         subtract = left_q == '0;
       end
       StAddB: begin
-        factor = db_q[0] ? {2'b0, mb_i} : '0;
-        subtract = left_q == '0;
+        take_a = da_q[1];
+        subtract = left_q == 5'd1;
       end
-      StRound1, StRound2, StRound3: factor = 24'(round_q);
       default: ;
     endcase
+    factor = ({1'b1, scale_q[22:0]} & {24{take_scale}}) | ({2'b0, ma_i} & {24{take_a}})
+           | ({2'b0, mb_i} & {24{take_b}});
   end
-  assign high_sum = high_q + ({1'b0, factor} ^ {25{subtract}}) + 25'(subtract);
+  always_ff @(posedge clk_i) begin
+    // Minus one's second half, or the rounding of a value that stands still in this cycle.
+    carry_in_q <= subtract || ((state_q == StNormalise || state_q == StAlign || state_q == StShift)
+                               && low_q[23] && (high_q[0] || low_q[22:0] != '0));
+    if (state_q == StRound3 || state_q == StConstant) factor_q <= 25'($signed(zero_i)) ^ {25{sign_q}};
+    else factor_q <= {1'b0, factor} ^ {25{subtract}};
+  end
+  assign high_sum = high_q + factor_q + 25'(carry_in_q);
 
-  // What leaves: zero + value, clamped. A value of the addition may have 19 bits; 10 say enough.
-  logic signed [10:0] value, y;
-  logic               beyond;
-  assign beyond = high_q[24:9] != {16{high_q[24]}};
-  assign value = beyond ? (high_q[24] ? -11'sd512 : 11'sd511) : $signed({high_q[9], high_q[9:0]});
-  assign y = 11'($signed(zero_i)) + (sign_q ? -value : value);
+  // What leaves: zero + value, clamped. With the sign it stands there inverted.
+  logic       [7:0] y;
+  logic             negative, beyond, below, above;
+  assign y = high_q[7:0] ^ {8{sign_q}};
+  assign negative = high_q[24] ^ sign_q;
+  assign beyond = high_q[24:7] != {18{high_q[24]}};
+  assign below = beyond ? negative : $signed(y) < $signed(lo_i);
+  assign above = beyond ? !negative : $signed(y) > $signed(hi_i);
 
   assign zero_scale = scale_q[30:23] == '0;
   assign done_o = done_q;
@@ -114,20 +131,21 @@ module esp_compact_alu (
         if (requant_i) state_q <= StMagnitude;
         else if (add_i) state_q <= StAddA;
       end
-      StMagnitude: state_q <= zero_scale ? StClamp : high_q[23] ? StNegate : StNormalise;
+      StMagnitude: state_q <= zero_scale ? StConstant : high_q[23] ? StNegate : StNormalise;
       StNegate: if (left_q == '0) state_q <= StNormalise;
       StNormalise: begin
         if (high_q[23]) state_q <= StRound1;
-        else if (left_q == '0) state_q <= StClamp;
+        else if (left_q == '0) state_q <= StConstant;
       end
       StRound1: state_q <= StMultiply0;
       StMultiply0: state_q <= StMultiply;
       StMultiply: if (left_q == '0) state_q <= StAlign;
       StAlign: if (high_q[23]) state_q <= StRound2;
       StRound2: state_q <= StPower;
-      StPower: state_q <= (power_q >= PowerSaturated || power_q < PowerHalf) ? StClamp : StShift;
+      StPower: state_q <= (power_q >= PowerSaturated || power_q < PowerHalf) ? StConstant : StShift;
       StShift: if (left_q == '0) state_q <= StRound3;
-      StRound3: state_q <= StClamp;
+      StRound3, StConstant: state_q <= StZero;
+      StZero: state_q <= StClamp;
       StAddA: state_q <= StAddB;
       StAddB: state_q <= (left_q == '0) ? StShift : StAddA;
       default: state_q <= StIdle;
@@ -138,9 +156,6 @@ module esp_compact_alu (
     if (scale_low_i) scale_q[15:0] <= half_i;
     if (scale_high_i) scale_q[30:16] <= half_i[14:0];
     if (plain_i && requant_i) scale_q <= scale_i;
-
-    // What a rounding adds, from a value that stood still for a cycle.
-    round_q <= low_q[23] && (high_q[0] || low_q[22:0] != '0);
 
     case (state_q)
       StIdle: begin
@@ -175,7 +190,7 @@ module esp_compact_alu (
         end
       end
       StRound1, StRound2: begin
-        high_q <= high_sum[24] ? 25'h80_0000 : high_sum;
+        high_q <= {1'b0, high_sum[24] || high_sum[23], high_sum[22:0]};   // 2^24 becomes 2^23
         if (high_sum[24]) power_q <= power_q + 1'b1;
         left_q <= 5'd23;
       end
@@ -205,8 +220,7 @@ module esp_compact_alu (
         end
         left_q <= left_q - 1'b1;
       end
-      StRound3: high_q <= high_sum;
-      StAddA: high_q <= high_sum;
+      StRound3, StZero, StAddA: high_q <= high_sum;
       StAddB: begin
         {high_q, low_q} <= {high_sum[24], high_sum, low_q[23:1]};
         da_q <= da_q >> 1;
@@ -214,9 +228,9 @@ module esp_compact_alu (
         left_q <= (left_q == '0) ? shift_i - 5'd9 : left_q - 1'b1;
       end
       StClamp: begin
-        if (y < 11'($signed(lo_i))) y_o <= lo_i;
-        else if (y > 11'($signed(hi_i))) y_o <= hi_i;
-        else y_o <= y[7:0];
+        if (below) y_o <= lo_i;
+        else if (above) y_o <= hi_i;
+        else y_o <= y;
       end
       default: ;
     endcase

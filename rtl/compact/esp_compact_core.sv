@@ -176,7 +176,7 @@ module esp_compact_core #(
   );
 
   // ---------------------------------------------------------------- loads, buffers
-  logic [1:0]       word_a, word_w, room_w;
+  logic [1:0]       word_a, word_w, room_w_q;
   logic [15:0]      word_a_address, word_w_address, load_a_at, load_w_at;
   logic             illegal_a, illegal_w;
   logic [WgtBits:0] wgt_base, wgt_loaded;
@@ -195,8 +195,15 @@ module esp_compact_core #(
     .retire_o(engine_retire[esp_isa_pkg::EngLoadA]), .illegal_o(illegal_a), .address_o(load_a_at)
   );
 
-  assign room_w[0] = (WgtBits+1)'(wgt_loaded - wgt_base) != (WgtBits+1)'(WeightWords);
-  assign room_w[1] = (ParBits+1)'(par_loaded - par_base) != (ParBits+1)'(8 * ParamBlocks);
+  // Room with the word that comes in this cycle counted, without one that leaves.
+  logic [WgtBits:0] wgt_held;
+  logic [ParBits:0] par_held;
+  assign wgt_held = wgt_loaded - wgt_base;
+  assign par_held = par_loaded - par_base;
+  always_ff @(posedge clk_i) begin
+    room_w_q[0] <= wgt_held != (WgtBits+1)'(word_w[0] ? WeightWords - 1 : WeightWords);
+    room_w_q[1] <= par_held != (ParBits+1)'(word_w[1] ? 8 * ParamBlocks - 1 : 8 * ParamBlocks);
+  end
 
   esp_compact_load #(.AddressBits(AddressBits), .Ring(1'b1)) u_load_w (
     .clk_i, .rst_ni, .clear_i(clear), .halt_i(halt),
@@ -206,7 +213,7 @@ module esp_compact_core #(
     .base_i(base),
     .req_valid_o(req_valid[esp_isa_pkg::ReadLoadW]),
     .req_address_o(req_address[esp_isa_pkg::ReadLoadW*AddressBits +: AddressBits]),
-    .r_valid_i(r_valid[esp_isa_pkg::ReadLoadW]), .room_i(room_w),
+    .r_valid_i(r_valid[esp_isa_pkg::ReadLoadW]), .room_i(room_w_q),
     .word_valid_o(word_w), .word_address_o(word_w_address),
     .retire_o(engine_retire[esp_isa_pkg::EngLoadW]), .illegal_o(illegal_w), .address_o(load_w_at)
   );

@@ -88,8 +88,10 @@ module esp_compact_exec #(
   logic [1:0]         load_q;          // column whose weights come
   logic               present_q, valid_q, overwrite_q, retire_q, acc_busy;
 
-  logic nb_end, kb_end, kx_end, ky_end, tap_end, conv_end, row_end, pass_end, tile_end;
-  logic contradiction, too_much, ready, stuck, over, feed, present, piece_end;
+  // Whether the loops stand at their last step: of the cycle before, for a pass takes three at least.
+  logic nb_end_q, kb_end_q, kx_end_q, ky_end_q;
+  logic tap_end, conv_end, row_end, pass_end, tile_end;
+  logic contradiction, too_much, ready_q, stuck, over, feed, present, piece_end;
 
   assign nb_next = nb_q + 1'b1;
   assign kb_next = kb_q + 1'b1;
@@ -97,12 +99,14 @@ module esp_compact_exec #(
   assign ky_next = ky_q + 1'b1;
   assign row_next = row_q + 1'b1;
   assign col_next = col_q + 1'b1;
-  assign nb_end = 12'(nb_next) == 12'(conv_i.n_blocks);
-  assign kb_end = kb_next == conv_i.k_blocks;
-  assign kx_end = kx_next == conv_i.kw;
-  assign ky_end = ky_next == conv_i.kh;
-  assign tap_end = nb_end && kb_end;
-  assign conv_end = tap_end && kx_end && ky_end;
+  always_ff @(posedge clk_i) begin
+    nb_end_q <= 12'(nb_next) == 12'(conv_i.n_blocks);
+    kb_end_q <= kb_next == conv_i.k_blocks;
+    kx_end_q <= kx_next == conv_i.kw;
+    ky_end_q <= ky_next == conv_i.kh;
+  end
+  assign tap_end = nb_end_q && kb_end_q;
+  assign conv_end = tap_end && kx_end_q && ky_end_q;
   assign row_end = 12'(col_next) == conv_i.cols;
   assign pass_end = feed && row_end && 12'(row_next) == conv_i.rows;
 
@@ -111,13 +115,14 @@ module esp_compact_exec #(
       || (conv_i.last[0] && 9'(conv_i.p_offset) + 9'(conv_i.n_blocks) > 9'(ParamBlocks));
 
   assign available = wgt_loaded_i - base_q;
-  assign ready = need_q <= (WgtBits+2)'(available);
+  // Of the cycle before: what a tile needs stands for two cycles at least, and more words only come.
+  always_ff @(posedge clk_i) ready_q <= need_q <= (WgtBits+2)'(available);
   assign stuck = need_q > (WgtBits+2)'(WeightWords);
-  assign wgt_ren_o = (state_q == StTile && ready) || state_q == StWord;
+  assign wgt_ren_o = (state_q == StTile && ready_q) || state_q == StWord;
   assign wgt_raddr_o = wgt_q;
   assign wgt_base_o = base_q;
   assign tile_end = state_q == StWord;
-  assign piece_end = tile_end && tap_end && (conv_i.w_tapwise[0] || (kx_end && ky_end));
+  assign piece_end = tile_end && tap_end && (conv_i.w_tapwise[0] || (kx_end_q && ky_end_q));
 
   assign over = acc_q[AccBits];
   assign feed = state_q == StFeed && !over;
@@ -134,7 +139,7 @@ module esp_compact_exec #(
   assign capacity_o = state_q != StCheck || !contradiction;
 
   assign tap_row_next = tap_row_q + conv_i.tap_step[ActBits-1:0];
-  assign tap_next = kx_end ? tap_row_next : tap_q + ActBits'(conv_i.dil_x);
+  assign tap_next = kx_end_q ? tap_row_next : tap_q + ActBits'(conv_i.dil_x);
 
   always_comb begin
     state_d = state_q;
@@ -149,7 +154,7 @@ module esp_compact_exec #(
       StTile: begin
         fault_o = stuck;
         if (stuck) state_d = StHalt;
-        else if (ready) state_d = StWord;
+        else if (ready_q) state_d = StWord;
       end
       StWord: state_d = StFeed;
       StFeed: begin
@@ -173,7 +178,7 @@ module esp_compact_exec #(
     state_q <= state_d;
     if (piece_end && conv_i.w_release[0]) base_q <= base_q + (WgtBits+1)'(conv_i.w_piece);
     valid_q <= feed;
-    load_q <= {state_q == StWord, state_q == StTile && ready};
+    load_q <= {state_q == StWord, state_q == StTile && ready_q};
     retire_q <= pass_end && conv_end;
   end
 
@@ -197,16 +202,17 @@ module esp_compact_exec #(
       tap_q <= tap_row_q;
       kb_addr_q <= tap_row_q;
     end else if (pass_end) begin
-      nb_q <= nb_end ? '0 : nb_next;
-      if (nb_end) begin
+      nb_q <= nb_end_q ? '0 : nb_next;
+      if (nb_end_q) begin
         acc_q <= '0;
-        kb_q <= kb_end ? '0 : kb_next;
-        kb_addr_q <= kb_end ? tap_next : kb_addr_q + conv_i.plane[ActBits-1:0];
-        if (kb_end) begin
+        kb_q <= kb_end_q ? '0 : kb_next;
+        kb_addr_q <= kb_end_q ? tap_next : kb_addr_q + conv_i.plane[ActBits-1:0];
+        if (kb_end_q) begin
           tap_q <= tap_next;
-          kx_q <= kx_end ? '0 : kx_next;
-          tap_ix_q <= kx_end ? PlaceBits'(conv_i.ix0) : tap_ix_q + $signed({(PlaceBits-5)'(0), conv_i.dil_x});
-          if (kx_end) begin
+          kx_q <= kx_end_q ? '0 : kx_next;
+          tap_ix_q <= kx_end_q ? PlaceBits'(conv_i.ix0)
+                               : tap_ix_q + $signed({(PlaceBits-5)'(0), conv_i.dil_x});
+          if (kx_end_q) begin
             ky_q <= ky_next;
             tap_row_q <= tap_row_next;
             tap_iy_q <= tap_iy_q + $signed({(PlaceBits-5)'(0), conv_i.dil_y});
@@ -254,15 +260,15 @@ module esp_compact_exec #(
       wgt_kb_q <= base_q[WgtBits-1:0] + conv_i.w_offset[WgtBits-1:0];
       wgt_tap_q <= base_q[WgtBits-1:0] + conv_i.w_offset[WgtBits-1:0];
       need_q <= (WgtBits+2)'(conv_i.w_offset) + (WgtBits+2)'(conv_i.w_piece);
-    end else if (tile_end && nb_end) begin
-      if (!kb_end) begin
+    end else if (tile_end && nb_end_q) begin
+      if (!kb_end_q) begin
         wgt_q <= wgt_kb_q + 1'b1;
         wgt_kb_q <= wgt_kb_q + 1'b1;
       end else begin
         wgt_q <= wgt_tap_q + conv_i.w_tap_stride[WgtBits-1:0];
         wgt_kb_q <= wgt_tap_q + conv_i.w_tap_stride[WgtBits-1:0];
         wgt_tap_q <= wgt_tap_q + conv_i.w_tap_stride[WgtBits-1:0];
-        if (conv_i.w_tapwise[0] && !conv_i.w_release[0] && !(kx_end && ky_end)) begin
+        if (conv_i.w_tapwise[0] && !conv_i.w_release[0] && !(kx_end_q && ky_end_q)) begin
           need_q <= need_q + (WgtBits+2)'(conv_i.w_piece);
         end
       end

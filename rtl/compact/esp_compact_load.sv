@@ -9,6 +9,7 @@
 // After a fault the engine stands until clear_i. Implements docs/ice40.md.
 
 `default_nettype none
+`include "esp_assert.svh"
 `include "esp_ff.svh"
 
 module esp_compact_load #(
@@ -98,6 +99,8 @@ module esp_compact_load #(
     if (state_q == StStart) to_q <= load.sram_address;
     else if (step) to_q <= to_q + 1'b1;
   end
+
+  `ESP_ASSERT(steps_apart, !step || !$past(step || state_q == StStart))
 
   // Header fields are the front's; addresses above AddressBits wrap.
   logic unused;

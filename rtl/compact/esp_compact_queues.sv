@@ -4,7 +4,7 @@
 // free one: load_a, load_w and store 16, exec 4. Queue by queue, the head of each whose engine is idle
 // is streamed to it (field_*, halfword by halfword); when its dependencies hold by halfword 4 the rest
 // follows and start_o pulses, otherwise the next queue has its turn. A `nop` retires here. Dependencies
-// hold for an engine's count as of the cycle before. About 6 cycles to turn a head away, two a
+// hold for an engine's count as of the cycle before. About 7 cycles to turn a head away, two a
 // halfword to start it.
 // retire_i: the engines' pulses, by engine code; retire_o: with those of nops. idle_o: every queue is
 // empty, every engine idle.
@@ -54,7 +54,7 @@ module esp_compact_queues (
   logic [9:0]  waddr, raddr;
   logic [3:0]  wslot [esp_isa_pkg::COMPACT_QUEUES];
   logic [3:0]  rslot [esp_isa_pkg::COMPACT_QUEUES];
-  logic        pop, stream_end, met;
+  logic        pop, stream_end, unmet_q;
 
   // Slots of 16 halfwords; a CONV takes four.
   for (genvar q = 0; q < esp_isa_pkg::COMPACT_QUEUES; q++) begin : gen_queue
@@ -134,7 +134,6 @@ module esp_compact_queues (
   end
 
   assign ahead = retired[engine] - count;
-  assign met = engine == esp_isa_pkg::EngNone || !ahead[CountBits-1];
 
   // Heads.
   assign stream_end = index_q == (nop_q ? 6'd5 : (queue_q == esp_isa_pkg::QueueExec) ? 6'(ConvLast)
@@ -172,15 +171,13 @@ module esp_compact_queues (
         else queue_q <= queue_q + 1'b1;
         index_q <= '0;
       end
-      StRead: state_q <= StUse;
+      StRead: begin
+        state_q <= unmet_q ? StScan : StUse;
+        if (unmet_q) queue_q <= queue_q + 1'b1;
+      end
       StUse: begin
-        if (index_q >= 6'd2 && index_q <= 6'd4 && !met) begin
-          state_q <= StScan;
-          queue_q <= queue_q + 1'b1;
-        end else begin
-          state_q <= stream_end ? StStart : StRead;
-          index_q <= index_q + 1'b1;
-        end
+        state_q <= stream_end ? StStart : StRead;
+        index_q <= index_q + 1'b1;
       end
       default: begin
         state_q <= StScan;
@@ -190,6 +187,9 @@ module esp_compact_queues (
   end
 
   always_ff @(posedge clk_i) begin
+    // Of the halfword before, while the next one is read.
+    unmet_q <= state_q == StUse && index_q >= 6'd2 && index_q <= 6'd4
+            && engine != esp_isa_pkg::EngNone && ahead[CountBits-1];
     if (state_q == StUse) begin
       before_q <= half_q[15:5];
       if (index_q == '0) nop_q <= half_q[5:0] == esp_isa_pkg::OpNop;

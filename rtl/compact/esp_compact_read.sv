@@ -1,8 +1,8 @@
 // Shares the AXI read channels of the compact core: one beat at a time, three clients.
 //
 // A client holds req_valid_i and its address until r_valid_o brings the data; client 2 goes before 1
-// before 0. Each beat is checked against the window: outside is window_o (which client: client_o) for
-// as long as the request stands, and nothing is asked for. Under halt_i nothing new is asked for and
+// before 0. Each beat is checked against the window: outside is window_o (which client: client_o), from the
+// cycle after the check until halt_i, and nothing is asked for. Under halt_i nothing new is asked for and
 // data are dropped. quiet_o: nothing is under way. Implements docs/ice40.md.
 
 `default_nettype none
@@ -38,7 +38,7 @@ module esp_compact_read #(
     $error("esp_compact_read: AddressBits is 12 to 20");
   end
 
-  typedef enum logic [1:0] {StIdle, StCheck, StAddress, StData} state_e;
+  typedef enum logic [2:0] {StIdle, StCheck, StOutside, StAddress, StData} state_e;
 
   state_e                 state_q;
   logic [1:0]             client_q;
@@ -48,7 +48,7 @@ module esp_compact_read #(
   // Addresses are even: base registers hold multiples of 32, the program's one of 16.
   assign in_window = {1'b0, address_q} >= window_low_i
                   && {1'b0, address_q[AddressBits-1:1], 1'b1} < window_high_i;
-  assign window_o = state_q == StCheck && !in_window && !halt_i;
+  assign window_o = state_q == StOutside && !halt_i;
   assign beat_o = state_q == StData && rvalid_i;
   assign response_o = beat_o && rresp_i != 2'b00;
   assign deliver = beat_o && !response_o && !halt_i;
@@ -56,7 +56,7 @@ module esp_compact_read #(
   assign r_valid_o[esp_isa_pkg::ReadLoadA] = deliver && client_q == esp_isa_pkg::ReadLoadA;
   assign r_valid_o[esp_isa_pkg::ReadLoadW] = deliver && client_q == esp_isa_pkg::ReadLoadW;
   assign client_o = client_q;
-  assign quiet_o = state_q == StIdle || state_q == StCheck;
+  assign quiet_o = state_q == StIdle || state_q == StCheck || state_q == StOutside;
   assign araddr_o = address_q;
   assign arvalid_o = state_q == StAddress;
 
@@ -66,8 +66,9 @@ module esp_compact_read #(
       StIdle: if (req_valid_i != '0 && !halt_i) state_q <= StCheck;
       StCheck: begin
         if (halt_i) state_q <= StIdle;
-        else if (in_window) state_q <= StAddress;
+        else state_q <= in_window ? StAddress : StOutside;
       end
+      StOutside: if (halt_i) state_q <= StIdle;
       StAddress: if (arready_i) state_q <= StData;
       default: if (rvalid_i) state_q <= StIdle;
     endcase

@@ -1,12 +1,14 @@
 // Executes STOREs of the compact core: the words that post delivers, each a write of one beat.
 //
 // The instruction comes by esp_compact_head's halfwords, then start_i. A word is taken from the
-// stream when its write has been answered. retire_o pulses a cycle after the last answer.
+// stream when its write has been answered; in the cycle after, the next address meets the window. retire_o
+// pulses a cycle after the last answer.
 // Faults: a word outside the window (not written), an error response; an offset or stride that is no
 // multiple of a word, or a source other than post, is an illegal field. After a fault the engine
 // stands until clear_i; a write under way is finished first (quiet_o). Implements docs/ice40.md.
 
 `default_nettype none
+`include "esp_assert.svh"
 `include "esp_ff.svh"
 
 module esp_compact_store #(
@@ -50,12 +52,12 @@ module esp_compact_store #(
     $error("esp_compact_store: AddressBits is 12 to 20");
   end
 
-  typedef enum logic [2:0] {StIdle, StStart, StRun, StWrite, StHalt} state_e;
+  typedef enum logic [2:0] {StIdle, StStart, StCheck, StRun, StWrite, StHalt} state_e;
 
   state_e               state_q;
   logic [255:0]         inst;
   esp_isa_pkg::store_t  store;
-  logic                 illegal, last, in_window, send, answered, retire_q;
+  logic                 illegal, last, in_window_q, send, answered, retire_q;
   logic                 aw_valid_q, w_valid_q, under_way_q;
   logic [31:0]          base;
 
@@ -79,9 +81,11 @@ module esp_compact_store #(
   );
 
   // Addresses are even: base registers hold multiples of 32.
-  assign in_window = {1'b0, awaddr_o} >= window_low_i
-                  && {1'b0, awaddr_o[AddressBits-1:1], 1'b1} < window_high_i;
-  assign send = state_q == StRun && word_valid_i && in_window && !halt_i;
+  always_ff @(posedge clk_i) begin
+    in_window_q <= {1'b0, awaddr_o} >= window_low_i
+                && {1'b0, awaddr_o[AddressBits-1:1], 1'b1} < window_high_i;
+  end
+  assign send = state_q == StRun && word_valid_i && in_window_q && !halt_i;
   assign answered = state_q == StWrite && bvalid_i;
   assign word_ready_o = answered;
   assign awvalid_o = aw_valid_q;
@@ -90,7 +94,7 @@ module esp_compact_store #(
   assign quiet_o = !under_way_q;
   assign retire_o = retire_q;
 
-  assign fault_o = (state_q == StRun && word_valid_i && !in_window)
+  assign fault_o = (state_q == StRun && word_valid_i && !in_window_q)
                 || (bvalid_i && under_way_q && bresp_i != 2'b00);
   assign fault_cause_o = (state_q == StRun) ? esp_isa_pkg::FaultWriteWindow
                                             : esp_isa_pkg::FaultWriteResponse;
@@ -102,12 +106,13 @@ module esp_compact_store #(
     retire_q <= answered && last && !fault_o;
     case (state_q)
       StIdle: if (start_i) state_q <= StStart;
-      StStart: state_q <= illegal ? StHalt : StRun;
+      StStart: state_q <= illegal ? StHalt : StCheck;
+      StCheck: state_q <= StRun;
       StRun: begin
         if (fault_o) state_q <= StHalt;
         else if (send) state_q <= StWrite;
       end
-      StWrite: if (answered) state_q <= fault_o ? StHalt : last ? StIdle : StRun;
+      StWrite: if (answered) state_q <= fault_o ? StHalt : last ? StIdle : StCheck;
       default: ;
     endcase
   end
@@ -128,6 +133,8 @@ module esp_compact_store #(
       if (bvalid_i) under_way_q <= 1'b0;
     end
   end
+
+  `ESP_ASSERT(steps_apart, !answered || !$past(answered || state_q == StStart))
 
   // Header fields are the front's; addresses above AddressBits wrap.
   logic unused;

@@ -85,6 +85,7 @@ set_property top system_wrapper [get_filesets sources_1]
 add_files -fileset constrs_1 -norecurse $here/espalier.xdc
 update_compile_order -fileset sources_1
 
+set_property strategy Performance_ExplorePostRoutePhysOpt [get_runs impl_1]
 launch_runs synth_1 -jobs $option(-jobs)
 wait_on_run synth_1
 if {[get_property PROGRESS [get_runs synth_1]] ne {100%}} {error "synthesis failed"}
@@ -95,7 +96,7 @@ if {[get_property PROGRESS [get_runs impl_1]] ne {100%}} {error "implementation 
 open_run impl_1
 report_utilization -file $out/utilisation.rpt
 report_utilization -hierarchical -file $out/utilisation_by_module.rpt
-report_timing_summary -file $out/timing.rpt
+report_timing_summary -max_paths 20 -file $out/timing.rpt
 report_power -file $out/power.rpt
 set slack [get_property STATS.WNS [get_runs impl_1]]
 file copy -force [get_property DIRECTORY [get_runs impl_1]]/system_wrapper.bit $out/espalier.bit

@@ -126,7 +126,8 @@ module espalier_zynq (
   assign m_axi_arprot = 3'b000;
   assign m_axi_awprot = 3'b000;
 
-  esp_top_zynq u_top (
+  // Two products by one multiplier: without it the array alone takes more than the device has.
+  esp_top_zynq #(.Packed(1'b1)) u_top (
     .clk_i               (aclk),
     .rst_ni              (aresetn),
     .s_axil_awaddr_i     (s_axi_awaddr),

@@ -19,6 +19,8 @@ set_property file_type {Verilog Header} [get_files *.svh]
 set_property verilog_define {SYNTHESIS=1} [get_filesets sources_1]
 set_property include_dirs $root/rtl/common [get_filesets sources_1]
 set_property top espalier_zynq [get_filesets sources_1]
+add_files -fileset constrs_1 -norecurse $here/espalier_zynq_ooc.xdc
+set_property USED_IN {synthesis implementation out_of_context} [get_files espalier_zynq_ooc.xdc]
 update_compile_order -fileset sources_1
 
 ipx::package_project -root_dir $option(-out)/core -vendor espalier -library user \
