@@ -1,7 +1,32 @@
-// For timing alone, never for a machine: a memory that is read without a clock, which the engines have as
-// distributed memory and an iCE40 lacks (it would become thousands of registers). A bit of a read port is one
-// LUT, of the word written last and three bits of the address, all of which serve in turn. So paths
-// through it have the level and the fan-out that they have on a device with LUT RAM.
+// For timing alone, never for a machine: cells with the levels and the fan-out of what an iCE40 lacks.
+//
+// - A memory that is read without a clock, which the engines have as distributed memory (it would become
+//   thousands of registers). A bit of a read port is one LUT, of the word written last and three bits of the
+//   address, all of which serve in turn.
+// - A multiplier that is larger than the array's (it would be several hundred LUTs, a dozen levels deep). A bit
+//   of a product is one LUT of four bits of the operands.
+
+(* techmap_celltype = "$mul" *)
+module esp_multiplier #(
+  parameter A_SIGNED = 0,
+  parameter B_SIGNED = 0,
+  parameter A_WIDTH = 1,
+  parameter B_WIDTH = 1,
+  parameter Y_WIDTH = 1
+) (
+  input  [A_WIDTH-1:0] A,
+  input  [B_WIDTH-1:0] B,
+  output [Y_WIDTH-1:0] Y
+);
+  wire _TECHMAP_FAIL_ = A_WIDTH + B_WIDTH < 24;
+
+  genvar i;
+  generate
+    for (i = 0; i < Y_WIDTH; i = i + 1) begin : gen_bit
+      assign Y[i] = A[i % A_WIDTH] ^ B[i % B_WIDTH] ^ (A[(i+7) % A_WIDTH] & B[(i+3) % B_WIDTH]);
+    end
+  endgenerate
+endmodule
 
 (* techmap_celltype = "$mem_v2" *)
 module esp_lut_ram #(
