@@ -5,7 +5,7 @@
 // blocks, squeezed by the maps of the k blocks. Where a segment ends, rows of zeros follow, up to a whole
 // block of rows since the last end. Parameters are squeezed by the maps of the n blocks, 8 bytes a lane.
 // At a segment's end the word under way (of parameters: the block) is padded.
-// A step of PackLanes bytes a cycle; a cycle more for each step of padding, three for each LOAD.
+// A step of PackLanes bytes a cycle; a cycle more for each step of padding, two for each LOAD.
 // What a segment leaves in its last word follows from its maps: live lanes are counted as a map comes.
 // The bit maps are read from the layer table's RAM, 64 bits each, from word Base on: those of k blocks,
 // then, from map 256, of n blocks; up to four wait here. `table_busy_i`: no read now.
@@ -86,12 +86,14 @@ module esp_pack_feed #(
 
   // ---------------------------------------------------------------- maps, read ahead
   logic [MapBits-1:0]  next_q, map_addr;    // of the next map, unless the list ended with the last one
-  logic                arrive_q, ended_list_q, wrap;
+  logic                arrive_q, ended_list_q, wrap, params;
   logic [63:0]         coming;
   logic [LaneBits-1:0] coming_live;         // live lanes, modulo Lanes
 
-  assign wrap = arrive_q ? coming[33] : ended_list_q;
-  assign map_addr = !wrap ? next_q : params_q ? MapBits'((Base << PartBits) + 256)
+  // The first map of a LOAD is read in the cycle in which its first beat shows.
+  assign params = idle_q ? beat_start_i[15] : params_q;
+  assign wrap = idle_q || (arrive_q ? coming[33] : ended_list_q);
+  assign map_addr = !wrap ? next_q : params ? MapBits'((Base << PartBits) + 256)
                                               : MapBits'(Base << PartBits);
   assign raddr_o = map_addr[MapBits-1:PartBits];
   if (PartBits == 0) begin : gen_word
@@ -142,7 +144,7 @@ module esp_pack_feed #(
   logic [LaneBits-1:0]       map_live;
   logic                      map_end, map_last;
 
-  assign ren_o = !idle_q && !table_busy_i && !maps_q[2] && !(&maps_q[1:0] && arrive_q);
+  assign ren_o = !table_busy_i && (idle_q ? beat_valid_i : !maps_q[2] && !(&maps_q[1:0] && arrive_q));
   assign {map, map_live, map_end, map_last} = map_q[pop_q];
 
   // ---------------------------------------------------------------- the step
@@ -241,7 +243,6 @@ module esp_pack_feed #(
       step_q <= '0;
       open_q <= '0;
       ended_q <= 1'b0;
-      ended_list_q <= 1'b1;
     end else begin
       if (step && !pad_q) step_q <= (step_q == last_step) ? '0 : step_q + 1'b1;
       if (block_end) begin
@@ -253,9 +254,9 @@ module esp_pack_feed #(
         pads_q <= pads_q - 1'b1;
       end
       if (beat_valid_i && beat_ready_o && beat_last_i) ended_q <= 1'b1;
-      if (ren_o) next_q <= map_addr + 1'b1;
-      ended_list_q <= wrap && !ren_o;
     end
+    if (ren_o) next_q <= map_addr + 1'b1;
+    ended_list_q <= wrap && !ren_o;
     if (arrive_q) begin
       map_q[push_q] <= {coming[Lanes-1:0], coming_live, coming[32] || coming[33], coming[33]};
     end

@@ -6,14 +6,13 @@
 //
 // One window position a cycle; requantisation, Lanes / PoolLanes cycles a window, runs beside the
 // next window. Nothing stalls behind the request: that of a window's last position waits until
-// the requantiser will be free and a place in the output FIFO is. An instruction is looked at when
-// there is none, or in the cycle in which the last word of the one before arrives, and taken in the cycle
-// after; its first read is some 6 cycles later.
+// the requantiser will be free and a place in the output FIFO is. An instruction is taken once the
+// last word of the one before has been read, and takes some 6 cycles to its first read.
 // Handshakes: valid / ready, valid stays. Port B answers one cycle after a request is taken.
-// Retires in the cycle after the last word has left. fault_o: a table entry past 127; silent until
-// clear_i then. With Prune the words are gathered by a squeezer, two cycles, which serves PACK as well
-// (pack_*, steps of PackLanes bytes; the two take turns by the program's order), and its words leave by
-// the same stream: a step is taken while the FIFO has room for all that may be under way.
+// Retires when the last word is requantised; it may still wait in the FIFO. fault_o: a table entry past
+// 127; silent until clear_i then. With Prune the words are gathered by a squeezer, two cycles, which serves
+// PACK as well (pack_*, steps of PackLanes bytes; the two take turns by the program's order), and its words
+// leave by the same stream: a step is taken while the FIFO has room for all that may be under way.
 // Reset and clear_i empty it. Numbers: esp_pool_lane, esp_requant.
 // docs/machine.md, sections 4 and 5.
 `default_nettype none
@@ -91,9 +90,9 @@ module esp_pool #(
   localparam int unsigned PlaceBits = $clog2(DepthWords) + 1;
 
   esp_isa_pkg::pool_t job_q;
-  logic busy_q;  // from the instruction until its last word has been read
-  logic load_q;  // the instruction is taken
+  logic idle_q;  // no instruction, or its last word has been read
   logic accept, ending;
+  logic [11:0] layer_q;
 
   // Window and position
   logic window_valid, window_ready, window_empty, window_single, window_last;
@@ -127,16 +126,16 @@ module esp_pool #(
   // Places in the FIFO: PACK's words take theirs as they come, the pool's with their last request.
   logic [PlaceBits-1:0] places_q;
   logic place_q, free_q, allowed, take_place, release_place;
-  logic fifo_valid, fifo_room, fifo_last, retire_q;
+  logic fifo_valid, fifo_room, retire_q;
   logic packed_q;  // PACK's words come last
   logic [8*Lanes-1:0] word;
-  logic word_valid, word_packed, word_last;
+  logic word_valid, word_packed;
 
-  assign pool_ready_o  = load_q;
-  assign accept        = load_q && pool_valid_i;
+  assign pool_ready_o  = idle_q;
+  assign accept        = idle_q && pool_valid_i;
   assign ending        = word_q && word_end_q && word_last_q;
-  assign layer_o       = job_q.layer;
-  assign layer_valid_o = busy_q || (places_q != PlaceBits'(DepthWords) && !packed_q);
+  assign layer_o       = layer_q;
+  assign layer_valid_o = !idle_q || (places_q != PlaceBits'(DepthWords) && !packed_q);
 
   // A window ends Slices cycles after the one before at the earliest, so that its sums find the last slice
   // of that one on its way.
@@ -154,8 +153,7 @@ module esp_pool #(
   assign retire_o      = retire_q;
 
   `ESP_FFC(clear_i, begin
-    load_q   <= 1'b0;
-    busy_q   <= 1'b0;
+    idle_q   <= 1'b1;
     word_q   <= 1'b0;
     sum_q    <= 1'b0;
     left_q   <= '0;
@@ -166,8 +164,7 @@ module esp_pool #(
     packed_q <= 1'b0;
     retire_q <= 1'b0;
   end) begin
-    load_q <= pool_valid_i && !load_q && (!busy_q || ending);
-    busy_q <= accept || (busy_q && !ending);
+    idle_q <= !accept && (idle_q || ending);
     word_q <= step;
     sum_q  <= word_q;
     if (finish) left_q <= LeftBits'(Slices);
@@ -181,11 +178,13 @@ module esp_pool #(
     place_q <= release_place || places_q > PlaceBits'(1)
             || (places_q == PlaceBits'(1) && !(take_place || word_packed));
     packed_q <= !accept && (packed_q || word_packed);
-    retire_q <= release_place && fifo_last;
+    retire_q <= requant_valid && slast_q[LATENCY-1] && rlast_q[LATENCY-1];
   end
 
   always_ff @(posedge clk_i) begin
-    if (load_q) job_q <= pool_i;
+    // Nothing reads job_q between jobs, so that idle_q alone enables its many registers.
+    if (idle_q && `ESP_WHEN(pool_valid_i)) job_q <= pool_i;
+    if (accept) layer_q <= pool_i.layer;
     if (step) begin
       word_empty_q <= empty;
       word_first_q <= first;
@@ -271,7 +270,7 @@ module esp_pool #(
     localparam int unsigned Unseen = 4;
     logic                   room_q, beat_valid;
     logic [8*PackLanes-1:0] beat;
-    logic [1:0]             pooled_q, last_q;   // steps in the squeezer: of the pool, of a job's last word
+    logic [1:0]             pooled_q;   // steps in the squeezer that are the pool's
 
     assign pack_ready_o = room_q && !requant_valid;
 
@@ -287,12 +286,8 @@ module esp_pool #(
       .valid_o(beat_valid), .data_o(beat)
     );
 
-    always_ff @(posedge clk_i) begin
-      pooled_q <= {pooled_q[0], requant_valid};
-      last_q <= {last_q[0], rlast_q[LATENCY-1]};
-    end
+    always_ff @(posedge clk_i) pooled_q <= {pooled_q[0], requant_valid};
     assign word_packed = word_valid && !pooled_q[1];
-    assign word_last = pooled_q[1] && last_q[1];
 
     // Beats to words, low lanes first.
     if (PackLanes == Lanes) begin : gen_beat
@@ -320,7 +315,6 @@ module esp_pool #(
     `endif
   end else begin : gen_shift
     assign word_valid = requant_valid && slast_q[LATENCY-1];
-    assign word_last = rlast_q[LATENCY-1];
     assign {pack_ready_o, word_packed} = '0;
     if (Slices > 1) begin : gen_gather
       logic [8*(Lanes-PoolLanes)-1:0] low_q;
@@ -337,17 +331,17 @@ module esp_pool #(
     assign unused_pack = ^{pack_valid_i, pack_data_i, pack_mask_i, pack_pad_i, pack_zero_i};
   end
 
-  esp_fifo #(.Width(8 * Lanes + 1), .Depth(DepthWords)) u_out (
+  esp_fifo #(.Width(8 * Lanes), .Depth(DepthWords)) u_out (
     .clk_i, .rst_ni, .clear_i,
-    .valid_i(word_valid), .ready_o(fifo_room), .data_i({word_last, word}),
-    .valid_o(fifo_valid), .ready_i(out_ready_i), .data_o({fifo_last, out_data_o})
+    .valid_i(word_valid), .ready_o(fifo_room), .data_i(word),
+    .valid_o(fifo_valid), .ready_i(out_ready_i), .data_o(out_data_o)
   );
 
   assign out_valid_o   = fifo_valid;
   assign release_place = fifo_valid && out_ready_i;
 
   logic unused_room;
-  assign unused_room = fifo_room ^ req_rvalid_i ^ (^addr) ^ slast_q[LATENCY-1];
+  assign unused_room = fifo_room ^ req_rvalid_i ^ (^addr);
 
   `ESP_ASSERT(answered, !word_q || word_empty_q || req_rvalid_i)
   `ESP_ASSERT(requantiser_free_in_time, !finish || left_q <= LeftBits'(1))

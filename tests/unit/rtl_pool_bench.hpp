@@ -107,7 +107,7 @@ struct PoolStalls {
 };
 
 struct PoolRun {
-  std::uint64_t first_read = 0, last_read = 0, reads = 0, busy = 0, wait = 0;
+  std::uint64_t first_read = 0, last_read = 0, reads = 0, busy = 0, wait = 0, retired = 0;
   bool fault = false;
 };
 
@@ -161,7 +161,7 @@ class PoolTester {
       limit += 400 + 12 * job.words.size() * (job.pool.kh * job.pool.kw + 2 * L + 16);
     }
     const std::uint64_t start = bench_.cycle();
-    while (retired_ < jobs_.size() && !result.fault) {
+    while (out_job_ < jobs_.size() && !result.fault) {
       if (bench_.cycle() - start > limit) {
         FAIL("no end after " << limit << " cycles; " << retired_ << " of " << jobs_.size()
                              << " retired");
@@ -212,7 +212,7 @@ class PoolTester {
       if (offering) {
         const Step& step = list[next];
         for (int lane = 0; lane < P; ++lane) set_port_byte(m.pack_data_i, lane, step.data[lane]);
-        m.pack_mask_i = step.mask;
+        m.pack_mask_i = static_cast<std::uint8_t>(step.mask);
         m.pack_pad_i = step.pad;
         m.pack_zero_i = step.zero;
       }
@@ -247,7 +247,7 @@ class PoolTester {
     bench_.tick();
     bench_->clear_i = 0;
     jobs_.clear();
-    offered_ = retired_ = out_word_ = 0;
+    offered_ = retired_ = out_job_ = out_word_ = 0;
     offering_ = req_waited_ = out_waited_ = false;
     return *this;
   }
@@ -342,6 +342,7 @@ class PoolTester {
     }
     result.busy += m.ev_busy_o;
     result.wait += m.ev_wait_o;
+    if (m.retire_o) result.retired = now;
     result.fault = result.fault || m.fault_o != 0;
     if (m.layer_valid_o) CHECK(m.layer_o <= offered_);
     const bool lookup = m.tab_ren_o;
@@ -360,27 +361,25 @@ class PoolTester {
 
   void take_word() {
     auto& m = *bench_;
-    // A job retires in the cycle after its last word.
-    if (m.retire_o) {
-      REQUIRE(retired_ < jobs_.size());
-      CHECK(out_word_ == jobs_[retired_].words.size());
-      out_word_ = 0;
-      ++retired_;
-    }
+    // A job retires before its last word leaves, or in that cycle.
+    if (m.retire_o) REQUIRE(++retired_ <= jobs_.size());
     if (out_waited_) CHECK(m.out_valid_o);
     out_waited_ = m.out_valid_o && !m.out_ready_i;
     if (m.out_valid_o && m.out_ready_i) {
-      REQUIRE(retired_ < jobs_.size());
-      REQUIRE(out_word_ < jobs_[retired_].words.size());
-      const auto& want = jobs_[retired_].words[out_word_];
+      REQUIRE(out_job_ < jobs_.size());
+      const auto& want = jobs_[out_job_].words[out_word_];
       for (int lane = 0; lane < L; ++lane) {
         if (port_byte(m.out_data_o, lane) != want[lane] && ++wrong_ > spoiled_) {
-          FAIL_CHECK("job " << retired_ << ", word " << out_word_ << ", lane " << lane << ": "
+          FAIL_CHECK("job " << out_job_ << ", word " << out_word_ << ", lane " << lane << ": "
                             << int{port_byte(m.out_data_o, lane)} << " instead of "
                             << int{want[lane]});
         }
       }
-      ++out_word_;
+      if (++out_word_ == jobs_[out_job_].words.size()) {
+        ++out_job_;
+        out_word_ = 0;
+        CHECK(retired_ >= out_job_);
+      }
     }
   }
 
@@ -390,7 +389,7 @@ class PoolTester {
   std::vector<std::int8_t> act_ = std::vector<std::int8_t>(kActWords * L);
   std::array<std::uint32_t, 128> table_{};
   std::vector<Pending> jobs_;
-  std::size_t offered_ = 0, retired_ = 0, out_word_ = 0;
+  std::size_t offered_ = 0, retired_ = 0, out_job_ = 0, out_word_ = 0;
   std::size_t wrong_ = 0, spoiled_ = 0;
   bool offering_ = false, req_waited_ = false, out_waited_ = false;
   std::size_t req_addr_ = 0;
