@@ -307,7 +307,8 @@ module esp_core #(
   );
 
   // ---------------------------------------------------------------- loads
-  logic               act_word, tab_word, tab_word_ready, wgt_word, par_word, layer_word, unused_word;
+  logic               act_word, act_claim, tab_word, tab_word_ready, wgt_word, par_word, layer_word;
+  logic               unused_word, unused_claim;
   logic [15:0]        word_a_address, word_w_address;
   logic [8*Lanes-1:0] word_a, word_w;
   logic [esp_isa_pkg::ENGINES-1:0] engine_retire;
@@ -353,7 +354,8 @@ module esp_core #(
     .r_valid_i(r_valid[esp_isa_pkg::ReadLoadA]), .r_ready_o(r_ready[esp_isa_pkg::ReadLoadA]),
     .r_data_i(r_data), .r_last_i(r_last),
     .r_tag_i(r_tag), .r_error_i(r_error),
-    .word_valid_o({unused_word, tab_word, act_word}), .word_ready_i({1'b1, tab_word_ready, 1'b1}),
+    .word_valid_o({unused_word, tab_word, act_word}), .word_claim_o(act_claim),
+    .word_ready_i({1'b1, tab_word_ready, 1'b1}),
     .word_address_o(word_a_address),
     .word_data_o(word_a), .beat_valid_o(unused_beat), .beat_ready_i(1'b1),
     .beat_start_o(unused_start), .beat_last_o(unused_last),
@@ -378,7 +380,7 @@ module esp_core #(
     .r_valid_i(r_valid[esp_isa_pkg::ReadLoadW]), .r_ready_o(r_ready[esp_isa_pkg::ReadLoadW]),
     .r_data_i(r_data), .r_last_i(r_last),
     .r_tag_i(r_tag), .r_error_i(r_error),
-    .word_valid_o({layer_word, par_word, wgt_word}), .word_ready_i(3'b111),
+    .word_valid_o({layer_word, par_word, wgt_word}), .word_claim_o(unused_claim), .word_ready_i(3'b111),
     .word_address_o(word_w_address),
     .word_data_o(word_w), .beat_valid_o(pack_beat), .beat_ready_i(pack_beat_ready),
     .beat_start_o(pack_beat_start), .beat_last_o(pack_beat_last),
@@ -402,7 +404,8 @@ module esp_core #(
   esp_act_buf #(.Lanes(Lanes), .Words(ActWords)) u_act_buf (
     .clk_i, .rst_ni,
     .a_ren_i(act_ren), .a_raddr_i(act_raddr), .a_rdata_o(act_rdata),
-    .load_valid_i(act_word), .load_addr_i(word_a_address[ActBits-1:0]), .load_data_i(word_a),
+    .load_claim_i(act_claim), .load_valid_i(act_word), .load_addr_i(word_a_address[ActBits-1:0]),
+    .load_data_i(word_a),
     .res_valid_i(res_valid), .res_ready_o(res_ready), .res_addr_i(res_addr),
     .res_rvalid_o(res_rvalid),
     .pool_valid_i(preq_valid), .pool_ready_o(preq_ready), .pool_addr_i(preq_addr),
@@ -648,8 +651,8 @@ module esp_core #(
 
   // Rings ignore addresses; heads of the queues serve the trace where they do.
   logic unused;
-  assign unused = ^{unused_done, unused_beat, unused_start, unused_last, unused_word, base[159:128],
-                    word_a_address, word_w_address, room_a, head, waits, push, unused_track};
+  assign unused = ^{unused_done, unused_beat, unused_start, unused_last, unused_word, unused_claim,
+                    base[159:128], word_a_address, word_w_address, room_a, head, waits, push, unused_track};
 
 endmodule
 

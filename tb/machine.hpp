@@ -67,12 +67,15 @@ class Machine final : public Simulation {
     top_->s_axil_awvalid_i = top_->s_axil_wvalid_i = 1;
     for (bool taken = false; !taken;) clock([&] { taken = top_->s_axil_awready_o; });
     top_->s_axil_awvalid_i = top_->s_axil_wvalid_i = 0;
-    if (offset == isa::reg::kControl) {  // cycles count from here
-      cycle_ = 0;
-      stop_ = false;
-    }
-    for (bool answered = false; !answered; ++cycle_) {
+    std::uint64_t clocks = 0;
+    for (bool answered = false; !answered; ++clocks) {
       clock([&] { answered = top_->s_axil_bvalid_o; });
+    }
+    if (offset == isa::reg::kControl) {
+      cycle_ = clocks - kStart;
+      stop_ = false;
+    } else {
+      cycle_ += clocks;
     }
   }
 
@@ -199,7 +202,8 @@ class Machine final : public Simulation {
   std::unique_ptr<VerilatedContext> context_;
   std::unique_ptr<Model> top_;
   ReadHook read_hook_;
-  std::uint64_t cycle_ = 0;  // since start
+  static constexpr std::uint64_t kStart = 2;  // from a write of CONTROL to the first cycle counted
+  std::uint64_t cycle_ = 0;                   // since start
   LayerClock layers_;
   std::vector<Lap> laps_;
   bool stop_ = false, running_ = false;

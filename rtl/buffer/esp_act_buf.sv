@@ -8,6 +8,7 @@
 // Implements docs/machine.md, section 5.
 
 `default_nettype none
+`include "esp_assert.svh"
 `include "esp_ff.svh"
 
 module esp_act_buf #(
@@ -22,6 +23,7 @@ module esp_act_buf #(
   input  wire logic [AddrBits-1:0] a_raddr_i,
   output logic      [8*Lanes-1:0]  a_rdata_o,
 
+  input  wire logic                load_claim_i,  // a word stands there, to be written or not
   input  wire logic                load_valid_i,
   input  wire logic [AddrBits-1:0] load_addr_i,
   input  wire logic [8*Lanes-1:0]  load_data_i,
@@ -50,8 +52,8 @@ module esp_act_buf #(
   logic                b_ren, res_q, pool_q;
   logic                a_bank_q, b_bank_q;  // of the words that stand at the outputs
 
-  assign res_ready_o = !load_valid_i || load_addr_i[0] != res_addr_i[0];
-  assign pool_ready_o = !load_valid_i && !res_valid_i;
+  assign res_ready_o = !load_claim_i || load_addr_i[0] != res_addr_i[0];
+  assign pool_ready_o = !load_claim_i && !res_valid_i;
   assign b_ren = (res_valid_i && res_ready_o) || (pool_valid_i && pool_ready_o);
   assign b_raddr = res_valid_i ? res_addr_i : pool_addr_i;
 
@@ -92,6 +94,8 @@ module esp_act_buf #(
   assign b_rdata_o = b_bank_q ? gen_bank[1].b_q : gen_bank[0].b_q;
   assign res_rvalid_o = res_q;
   assign pool_rvalid_o = pool_q;
+
+  `ESP_ASSERT(written_words_claim, !load_valid_i || load_claim_i)
 
 endmodule
 

@@ -57,6 +57,7 @@ module esp_load #(
   input  wire logic                  r_error_i,
 
   output logic      [2:0]            word_valid_o,     // one hot: sink
+  output logic                       word_claim_o,     // a word of the first sink stands here, good or not
   input  wire logic [2:0]            word_ready_i,
   output logic      [15:0]           word_address_o,
   output logic      [8*Lanes-1:0]    word_data_o,
@@ -302,6 +303,7 @@ module esp_load #(
   assign word_valid_o[0] = word_good && word_sink_q == SINK0;
   assign word_valid_o[1] = word_good && word_sink_q == SINK1;
   assign word_valid_o[2] = word_good && word_sink_q[1];
+  assign word_claim_o = word_valid_q && word_sink_q == SINK0;
   assign word_address_o = word_addr_q;
   assign word_data_o = word_q;
   assign retire_o = (word_good && out_ready && word_last_q) || (stream_done_q && !fault_q && !halt_i);

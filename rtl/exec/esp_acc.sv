@@ -2,11 +2,11 @@
 // by one cycle a pair of columns, and read by post a whole word at a time.
 //
 // A token (valid_i, overwrite_i, half_i, done_i, addr_i) enters with its activation word at the
-// array's input; Lanes + 1 enabled cycles later pair 0 reads its accumulators, one cycle later adds
-// the array's sum and writes; pair j follows j cycles later. The same word may come again after three
-// cycles or more (passes last at least Lanes >= 4), so nothing is forwarded. done_o is a pulse in the
-// cycle of the last pair's write of a token with done_i; all words of the half can be read from the
-// next cycle on.
+// array's input; Lanes enabled cycles later pair 0 reads its accumulators, in the next they go into a
+// register, and in that after it the array's sum is added and written; pair j follows j cycles later. The
+// same word may come again after three cycles or more (passes last at least Lanes >= 4), so nothing is
+// forwarded. done_o is a pulse in the cycle of the last pair's write of a token with done_i; all words of the
+// half can be read from the next cycle on.
 // Post: ren_i, rhalf_i, raddr_i, data one cycle later, on a half that is not being written.
 // Each half of a pair of columns is a RAM of AccWords x 64 with one read and one write port.
 // Reset and clear_i drop the tokens under way. Numbers: sums SumBits signed, accumulators int32; they
@@ -51,12 +51,13 @@ module esp_acc #(
   end
 
   localparam int unsigned PAIRS = Lanes / 2;
-  localparam int unsigned DELAY = Lanes + 1;  // token to pair 0's read
-  localparam int unsigned STAGES = DELAY + PAIRS;
+  localparam int unsigned DELAY = Lanes;  // token to pair 0's read
+  localparam int unsigned STAGES = DELAY + PAIRS + 1;
   localparam int unsigned TOKEN_BITS = AccBits + 3;
-  localparam int unsigned SLOT_BITS = $clog2(DELAY + 1);
+  localparam int unsigned SLOT_BITS = $clog2(DELAY);
 
-  // Presence of tokens: bit DELAY - 1 + j at pair j's read, DELAY + j at its write.
+  // Presence of tokens: bit DELAY - 1 + j at pair j's read, DELAY + j a cycle later, DELAY + 1 + j at its
+  // write.
   logic [STAGES-1:0] valid_q;
 
   `ESP_FFC(clear_i, valid_q <= '0;)
@@ -78,7 +79,7 @@ module esp_acc #(
     if (ren_i) rhalf_q <= rhalf_i;
   end
 
-  for (genvar j = 0; j <= PAIRS; j++) begin : gen_token
+  for (genvar j = 0; j <= PAIRS + 1; j++) begin : gen_token
     logic [TOKEN_BITS-1:0] token;
     if (j == 0) begin : gen_head
       assign token = delay_q[slot_q - SLOT_BITS'(DELAY)];
@@ -89,26 +90,32 @@ module esp_acc #(
     end
   end
 
-  assign done_o = en_i && valid_q[STAGES-1] && gen_token[PAIRS].token[AccBits+2];
+  assign done_o = en_i && valid_q[STAGES-1] && gen_token[PAIRS+1].token[AccBits+2];
 
   for (genvar j = 0; j < PAIRS; j++) begin : gen_pair
-    logic                      reading, writing, read_half, write_half, overwrite;
+    logic                      reading, arriving, writing, read_half, write_half;
     logic [AccBits-1:0]        read_addr, write_addr;
     logic signed [SumBits-1:0] sum0, sum1;
-    logic [63:0]               read0, read1, old, sum;
+    logic [63:0]               read0, read1, old_q, sum;
 
     assign reading = en_i && valid_q[DELAY-1+j];
     assign read_half = gen_token[j].token[AccBits];
     assign read_addr = gen_token[j].token[AccBits-1:0];
-    assign writing = en_i && valid_q[DELAY+j];
-    assign write_half = gen_token[j+1].token[AccBits];
-    assign write_addr = gen_token[j+1].token[AccBits-1:0];
-    assign overwrite = gen_token[j+1].token[AccBits+1];
+    assign arriving = en_i && valid_q[DELAY+j];
+    assign writing = en_i && valid_q[DELAY+1+j];
+    assign write_half = gen_token[j+2].token[AccBits];
+    assign write_addr = gen_token[j+2].token[AccBits-1:0];
 
     assign sum0 = sums_i[2*j*SumBits +: SumBits];
     assign sum1 = sums_i[(2*j+1)*SumBits +: SumBits];
-    assign old = overwrite ? '0 : write_half ? read1 : read0;
-    assign sum = {32'(sum1) + (* in_order *) old[63:32], 32'(sum0) + (* in_order *) old[31:0]};
+    assign sum = {32'(sum1) + (* in_order *) old_q[63:32], 32'(sum0) + (* in_order *) old_q[31:0]};
+
+    always_ff @(posedge clk_i) begin
+      if (arriving) begin
+        if (gen_token[j+1].token[AccBits+1]) old_q <= '0;  // overwritten
+        else old_q <= gen_token[j+1].token[AccBits] ? read1 : read0;
+      end
+    end
 
     esp_ram_1r1w #(
       .Width(64),

@@ -221,15 +221,21 @@ module esp_array #(
       end
     end
 
-    // sum = H * 2^16 + L: the upper part is H + floor(L / 2^16), and low is H modulo Lanes.
+    // sum = H * 2^16 + L: the upper part is H + floor(L / 2^16), and low is H modulo Lanes. So the low bits
+    // of H are low, those above them the upper part's but for a carry; the excess is from -Lanes / 2 to Lanes
+    // / 2 - 1.
     for (genvar j = 0; j < PAIRS; j++) begin : gen_foot
-      logic        [15:0]        rest;
-      logic signed [SumBits-1:0] upper;
-      logic signed [LowBits-1:0] excess;
-      assign {upper, rest} = gen_packed_row[Lanes-1].gen_pair[j].sum;
-      assign excess = upper[LowBits-1:0] - gen_packed_row[Lanes-1].gen_pair[j].low;
-      assign sums_o[2*j*SumBits +: SumBits] = {excess, rest};
-      assign sums_o[(2*j+1)*SumBits +: SumBits] = upper - SumBits'(excess);
+      logic [15:0]        rest, high;
+      logic [LowBits-1:0] upper, low;
+      logic [LowBits:0]   excess;    // less or more than it can be where low carried
+      logic               up, down;
+      assign {high, upper, rest} = gen_packed_row[Lanes-1].gen_pair[j].sum;
+      assign low = gen_packed_row[Lanes-1].gen_pair[j].low;
+      assign excess = {1'b0, upper} - {1'b0, low};
+      assign up = !excess[LowBits] && excess[LowBits-1];
+      assign down = excess[LowBits] && !excess[LowBits-1];
+      assign sums_o[2*j*SumBits +: SumBits] = {excess[LowBits-1:0], rest};
+      assign sums_o[(2*j+1)*SumBits +: SumBits] = {high + {{15{down}}, up || down}, low};
     end
   end
 

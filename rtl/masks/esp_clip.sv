@@ -72,6 +72,7 @@ module esp_clip #(
   logic [15:0]        block_words;
   logic [RowBits-1:0] row;
   logic [1:0]         second;     // quarter of the row that is read second
+  logic [Width-1:0]   row_q;      // the words of it that are
 
   assign coming = word_i;
   assign second = conv_i ? 2'd1 : coming.words[0] ? 2'd3 : 2'd2;
@@ -79,17 +80,17 @@ module esp_clip #(
   assign row = layer_i[RowBits-1:0];
 
   if (Width == 64) begin : gen_narrow
-    assign pieces = rdata_i[55:0];
-    assign shifts = rdata_i[55:0];
-    assign block_words = rdata_i[15:0];
+    assign pieces = row_q[55:0];
+    assign shifts = row_q[55:0];
+    assign block_words = row_q[15:0];
   end else if (Width == 128) begin : gen_half
-    assign pieces = rdata_i[119:64];
-    assign shifts = rdata_i[55:0];
-    assign block_words = rdata_i[79:64];
+    assign pieces = row_q[119:64];
+    assign shifts = row_q[55:0];
+    assign block_words = row_q[79:64];
   end else begin : gen_whole
-    assign pieces = rdata_i[119:64];
-    assign shifts = rdata_i[183:128];
-    assign block_words = rdata_i[207:192];
+    assign pieces = row_q[119:64];
+    assign shifts = row_q[183:128];
+    assign block_words = row_q[207:192];
   end
 
   if (WordBits == 0) begin : gen_row
@@ -121,6 +122,7 @@ module esp_clip #(
 
   always_ff @(posedge clk_i) begin
     counted_q <= !clip_i;
+    if (!counted_q) row_q <= rdata_i;
     ready_o <= counted_q && !clip_i;
     if (!counted_q) begin
       k_more_q <= 13'(counts_q.k_live) - 13'(clip_q.k0);
@@ -192,7 +194,7 @@ module esp_clip #(
   end
 
   logic unused_clip;
-  assign unused_clip = ^{layer_i, clip_q, rdata_i, coming, load, conv, transfer, clipped};
+  assign unused_clip = ^{layer_i, clip_q, rdata_i, row_q, coming, load, conv, transfer, clipped};
 
 endmodule
 

@@ -5,11 +5,11 @@
 // blocks, squeezed by the maps of the k blocks. Where a segment ends, rows of zeros follow, up to a whole
 // block of rows since the last end. Parameters are squeezed by the maps of the n blocks, 8 bytes a lane.
 // At a segment's end the word under way (of parameters: the block) is padded.
-// A step of PackLanes bytes a cycle; a cycle more for each step of padding, two for each LOAD.
-// What a segment leaves in its last word follows from its maps: live lanes are counted as a map comes.
-// The bit maps are read from the layer table's RAM, 64 bits each, from word Base on: those of k blocks,
-// then, from map 256, of n blocks; up to four wait here. `table_busy_i`: no read now.
-// Reset and clear_i drop everything. Implements docs/pack.md, section 5.
+// A step of PackLanes bytes a cycle; a cycle more for each step of padding, three for each LOAD.
+// What a segment leaves in its last word follows from its maps: live lanes are counted a cycle after a map
+// came. The bit maps are read from the layer table's RAM, 64 bits each, from word Base on: those of k blocks,
+// then, from map 256, of n blocks; up to four wait here. `table_busy_i`: no read now. Reset and clear_i drop
+// everything. Implements docs/pack.md, section 5.
 
 `default_nettype none
 `include "esp_assert.svh"
@@ -56,8 +56,9 @@ module esp_pack_feed #(
   begin : gen_parameters_2
     $error("esp_pack_feed: PackLanes is a power of two from 2 to BusBytes");
   end
-  if (AddrBits == 0 || AddrBits > 14 || Base >= (1 << AddrBits)) begin : gen_parameters_3
-    $error("esp_pack_feed: AddrBits is 1 to 14, and Base below 2^AddrBits");
+  if (AddrBits == 0 || AddrBits > 14 || Base >= (1 << AddrBits) || Base % 2 != 0)
+  begin : gen_parameters_3
+    $error("esp_pack_feed: AddrBits is 1 to 14, and Base even, below 2^AddrBits");
   end
 
   localparam int unsigned LaneBits = $clog2(Lanes);
@@ -86,15 +87,18 @@ module esp_pack_feed #(
 
   // ---------------------------------------------------------------- maps, read ahead
   logic [MapBits-1:0]  next_q, map_addr;    // of the next map, unless the list ended with the last one
+  logic [MapBits-1:0]  first;               // of the list's first
   logic                arrive_q, ended_list_q, wrap, params;
   logic [63:0]         coming;
-  logic [LaneBits-1:0] coming_live;         // live lanes, modulo Lanes
+  logic                came_q, came_end_q, came_last_q;   // a cycle later
+  logic [Lanes-1:0]    came_lanes_q;
+  logic [LaneBits-1:0] came_live;           // live lanes, modulo Lanes
 
   // The first map of a LOAD is read in the cycle in which its first beat shows.
   assign params = idle_q ? beat_start_i[15] : params_q;
-  assign wrap = idle_q || (arrive_q ? coming[33] : ended_list_q);
-  assign map_addr = !wrap ? next_q : params ? MapBits'((Base << PartBits) + 256)
-                                              : MapBits'(Base << PartBits);
+  assign wrap = idle_q || ended_list_q || (arrive_q && coming[33]);
+  assign first = params ? MapBits'((Base << PartBits) + 256) : MapBits'(Base << PartBits);
+  assign map_addr = wrap ? first : next_q;
   assign raddr_o = map_addr[MapBits-1:PartBits];
   if (PartBits == 0) begin : gen_word
     assign coming = rdata_i[63:0];
@@ -112,13 +116,13 @@ module esp_pack_feed #(
     logic                      carry, pair;
     counts = '0;
     {carry, pair} = '0;
-    if (`ESP_WHEN(arrive_q)) begin
+    if (`ESP_WHEN(came_q)) begin
       for (int i = 0; i < Lanes; i += 4) begin
-        counts[i*LaneBits] = ^coming[i +: 4];
-        pair = (coming[i] && coming[i+1]) || (coming[i+2] && coming[i+3])
-            || ((coming[i] || coming[i+1]) && (coming[i+2] || coming[i+3]));
-        counts[i*LaneBits + 1] = pair && !(&coming[i +: 4]);
-        if (LaneBits > 2) counts[i*LaneBits + 2] = &coming[i +: 4];
+        counts[i*LaneBits] = ^came_lanes_q[i +: 4];
+        pair = (came_lanes_q[i] && came_lanes_q[i+1]) || (came_lanes_q[i+2] && came_lanes_q[i+3])
+            || ((came_lanes_q[i] || came_lanes_q[i+1]) && (came_lanes_q[i+2] || came_lanes_q[i+3]));
+        counts[i*LaneBits + 1] = pair && !(&came_lanes_q[i +: 4]);
+        if (LaneBits > 2) counts[i*LaneBits + 2] = &came_lanes_q[i +: 4];
       end
       for (int n = 4; n < Lanes; n = 2 * n) begin
         for (int i = 0; i < Lanes; i += 2 * n) begin
@@ -132,19 +136,19 @@ module esp_pack_feed #(
         end
       end
     end
-    coming_live = counts[LaneBits-1:0];
+    came_live = counts[LaneBits-1:0];
   end
 
   // Those that wait. The last two bits: a segment ends, the list ends.
   logic [Lanes+LaneBits+1:0] map_q [Maps];
   logic [1:0]                push_q, pop_q;
-  logic [2:0]                maps_q;
+  logic [2:0]                maps_q, places_q;  // that wait; that may still be asked for
   logic                      have_q;        // any
   logic [Lanes-1:0]          map;
   logic [LaneBits-1:0]       map_live;
   logic                      map_end, map_last;
 
-  assign ren_o = !table_busy_i && (idle_q ? beat_valid_i : !maps_q[2] && !(&maps_q[1:0] && arrive_q));
+  assign ren_o = !table_busy_i && (idle_q ? beat_valid_i : places_q != '0);
   assign {map, map_live, map_end, map_last} = map_q[pop_q];
 
   // ---------------------------------------------------------------- the step
@@ -216,19 +220,23 @@ module esp_pack_feed #(
   `ESP_FFC(clear_i, begin
     idle_q <= 1'b1;
     {beats_q, zeros_q, pad_q} <= '0;
-    {arrive_q, have_q} <= '0;
+    {arrive_q, came_q, have_q} <= '0;
+    places_q <= 3'(Maps);
     {maps_q, push_q, pop_q} <= '0;
     filled_q <= '0;
   end) begin
     if (step) {idle_q, beats_q, zeros_q, pad_q} <= {idle_d, beats_d, zeros_d, pad_d};
     else if (idle_q) {idle_q, beats_q} <= {!beat_valid_i, beat_valid_i};
     arrive_q <= ren_o;
-    have_q <= !idle_q && (arrive_q || maps_q[2:1] != '0 || (maps_q[0] && !block_end));
+    came_q <= arrive_q && !idle_q;
+    have_q <= !idle_q && (came_q || maps_q[2:1] != '0 || (maps_q[0] && !block_end));
     if (idle_q) begin
       {maps_q, push_q, pop_q} <= '0;
+      places_q <= ren_o ? 3'(Maps - 1) : 3'(Maps);
     end else begin
-      if (arrive_q != block_end) maps_q <= arrive_q ? maps_q + 3'd1 : maps_q - 3'd1;
-      if (arrive_q) push_q <= push_q + 1'b1;
+      if (came_q != block_end) maps_q <= came_q ? maps_q + 3'd1 : maps_q - 3'd1;
+      if (ren_o != block_end) places_q <= ren_o ? places_q - 3'd1 : places_q + 3'd1;
+      if (came_q) push_q <= push_q + 1'b1;
       if (block_end) pop_q <= pop_q + 1'b1;
     end
     if (turn && !params_q) filled_q <= filled_q + 1'b1;
@@ -255,17 +263,20 @@ module esp_pack_feed #(
       end
       if (beat_valid_i && beat_ready_o && beat_last_i) ended_q <= 1'b1;
     end
-    if (ren_o) next_q <= map_addr + 1'b1;
+    if (ren_o) next_q <= wrap ? first | MapBits'(1) : next_q + 1'b1;  // Base is even
     ended_list_q <= wrap && !ren_o;
     if (arrive_q) begin
-      map_q[push_q] <= {coming[Lanes-1:0], coming_live, coming[32] || coming[33], coming[33]};
+      came_lanes_q <= coming[Lanes-1:0];
+      came_end_q <= coming[32] || coming[33];
+      came_last_q <= coming[33];
     end
+    if (came_q) map_q[push_q] <= {came_lanes_q, came_live, came_end_q, came_last_q};
   end
 
   logic unused;
   assign unused = ^{beat_start_i, coming};
 
-  `ESP_ASSERT(a_map_has_room, !arrive_q || idle_q || maps_q < 3'(Maps))
+  `ESP_ASSERT(a_map_has_room, !came_q || idle_q || maps_q < 3'(Maps))
   `ESP_ASSERT(one_at_a_time, 3'(idle_q) + 3'(beats_q) + 3'(zeros_q) + 3'(pad_q) == 3'd1)
 
 endmodule

@@ -2,7 +2,7 @@
 //
 //   esp_pool_windows --> esp_pool_walk --> port B --> esp_pool_lane (all lanes)
 //                                                        | at a window's end
-//                          out <-- FIFO <-- gather <-- esp_requant (PoolLanes a cycle)
+//                          out <-- FIFO <-- gather <-- esp_requant (PoolLanes a cycle, cut a cycle before)
 //
 // One window position a cycle; requantisation, Lanes / PoolLanes cycles a window, runs beside the
 // next window. Nothing stalls behind the request: that of a window's last position waits until
@@ -84,7 +84,7 @@ module esp_pool #(
   localparam int unsigned LeftBits = $clog2(Slices + 1);
   // Cycles from the last request of a window until its place is free again, in words, rounded up to a
   // power of two.
-  localparam int unsigned Trip = LATENCY + Slices + 4 + (Prune ? 2 : 0);
+  localparam int unsigned Trip = LATENCY + Slices + 5 + (Prune ? 2 : 0);
   localparam int unsigned TripWords = (Trip + Slices - 1) / Slices;
   localparam int unsigned DepthWords = TripWords > 8 ? (1 << $clog2(TripWords)) : 8;
   localparam int unsigned PlaceBits = $clog2(DepthWords) + 1;
@@ -109,15 +109,22 @@ module esp_pool #(
 
   // The window being requantised
   logic [25*Lanes-1:0] sums;
-  logic [32*Lanes-1:0] values;
   logic [LeftBits-1:0] left_q;  // slices to go
   logic [LeftBits-1:0] gap_q;   // cycles until a window may end again, less one
   logic [SliceBits-1:0] slice_q;
   logic [31:0] scale, scale_q;
   logic [23:0] bounds_q;
   logic from_table_q, result_last_q;
-  logic requant_valid;
+  logic [32*Lanes-1:0] values;
+  logic [32*PoolLanes-1:0] slice_values;
+
+  // Its slice in front of the requantiser
+  logic cut_q, cut_last_q, cut_result_last_q;
+  logic [25*PoolLanes-1:0] acc_q;
   logic [32*PoolLanes-1:0] acc;
+  logic [30:0] cut_scale_q;
+  logic [23:0] cut_bounds_q;
+  logic requant_valid;
   logic [8*PoolLanes-1:0] y;
 
   // Slices on their way through the requantiser
@@ -157,6 +164,7 @@ module esp_pool #(
     word_q   <= 1'b0;
     sum_q    <= 1'b0;
     left_q   <= '0;
+    cut_q    <= 1'b0;
     gap_q    <= '0;
     free_q   <= 1'b1;
     places_q <= PlaceBits'(DepthWords);
@@ -167,6 +175,7 @@ module esp_pool #(
     idle_q <= !accept && (idle_q || ending);
     word_q <= step;
     sum_q  <= word_q;
+    cut_q  <= left_q != '0;
     if (finish) left_q <= LeftBits'(Slices);
     else if (left_q != '0) left_q <= left_q - 1'b1;
     if (take_place) gap_q <= LeftBits'(Slices - 1);
@@ -224,10 +233,23 @@ module esp_pool #(
   end
 
   always_comb begin
-    {values, acc} = '0;
+    {values, slice_values, acc} = '0;
     if (`ESP_WHEN(left_q != '0)) begin
-      for (int i = 0; i < Lanes; i++) values[32*i +: 32] = 32'($signed(sums[25*i +: 25]));
-      for (int i = 0; i < PoolLanes; i++) acc[32*i +: 32] = values[32*(PoolLanes*slice_q+i) +: 32];
+      for (int i = 0; i < Lanes; i++) values[32*i +: 25] = sums[25*i +: 25];
+      slice_values = values[32*PoolLanes*slice_q +: 32*PoolLanes];
+    end
+    if (`ESP_WHEN(cut_q)) begin
+      for (int i = 0; i < PoolLanes; i++) acc[32*i +: 32] = 32'($signed(acc_q[25*i +: 25]));
+    end
+  end
+
+  always_ff @(posedge clk_i) begin
+    if (left_q != '0) begin
+      for (int i = 0; i < PoolLanes; i++) acc_q[25*i +: 25] <= slice_values[32*i +: 25];
+      cut_scale_q       <= scale[30:0];
+      cut_bounds_q      <= bounds_q;
+      cut_last_q        <= left_q == LeftBits'(1);
+      cut_result_last_q <= result_last_q;
     end
   end
 
@@ -253,14 +275,14 @@ module esp_pool #(
 
   esp_requant #(.Lanes(PoolLanes)) u_requant (
     .clk_i, .rst_ni, .clear_i, .en_i(1'b1),
-    .valid_i(left_q != '0), .acc_i(acc), .scale_i({PoolLanes{scale}}),
-    .zero_i(bounds_q[23:16]), .lo_i(bounds_q[15:8]), .hi_i(bounds_q[7:0]),
+    .valid_i(cut_q), .acc_i(acc), .scale_i({PoolLanes{1'b0, cut_scale_q}}),
+    .zero_i(cut_bounds_q[23:16]), .lo_i(cut_bounds_q[15:8]), .hi_i(cut_bounds_q[7:0]),
     .valid_o(requant_valid), .data_o(y)
   );
 
   always_ff @(posedge clk_i) begin
-    slast_q <= {slast_q[LATENCY-2:0], left_q == LeftBits'(1)};
-    rlast_q <= {rlast_q[LATENCY-2:0], result_last_q};
+    slast_q <= {slast_q[LATENCY-2:0], cut_last_q};
+    rlast_q <= {rlast_q[LATENCY-2:0], cut_result_last_q};
   end
 
   // Gather the slices of a word.

@@ -1,10 +1,10 @@
 // Post: what follows a convolution. Reads a full accumulator half, adds the bias, requantises,
 // adds the residual operand, sums for global average pooling, and hands words to the store stream.
 //
-//   issue   READ     SCALE           ADD        DONE
-//   reads   bias --> esp_requant --> esp_addop --+--> gather --> FIFO --> out
-//           ^                                    v
-//           +---------- BACK: sums <-------- esp_post_gap
+//   issue   READ       BIAS     SCALE           ADD        DONE
+//   read    select --> bias --> esp_requant --> esp_addop --+--> gather --> FIFO --> out
+//           ^                                               v
+//           +---------------- BACK: sums <-------- esp_post_gap
 //
 // PostLanes lanes a cycle: Lanes / PostLanes cycles a word, without a bubble between words, blocks
 // and CONVs; a CONV needs at least 10 cycles, and each block that is summed for gap takes one word
@@ -88,11 +88,12 @@ module esp_post #(
   localparam int unsigned DepthWords = Slices > 1 ? 16 : 32;
 
   // Stages of a vector, in cycles from its issue.
-  localparam int unsigned READ = 1;           // its sums and parameters are read
-  localparam int unsigned SCALE = READ + 1;   // it enters esp_requant, which takes 8 cycles
+  localparam int unsigned READ = 1;           // its sums are read, its parameters will be
+  localparam int unsigned BIAS = READ + 1;    // its parameters are read
+  localparam int unsigned SCALE = BIAS + 1;   // it enters esp_requant, which takes 8 cycles
   localparam int unsigned ADD = SCALE + 8;    // it enters esp_addop, which takes 4
   localparam int unsigned DONE = ADD + 4;     // it is gathered, or summed
-  localparam int unsigned BACK = DONE + 1;    // a block's sums, on their way to SCALE
+  localparam int unsigned BACK = DONE + 1;    // a block's sums, on their way to BIAS
 
   // Bit k of each of these belongs to the vector at stage k.
   logic [BACK:READ] valid_q;
@@ -115,7 +116,7 @@ module esp_post #(
   logic [7:0] job_zb, job_gap_zy;
   logic [31:0] job_gap_scale;
 
-  logic [23:0] bounds2_q, stage_add_bounds_q;
+  logic [23:0] bounds1_q, bounds2_q, stage_add_bounds_q;
   logic [21:0] stage_ma_q, stage_mb_q;
   logic [4:0] stage_shift_q;
   logic [7:0] stage_gap_zy_q, gap_zy_q, bound;
@@ -133,7 +134,10 @@ module esp_post #(
   logic retire_q;
   logic [4:0] sums_due_q;  // blocks issued, but in the last cycle, whose sums have not come back
   logic [$clog2(DepthWords):0] places_q;
-  logic [32*PostLanes-1:0] biased, scales, acc_q, scale_q, sums, pooled;
+  logic [32*PostLanes-1:0] selected, selected_q, biased, acc_q, scale_q, sums;
+  logic injected_q;
+  logic par_ren;
+  logic [$clog2(ParamBlocks*Lanes/PostLanes)-1:0] par_raddr;
   logic [16*PostLanes-1:0] products;
   logic [8*PostLanes-1:0] y, z, operand_slice;
   logic [8*Lanes-1:0] operand_word, word;
@@ -152,22 +156,24 @@ module esp_post #(
     valid_q   <= '0;
     hold_q    <= 1'b0;
     entered_q <= 1'b0;
+    par_ren_o <= 1'b0;
   end) begin
-    valid_q   <= {hold_q, valid_q[DONE-1:SCALE], valid_q[READ] || inject, issue};
+    valid_q   <= {hold_q, valid_q[DONE-1:BIAS], valid_q[READ] || inject, issue};
     hold_q    <= hold;
     entered_q <= valid_q[ADD-2] && first_q[ADD-2];
+    par_ren_o <= par_ren;
   end
 
   always_ff @(posedge clk_i) begin
-    first_q <= {first_q[DONE-1:SCALE], first_q[READ] && !inject, conv_first};
-    add_q   <= {add_q[DONE-1:SCALE], add_q[READ] && !inject, job_operand};
-    gap_q   <= {gap_q[DONE-1:SCALE], gap_q[READ] && !inject, job_gap};
+    first_q <= {first_q[DONE-1:BIAS], first_q[READ] && !inject, conv_first};
+    add_q   <= {add_q[DONE-1:BIAS], add_q[READ] && !inject, job_operand};
+    gap_q   <= {gap_q[DONE-1:BIAS], gap_q[READ] && !inject, job_gap};
     start_q <= {start_q[DONE-1:READ], block_first && job_gap_first};
     blast_q <= {blast_q[DONE-1:READ], block_last};
-    clast_q <= {clast_q[DONE:SCALE], inject ? clast_q[BACK] : clast_q[READ], conv_last};
-    empty_q <= {empty_q[DONE:SCALE], inject ? empty_q[BACK] : empty_q[READ],
+    clast_q <= {clast_q[DONE:BIAS], inject ? clast_q[BACK] : clast_q[READ], conv_last};
+    empty_q <= {empty_q[DONE:BIAS], inject ? empty_q[BACK] : empty_q[READ],
                 (job_gap && !job_gap_last) || job_empty};
-    slast_q <= {slast_q[DONE:SCALE], inject ? slast_q[BACK] : slast_q[READ], slice_last};
+    slast_q <= {slast_q[DONE:BIAS], inject ? slast_q[BACK] : slast_q[READ], slice_last};
     slice_q <= {
       slice_q[SliceBits*DONE-1:SliceBits], inject ? slice_back : slice_read, slice
     };
@@ -197,19 +203,21 @@ module esp_post #(
     else if (reserve && !release_q) places_q <= places_q - 1'b1;
   end
 
-  // READ: bias, or sums that come back. Fields follow the vectors they belong to: the bounds at READ,
-  // the operand's at ADD, the pooling's at DONE (zero point) and BACK.
+  // READ: the vector's part of its word, or sums that come back; BIAS: without a bias those. Fields follow
+  // the vectors they belong to: the bounds at READ, the operand's at ADD, the pooling's at DONE (zero point)
+  // and BACK.
   for (genvar i = 0; i < PostLanes; i++) begin : gen_lane
     always_comb begin
+      selected[32*i +: 32] = '0;
       biased[32*i +: 32] = '0;
-      scales[32*i +: 32] = '0;
-      pooled[32*i +: 32] = '0;
-      if (`ESP_WHEN(valid_q[READ])) begin
-        biased[32*i +: 32] = acc_rdata_i[32*(PostLanes*slice_read+i) +: 32] + par_rdata_i[64*i +: 32];
-        scales[32*i +: 32] = par_rdata_i[64*i+32 +: 32];
+      if (inject) begin
+        selected[32*i +: 32] = gap_score_q ? 32'($signed(sums[32*i +: 8])) : sums[32*i +: 32];
+      end else if (`ESP_WHEN(valid_q[READ])) begin
+        selected[32*i +: 32] = acc_rdata_i[32*(PostLanes*slice_read+i) +: 32];
       end
-      if (`ESP_WHEN(inject)) begin
-        pooled[32*i +: 32] = gap_score_q ? 32'($signed(sums[32*i +: 8])) : sums[32*i +: 32];
+      if (`ESP_WHEN(valid_q[BIAS])) begin
+        biased[32*i +: 32] = selected_q[32*i +: 32]
+                           + (* in_order *) (par_rdata_i[64*i +: 32] & {32{!injected_q}});
       end
     end
   end
@@ -222,14 +230,18 @@ module esp_post #(
   assign bound = job_gate ? job_add_bounds[7:0] : job_bounds[23:16];
 
   always_ff @(posedge clk_i) begin
-    if (inject) begin
-      acc_q     <= pooled;
-      scale_q   <= {PostLanes{gap_scale_q}};
-      bounds2_q <= {gap_zy_q, 8'h80, 8'h7f};
-    end else if (valid_q[READ]) begin
+    injected_q  <= inject;
+    par_raddr_o <= par_raddr;
+    if (inject || valid_q[READ]) begin
+      selected_q <= selected;
+      bounds1_q  <= inject ? {gap_zy_q, 8'h80, 8'h7f} : job_bounds;
+    end
+    if (valid_q[BIAS]) begin
       acc_q     <= biased;
-      scale_q   <= scales;
-      bounds2_q <= job_bounds;
+      bounds2_q <= bounds1_q;
+      for (int i = 0; i < PostLanes; i++) begin
+        scale_q[32*i +: 32] <= injected_q ? gap_scale_q : par_rdata_i[64*i+32 +: 32];
+      end
     end
     if (entered_q) begin
       stage_gate_q       <= job_gate;
@@ -264,7 +276,7 @@ module esp_post #(
     .fetch_valid_o(fetch_valid), .fetch_ready_i(fetch_ready), .fetch_base_o(fetch_base),
     .fetch_cols_o(fetch_cols), .fetch_rows_o(fetch_rows), .fetch_blocks_o(fetch_blocks),
     .acc_ren_o, .acc_half_o, .acc_raddr_o, .acc_free_o,
-    .par_ren_o, .par_raddr_o, .par_loaded_i, .par_base_o,
+    .par_ren_o(par_ren), .par_raddr_o(par_raddr), .par_loaded_i, .par_base_o,
     .operand_i(operand), .claim_o(claim),
     .place_i(place_q), .reserve_o(reserve),
     .hold_i(hold), .sums_due_i(sums_due), .entered_i(entered_q),

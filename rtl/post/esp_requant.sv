@@ -31,12 +31,15 @@ module esp_requant #(
   end
 
   localparam int unsigned LATENCY = 8;
+  localparam int unsigned BOUNDS = LATENCY - 2;  // the stage before the lanes' clamps
 
   logic [LATENCY-1:0] valid_q;
   logic [LATENCY-1:0] stage;
-  logic [23:0] bounds0_q, bounds1_q, bounds2_q, bounds3_q, bounds4_q, bounds5_q, bounds6_q;
+  logic [24*BOUNDS-1:0] bounds_q;  // shift without a condition, in LUTs
+  logic [23:0] bounds, clamp_q;
   logic [8:0] zero_lo_q, zero_hi_q;  // zero - lo, zero - hi - 1: once for all lanes
 
+  assign bounds  = bounds_q[24*(BOUNDS-1) +: 24];
   assign stage   = en_i ? {valid_q[LATENCY-2:0], valid_i} : '0;
   assign valid_o = valid_q[LATENCY-1];
 
@@ -44,16 +47,11 @@ module esp_requant #(
     if (en_i) valid_q <= {valid_q[LATENCY-2:0], valid_i};
 
   always_ff @(posedge clk_i) begin
-    if (stage[0]) bounds0_q <= {zero_i, lo_i, hi_i};
-    if (stage[1]) bounds1_q <= bounds0_q;
-    if (stage[2]) bounds2_q <= bounds1_q;
-    if (stage[3]) bounds3_q <= bounds2_q;
-    if (stage[4]) bounds4_q <= bounds3_q;
-    if (stage[5]) bounds5_q <= bounds4_q;
-    if (stage[6]) begin
-      bounds6_q <= bounds5_q;
-      zero_lo_q <= {bounds5_q[23], bounds5_q[23:16]} - {bounds5_q[15], bounds5_q[15:8]};
-      zero_hi_q <= {bounds5_q[23], bounds5_q[23:16]} + ~{bounds5_q[7], bounds5_q[7:0]};
+    if (en_i) bounds_q <= {bounds_q[24*(BOUNDS-1)-1:0], zero_i, lo_i, hi_i};
+    if (stage[BOUNDS]) begin
+      clamp_q   <= bounds;
+      zero_lo_q <= {bounds[23], bounds[23:16]} - {bounds[15], bounds[15:8]};
+      zero_hi_q <= {bounds[23], bounds[23:16]} + ~{bounds[7], bounds[7:0]};
     end
   end
 
@@ -63,9 +61,9 @@ module esp_requant #(
       .stage_i(stage),
       .acc_i(acc_i[32*i +: 32]),
       .scale_i(scale_i[32*i +: 31]),
-      .zero_i(bounds6_q[23:16]),
-      .lo_i(bounds6_q[15:8]),
-      .hi_i(bounds6_q[7:0]),
+      .zero_i(clamp_q[23:16]),
+      .lo_i(clamp_q[15:8]),
+      .hi_i(clamp_q[7:0]),
       .zero_lo_i(zero_lo_q),
       .zero_hi_i(zero_hi_q),
       .data_o(data_o[8*i +: 8])

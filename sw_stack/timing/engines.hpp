@@ -81,18 +81,18 @@ struct SequencerState {
   /// A code that has been examined.
   struct Pushed {
     Time time;
-    bool runs;  ///< its tile is read from this cycle on
+    bool runs;
   };
   Job job{};
   bool busy = false;
   std::int64_t base = 0;  ///< words given back by the CONVs accepted so far
-  Time end = 0;           ///< the last word of the last CONV's tiles
+  Time end = 0;           ///< when the next CONV may be taken
   // Of sparse CONVs.
   std::vector<Pushed> pushed;
   std::size_t next_code = 0;
-  std::uint64_t tiles_begun = 0;
+  std::vector<Time> starts;    ///< first reads of the tiles that run
   std::int64_t stream_at = 0;  ///< the next word, as position in the ring
-  bool header_read = false;
+  bool header_read = false, examined = false;
   Time code_time = 0;  ///< when it can go on
 };
 
@@ -109,10 +109,25 @@ struct PassState {
   std::vector<Time> popped;  ///< when codes were taken
   std::size_t codes_left = 0;
   std::uint64_t tiles_taken = 0;
-  Time taken_at = -1, taken_start = 0;  ///< the pass that waits for its half, -1: none
+  Time taken_at = -1;  ///< the pass that waits for its tile and half, -1: none
   Shown showing;
   Time shown_end = 0;
   std::vector<Shown> shown;
+};
+
+/// The slots of post that are left empty for sums that come back.
+class Holds {
+ public:
+  void add(Time first, Time last) { holds_.push_back({first, last}); }
+  /// Where a word of `slices` vectors that could be issued from `issue` on is: moves `issue` to its first
+  /// vector, and returns its last. `issue` never falls.
+  Time pass(Time& issue, Time slices);
+
+ private:
+  struct Hold {
+    Time first, last;
+  };
+  std::deque<Hold> holds_;
 };
 
 struct PostState {
@@ -134,13 +149,15 @@ struct PostState {
   std::size_t port_hint = 0;
   std::int64_t param_base = 0;
   Time sums_back = 0;
+  Holds holds;
   Outlet out;
 };
 
 struct PoolState {
   bool busy = false;
   std::size_t instruction = 0;
-  Time free = 0, window_emit = 0, window_take = 0, window_end = -1000;
+  Time free = 0, window_begin = 0, window_end = -1000;
+  std::vector<Time> takes;  ///< when the instruction's windows left the generator
   std::uint32_t block = 0, row = 0, col = 0;
   Time begin = 0;
   std::size_t port_hint = 0;

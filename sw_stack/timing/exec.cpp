@@ -31,13 +31,13 @@ bool Model::try_exec() {
   return moved;
 }
 
-/// The sequencer takes a CONV in the cycle of the last word that it reads for the one before.
+/// The sequencer takes a CONV once the last tile of the one before is begun.
 bool Model::try_accept_weights() {
   if (weight_queue_.empty() || sequencer_.busy) return false;
   const Time time = std::max(weight_queue_.head_valid(), sequencer_.end);
   const std::size_t instruction = weight_queue_.head().instruction;
   weight_queue_.leave(time);
-  sequencer_.job = {instruction, time + 1, sequencer_.base};
+  sequencer_.job = {instruction, time + 2, sequencer_.base};
   const Conv& conv = as<Conv>(instruction);
   sequencer_.next_code = 0;
   sequencer_.header_read = false;
@@ -93,7 +93,7 @@ bool Model::try_piece() {
   // A pass is taken up in the last cycle of the one before, and starts in the next at the earliest.
   const Time ready = std::max(passes_.valid, passes_.end) + 1;
   const Time start = std::max(
-      {sequencer_.job.active, passes_.tile_start + lanes_, passes_.tile_taken + 1, loaded});
+      {sequencer_.job.active, passes_.tile_start + lanes_, passes_.tile_taken + 1, loaded + 1});
   const Time tile = start + lanes_ / 2 + 1;
   const Time go = std::max({ready, tile, half});
   passes_.showing.post += std::max<Time>(0, half - ready);
@@ -111,7 +111,7 @@ bool Model::try_piece() {
   if (conv.w_release != 0) weights_.release(conv.w_piece, passes_.tile_start + lanes_);
   if (++passes_.piece < passes_.pieces) return true;
 
-  sequencer_.end = passes_.tile_start + lanes_ - 1;
+  sequencer_.end = passes_.tile_start;
   sequencer_.busy = false;
   finish_conv(conv, last_go, last_taken);
   return true;

@@ -218,19 +218,20 @@ struct Outlet {
     bool empty;  ///< only retires its instruction
   };
   struct Last {
-    std::size_t words;  ///< retired when so many have left
+    std::size_t words;  ///< the instruction is over when so many have left
     Time begin;
     std::uint32_t layer;
   };
   std::vector<Word> words;
   std::vector<Time> left;
   std::vector<Last> last;
-  std::size_t retired = 0;
-  /// When the place that word `words.size()` takes is free, of `depth`.
-  [[nodiscard]] Time place(std::size_t depth) const {
+  std::size_t over = 0;  ///< instructions
+  /// When the place that word `words.size()` takes is free, of `depth`; `back`: cycles that it takes to come
+  /// back.
+  [[nodiscard]] Time place(std::size_t depth, Time back) const {
     if (words.size() < depth) return 0;
     const std::size_t blocking = words.size() - depth;
-    return blocking < left.size() ? left[blocking] + 1 : kNever;
+    return blocking < left.size() ? left[blocking] + back : kNever;
   }
 };
 

@@ -1,5 +1,7 @@
 // Pool: one window position a cycle in which port B is free.
 
+#include <bit>
+
 #include "timing/model.hpp"
 
 namespace espalier::timing {
@@ -9,7 +11,12 @@ using isa::Pool;
 
 namespace {
 
-constexpr Time kRequant = 8;  // esp_requant
+constexpr Time kWindow = 3;          // from a window's begin until it may be taken
+constexpr std::size_t kWindows = 8;  // that wait
+constexpr Time kToRequant = 4;       // from a window's last request to its first slice in the requantiser, and
+constexpr Time kRequant = 8;         // through that
+constexpr Time kSqueeze = 2;         // and through the squeezer
+constexpr Time kTable = 3;           // what a row's counted rows take, and bits of their product hidden by that
 
 Time bits(std::uint32_t value) {
   Time count = 0;
@@ -49,7 +56,8 @@ bool Model::start_pool() {
   pool_.busy = true;
   pool_.block = pool_.row = pool_.col = 0;
   const auto iy0 = static_cast<std::uint32_t>(pool.iy0 < 0 ? -pool.iy0 : pool.iy0);
-  pool_.window_emit = time + 2 + bits(iy0);  // before the first row's own cycles
+  pool_.window_begin = time + bits(iy0);  // before the first row's own cycles
+  pool_.takes.clear();
   return true;
 }
 
@@ -71,17 +79,18 @@ bool Model::pool_window() {
   const Pool& pool = as<Pool>(pool_.instruction);
   const std::int64_t y = pool.iy0 + std::int64_t{pool_.row} * pool.stride_y;
   const std::int64_t x = pool.ix0 + std::int64_t{pool_.col} * pool.stride_x;
-  Time emit = pool_.window_emit + 1;
+  Time begin = pool_.window_begin + 1;
   if (pool_.col == 0) {
-    ++emit;
+    ++begin;
     if (pool.use_table != 0) {
       const auto counted = overlap(y, pool.kh, pool.cy_lo, pool.cy_hi, 1);
-      emit += 1 + bits(static_cast<std::uint32_t>(counted - 1));
+      begin += kTable + std::max<Time>(bits(static_cast<std::uint32_t>(counted - 1)) - kTable, 0);
     }
   }
-  // The window before must have been taken from the generator's register, and be over.
-  emit = std::max(emit, pool_.window_take);
-  const Time take = std::max(emit + 1, pool_.window_end);
+  if (pool_.takes.size() >= kWindows) {
+    begin = std::max(begin, pool_.takes[pool_.takes.size() - kWindows] + 1);
+  }
+  const Time take = std::max(begin + kWindow, pool_.window_end);
   const Time position = take + 1;
   (void)port_.take(position, 1, pool_.port_hint);  // moves the hints on
   while (post_.operand_hint < post_.operand_reads.size() &&
@@ -90,17 +99,20 @@ bool Model::pool_window() {
   const auto rows = overlap(y, pool.kh, 0, pool.in_rows, 0);
   const auto cols = overlap(x, pool.kw, 0, pool.in_cols, 0);
   const Time slices = config_.lanes / config_.pool_lanes;
-  const std::size_t depth = slices > 1 ? 8 : 16;
-  const Time least = std::max(pool_.window_end + slices, pool_.out.place(depth));
+  const Time trip = kToRequant + slices + kRequant + kSqueeze + 1;  // of a place, in cycles
+  const auto depth = std::max<std::size_t>(
+      8, std::bit_ceil(static_cast<std::uint64_t>((trip + slices - 1) / slices)));
+  const Time least = std::max(pool_.window_end + slices, pool_.out.place(depth, 1));
   if (!known(least)) return false;
   Time end = position;
   if (rows * cols > 1) end = pool_port(position, rows * cols - 1) + 1;
   end = std::max(end, least);
   if (rows * cols > 0) end = pool_port(end, 1);
   if (too_early(end)) return false;
-  pool_.out.words.push_back({end + 1 + slices + kRequant + 1, false});
-  pool_.window_emit = emit;
-  pool_.window_take = take;
+  const Time requantised = end + kToRequant + slices - 1 + kRequant;  // its last slice
+  pool_.out.words.push_back({requantised + kSqueeze + 1, false});
+  pool_.window_begin = begin;
+  pool_.takes.push_back(take);
   pool_.window_end = end;
   if (++pool_.col < pool.cols) return true;
   pool_.col = 0;
@@ -109,6 +121,7 @@ bool Model::pool_window() {
   if (++pool_.block < pool.blocks) return true;
   pool_.busy = false;
   pool_.free = end + 2;
+  board_.retire(Engine::kPool, requantised + 2);
   pool_.out.last.push_back({pool_.out.words.size(), pool_.begin, pool.layer});
   return true;
 }

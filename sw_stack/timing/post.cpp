@@ -9,10 +9,12 @@ using isa::Engine;
 
 namespace {
 
-constexpr Time kFieldsEnter = 9;    // from a CONV's first issue until the next may start
-constexpr Time kToOutput = 15;      // from a word's last issue to the output FIFO's far end
-constexpr Time kToOperandPop = 10;  // to the operand's use
-constexpr Time kToSums = 15;        // to the cycle in which sums come back
+constexpr Time kFieldsEnter = 10;   // from a CONV's first issue until the next may start
+constexpr Time kToOutput = 16;      // from a word's last issue to the output FIFO's far end
+constexpr Time kToOperandPop = 11;  // to the operand's use
+constexpr Time kToSums = 15;        // to the slot in which sums come back
+constexpr Time kPlace = 2;          // from a word that leaves a FIFO until its place is free
+constexpr Time kParams = 1;         // from parameters that came to the issue
 
 }  // namespace
 
@@ -38,12 +40,12 @@ bool Model::try_leave(Engine engine, Outlet& outlet, Stream& stream) {
     outlet.left.push_back(time);
     moved = true;
   }
-  while (outlet.retired < outlet.last.size() &&
-         outlet.last[outlet.retired].words <= outlet.left.size()) {
-    const Outlet::Last& last = outlet.last[outlet.retired++];
+  while (outlet.over < outlet.last.size() &&
+         outlet.last[outlet.over].words <= outlet.left.size()) {
+    const Outlet::Last& last = outlet.last[outlet.over++];
     const Time time = outlet.left[last.words - 1] + 1;
-    board_.retire(engine, time);
-    if (engine == Engine::kPool) {
+    if (engine == Engine::kPost) board_.retire(engine, time + 1);
+    if (engine == Engine::kPool) {  // it has retired
       Shown shown;
       shown.begin = last.begin;
       shown.end = time;
@@ -53,6 +55,21 @@ bool Model::try_leave(Engine engine, Outlet& outlet, Stream& stream) {
     moved = true;
   }
   return moved;
+}
+
+Time Holds::pass(Time& issue, Time slices) {
+  while (!holds_.empty() && holds_.front().last < issue) holds_.pop_front();
+  Time last = issue + slices - 1;
+  for (const Hold& hold : holds_) {
+    if (hold.first > last) break;
+    if (hold.first <= issue) {
+      issue = hold.last + 1;
+      last = issue + slices - 1;
+    } else {
+      last += hold.last - hold.first + 1;
+    }
+  }
+  return last;
 }
 
 bool Model::start_post() {
@@ -91,16 +108,16 @@ bool Model::post_word() {
   Time issue = post_.next_issue;
   if (post_.word % post_.block_words == 0) {
     const std::int64_t block = post_.word / post_.block_words;
-    issue = std::max(issue, params_.there(post_.param_base + conv.p_offset + block + 1));
+    issue = std::max(issue, params_.there(post_.param_base + conv.p_offset + block + 1) + kParams);
     if (!known(issue)) return false;
   }
   const std::size_t depth = slices_ > 1 ? 16 : 32;
-  if (leaves) issue = std::max(issue, post_.out.place(depth));
+  if (leaves) issue = std::max(issue, post_.out.place(depth, kPlace));
   if (!known(issue)) return false;
   if (conv.add != 0 && post_.round == 0) {
     Time request = post_.operand_request;
     if (post_.operand_pops.size() >= depth) {
-      request = std::max(request, post_.operand_pops[post_.operand_pops.size() - depth] + 1);
+      request = std::max(request, post_.operand_pops[post_.operand_pops.size() - depth] + kPlace);
     }
     request = port_.read_operand(request, conv.add_base + post_.word, post_.port_hint);
     if (too_early(request)) return false;
@@ -109,7 +126,7 @@ bool Model::post_word() {
     post_.operand_reads.push_back(request);
     if (post_.word + 1 == post_.words) post_.fetch_free = request;
   }
-  const Time last = issue + slices_ - 1;
+  const Time last = post_.holds.pass(issue, slices_);
   Time out = last + kToOutput;
   if (conv.gap != 0) out += kToSums;
   if (leaves) post_.out.words.push_back({out, empty});
@@ -117,12 +134,11 @@ bool Model::post_word() {
   if (post_.first_issue < 0) post_.first_issue = issue;
   post_.last_issue = last;
   post_.next_issue = last + 1;
+  if (conv.gap != 0 && block_end) post_.holds.add(issue + kToSums, last + kToSums);
   if (++post_.round < rounds) return true;
   post_.round = 0;
   if (conv.gap != 0 && block_end) {
-    // The sums come back in slots that are left empty.
-    post_.sums_back = last + kToSums + 1;
-    post_.next_issue += rounds * slices_;
+    post_.sums_back = last + kToSums + 2;
   }
   if (++post_.word == post_.words) finish_post();
   return true;
@@ -130,7 +146,7 @@ bool Model::post_word() {
 
 /// A CONV without channels.
 bool Model::retire_empty() {
-  const Time issue = std::max(post_.next_issue, post_.out.place(slices_ > 1 ? 16 : 32));
+  const Time issue = std::max(post_.next_issue, post_.out.place(slices_ > 1 ? 16 : 32, kPlace));
   if (!known(issue)) return false;
   post_.first_issue = post_.last_issue = issue;
   post_.next_issue = issue + 1;

@@ -199,7 +199,7 @@ TEST_CASE("pack rtl: the comparison sees one wrong weight") {
   CHECK(tester.compare(true).second == 1);
 }
 
-TEST_CASE("pack rtl: a step a cycle for live rows, two more for a LOAD, and none for dead rows") {
+TEST_CASE("pack rtl: a step a cycle for live rows, three more for a LOAD, and none for dead rows") {
   const auto cycles = [](double share) {
     PackTester tester("nano", 9);
     tester.blocks(64, 16).keep(Keep::kAll, share < 1 ? Keep::kBlocks : Keep::kAll, share).layer();
