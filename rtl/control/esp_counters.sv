@@ -53,26 +53,34 @@ module esp_counters #(
     logic [4:0]            turn_q, served, served_q;
     logic                  first_round_q;  // totals from turn_q on are old: they count as zero
     logic                  put_q;          // what was taken goes into the total
-    (* mem2reg *)
-    logic [RecentBits-1:0] recent_q [Counters];
-    logic [RecentBits-1:0] taken_q;
+    localparam logic [31:0] ALL = 32'((33'd1 << Counters) - 33'd1);
+    // Bit b of counter c is bit c of word b: one sum of all counters is a few operations on words.
+    logic [32*RecentBits-1:0] recent_q, recent_d;
+    logic [31:0]           carry, kept;
+    logic [RecentBits-1:0] recent, taken_q;   // of the counter served
     logic [47:0]           base_q, sum;
 
     assign served = read_i ? index_i : turn_q;
     assign sum = 48'(taken_q) + base_q;
     assign count_o = sum;
 
-    always_ff @(posedge clk_i) begin
-      for (int c = 0; c < Counters; c++) begin
-        if (clear) recent_q[c] <= '0;
-        else if (!read_i && turn_q == 5'(c)) recent_q[c] <= RecentBits'(events_i[c]);
-        else recent_q[c] <= recent_q[c] + RecentBits'(events_i[c]);
+    assign kept = clear ? '0 : ALL & (read_i ? '1 : ~(32'd1 << turn_q));
+
+    always_comb begin
+      carry = clear ? '0 : 32'(events_i);
+      recent_d = '0;
+      for (int b = 0; b < RecentBits; b++) begin
+        recent_d[32*b +: 32] = (recent_q[32*b +: 32] & kept) ^ carry;
+        carry = carry & recent_q[32*b +: 32] & kept;
+        recent[b] = recent_q[32*b + 32'(served)];
       end
     end
 
+    always_ff @(posedge clk_i) recent_q <= recent_d;
+
     always_ff @(posedge clk_i) begin
       served_q <= served;
-      taken_q <= (served < 5'(Counters)) ? recent_q[served] : '0;
+      taken_q <= recent;
       base_q <= (served < 5'(Counters) && !(first_round_q && served >= turn_q)) ? total_q[served] : '0;
       if (put_q) total_q[served_q] <= sum;
     end
@@ -92,7 +100,7 @@ module esp_counters #(
     logic unused_events;
     assign unused_events = ^events_i;
 
-    `ESP_ASSERT(turns_in_time, served >= 5'(Counters) || recent_q[served] != '1)
+    `ESP_ASSERT(turns_in_time, recent != '1)
   end
 
 endmodule

@@ -287,9 +287,12 @@ module esp_decode #(
   assign rest_taken = word_valid_i && wants_rest && !halt_i;
   esp_isa_pkg::conv_t out;   // whatever it is
   always_comb begin
-    out = inst_q;
-    if (nop_q) out.opcode = esp_isa_pkg::OpNop;
-    if (empty_q) out.n_blocks = '0;
+    out = '0;
+    if (`ESP_WHEN(state_q == StDispatch)) begin
+      out = inst_q;
+      if (nop_q) out.opcode = esp_isa_pkg::OpNop;
+      if (empty_q) out.n_blocks = '0;
+    end
   end
   assign inst_o = out;
   assign address_o = address_q;

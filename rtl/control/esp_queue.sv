@@ -79,20 +79,28 @@ module esp_queue #(
 
   // Which dependency is looked at next: the first of those left.
   always_comb begin
-    for (int d = 0; d < 3; d++) some[d] = head[DepLo + d*DepBits +: 3] != esp_isa_pkg::EngNone;
-    later_next = read_q ? {later_q[1] && later_q[0], 1'b0}
-                        : {some[2] && (some[1] || some[0]), some[1] && some[0]};
-    if (read_q) dependency_next = later_q[0] ? head[DepLo + DepBits +: DepBits]
-                                             : head[DepLo + 2*DepBits +: DepBits];
-    else if (some[0]) dependency_next = head[DepLo +: DepBits];
-    else if (some[1]) dependency_next = head[DepLo + DepBits +: DepBits];
-    else dependency_next = head[DepLo + 2*DepBits +: DepBits];
+    {some, later_next, dependency_next} = '0;
+    if (`ESP_WHEN(head_valid && !may_go_q)) begin
+      for (int d = 0; d < 3; d++) some[d] = head[DepLo + d*DepBits +: 3] != esp_isa_pkg::EngNone;
+      later_next = read_q ? {later_q[1] && later_q[0], 1'b0}
+                          : {some[2] && (some[1] || some[0]), some[1] && some[0]};
+      if (read_q) dependency_next = later_q[0] ? head[DepLo + DepBits +: DepBits]
+                                               : head[DepLo + 2*DepBits +: DepBits];
+      else if (some[0]) dependency_next = head[DepLo +: DepBits];
+      else if (some[1]) dependency_next = head[DepLo + DepBits +: DepBits];
+      else dependency_next = head[DepLo + 2*DepBits +: DepBits];
+    end
   end
 
   // dependency_q's engine (low three bits) has retired the count above them.
   logic [CountBits-1:0] left;  // count - retired - 1, negative once reached
-  assign left = dependency_q[DepBits-1:3]
-              + (* in_order *) ~retired_i[dependency_q[2:0]*CountBits +: CountBits];
+  always_comb begin
+    left = '0;
+    if (`ESP_WHEN(open_q)) begin
+      left = dependency_q[DepBits-1:3]
+           + (* in_order *) ~retired_i[dependency_q[2:0]*CountBits +: CountBits];
+    end
+  end
   assign reached = left[CountBits-1];
 
   assign look = read_q ? open_q && reached : head_valid;   // at the next one, if there is one

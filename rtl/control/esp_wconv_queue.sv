@@ -72,17 +72,19 @@ module esp_wconv_queue #(
 
   always_comb begin
     out_conv_o = '0;
-    out_conv_o.kh = head.kh;
-    out_conv_o.kw = head.kw;
-    out_conv_o.k_blocks = head.k_blocks;
-    out_conv_o.n_blocks = head.n_blocks;
-    out_conv_o.w_offset = head.w_offset;
-    out_conv_o.w_n_stride = head.w_n_stride;
-    out_conv_o.w_tap_stride = head.w_tap_stride;
-    out_conv_o.w_piece = head.w_piece;
-    out_conv_o.w_tapwise = head.w_tapwise;
-    out_conv_o.w_release = head.w_release;
-    out_conv_o.w_sparse = head.w_sparse;
+    if (`ESP_WHEN(out_valid_o)) begin
+      out_conv_o.kh = head.kh;
+      out_conv_o.kw = head.kw;
+      out_conv_o.k_blocks = head.k_blocks;
+      out_conv_o.n_blocks = head.n_blocks;
+      out_conv_o.w_offset = head.w_offset;
+      out_conv_o.w_n_stride = head.w_n_stride;
+      out_conv_o.w_tap_stride = head.w_tap_stride;
+      out_conv_o.w_piece = head.w_piece;
+      out_conv_o.w_tapwise = head.w_tapwise;
+      out_conv_o.w_release = head.w_release;
+      out_conv_o.w_sparse = head.w_sparse;
+    end
   end
 
   // The other fields are the feeder's.

@@ -168,6 +168,7 @@ module esp_array #(
     // Sums of both columns of a pair in one; see esp_pe_packed.
     localparam int unsigned LowBits = $clog2(Lanes);
     localparam int unsigned ChainBits = 32 + LowBits;
+    localparam logic [ChainBits-1:0] BIAS = ChainBits'(1) << (SumBits - 1);
 
     for (genvar k = 0; k < Lanes; k++) begin : gen_packed_row
       logic              negative_q;  // the word before's weight
@@ -189,7 +190,7 @@ module esp_array #(
         end
 
         if (k == 0) begin : gen_top
-          assign sum_in = '0;
+          assign sum_in = BIAS;
           assign low_in = '0;
         end else begin : gen_below
           assign sum_in = gen_packed_row[k-1].gen_pair[j].sum;
@@ -221,21 +222,18 @@ module esp_array #(
       end
     end
 
-    // sum = H * 2^16 + L: the upper part is H + floor(L / 2^16), and low is H modulo Lanes. So the low bits
-    // of H are low, those above them the upper part's but for a carry; the excess is from -Lanes / 2 to Lanes
-    // / 2 - 1.
+    // sum = H * 2^16 + L + BIAS, and what is added to L makes it positive, below 2^SumBits. So above the
+    // lowest 16 bits stands H, and what L has there; low is H modulo Lanes, which parts them: one carry
+    // chain.
     for (genvar j = 0; j < PAIRS; j++) begin : gen_foot
-      logic [15:0]        rest, high;
-      logic [LowBits-1:0] upper, low;
-      logic [LowBits:0]   excess;    // less or more than it can be where low carried
-      logic               up, down;
-      assign {high, upper, rest} = gen_packed_row[Lanes-1].gen_pair[j].sum;
+      logic [15:0]        rest;
+      logic [SumBits-1:0] upper, parted;
+      logic [LowBits-1:0] low;
+      assign {upper, rest} = gen_packed_row[Lanes-1].gen_pair[j].sum;
       assign low = gen_packed_row[Lanes-1].gen_pair[j].low;
-      assign excess = {1'b0, upper} - {1'b0, low};
-      assign up = !excess[LowBits] && excess[LowBits-1];
-      assign down = excess[LowBits] && !excess[LowBits-1];
-      assign sums_o[2*j*SumBits +: SumBits] = {excess[LowBits-1:0], rest};
-      assign sums_o[(2*j+1)*SumBits +: SumBits] = {high + {{15{down}}, up || down}, low};
+      assign parted = upper - SumBits'(low);
+      assign sums_o[2*j*SumBits +: SumBits] = {!parted[LowBits-1], parted[LowBits-2:0], rest};
+      assign sums_o[(2*j+1)*SumBits +: SumBits] = {parted[SumBits-1:LowBits], low};
     end
   end
 

@@ -165,24 +165,27 @@ module esp_clip #(
   assign conv = {384'b0, fields_i, 128'b0};
 
   always_comb begin
-    transfer = load;
-    clipped = conv;
-    if (go) begin
-      if (clip_q.cut[0] || pool_i) transfer.z_count[11:0] = clip_q.by_k[0] ? k : n;
-      if (clip_q.words[0]) transfer.x_words = block_words;
-      else if (clip_q.rows[0]) transfer.x_words = 16'(k);
-      if (clip_q.rows[0]) transfer.y_stride[11+LaneBits:0] = {counts_q.k_live, {LaneBits{1'b0}}};
-      if (clip_q.image[0] && !counts_q.dense) transfer.region[2] = 1'b1;
-      clipped.n_blocks = n[7:0];
-      clipped.k_blocks = k;
-      clipped.w_piece = 16'(piece);
-      clipped.w_tap_stride = conv.w_tapwise[0] ? 16'(piece) : 16'(k);
-      if (!k_whole_q) clipped.w_n_stride[10:0] = counts_q.n_stride;
-      if (!conv.w_release[0]) clipped.w_offset = clip_q.w_start[0] ? '0 : pos_q;
-      clipped.last = clip_q.last_taps & {!k_whole_q || k_exact_q};
+    {transfer, clipped, word_o} = '0;
+    if (`ESP_WHEN(take_i)) begin
+      transfer = load;
+      clipped = conv;
+      if (go) begin
+        if (clip_q.cut[0] || pool_i) transfer.z_count[11:0] = clip_q.by_k[0] ? k : n;
+        if (clip_q.words[0]) transfer.x_words = block_words;
+        else if (clip_q.rows[0]) transfer.x_words = 16'(k);
+        if (clip_q.rows[0]) transfer.y_stride[11+LaneBits:0] = {counts_q.k_live, {LaneBits{1'b0}}};
+        if (clip_q.image[0] && !counts_q.dense) transfer.region[2] = 1'b1;
+        clipped.n_blocks = n[7:0];
+        clipped.k_blocks = k;
+        clipped.w_piece = 16'(piece);
+        clipped.w_tap_stride = conv.w_tapwise[0] ? 16'(piece) : 16'(k);
+        if (!k_whole_q) clipped.w_n_stride[10:0] = counts_q.n_stride;
+        if (!conv.w_release[0]) clipped.w_offset = clip_q.w_start[0] ? '0 : pos_q;
+        clipped.last = clip_q.last_taps & {!k_whole_q || k_exact_q};
+      end
+      transfer.offset = load.offset + (32'(shift) << ByteBits);
+      word_o = conv_i ? clipped[255:128] : transfer[255:128];
     end
-    transfer.offset = load.offset + (32'(shift) << ByteBits);
-    word_o = conv_i ? clipped[255:128] : transfer[255:128];
   end
 
   // Where the next unit of weights that stay begins.

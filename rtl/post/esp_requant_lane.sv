@@ -92,10 +92,7 @@ module esp_requant_lane (
     logic [3:0] shift; // 134 - pow: 0 to 8
     logic       rest;
     shift = 4'd6 - pow[3:0];
-    rest = frac[14:0] != '0;
-    for (int i = 0; i < 8; i++) begin
-      if (4'(i) < shift && frac[15+i]) rest = 1'b1;
-    end
+    rest = (frac & {~(8'hff << shift), 15'h7fff}) != '0;
     x = {1'b1, frac[22:15]};
     x = shift[2] ? (shift[1] ? x >> 6 : x >> 4) : (shift[1] ? x >> 2 : x);
     x = shift[3] ? 9'd1 : shift[0] ? x >> 1 : x;
@@ -132,19 +129,24 @@ module esp_requant_lane (
   logic sign1_q, sign2_q, sign3_q, sign4_q, sign5_q, sign6_q, sign7_q;
   logic [31:0] magnitude, magnitude_q;
   logic [1:0] above_q;
-  logic [30:0] normal_q;
+  logic [35:0] normal_q;  // registers that one function fills, for a simulator that calls it once
+  logic [4:0] lead;
+  logic [30:0] normal;
   logic [30:0] scale0_q, scale1_q;
   logic zero;
-  logic [4:0] lead_q;
   logic [22:0] scale2_q;
-  logic [8:0] power2_q, power3_q, power4_q, power5_q;
-  logic [22:0] frac2_q, frac5_q;
+  logic [31:0] rounded2_q, rounded5_q;
+  logic [8:0] power2, power3_q, power4_q, power5;
+  logic [22:0] frac2, frac5;
   logic [40:0] low_q;
   logic [30:0] high_q;
   logic [30:0] product_q;
   logic product_rest_q;
-  logic [8:0] integer_q;
-  logic half_q, rest_q;
+  logic [10:0] integer_q;
+
+  assign {lead, normal} = normal_q;
+  assign {power2, frac2} = rounded2_q;
+  assign {power5, frac5} = rounded5_q;
 
   always_comb begin
     magnitude = '0;
@@ -163,22 +165,22 @@ module esp_requant_lane (
     if (stage_i[NORMALISE]) begin
       sign2_q <= sign1_q;
       scale1_q[22:0] <= scale0_q[22:0];
-      {lead_q, normal_q} <= normalise(above_q, magnitude_q);
+      normal_q <= normalise(above_q, magnitude_q);
       // A zero: power 0 or 1.
       scale1_q[30:23] <= zero ? '0 : scale0_q[30:23];
-      if (zero) lead_q <= '0;
+      if (zero) normal_q[35:31] <= '0;
     end
     if (stage_i[ROUND_INPUT]) begin
       sign3_q <= sign2_q;
       scale2_q <= scale1_q[22:0];
-      {power2_q, frac2_q} <= round_input(scale1_q[30:23], lead_q, normal_q);
+      rounded2_q <= round_input(scale1_q[30:23], lead, normal);
     end
     // 24 x 17 and 24 x 7 bits: what two cascaded DSP48E1 do with their shift by 17.
     if (stage_i[MULTIPLY]) begin
       sign4_q <= sign3_q;
-      power3_q <= power2_q;
-      low_q <= 41'({1'b1, frac2_q}) * 41'(scale2_q[16:0]);
-      high_q <= 31'({1'b1, frac2_q}) * 31'({1'b1, scale2_q[22:17]});
+      power3_q <= power2;
+      low_q <= 41'({1'b1, frac2}) * 41'(scale2_q[16:0]);
+      high_q <= 31'({1'b1, frac2}) * 31'({1'b1, scale2_q[22:17]});
     end
     if (stage_i[ADD]) begin
       sign5_q <= sign4_q;
@@ -188,14 +190,14 @@ module esp_requant_lane (
     end
     if (stage_i[ROUND_PRODUCT]) begin
       sign6_q <= sign5_q;
-      {power5_q, frac5_q} <= round_product(power4_q, product_q, product_rest_q);
+      rounded5_q <= round_product(power4_q, product_q, product_rest_q);
     end
     if (stage_i[ROUND_INTEGER]) begin
       sign7_q <= sign6_q;
-      {integer_q, half_q, rest_q} <= round_integer(power5_q, frac5_q);
+      integer_q <= round_integer(power5, frac5);
     end
     if (stage_i[CLAMP]) begin
-      data_o <= offset_clamp(sign7_q, integer_q, half_q, rest_q, zero_i, lo_i, hi_i,
+      data_o <= offset_clamp(sign7_q, integer_q[10:2], integer_q[1], integer_q[0], zero_i, lo_i, hi_i,
                              zero_lo_i, zero_hi_i);
     end
   end

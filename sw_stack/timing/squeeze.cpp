@@ -9,7 +9,7 @@
 namespace espalier::timing {
 namespace {
 
-constexpr Time kStart = 1;               // of a LOAD: it is looked at
+constexpr Time kStart = 3;               // of a LOAD: its first map is read
 constexpr std::int64_t kParamBytes = 8;  // a lane's parameters
 
 /// Where the bytes of live lanes stand between whole words, and what it takes to pad them.

@@ -1,5 +1,5 @@
-// The foot of a packed esp_array of 16 lanes: from the last row's sum H * 2^16 + L and low part H modulo
-// 16 it gives L for the even column and H for the odd one, for any H and L of 20 bits. The first and the
+// The foot of a packed esp_array of 16 lanes: from the last row's sum H * 2^16 + L + 2^19 and low part H
+// modulo 16 it gives L for the even column and H for the odd one, for any H and L of 20 bits. The first and the
 // last pair; the array's registers are inputs of the module `packed_array` (Yosys' expose -evert-dff), each
 // under its names in the array and in the pair.
 // Combinational.
@@ -14,7 +14,7 @@ module foot_step (
 );
 
   function automatic logic [35:0] sums(input logic [19:0] s0, input logic [19:0] s1);
-    sums = {s1, 16'b0} + {{16{s0[19]}}, s0};
+    sums = {s1, 16'b0} + {{16{s0[19]}}, s0} + 36'h80000;
   endfunction
 
   logic [16*20-1:0] columns;
