@@ -485,6 +485,21 @@ def cpp_configs():
     return "\n".join(out) + "\n"
 
 
+def cpp_clocks():
+    out = ["#pragma once", f"// {NOTE}", "", "#include <array>", "#include <string_view>", "",
+           "namespace espalier::isa {", "",
+           "/// The clock at which reports give a configuration's times, and where it is from.",
+           "struct Clock {", "  std::string_view config;", "  double mhz = 100;",
+           '  std::string_view from = "assumed";', "};", "",
+           f"inline constexpr std::array<Clock, {len(SPEC['configuration'])}> kClocks = {{{{"]
+    out += [f'    {{"{c["name"]}", {c["clock_mhz"]}, "{c["clock_from"]}"}},' for c in SPEC["configuration"]]
+    out += ["}};", "", "/// That of the configuration of this name; of a machine of another name an assumed one.",
+            "constexpr Clock clock_of(std::string_view config) {",
+            "  for (const Clock& clock : kClocks) {", "    if (clock.config == config) return clock;", "  }",
+            "  return {config};", "}", "", "}  // namespace espalier::isa"]
+    return "\n".join(out) + "\n"
+
+
 def doc_isa():
     out = [f"<!-- {NOTE} -->", "# Instructions", "",
            "Files: `spec/espalier.toml`, `rtl/generated/esp_isa_pkg.sv`, `sw_stack/isa/generated/isa.hpp`.", "",
@@ -548,7 +563,7 @@ def shown(value):
 
 def doc_configs():
     out = [f"<!-- {NOTE} -->", "# Configurations", "",
-           "Files: `spec/espalier.toml`, `rtl/generated/esp_top_*.sv`, `sw_stack/isa/generated/configs.hpp`.", "",
+           "Files: `spec/espalier.toml`, `rtl/generated/esp_top_*.sv`, `sw_stack/isa/generated/{configs,clocks}.hpp`.", "",
            "| | " + " | ".join(c["name"] for c in SPEC["configuration"]) + " |",
            "|---|" + "---|" * len(SPEC["configuration"])]
     for key, text in (("lanes", "array, L x L"), ("act_words", "activation buffer, words of L bytes"),
@@ -561,7 +576,8 @@ def doc_configs():
                       ("acc_halves", "accumulator halves; 1: one CONV at a time"),
                       ("counters", "all counters, or CYCLES alone"), ("timing_model", "followed by the timing model"),
                       ("address_bits", "bits of an address"),
-                      ("mask_layers", "layer table, rows"), ("pack_lanes", "PACK, lanes a cycle")):
+                      ("mask_layers", "layer table, rows"), ("pack_lanes", "PACK, lanes a cycle"),
+                      ("clock_mhz", "clock of reports, MHz"), ("clock_from", "which is")):
         out.append(f"| {text} | " + " | ".join(shown(c[key]) for c in SPEC["configuration"]) + " |")
     out.append("| fingerprint | " + " | ".join(f"0x{config_hash(c):08X}" for c in SPEC["configuration"]) + " |")
     return "\n".join(out) + "\n"
@@ -610,6 +626,7 @@ def outputs():
         "sw_stack/isa/generated/isa.hpp": cpp_isa(),
         "sw_stack/isa/generated/registers.hpp": cpp_regs(),
         "sw_stack/isa/generated/configs.hpp": cpp_configs(),
+        "sw_stack/isa/generated/clocks.hpp": cpp_clocks(),
         "docs/reference/instructions.md": doc_isa(),
         "docs/reference/registers.md": doc_regs(),
         "docs/reference/configurations.md": doc_configs(),

@@ -206,6 +206,11 @@ void add_run(CLI::App& app, Action& chosen) {
           "as many\nprocesses (1)")
       ->type_name("J")
       ->transform(whole(1, 256));
+  command
+      ->add_option("--mhz", options->run.mhz,
+                   "the clock at which times are given; without it the configuration's (`configs`)")
+      ->type_name("F")
+      ->check(between(0.001, 100'000));
   command->add_flag("--json", options->json, "print the report as JSON");
   command->callback([options, wave, &chosen] {
     if (options->run.lockstep && options->run.wave.empty())

@@ -6,6 +6,7 @@
 #include "cli/commands.hpp"
 #include "cli/common.hpp"
 #include "cli/operators.hpp"
+#include "isa/generated/clocks.hpp"
 #include "isa/generated/configs.hpp"
 #include "report/json.hpp"
 #include "report/text.hpp"
@@ -50,7 +51,7 @@ int show_operators(const OpsOptions& options) {
 int show_configs(bool as_json) {
   Json list = Json::array();
   Table table({"name", "array", "activations", "weights", "accumulators", "bus", "addresses",
-               "pool", "rtl here", "waves", "fingerprint"});
+               "pool", "clock", "rtl here", "waves", "fingerprint"});
   for (const isa::Config& config : isa::kConfigs) {
     const auto bytes = [&config](int words) {
       return static_cast<std::uint64_t>(words) * config.lanes;
@@ -65,6 +66,8 @@ int show_configs(bool as_json) {
                     {"bus_bytes", config.bus_bytes},
                     {"address_bits", config.address_bits},
                     {"pool", config.pool_lanes != 0},
+                    {"mhz", isa::clock_of(config.name.view()).mhz},
+                    {"clock_from", isa::clock_of(config.name.view()).from},
                     {"rtl", rtl},
                     {"waves", waves},
                     {"fingerprint", fmt::format("{:08x}", config.hash)}});
@@ -73,7 +76,8 @@ int show_configs(bool as_json) {
                bytes_text(halves * bytes(config.acc_words)),
                fmt::format("{} bit", 8 * config.bus_bytes),
                fmt::format("{} bit", config.address_bits), config.pool_lanes != 0 ? "yes" : "no",
-               rtl ? "yes" : "no", waves ? "yes" : "no", fmt::format("{:08x}", config.hash)});
+               fmt::format("{:g} MHz", isa::clock_of(config.name.view()).mhz), rtl ? "yes" : "no",
+               waves ? "yes" : "no", fmt::format("{:08x}", config.hash)});
   }
   if (as_json) {
     print(report::json_text(list));

@@ -19,7 +19,8 @@ struct ProfileOptions {
   bool measure = false;  ///< run one image through the verilated machine
   std::string images;    ///< where that image is
   std::uint64_t first = 0;
-  bool check = false;  ///< compare its tensors with golden
+  bool check = false;         ///< compare its tensors with golden
+  std::optional<double> mhz;  ///< the clock of times; none: the configuration's
 };
 
 struct Profile {

@@ -68,6 +68,7 @@ class Job {
     auto program = program::load(options_.program);
     if (!program) return program.error();
     run_.program = std::move(program).value();
+    run_.mhz = options_.mhz;
     const bool has_rtl = runtime::has_rtl(run_.program.machine());
     runtime::BatchOptions& batch = run_.options;
     batch.kind =

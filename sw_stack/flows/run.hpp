@@ -41,8 +41,9 @@ struct RunOptions {
   std::optional<std::uint64_t> wave_cycles;  ///< none: to the end
   std::string float_model;                   ///< to compare with; empty: none
   std::string scores;                        ///< .npy file to write; empty: none
-  std::string classes;  ///< file of names, one a line; empty: those of the images
-  int top = 0;          ///< the best so many classes of every image
+  std::string classes;        ///< file of names, one a line; empty: those of the images
+  int top = 0;                ///< the best so many classes of every image
+  std::optional<double> mhz;  ///< the clock of times; none: the configuration's
 };
 
 /// What ran on a device, and what came of it.
@@ -57,6 +58,7 @@ struct Run {
   std::optional<OverlayUse> overlay;  ///< what it leaves of the weights
   /// Of one image with the masks, by layer; none without a mask.
   std::vector<std::uint64_t> live_macs;
+  std::optional<double> mhz;  ///< the clock of times; none: the configuration's
 
   /// Multiply-accumulates of one image: of live channels where there is a mask.
   [[nodiscard]] std::uint64_t macs(std::size_t layer) const;

@@ -151,6 +151,7 @@ void add_totals(Page& page, const Profile& profile, const Row& all) {
                                       grouped(static_cast<std::uint64_t>(*all.measured)),
                                       100 * all.error().value_or(0)));
   }
+  add_time(page, profile.run, cycles);
   if (all.measured && profile.run.result.timing->layer_table) {
     page.line("layer table", grouped(*profile.run.result.timing->layer_table) +
                                  " cycles from start until it is read");
@@ -204,7 +205,9 @@ Json to_json(const Profile& profile) {
   Json json = to_json(profile.run);
   const int lanes = program_of(profile).machine().lanes;
   if (profile.run.images == 0) json["device"] = nullptr;
-  add_to(json, total_of(profile), lanes);
+  const Row all = total_of(profile);
+  add_to(json, all, lanes);
+  add_time(json, profile.run, all.measured.value_or(static_cast<double>(all.estimate.cycles)));
   if (profile.packing_estimate) json["estimated_packing_cycles"] = *profile.packing_estimate;
   if (profile.run.images > 0) {
     json["other_cpu_seconds"] = profile.other_cpu_seconds;

@@ -1,5 +1,7 @@
 #include "report/run.hpp"
 
+#include "isa/generated/clocks.hpp"
+
 #include "report/json.hpp"
 #include "report/lockstep.hpp"
 #include "report/noise.hpp"
@@ -143,6 +145,9 @@ void add_measured(Page& page, const Run& run) {
   const auto& timing = run.result.timing;
   if (timing) {
     page.line("cycles", grouped(timing->cycles / run.images) + " an image");
+    // A board's own time stands below.
+    if (timing->seconds <= 0 || run.mhz)
+      add_time(page, run, static_cast<double>(timing->cycles) / static_cast<double>(run.images));
     page.line("utilisation",
               fmt::format("{:.1f} % of the multipliers' cycles",
                           100 * utilisation(run.macs() * run.images, run.program.machine().lanes,
@@ -184,6 +189,31 @@ double utilisation(std::uint64_t macs, int lanes, std::uint64_t cycles) {
   if (cycles == 0) return 0;
   return static_cast<double>(macs) /
          (static_cast<double>(lanes) * lanes * static_cast<double>(cycles));
+}
+
+namespace {
+
+isa::Clock clock_of(const Run& run) {
+  if (run.mhz) return {run.program.config.name.view(), *run.mhz, "as asked for"};
+  return isa::clock_of(run.program.config.name.view());
+}
+
+}  // namespace
+
+void add_time(Json& json, const Run& run, std::optional<double> cycles) {
+  const double mhz = clock_of(run).mhz;
+  const bool some = cycles.value_or(0) > 0;
+  json["mhz"] = mhz;
+  json["ms_per_image"] = some ? Json(*cycles / mhz / 1e3) : Json();
+  json["images_per_second"] = some ? Json(mhz * 1e6 / *cycles) : Json();
+}
+
+void add_time(Page& page, const Run& run, double cycles) {
+  if (cycles <= 0) return;
+  const isa::Clock clock = clock_of(run);
+  page.line("at the clock",
+            fmt::format("{:.3f} ms an image, {:.4g} images a second at {:g} MHz ({})",
+                        cycles / clock.mhz / 1e3, clock.mhz * 1e6 / cycles, clock.mhz, clock.from));
 }
 
 void add_overlay(Page& page, const Run& run) {
@@ -248,6 +278,11 @@ Json to_json(const Run& run) {
                           "simulated_cycles_per_second", "cpu_seconds", "seconds"}) {
     json[key] = nullptr;
   }
+  add_time(json, run,
+           result.timing && run.images > 0
+               ? std::optional(static_cast<double>(result.timing->cycles) /
+                               static_cast<double>(run.images))
+               : std::nullopt);
   if (result.timing) {
     const runtime::Timing& timing = *result.timing;
     json["cycles"] = timing.cycles;

@@ -1,6 +1,6 @@
 // esp_scoreboard: retired_o counts the retirements of each engine modulo 2^16 since the last clear_i,
 // of which there must have been one (before, it may hold anything), and idle_o says that every engine
-// has retired what it was given.
+// had retired a cycle ago what it was given; after a clear it says no.
 //
 // Assumed of the inputs: an engine has fewer than 62 instructions before it (its queue holds few),
 // and retires none that it was not given (esp_scoreboard asserts that too).
@@ -50,10 +50,16 @@ module scoreboard_proof (
     end
   end
 
+  logic was_idle;
+  always_ff @(posedge clk_i) begin
+    if (!rst_n) was_idle <= 1'b0;
+    else was_idle <= !clear_i && busy == '0;
+  end
+
   always_ff @(posedge clk_i) begin
     if (rst_n) begin
       if (cleared) counts: assert (retired == {16'b0, done, 16'b0});
-      idle_when_done: assert (idle == (busy == '0));
+      idle_when_done: assert (idle == was_idle);
     end
   end
 
