@@ -4,6 +4,7 @@
 // Implements docs/machine.md, section 5.
 
 `default_nettype none
+`include "esp_assert.svh"
 
 module esp_wconv_queue #(
   parameter int unsigned Depth = 4,

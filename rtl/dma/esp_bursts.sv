@@ -45,6 +45,9 @@ module esp_bursts #(
   if ((1 << $clog2(BeatsPerWord)) != BeatsPerWord) begin : gen_parameters_1
     $error("esp_bursts: BeatsPerWord is a power of two");
   end
+  if (TagBits == 0 || TagBits > 64) begin : gen_parameters_2
+    $error("esp_bursts: TagBits is 1 to 64");
+  end
 
   localparam int unsigned ByteBits = $clog2(BusBytes);
   localparam int unsigned WordBits = $clog2(BeatsPerWord);

@@ -47,8 +47,11 @@ module esp_read #(
   output logic                       m_axi_rready_o
 );
 
-  if ((1 << $clog2(BusBytes)) != BusBytes || BusBytes < 4 || BusBytes > 32) begin : gen_parameters
+  if ((1 << $clog2(BusBytes)) != BusBytes || BusBytes < 4 || BusBytes > 32) begin : gen_parameters_0
     $error("esp_read: BusBytes is a power of two from 4 to 32");
+  end
+  if (TagBits == 0 || TagBits > 32) begin : gen_parameters_1
+    $error("esp_read: TagBits is 1 to 32");
   end
 
   localparam logic [1:0] FETCH = esp_isa_pkg::ReadFetch;

@@ -7,7 +7,7 @@
 //           +---------------- BACK: sums <-------- esp_post_gap
 //
 // PostLanes lanes a cycle: Lanes / PostLanes cycles a word, without a bubble between words, blocks
-// and CONVs; a CONV needs at least 10 cycles, and each block that is summed for gap takes one word
+// and CONVs; a CONV needs at least 11 cycles, and each block that is summed for gap takes one word
 // more. With Score the operand may gate a CONV's words, or be multiplied by them (scored): the sums of
 // a scored block then leave as four words, one a byte. The pipeline never stalls: a word is issued
 // only when a place in the output FIFO is free and its operand waits, and the sums of a block come
@@ -135,8 +135,9 @@ module esp_post #(
   logic [4:0] sums_due_q;  // blocks issued, but in the last cycle, whose sums have not come back
   logic [$clog2(DepthWords):0] places_q;
   logic [32*PostLanes-1:0] selected, selected_q, biased, acc_q, scale_q, sums;
-  logic injected_q;
+  logic injected_q, first_done_q;
   logic par_ren;
+  logic [$clog2(ParamBlocks):0] par_base;
   logic [$clog2(ParamBlocks*Lanes/PostLanes)-1:0] par_raddr;
   logic [16*PostLanes-1:0] products;
   logic [8*PostLanes-1:0] y, z, operand_slice;
@@ -157,11 +158,13 @@ module esp_post #(
     hold_q    <= 1'b0;
     entered_q <= 1'b0;
     par_ren_o <= 1'b0;
+    par_base_o <= '0;
   end) begin
     valid_q   <= {hold_q, valid_q[DONE-1:BIAS], valid_q[READ] || inject, issue};
     hold_q    <= hold;
     entered_q <= valid_q[ADD-2] && first_q[ADD-2];
     par_ren_o <= par_ren;
+    par_base_o <= par_base;  // blocks are read a cycle after their issue
   end
 
   always_ff @(posedge clk_i) begin
@@ -260,11 +263,12 @@ module esp_post #(
       sum_score_q  <= stage_score_q;
       minus_zero_q <= stage_score_q ? '0 : stage_minus_zero_q;
     end
+    first_done_q <= valid_q[DONE] && first_q[DONE];
     if (valid_q[DONE] && first_q[DONE]) begin
       gap_score_q <= sum_score_q;
-      gap_scale_q <= stage_gap_scale_q;
       gap_zy_q    <= stage_gap_zy_q;
     end
+    if (first_done_q) gap_scale_q <= stage_gap_scale_q;  // the CONV's before is used until then
   end
 
   esp_post_front #(
@@ -276,7 +280,7 @@ module esp_post #(
     .fetch_valid_o(fetch_valid), .fetch_ready_i(fetch_ready), .fetch_base_o(fetch_base),
     .fetch_cols_o(fetch_cols), .fetch_rows_o(fetch_rows), .fetch_blocks_o(fetch_blocks),
     .acc_ren_o, .acc_half_o, .acc_raddr_o, .acc_free_o,
-    .par_ren_o(par_ren), .par_raddr_o(par_raddr), .par_loaded_i, .par_base_o,
+    .par_ren_o(par_ren), .par_raddr_o(par_raddr), .par_loaded_i, .par_base_o(par_base),
     .operand_i(operand), .claim_o(claim),
     .place_i(place_q), .reserve_o(reserve),
     .hold_i(hold), .sums_due_i(sums_due), .entered_i(entered_q),

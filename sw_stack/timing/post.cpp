@@ -160,7 +160,7 @@ void Model::finish_post() {
   const Conv& conv = as<Conv>(post_.job.instruction);
   passes_.half_free[post_.job.half] = post_.last_issue + 2;
   if (conv.p_release != 0) {
-    params_.release(conv.n_blocks, post_.last_issue + 1);
+    params_.release(conv.n_blocks, post_.last_issue + 2);
     post_.param_base += conv.n_blocks;
   }
   post_.out.last.push_back({post_.out.words.size(), 0, conv.layer});

@@ -26,6 +26,7 @@ WRONG = {
     ("esp_counters", "Counters"): 33,
     ("esp_layer_table", "Lanes"): 12,
     ("esp_par_ring", "PostLanes"): 3,
+    ("esp_pool", "Lanes"): 12,
     ("esp_pool", "PoolLanes"): 3,
     ("esp_post", "PostLanes"): 3,
     ("esp_post_front", "PostLanes"): 3,
@@ -36,6 +37,7 @@ WRONG = {
     ("esp_load", "TableEntries"): 257,
     ("esp_load", "LayerWords"): 65537,
     ("esp_pack_feed", "Base"): 1024,
+    ("esp_read", "TagBits"): 33,
 }
 
 

@@ -182,7 +182,7 @@ TEMPLATE_TEST_CASE("post: loses no cycle within a tile nor from tile to tile", "
     CHECK(run.issues == 6U * 40 * slices);
     // The first tile waits for its parameters to be loaded, one block a cycle.
     CHECK(run.last_issue - run.first_issue + 1 == 6U * 40 * slices);
-    CHECK(run.last_word - run.last_issue == 15);
+    CHECK(run.last_word - run.last_issue == 16);
     CHECK(run.wait_out == 0);
   }
   SECTION("with an operand") {
