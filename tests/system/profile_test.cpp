@@ -89,6 +89,41 @@ TEST_CASE("command: profile tells cycles by layer and cause as table, CSV and JS
   CHECK(slow["estimate"].get<std::int64_t>() > estimate);
 }
 
+TEST_CASE(
+    "command: times are the cycles at the clock that is asked for, or at the configuration's") {
+  const Workplace place;
+  double stated = 0;
+  for (const json& item : json::parse(place.run({"configs", "--json"}).out)) {
+    CHECK(item["mhz"].get<double>() > 0);
+    if (item["name"] == "nano") stated = item["mhz"];
+  }
+  const auto check = [](const json& report, double mhz, double cycles) {
+    CHECK(report["mhz"] == mhz);
+    CHECK(std::abs(report["ms_per_image"].get<double>() / (cycles / mhz / 1e3) - 1) < 1e-9);
+    CHECK(std::abs(report["images_per_second"].get<double>() / (mhz * 1e6 / cycles) - 1) < 1e-9);
+  };
+  const json own = place.report({"profile", place.program});
+  check(own, stated, own["estimate"].get<double>());
+  const json slow = place.report({"profile", place.program, "--mhz", "12.5"});
+  check(slow, 12.5, own["estimate"].get<double>());
+  CHECK(contains(place.run({"profile", place.program, "--mhz", "12.5"}).out, "at 12.5 MHz"));
+  // A device without cycles has no time.
+  const json none = place.report(
+      {"run", place.program, "--images", place.images, "--device", "iss", "--mhz", "12.5"});
+  CHECK(none["mhz"] == 12.5);
+  CHECK(none["ms_per_image"].is_null());
+  CHECK(none["images_per_second"].is_null());
+  for (const std::string bad : {"0", "-1", "x", "nan"})
+    CHECK(place.run({"profile", place.program, "--mhz", bad}).code == 2);
+  if (!place.rtl) return;
+  const json ran =
+      place.report({"run", place.program, "--images", place.images, "--device", "rtl"});
+  check(ran, stated, ran["cycles_per_image"].get<double>());
+  const json measured = place.report(
+      {"profile", place.program, "--device", "rtl", "--images", place.images, "--mhz", "200"});
+  check(measured, 200, measured["cycles_per_image"].get<double>());
+}
+
 TEST_CASE("command: profile measures, and refuses what makes no sense") {
   const Workplace place;
   CHECK(place.run({"profile", place.program, "--device", "rtl"}).code == 2);
@@ -170,8 +205,9 @@ TEST_CASE("command: several processes give the report of one") {
   if (place.rtl) CHECK(one["cycles"] < four["cycles"]);
   CHECK(one["counters"]["write_beats"] == four["counters"]["write_beats"]);
   for (json* report : {&one, &four}) {
-    for (const char* key : {"cpu_seconds", "simulated_cycles_per_second", "cycles",
-                            "cycles_per_image", "utilisation", "counters", "bytes_read", "layers"})
+    for (const char* key :
+         {"cpu_seconds", "simulated_cycles_per_second", "cycles", "cycles_per_image",
+          "ms_per_image", "images_per_second", "utilisation", "counters", "bytes_read", "layers"})
       report->erase(key);
   }
   CHECK(one == four);
