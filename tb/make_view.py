@@ -149,7 +149,7 @@ def view():
           "u_exec.ev_ragged_o", "act_ren")
     v.vector("act_raddr", 13)
     v.vector("act_rdata", 128)
-    v.bit("u_exec.u_wseq.active_q", "u_exec.tile_ready", "u_exec.tile_take", "wgt_ren")
+    v.bit("u_exec.u_wseq.walk_q", "u_exec.tile_ready", "u_exec.tile_take", "wgt_ren")
     v.vector("wgt_raddr", 12)
     v.vector("wgt_rdata", 128)
     v.bit("u_exec.acc_valid", "u_exec.acc_overwrite", "u_exec.acc_half")
