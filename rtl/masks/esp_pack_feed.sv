@@ -56,9 +56,8 @@ module esp_pack_feed #(
   begin : gen_parameters_2
     $error("esp_pack_feed: PackLanes is a power of two from 2 to BusBytes");
   end
-  if (AddrBits == 0 || AddrBits > 14 || Base >= (1 << AddrBits) || Base % 2 != 0)
-  begin : gen_parameters_3
-    $error("esp_pack_feed: AddrBits is 1 to 14, and Base even, below 2^AddrBits");
+  if (AddrBits == 0 || AddrBits > 14 || Base >= (1 << AddrBits)) begin : gen_parameters_3
+    $error("esp_pack_feed: AddrBits is 1 to 14, and Base below 2^AddrBits");
   end
 
   localparam int unsigned LaneBits = $clog2(Lanes);
@@ -142,13 +141,15 @@ module esp_pack_feed #(
   // Those that wait. The last two bits: a segment ends, the list ends.
   logic [Lanes+LaneBits+1:0] map_q [Maps];
   logic [1:0]                push_q, pop_q;
-  logic [2:0]                maps_q, places_q;  // that wait; that may still be asked for
+  logic [2:0]                maps_q;        // that wait
+  logic                      room;          // for one more than were asked for
   logic                      have_q;        // any
   logic [Lanes-1:0]          map;
   logic [LaneBits-1:0]       map_live;
   logic                      map_end, map_last;
 
-  assign ren_o = !table_busy_i && (idle_q ? beat_valid_i : places_q != '0);
+  assign ren_o = !table_busy_i && (idle_q ? beat_valid_i : room);
+  assign room = 4'(maps_q) + 4'(arrive_q) + 4'(came_q) < 4'(Maps);
   assign {map, map_live, map_end, map_last} = map_q[pop_q];
 
   // ---------------------------------------------------------------- the step
@@ -221,7 +222,6 @@ module esp_pack_feed #(
     idle_q <= 1'b1;
     {beats_q, zeros_q, pad_q} <= '0;
     {arrive_q, came_q, have_q} <= '0;
-    places_q <= 3'(Maps);
     {maps_q, push_q, pop_q} <= '0;
     filled_q <= '0;
   end) begin
@@ -232,10 +232,8 @@ module esp_pack_feed #(
     have_q <= !idle_q && (came_q || maps_q[2:1] != '0 || (maps_q[0] && !block_end));
     if (idle_q) begin
       {maps_q, push_q, pop_q} <= '0;
-      places_q <= ren_o ? 3'(Maps - 1) : 3'(Maps);
     end else begin
       if (came_q != block_end) maps_q <= came_q ? maps_q + 3'd1 : maps_q - 3'd1;
-      if (ren_o != block_end) places_q <= ren_o ? places_q - 3'd1 : places_q + 3'd1;
       if (came_q) push_q <= push_q + 1'b1;
       if (block_end) pop_q <= pop_q + 1'b1;
     end
@@ -263,7 +261,7 @@ module esp_pack_feed #(
       end
       if (beat_valid_i && beat_ready_o && beat_last_i) ended_q <= 1'b1;
     end
-    if (ren_o) next_q <= wrap ? first | MapBits'(1) : next_q + 1'b1;  // Base is even
+    if (ren_o) next_q <= map_addr + 1'b1;
     ended_list_q <= wrap && !ren_o;
     if (arrive_q) begin
       came_lanes_q <= coming[Lanes-1:0];
