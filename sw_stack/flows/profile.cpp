@@ -26,7 +26,7 @@ Status load(const ProfileOptions& options, Run& run) {
   run.fingerprint = program::fingerprint(run.program);
   run.options.kind = runtime::DeviceKind::kRtl;
   run.options.check = options.check;
-  run.mhz = options.mhz;
+  run.clock = clock_of(run.program, options.mhz);
   options.memory.set(run.options.device);
   return {};
 }

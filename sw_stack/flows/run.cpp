@@ -68,7 +68,7 @@ class Job {
     auto program = program::load(options_.program);
     if (!program) return program.error();
     run_.program = std::move(program).value();
-    run_.mhz = options_.mhz;
+    run_.clock = clock_of(run_.program, options_.mhz);
     const bool has_rtl = runtime::has_rtl(run_.program.machine());
     runtime::BatchOptions& batch = run_.options;
     batch.kind =
@@ -248,6 +248,13 @@ void MemoryOptions::set(runtime::DeviceOptions& device) const {
   device.read_latency = read_latency;
   device.write_latency = write_latency;
   device.stall = stall;
+}
+
+isa::Clock clock_of(const program::Program& program, std::optional<double> mhz) {
+  if (mhz) return {{}, *mhz, "as asked for"};
+  isa::Clock clock = isa::clock_of(program.config.name.view());
+  clock.config = {};  // the program may not live as long
+  return clock;
 }
 
 Status apply_masks(Run& run, const MaskFiles& files, const std::string& overlay, bool packed) {

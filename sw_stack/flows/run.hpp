@@ -10,6 +10,7 @@
 #include "flows/listener.hpp"
 #include "flows/lockstep.hpp"
 #include "flows/load_masks.hpp"
+#include "isa/generated/clocks.hpp"
 #include "runtime/batch.hpp"
 
 namespace espalier::flows {
@@ -58,12 +59,15 @@ struct Run {
   std::optional<OverlayUse> overlay;  ///< what it leaves of the weights
   /// Of one image with the masks, by layer; none without a mask.
   std::vector<std::uint64_t> live_macs;
-  std::optional<double> mhz;  ///< the clock of times; none: the configuration's
+  isa::Clock clock;  ///< of times
 
   /// Multiply-accumulates of one image: of live channels where there is a mask.
   [[nodiscard]] std::uint64_t macs(std::size_t layer) const;
   [[nodiscard]] std::uint64_t macs() const;
 };
+
+/// The clock at which a program's times are given: `mhz`, or the configuration's.
+isa::Clock clock_of(const program::Program& program, std::optional<double> mhz);
 
 /// Reads masks, the users' own weights and an overlay into the run, for its device; `packed`: as
 /// load_masks has it. Errors: those of load_masks and use_overlay.

@@ -1,7 +1,5 @@
 #include "report/run.hpp"
 
-#include "isa/generated/clocks.hpp"
-
 #include "report/json.hpp"
 #include "report/lockstep.hpp"
 #include "report/noise.hpp"
@@ -146,7 +144,7 @@ void add_measured(Page& page, const Run& run) {
   if (timing) {
     page.line("cycles", grouped(timing->cycles / run.images) + " an image");
     // A board's own time stands below.
-    if (timing->seconds <= 0 || run.mhz)
+    if (timing->seconds <= 0)
       add_time(page, run, static_cast<double>(timing->cycles) / static_cast<double>(run.images));
     page.line("utilisation",
               fmt::format("{:.1f} % of the multipliers' cycles",
@@ -191,17 +189,8 @@ double utilisation(std::uint64_t macs, int lanes, std::uint64_t cycles) {
          (static_cast<double>(lanes) * lanes * static_cast<double>(cycles));
 }
 
-namespace {
-
-isa::Clock clock_of(const Run& run) {
-  if (run.mhz) return {run.program.config.name.view(), *run.mhz, "as asked for"};
-  return isa::clock_of(run.program.config.name.view());
-}
-
-}  // namespace
-
 void add_time(Json& json, const Run& run, std::optional<double> cycles) {
-  const double mhz = clock_of(run).mhz;
+  const double mhz = run.clock.mhz;
   const bool some = cycles.value_or(0) > 0;
   json["mhz"] = mhz;
   json["ms_per_image"] = some ? Json(*cycles / mhz / 1e3) : Json();
@@ -210,7 +199,7 @@ void add_time(Json& json, const Run& run, std::optional<double> cycles) {
 
 void add_time(Page& page, const Run& run, double cycles) {
   if (cycles <= 0) return;
-  const isa::Clock clock = clock_of(run);
+  const auto& clock = run.clock;
   page.line("at the clock",
             fmt::format("{:.3f} ms an image, {:.4g} images a second at {:g} MHz ({})",
                         cycles / clock.mhz / 1e3, clock.mhz * 1e6 / cycles, clock.mhz, clock.from));

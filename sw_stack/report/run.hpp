@@ -14,9 +14,8 @@ namespace espalier::report {
 /// MACs without padding / (L^2 x cycles).
 double utilisation(std::uint64_t macs, int lanes, std::uint64_t cycles);
 
-/// What cycles an image take at the run's clock, of which one without a name is the
-/// configuration's: `mhz`, `ms_per_image` and `images_per_second`, the last two null without
-/// cycles; a line of text.
+/// What cycles an image take at the run's clock: `mhz`, `ms_per_image` and `images_per_second`, the
+/// last two null without cycles; a line of text.
 void add_time(Json& json, const flows::Run& run, std::optional<double> cycles);
 void add_time(Page& page, const flows::Run& run, double cycles);
 /// Lines of a report: what an overlay leaves, where there is one.

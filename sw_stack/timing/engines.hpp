@@ -119,8 +119,8 @@ struct PassState {
 class Holds {
  public:
   void add(Time first, Time last) { holds_.push_back({first, last}); }
-  /// Where a word of `slices` vectors that could be issued from `issue` on is: moves `issue` to its first
-  /// vector, and returns its last. `issue` never falls.
+  /// Where a word of `slices` vectors that could be issued from `issue` on is: moves `issue` to its
+  /// first vector, and returns its last. `issue` never falls.
   Time pass(Time& issue, Time slices);
 
  private:

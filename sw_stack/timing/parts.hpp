@@ -157,8 +157,8 @@ struct Burst {
   bool last = false;
 };
 
-/// Cuts a transfer into bursts of at most 16 beats, none across 4 KiB, one in two cycles; a register
-/// holds the burst until it is taken, and in its first cycle there it is looked at.
+/// Cuts a transfer into bursts of at most 16 beats, none across 4 KiB, one in two cycles; a
+/// register holds the burst until it is taken, and in its first cycle there it is looked at.
 class Walker {
  public:
   explicit Walker(const isa::Config& config)
@@ -226,8 +226,8 @@ struct Outlet {
   std::vector<Time> left;
   std::vector<Last> last;
   std::size_t over = 0;  ///< instructions
-  /// When the place that word `words.size()` takes is free, of `depth`; `back`: cycles that it takes to come
-  /// back.
+  /// When the place that word `words.size()` takes is free, of `depth`; `back`: cycles that it
+  /// takes to come back.
   [[nodiscard]] Time place(std::size_t depth, Time back) const {
     if (words.size() < depth) return 0;
     const std::size_t blocking = words.size() - depth;

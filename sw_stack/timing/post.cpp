@@ -40,8 +40,7 @@ bool Model::try_leave(Engine engine, Outlet& outlet, Stream& stream) {
     outlet.left.push_back(time);
     moved = true;
   }
-  while (outlet.over < outlet.last.size() &&
-         outlet.last[outlet.over].words <= outlet.left.size()) {
+  while (outlet.over < outlet.last.size() && outlet.last[outlet.over].words <= outlet.left.size()) {
     const Outlet::Last& last = outlet.last[outlet.over++];
     const Time time = outlet.left[last.words - 1] + 1;
     if (engine == Engine::kPost) board_.retire(engine, time + 1);

@@ -13,8 +13,8 @@ constexpr std::size_t kCodes = 4;  // between sequencer and passes
 
 }  // namespace
 
-/// A header takes three cycles, a code one. A tile that runs is begun when the array's shadow weights are free
-/// and the one before is read; codes wait for a place.
+/// A header takes three cycles, a code one. A tile that runs is begun when the array's shadow
+/// weights are free and the one before is read; codes wait for a place.
 bool Model::try_sequence() {
   if (!sequencer_.busy) return false;
   const Conv& conv = as<Conv>(sequencer_.job.instruction);
@@ -53,8 +53,8 @@ bool Model::try_sequence() {
     if (runs) {
       if (sequencer_.starts.size() != passes_.tiles_taken)
         return moved;  // the shadow weights are full
-      const Time begun = std::max({sequencer_.code_time, passes_.tile_taken,
-                                   passes_.tile_start + lanes_ - 1, there()});
+      const Time begun = std::max(
+          {sequencer_.code_time, passes_.tile_taken, passes_.tile_start + lanes_ - 1, there()});
       if (!known(begun)) return moved;
       sequencer_.code_time = passes_.tile_start = begun + 1;
       sequencer_.starts.push_back(passes_.tile_start);

@@ -9,7 +9,7 @@ using isa::Engine;
 namespace {
 constexpr std::size_t kOutstanding = 8;
 constexpr Time kGathered = 3;  // from a burst's last word to its address
-}
+}  // namespace
 
 bool Model::try_store() {
   Queue& queue = queues_[index(Engine::kStore)];

@@ -157,7 +157,7 @@ TEST_CASE("queue: a dependency that has held once holds while another is waited 
   REQUIRE(tester.push(instruction, 0));
   tester.retired(Engine::kExec, 1);
   for (int i = 0; i < 3; ++i) tester.tick();  // read, then looked at
-  tester.retired(Engine::kExec, 40000);  // 2^15 and more past it
+  tester.retired(Engine::kExec, 40000);       // 2^15 and more past it
   tester.tick();
   REQUIRE_FALSE(tester.valid());
   tester.retired(Engine::kPool, 1);
