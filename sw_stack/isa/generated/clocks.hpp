@@ -17,7 +17,7 @@ inline constexpr std::array<Clock, 6> kClocks = {{
     {"pico", 65, "routed on an iCE40 HX8K"},
     {"nano", 100, "assumed"},
     {"tiny", 100, "assumed"},
-    {"edge", 110, "estimated for a Zynq Z7020"},
+    {"edge", 105, "estimated for a Zynq Z7020"},
     {"zynq", 110, "estimated for a Zynq Z7020"},
     {"wide", 100, "assumed"},
 }};
