@@ -4,6 +4,7 @@
 #include <memory>
 
 #include "base/whole_file.hpp"
+#include "cli/clock_option.hpp"
 #include "cli/commands.hpp"
 #include "cli/common.hpp"
 #include "cli/device_option.hpp"
@@ -112,11 +113,7 @@ void add_profile(CLI::App& app, Action& chosen) {
       ->add_option("--mem-latency", options->latency,
                    "cycles that memory takes: R or R,W, reads and write responses (60,40)")
       ->type_name("R[,W]");
-  command
-      ->add_option("--mhz", options->profile.mhz,
-                   "the clock at which times are given; without it the configuration's (`configs`)")
-      ->type_name("F")
-      ->check(between(0.001, 100'000));
+  add_clock(*command, options->profile.mhz);
   command->add_flag("--json", options->json, "print the profile as JSON");
   command->callback([options, &chosen] { chosen = [options] { return profile(*options); }; });
 }

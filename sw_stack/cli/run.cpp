@@ -4,6 +4,7 @@
 #include <memory>
 
 #include "base/whole_file.hpp"
+#include "cli/clock_option.hpp"
 #include "cli/commands.hpp"
 #include "cli/common.hpp"
 #include "cli/device_option.hpp"
@@ -206,11 +207,7 @@ void add_run(CLI::App& app, Action& chosen) {
           "as many\nprocesses (1)")
       ->type_name("J")
       ->transform(whole(1, 256));
-  command
-      ->add_option("--mhz", options->run.mhz,
-                   "the clock at which times are given; without it the configuration's (`configs`)")
-      ->type_name("F")
-      ->check(between(0.001, 100'000));
+  add_clock(*command, options->run.mhz);
   command->add_flag("--json", options->json, "print the report as JSON");
   command->callback([options, wave, &chosen] {
     if (options->run.lockstep && options->run.wave.empty())

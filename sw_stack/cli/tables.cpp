@@ -57,6 +57,7 @@ int show_configs(bool as_json) {
       return static_cast<std::uint64_t>(words) * config.lanes;
     };
     const std::uint64_t halves = std::uint64_t{4} * config.acc_halves;  // bytes
+    const isa::Clock clock = isa::clock_of(config.name.view());
     const bool rtl = runtime::has_rtl(config), waves = runtime::has_waves(config.name);
     list.push_back({{"name", config.name.view()},
                     {"lanes", config.lanes},
@@ -66,8 +67,8 @@ int show_configs(bool as_json) {
                     {"bus_bytes", config.bus_bytes},
                     {"address_bits", config.address_bits},
                     {"pool", config.pool_lanes != 0},
-                    {"mhz", isa::clock_of(config.name.view()).mhz},
-                    {"clock_from", isa::clock_of(config.name.view()).from},
+                    {"mhz", clock.mhz},
+                    {"clock_from", clock.from},
                     {"rtl", rtl},
                     {"waves", waves},
                     {"fingerprint", fmt::format("{:08x}", config.hash)}});
@@ -76,8 +77,8 @@ int show_configs(bool as_json) {
                bytes_text(halves * bytes(config.acc_words)),
                fmt::format("{} bit", 8 * config.bus_bytes),
                fmt::format("{} bit", config.address_bits), config.pool_lanes != 0 ? "yes" : "no",
-               fmt::format("{:g} MHz", isa::clock_of(config.name.view()).mhz), rtl ? "yes" : "no",
-               waves ? "yes" : "no", fmt::format("{:08x}", config.hash)});
+               fmt::format("{:g} MHz", clock.mhz), rtl ? "yes" : "no", waves ? "yes" : "no",
+               fmt::format("{:08x}", config.hash)});
   }
   if (as_json) {
     print(report::json_text(list));

@@ -251,10 +251,7 @@ void MemoryOptions::set(runtime::DeviceOptions& device) const {
 }
 
 isa::Clock clock_of(const program::Program& program, std::optional<double> mhz) {
-  if (mhz) return {{}, *mhz, "as asked for"};
-  isa::Clock clock = isa::clock_of(program.config.name.view());
-  clock.config = {};  // the program may not live as long
-  return clock;
+  return mhz ? isa::Clock{*mhz, "as asked for"} : isa::clock_of(program.config.name.view());
 }
 
 Status apply_masks(Run& run, const MaskFiles& files, const std::string& overlay, bool packed) {

@@ -14,6 +14,11 @@ bool knows_layers(const std::optional<runtime::Timing>& timing) {
   return timing && !timing->cycles_by_layer.empty();
 }
 
+std::optional<double> cycles_an_image(const Run& run) {
+  if (!run.result.timing || run.images == 0) return std::nullopt;
+  return static_cast<double>(run.result.timing->cycles) / static_cast<double>(run.images);
+}
+
 Json layer_json(const Run& run, std::size_t index) {
   const program::Layer& layer = run.program.layers[index];
   const std::uint64_t macs = run.macs(index) * run.images;
@@ -144,8 +149,7 @@ void add_measured(Page& page, const Run& run) {
   if (timing) {
     page.line("cycles", grouped(timing->cycles / run.images) + " an image");
     // A board's own time stands below.
-    if (timing->seconds <= 0)
-      add_time(page, run, static_cast<double>(timing->cycles) / static_cast<double>(run.images));
+    if (timing->seconds <= 0) add_time(page, run, cycles_an_image(run).value_or(0));
     page.line("utilisation",
               fmt::format("{:.1f} % of the multipliers' cycles",
                           100 * utilisation(run.macs() * run.images, run.program.machine().lanes,
@@ -267,15 +271,12 @@ Json to_json(const Run& run) {
                           "simulated_cycles_per_second", "cpu_seconds", "seconds"}) {
     json[key] = nullptr;
   }
-  add_time(json, run,
-           result.timing && run.images > 0
-               ? std::optional(static_cast<double>(result.timing->cycles) /
-                               static_cast<double>(run.images))
-               : std::nullopt);
+  const auto cycles = cycles_an_image(run);
+  add_time(json, run, cycles);
   if (result.timing) {
     const runtime::Timing& timing = *result.timing;
     json["cycles"] = timing.cycles;
-    json["cycles_per_image"] = static_cast<double>(timing.cycles) / static_cast<double>(run.images);
+    json["cycles_per_image"] = or_null(cycles);
     json["utilisation"] = utilisation(macs * run.images, program.machine().lanes, timing.cycles);
     if (run.options.kind == runtime::DeviceKind::kFpga) {
       json["seconds"] = timing.seconds;

@@ -15,11 +15,10 @@ constexpr std::size_t kFetchDepth = 64;    // words ahead of the decoder
 constexpr std::size_t kQueueDepth = 31;    // of every queue, behind its head
 constexpr std::uint64_t kFetchBytes = 16;  // a word
 constexpr std::uint64_t kLine = 4096;
-constexpr Time kStart = 2;      // from start to the decoder's first word
-constexpr Time kBurst = 4;      // from a burst of the program to the next request
-constexpr Time kChecks = 3;     // from an instruction's last word to its dispatch
-constexpr Time kCut = 3;        // from a clip word until the word behind it is shortened
-constexpr Time kInterrupt = 0;  // from the last count that shows to the last cycle counted
+constexpr Time kStart = 2;   // from start to the decoder's first word
+constexpr Time kBurst = 4;   // from a burst of the program to the next request
+constexpr Time kChecks = 3;  // from an instruction's last word to its dispatch
+constexpr Time kCut = 3;     // from a clip word until the word behind it is shortened
 
 }  // namespace
 
@@ -142,7 +141,7 @@ bool Model::try_decode() {
       }
       if (!known(idle)) return moved;
       decode_.ended = true;
-      decode_.end = idle + kInterrupt;
+      decode_.end = idle;
       return true;
     }
     const auto* conv = std::get_if<isa::Conv>(&instruction);

@@ -13,12 +13,10 @@ namespace {
 
 constexpr Time kWindow = 3;          // from a window's begin until it may be taken
 constexpr std::size_t kWindows = 8;  // that wait
-constexpr Time kToRequant =
-    4;  // from a window's last request to its first slice in the requantiser, and
-constexpr Time kRequant = 8;  // through that
-constexpr Time kSqueeze = 2;  // and through the squeezer
-constexpr Time kTable =
-    3;  // what a row's counted rows take, and bits of their product hidden by that
+constexpr Time kToRequant = 4;       // from a window's last request to the requantiser
+constexpr Time kRequant = 8;         // through that
+constexpr Time kSqueeze = 2;         // and through the squeezer
+constexpr Time kTable = 3;           // of a row's counted rows, which hide as many bits of a product
 
 Time bits(std::uint32_t value) {
   Time count = 0;
