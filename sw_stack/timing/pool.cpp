@@ -16,7 +16,7 @@ constexpr std::size_t kWindows = 8;  // that wait
 constexpr Time kToRequant = 4;       // from a window's last request to the requantiser
 constexpr Time kRequant = 8;         // through that
 constexpr Time kSqueeze = 2;         // and through the squeezer
-constexpr Time kTable = 3;           // of a row's counted rows, which hide as many bits of a product
+constexpr Time kTable = 3;           // of counted rows; hides as many bits of their product
 
 Time bits(std::uint32_t value) {
   Time count = 0;
