@@ -85,9 +85,9 @@ module esp_pack_feed #(
   logic                at_end, at_row_end, at_padded, at_turn;
 
   // ---------------------------------------------------------------- maps, read ahead
-  logic [MapBits-1:0]  next_q, map_addr;    // of the next map, unless the list ended with the last one
+  logic [MapBits-1:0]  asked_q, map_addr;   // the last map asked for, the one to ask for
   logic [MapBits-1:0]  first;               // of the list's first
-  logic                arrive_q, ended_list_q, wrap, params;
+  logic                arrive_q, ended_list_q, ends, wrap, params;
   logic [63:0]         coming;
   logic                came_q, came_end_q, came_last_q;   // a cycle later
   logic [Lanes-1:0]    came_lanes_q;
@@ -95,18 +95,26 @@ module esp_pack_feed #(
 
   // The first map of a LOAD is read in the cycle in which its first beat shows.
   assign params = idle_q ? beat_start_i[15] : params_q;
-  assign wrap = idle_q || ended_list_q || (arrive_q && coming[33]);
+  assign wrap = idle_q || ended_list_q || ends;
   assign first = params ? MapBits'((Base << PartBits) + 256) : MapBits'(Base << PartBits);
-  assign map_addr = wrap ? first : next_q;
+  assign map_addr = wrap ? first : asked_q + 1'b1;
   assign raddr_o = map_addr[MapBits-1:PartBits];
   if (PartBits == 0) begin : gen_word
     assign coming = rdata_i[63:0];
+    assign ends = arrive_q && rdata_i[33];
   end else begin : gen_part
-    logic [PartBits-1:0] part_q;
+    logic [PartBits-1:0]   part_q;
+    logic [Width/64-1:0]   arrives_q;   // arrive_q for each part, so that the end of the list is a gate behind the RAM
     always_ff @(posedge clk_i) begin
       if (ren_o) part_q <= map_addr[PartBits-1:0];
     end
+    `ESP_FFC(clear_i, arrives_q <= '0;)
+      for (int i = 0; i < Width / 64; i++) arrives_q[i] <= ren_o && map_addr[PartBits-1:0] == PartBits'(i);
     assign coming = rdata_i[32'(part_q)*64 +: 64];
+    always_comb begin
+      ends = 1'b0;
+      for (int i = 0; i < Width / 64; i++) ends = ends || (arrives_q[i] && rdata_i[64*i + 33]);
+    end
   end
 
   // Counts of 4, 8, 16, 32 lanes, in gates, as in esp_squeeze.
@@ -261,7 +269,7 @@ module esp_pack_feed #(
       end
       if (beat_valid_i && beat_ready_o && beat_last_i) ended_q <= 1'b1;
     end
-    if (ren_o) next_q <= map_addr + 1'b1;
+    if (ren_o) asked_q <= map_addr;
     ended_list_q <= wrap && !ren_o;
     if (arrive_q) begin
       came_lanes_q <= coming[Lanes-1:0];

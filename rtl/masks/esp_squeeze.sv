@@ -2,10 +2,11 @@
 //
 // A step of Lanes bytes with a mask (`pad_i` clear) appends its live bytes; `pad_i` instead fills the
 // beat under way up with zeros (an empty one too: a beat of zeros). `zero_i`: all bytes are zeros,
-// those of a step as those of padding. A full beat leaves two cycles after the step that fills it
+// those of a step as those of padding. A full beat leaves four cycles after the step that fills it
 // (valid_o). Throughput: a step a cycle; nothing waits, so the sender knows that there is room for what
 // may be full. Reset and clear_i drop what waits.
-// A byte goes to lane (fill + live bytes below it) modulo Lanes: a stage finds that, the next one moves it.
+// A byte goes to lane (fill + live bytes below it) modulo Lanes. A stage counts those below, one adds the fill,
+// one finds which exchanges of lanes lead there, the last one moves the bytes.
 // Implements docs/pack.md, section 5.
 
 `default_nettype none
@@ -47,22 +48,17 @@ module esp_squeeze #(
     end
   end
 
-  // ---------------------------------------------------------------- where each byte goes
-  // Fill and the live bytes below it. Sums are spelt out in gates, since each bit is a function of a
-  // few, and a carry chain for each lane is larger and slower.
-  logic [Bits-1:0]       fill_q;
-  logic [Bits:0]         end_d;      // fill and live bytes
-  logic [Lanes*Bits-1:0] rank;       // live bytes below a lane
-  logic [Lanes*Bits-1:0] goal;
-  logic [Bits:0]         total;      // live bytes
+  // ---------------------------------------------------------------- live bytes below each
+  // Sums are spelt out in gates, since each bit is a function of a few, and a carry chain for each lane is
+  // larger and slower.
+  logic [Lanes*Bits-1:0] rank;
+  logic [Bits:0]         total;      // of all lanes
 
   always_comb begin
     logic carry;
     carry = 1'b0;
     total = '0;
     rank = '0;
-    goal = '0;
-    end_d = {1'b0, fill_q};
     if (`ESP_WHEN(valid1_q)) begin
       for (int i = 0; i < Lanes; i++) begin
         rank[i*Bits +: Bits] = total[Bits-1:0];
@@ -71,19 +67,49 @@ module esp_squeeze #(
           {carry, total[b]} = {total[b] && carry, total[b] ^ carry};
         end
       end
+    end
+  end
+
+  logic                  valid2_q, pad2_q;
+  logic [Lanes*Bits-1:0] rank_q;
+  logic [Bits:0]         total_q;
+  logic [Lanes-1:0]      there2_q;
+  logic [8*Lanes-1:0]    data2_q;
+
+  always_ff @(posedge clk_i) begin
+    if (valid1_q) begin
+      pad2_q <= pad1_q;
+      rank_q <= rank;
+      total_q <= total;
+      there2_q <= there1_q;
+      data2_q <= data1_q;
+    end
+  end
+
+  // ---------------------------------------------------------------- where each byte goes
+  logic [Bits-1:0]       fill_q;
+  logic [Bits:0]         end_d;      // fill and live bytes
+  logic [Lanes*Bits-1:0] goal;
+
+  always_comb begin
+    logic carry;
+    carry = 1'b0;
+    goal = '0;
+    end_d = {1'b0, fill_q};
+    if (`ESP_WHEN(valid2_q)) begin
       for (int i = 0; i < Lanes; i++) begin
         carry = 1'b0;
         for (int b = 0; b < Bits; b++) begin
-          goal[i*Bits + b] = rank[i*Bits + b] ^ fill_q[b] ^ carry;
-          carry = (rank[i*Bits + b] && fill_q[b]) || (carry && (rank[i*Bits + b] || fill_q[b]));
+          goal[i*Bits + b] = rank_q[i*Bits + b] ^ fill_q[b] ^ carry;
+          carry = (rank_q[i*Bits + b] && fill_q[b]) || (carry && (rank_q[i*Bits + b] || fill_q[b]));
         end
       end
       carry = 1'b0;
       for (int b = 0; b < Bits; b++) begin
-        end_d[b] = total[b] ^ fill_q[b] ^ carry;
-        carry = (total[b] && fill_q[b]) || (carry && (total[b] || fill_q[b]));
+        end_d[b] = total_q[b] ^ fill_q[b] ^ carry;
+        carry = (total_q[b] && fill_q[b]) || (carry && (total_q[b] || fill_q[b]));
       end
-      end_d[Bits] = total[Bits] ^ carry;
+      end_d[Bits] = total_q[Bits] ^ carry;
     end
   end
 
@@ -91,38 +117,38 @@ module esp_squeeze #(
   logic [Bits-1:0]       before_q;   // the fill before this step
   logic [Lanes*Bits-1:0] goal_q;
   logic [Lanes-1:0]      there_q;
-  logic [8*Lanes-1:0]    data2_q;
+  logic [8*Lanes-1:0]    data3_q;
 
   `ESP_FFC(clear_i, begin
     valid1_q <= 1'b0;
+    valid2_q <= 1'b0;
     step_q <= 1'b0;
     full_q <= 1'b0;
     fill_q <= '0;
   end) begin
     valid1_q <= valid_i;
-    step_q <= valid1_q;
-    full_q <= valid1_q && (pad1_q || end_d[Bits]);
-    if (valid1_q) fill_q <= pad1_q ? '0 : end_d[Bits-1:0];
+    valid2_q <= valid1_q;
+    step_q <= valid2_q;
+    full_q <= valid2_q && (pad2_q || end_d[Bits]);
+    if (valid2_q) fill_q <= pad2_q ? '0 : end_d[Bits-1:0];
   end
 
   always_ff @(posedge clk_i) begin
-    if (valid1_q) begin
+    if (valid2_q) begin
       before_q <= fill_q;
       goal_q <= goal;
-      there_q <= there1_q;
-      data2_q <= data1_q;
+      there_q <= there2_q;
+      data3_q <= data2_q;
     end
   end
 
-  // ---------------------------------------------------------------- it goes there
-  logic [8*Lanes-1:0] held_q, routed;
-  logic [Lanes-1:0]   live;          // lanes of `routed` that hold a byte
-
+  // ---------------------------------------------------------------- the way there
   // By exchanges of lanes that differ in bit 0, then 1, ...: live bytes are nearer to each other there
   // than here, so none meet. Where a byte comes from is found first, for two exchanges together, so
   // that its bits pass one multiplexer of four for both.
   logic [Bits*Lanes-1:0] comes;   // exchange s, lane i at s*Lanes + i: from the lane across
   logic [Bits*Lanes-1:0] meet;
+  logic [Lanes-1:0]      live;    // lanes that hold a byte, when all has moved
 
   always_comb begin
     logic [Lanes*Bits-1:0] to, to_next;
@@ -152,18 +178,44 @@ module esp_squeeze #(
     end
   end
 
+  `ESP_ASSERT(no_two_meet, meet == '0)
+
+  logic unused;
+  assign unused = ^meet;
+
+  logic                  move_q, leave_q;   // something moves; a beat leaves
+  logic [Bits-1:0]       held_lanes_q;      // the fill before this step
+  logic [Bits*Lanes-1:0] comes_q;
+  logic [Lanes-1:0]      live_q;
+  logic [8*Lanes-1:0]    data4_q;
+
+  `ESP_FFC(clear_i, {move_q, leave_q} <= '0;)
+    {move_q, leave_q} <= {step_q, full_q};
+
+  always_ff @(posedge clk_i) begin
+    if (step_q) begin
+      held_lanes_q <= before_q;
+      comes_q <= comes;
+      live_q <= live;
+      data4_q <= data3_q;
+    end
+  end
+
+  // ---------------------------------------------------------------- it goes there
+  logic [8*Lanes-1:0] held_q, routed;
+
   always_comb begin
     logic [8*Lanes-1:0] moved;
     logic               near, far;
-    routed = data2_q;
-    moved = data2_q;
+    routed = data4_q;
+    moved = data4_q;
     near = 1'b0;
     far = 1'b0;
-    if (`ESP_WHEN(step_q)) begin
+    if (`ESP_WHEN(move_q)) begin
       for (int s = 0; s + 1 < Bits; s += 2) begin
         for (int i = 0; i < Lanes; i++) begin
-          far = comes[(s+1)*Lanes + i];
-          near = far ? comes[s*Lanes + (i ^ (2 << s))] : comes[s*Lanes + i];
+          far = comes_q[(s+1)*Lanes + i];
+          near = far ? comes_q[s*Lanes + (i ^ (2 << s))] : comes_q[s*Lanes + i];
           case ({far, near})
             2'd0: moved[8*i +: 8] = routed[8*i +: 8];
             2'd1: moved[8*i +: 8] = routed[8*(i ^ (1 << s)) +: 8];
@@ -175,7 +227,7 @@ module esp_squeeze #(
       end
       if (Bits % 2 != 0) begin
         for (int i = 0; i < Lanes; i++) begin
-          if (comes[(Bits-1)*Lanes + i]) moved[8*i +: 8] = routed[8*(i ^ (Lanes/2)) +: 8];
+          if (comes_q[(Bits-1)*Lanes + i]) moved[8*i +: 8] = routed[8*(i ^ (Lanes/2)) +: 8];
           else moved[8*i +: 8] = routed[8*i +: 8];
         end
         routed = moved;
@@ -183,25 +235,20 @@ module esp_squeeze #(
     end
   end
 
-  `ESP_ASSERT(no_two_meet, meet == '0)
-
-  logic unused;
-  assign unused = ^meet;
-
   // The beat that leaves: held bytes below the fill, new ones from there on.
-  assign valid_o = full_q;
+  assign valid_o = leave_q;
   always_comb begin
     data_o = routed;
-    if (`ESP_WHEN(full_q)) begin
+    if (`ESP_WHEN(leave_q)) begin
       for (int j = 0; j < Lanes; j++) begin
-        data_o[8*j +: 8] = (32'(before_q) > j) ? held_q[8*j +: 8] : routed[8*j +: 8];
+        data_o[8*j +: 8] = (32'(held_lanes_q) > j) ? held_q[8*j +: 8] : routed[8*j +: 8];
       end
     end
   end
 
   for (genvar j = 0; j < Lanes; j++) begin : gen_held
     always_ff @(posedge clk_i) begin
-      if (step_q && live[j]) held_q[8*j +: 8] <= routed[8*j +: 8];
+      if (move_q && live_q[j]) held_q[8*j +: 8] <= routed[8*j +: 8];
     end
   end
 

@@ -10,7 +10,7 @@
 // last word of the one before has been read, and takes some 6 cycles to its first read.
 // Handshakes: valid / ready, valid stays. Port B answers one cycle after a request is taken.
 // Retires when the last word is requantised; it may still wait in the FIFO. fault_o: a table entry past
-// 127; silent until clear_i then. With Prune the words are gathered by a squeezer, two cycles, which serves
+// 127; silent until clear_i then. With Prune the words are gathered by a squeezer, four cycles, which serves
 // PACK as well (pack_*, steps of PackLanes bytes; the two take turns by the program's order), and its words
 // leave by the same stream: a step is taken while the FIFO has room for all that may be under way.
 // Reset and clear_i empty it. Numbers: esp_pool_lane, esp_requant.
@@ -84,7 +84,7 @@ module esp_pool #(
   localparam int unsigned LeftBits = $clog2(Slices + 1);
   // Cycles from the last request of a window until its place is free again, in words, rounded up to a
   // power of two.
-  localparam int unsigned Trip = LATENCY + Slices + 5 + (Prune ? 2 : 0);
+  localparam int unsigned Trip = LATENCY + Slices + 5 + (Prune ? 4 : 0);
   localparam int unsigned TripWords = (Trip + Slices - 1) / Slices;
   localparam int unsigned DepthWords = TripWords > 8 ? (1 << $clog2(TripWords)) : 8;
   localparam int unsigned PlaceBits = $clog2(DepthWords) + 1;
@@ -288,11 +288,11 @@ module esp_pool #(
   // Gather the slices of a word.
   if (Prune) begin : gen_squeeze
     // Steps taken of which places_q does not know: one in the cycle of the decision, the one before, and
-    // two in the squeezer. Each may fill a word.
-    localparam int unsigned Unseen = 4;
+    // four in the squeezer. Each may fill a word.
+    localparam int unsigned Unseen = 6;
     logic                   room_q, beat_valid;
     logic [8*PackLanes-1:0] beat;
-    logic [1:0]             pooled_q;   // steps in the squeezer that are the pool's
+    logic [3:0]             pooled_q;   // steps in the squeezer that are the pool's
 
     assign pack_ready_o = room_q && !requant_valid;
 
@@ -308,8 +308,8 @@ module esp_pool #(
       .valid_o(beat_valid), .data_o(beat)
     );
 
-    always_ff @(posedge clk_i) pooled_q <= {pooled_q[0], requant_valid};
-    assign word_packed = word_valid && !pooled_q[1];
+    always_ff @(posedge clk_i) pooled_q <= {pooled_q[2:0], requant_valid};
+    assign word_packed = word_valid && !pooled_q[3];
 
     // Beats to words, low lanes first.
     if (PackLanes == Lanes) begin : gen_beat
@@ -331,9 +331,9 @@ module esp_pool #(
     end
 
     `ifdef ESP_ASSERTIONS
-    logic [1:0] slast2_q;
-    always_ff @(posedge clk_i) slast2_q <= {slast2_q[0], slast_q[LATENCY-1]};
-    `ESP_ASSERT(word_is_whole, !pooled_q[1] || word_valid == slast2_q[1])
+    logic [3:0] slast4_q;
+    always_ff @(posedge clk_i) slast4_q <= {slast4_q[2:0], slast_q[LATENCY-1]};
+    `ESP_ASSERT(word_is_whole, !pooled_q[3] || word_valid == slast4_q[3])
     `endif
   end else begin : gen_shift
     assign word_valid = requant_valid && slast_q[LATENCY-1];

@@ -44,21 +44,22 @@ module esp_requant_lane (
     zeros_of = nibble[3:2] != '0 ? {1'b0, !nibble[3]} : {1'b1, !nibble[1]};
   endfunction
 
-  // Whether the upper half is zero, and whether the upper byte of the first half that is not.
-  function automatic logic [1:0] zeros_above(input logic [31:8] magnitude);
-    zeros_above[1] = magnitude[31:16] == '0;
-    zeros_above[0] = zeros_above[1] ? magnitude[15:8] == '0 : magnitude[31:24] == '0;
+  // Which nibbles are zero.
+  function automatic logic [7:0] zero_nibbles(input logic [31:0] magnitude);
+    for (int i = 0; i < 8; i++) zero_nibbles[i] = magnitude[4*i +: 4] == '0;
   endfunction
 
   // {place of the leading one, the magnitude with that one in bits 31 to 28, less bit 31}: the last shift,
   // by up to three, is left to the next stage, before its adder.
-  function automatic logic [35:0] normalise(input logic [1:0] above, input logic [31:0] magnitude);
+  function automatic logic [35:0] normalise(input logic [7:0] none, input logic [31:0] magnitude);
     logic [31:0] x;
-    logic [1:0] upper, lower;
+    logic [1:0] above, upper, lower;  // above: the upper half is zero, the upper byte of what is left is
     logic zeros;
+    above[1] = none[7:4] == '1;
+    above[0] = above[1] ? none[3:2] == '1 : none[7:6] == '1;
     x = above[1] ? (above[0] ? {magnitude[7:0], 24'b0} : {magnitude[15:0], 16'b0})
                  : (above[0] ? {magnitude[23:0], 8'b0} : magnitude);
-    zeros = x[31:28] == '0;
+    zeros = above[1] ? (above[0] ? none[1] : none[3]) : (above[0] ? none[5] : none[7]);
     upper = zeros_of(x[31:29]);
     lower = zeros_of(x[27:25]);
     normalise = {~{above, zeros, zeros ? lower : upper}, zeros ? {x[26:0], 4'b0} : x[30:0]};
@@ -128,7 +129,7 @@ module esp_requant_lane (
 
   logic sign1_q, sign2_q, sign3_q, sign4_q, sign5_q, sign6_q, sign7_q;
   logic [31:0] magnitude, magnitude_q;
-  logic [1:0] above_q;
+  logic [7:0] zeros_q;  // zero nibbles
   logic [35:0] normal_q;  // registers that one function fills, for a simulator that calls it once
   logic [4:0] lead;
   logic [30:0] normal;
@@ -153,19 +154,19 @@ module esp_requant_lane (
     if (`ESP_WHEN(stage_i[MAGNITUDE])) magnitude = (acc_i ^ {32{acc_i[31]}}) + {31'b0, acc_i[31]};
   end
 
-  assign zero = `ESP_WHEN(stage_i[NORMALISE]) && (magnitude_q == '0 || scale0_q[30:23] == '0);
+  assign zero = `ESP_WHEN(stage_i[NORMALISE]) && (zeros_q == '1 || scale0_q[30:23] == '0);
 
   always_ff @(posedge clk_i) begin
     if (stage_i[MAGNITUDE]) begin
       sign1_q <= acc_i[31];
       magnitude_q <= magnitude;
-      above_q <= zeros_above(magnitude[31:8]);
+      zeros_q <= zero_nibbles(magnitude);
       scale0_q <= scale_i;
     end
     if (stage_i[NORMALISE]) begin
       sign2_q <= sign1_q;
       scale1_q[22:0] <= scale0_q[22:0];
-      normal_q <= normalise(above_q, magnitude_q);
+      normal_q <= normalise(zeros_q, magnitude_q);
       // A zero: power 0 or 1.
       scale1_q[30:23] <= zero ? '0 : scale0_q[30:23];
       if (zero) normal_q[35:31] <= '0;

@@ -14,7 +14,7 @@ using namespace espalier;
 
 namespace {
 
-constexpr std::uint64_t kLatency = 2;  ///< cycles from the step that fills a beat
+constexpr std::uint64_t kLatency = 4;  ///< cycles from the step that fills a beat
 
 /// Offers steps, and compares beats and their cycles with what the steps should give.
 template <typename Model, int Lanes>
