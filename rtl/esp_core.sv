@@ -426,14 +426,14 @@ module esp_core #(
 
   if (Prune) begin : gen_masks
     localparam int unsigned AddressBits = TableBits + $clog2(TableWidth / (8 * Lanes));
-    logic                 map_ren;
-    logic [TableBits-1:0] map_raddr;
+    logic                 read;
+    logic [TableBits-1:0] raddr;
 
     esp_layer_table #(.Lanes(Lanes), .Words(TableDepth)) u_layer_table (
       .clk_i,
       .word_valid_i(layer_word), .word_addr_i(word_w_address[AddressBits-1:0]),
       .word_data_i(word_w),
-      .ren_i(table_ren || map_ren), .raddr_i(table_ren ? table_raddr : map_raddr),
+      .ren_i(read), .raddr_i(raddr),
       .rdata_o(table_rdata)
     );
 
@@ -444,7 +444,8 @@ module esp_core #(
       .clk_i, .rst_ni, .clear_i(clear),
       .beat_valid_i(pack_beat), .beat_ready_o(pack_beat_ready), .beat_data_i(r_data),
       .beat_start_i(pack_beat_start), .beat_last_i(pack_beat_last),
-      .ren_o(map_ren), .raddr_o(map_raddr), .table_busy_i(table_busy), .rdata_i(table_rdata),
+      .table_busy_i(table_busy), .clip_ren_i(table_ren), .clip_raddr_i(table_raddr),
+      .ren_o(read), .raddr_o(raddr), .rdata_i(table_rdata),
       .valid_o(pack_valid), .ready_i(pack_ready), .data_o(pack_data),
       .mask_o(pack_mask), .pad_o(pack_pad), .zero_o(pack_zero)
     );

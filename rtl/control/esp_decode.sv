@@ -404,7 +404,7 @@ module esp_decode #(
       if (rest_taken && next_word_q[w]) inst_q[128*w +: 128] <= word_i;
     end
     if (MaskLayers != 0 && cut) begin
-      inst_q[255:128] <= cut_word;
+      if (!cut_nop && !cut_empty) inst_q[255:128] <= cut_word;
       nop_q <= cut_nop;
       empty_q <= cut_empty;
       cut_q <= 1'b1;

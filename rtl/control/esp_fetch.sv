@@ -56,8 +56,8 @@ module esp_fetch #(
   localparam int unsigned DepthBits = $clog2(Depth) + 1;
   localparam int unsigned BurstWords = (BusBytes < 16) ? BusBytes : 16;
 
-  // Words still to ask for, to receive, and asked for but not yet handed on.
-  logic [31:0]          addr_q, left_q, recv_addr_q, recv_left_q;
+  // Words still to ask for, and asked for but not yet handed on.
+  logic [31:0]          addr_q, left_q, recv_addr_q;
   logic [DepthBits-1:0] ahead_q, level_q;     // level: words in the FIFO
   logic                 some_q;               // left_q is not 0
   logic [4:0]           words, words_q;       // of the burst at addr_q
@@ -107,10 +107,19 @@ module esp_fetch #(
     assign req_beats_o = 5'((6'(words_q) + 6'(addr_q[4]) + 6'd1) >> 1);
     assign word = recv_addr_q[4] ? r_data_i[128 +: 128] : r_data_i[127:0];
     assign word_in = r_valid_i;
-    logic one_q;   // recv_left_q is 1
-    `ESP_FFC(clear_i, one_q <= 1'b0;)
-      if (start_i) one_q <= program_words_i == 32'd1;
-      else if (word_in) one_q <= recv_left_q == 32'd2;
+    logic [31:0] recv_left_q;   // words still to receive
+    logic        one_q;         // that is 1
+    `ESP_FFC(clear_i, begin
+      recv_left_q <= '0;
+      one_q <= 1'b0;
+    end)
+      if (start_i) begin
+        recv_left_q <= program_words_i;
+        one_q <= program_words_i == 32'd1;
+      end else if (word_in) begin
+        recv_left_q <= recv_left_q - 1'b1;
+        one_q <= recv_left_q == 32'd2;
+      end
     assign r_ready_o = recv_addr_q[4] || one_q;
   end else if (BusBytes == 16) begin : gen_one
     assign req_address_o = addr_q;
@@ -138,20 +147,17 @@ module esp_fetch #(
   `ESP_FFC(clear_i, begin
     left_q <= '0;
     some_q <= 1'b0;
-    recv_left_q <= '0;
     ahead_q <= '0;
     level_q <= '0;
   end)
     if (start_i) begin
       left_q <= program_words_i;
       some_q <= program_words_i != '0;
-      recv_left_q <= program_words_i;
     end else begin
       if (asked) begin
         left_q <= left_q - 32'(words_q);
         some_q <= left_q != 32'(words_q);
       end
-      if (word_in) recv_left_q <= recv_left_q - 1'b1;
       if (word_in != word_out) level_q <= word_in ? level_q + 1'b1 : level_q - 1'b1;
       if (asked_q || word_out) begin
         ahead_q <= ahead_q + (asked_q ? DepthBits'(words_q) : '0) - DepthBits'(word_out);
@@ -164,7 +170,7 @@ module esp_fetch #(
     three_o <= 1'b0;
   end) begin
     exhausted_o <= !some_q && !asked_q && ahead_q == '0;
-    three_o <= level_q >= DepthBits'(3) || recv_left_q == '0;
+    three_o <= level_q >= DepthBits'(3) || (!some_q && !asked_q && ahead_q == level_q);
   end
 
   always_ff @(posedge clk_i) begin
@@ -207,7 +213,8 @@ module esp_fetch #(
   assign fault_address_o = response_q ? response_address_q : addr_q;
 
   `ESP_ASSERT(room_for_every_word, !(word_in && !fifo_ready))
-  `ESP_ASSERT(no_word_past_the_program, !(r_valid_i && !halt_i && recv_left_q == '0))
+  `ESP_ASSERT(no_word_past_the_program,
+              !(word_in && !halt_i && !some_q && !asked_q && ahead_q == level_q))
 
   // Room is kept before words are asked for.
   logic unused;

@@ -131,12 +131,13 @@ module esp_wseq #(
 
   if (Prune) begin : gen_sparse
     logic        sparse_q, header_data_q, codes_valid_q;
-    logic [31:0] codes_q;  // the code examined in the lowest bits
-    logic [3:0]  index_q;
+    logic [31:0] codes_q;
+    logic [1:0]  code_q;   // the code examined
+    logic [3:0]  index_q;  // the one behind it
     logic        found_q;  // the tile runs
     logic        run, examine, skip;
 
-    assign run = codes_q[1:0] != 2'd0 || conv_end;
+    assign run = code_q != 2'd0 || conv_end;
     assign examine = codes_valid_q && !found_q && code_ready_i;
     assign sparse = sparse_q;
     assign header = loaded && sparse_q && !codes_valid_q && !header_q && !header_data_q;
@@ -144,7 +145,7 @@ module esp_wseq #(
     assign may_start = !sparse_q || found_q;
     assign step = start || skip;
     assign code_valid_o = examine;
-    assign code_o = {codes_q[1], run};
+    assign code_o = {code_q[1], run};
     assign amount = !sparse_q ? (AddrBits+1)'(piece_q)
         : codes_valid_q ? (AddrBits+1)'(Lanes) : (AddrBits+1)'(1);
     assign ends = sparse_q || piece_end;
@@ -160,15 +161,19 @@ module esp_wseq #(
       header_q <= header;
       header_data_q <= header_q;
       if (header_data_q) codes_valid_q <= 1'b1;
-      else if (step && (conv_end || index_q == 4'd15)) codes_valid_q <= 1'b0;
+      else if (step && (conv_end || index_q == '0)) codes_valid_q <= 1'b0;
     end
 
     always_ff @(posedge clk_i) begin
       if (accept) sparse_q <= wconv_i.w_sparse;
-      if (header_data_q) codes_q <= wgt_header_i;
-      else if (step && sparse_q) codes_q <= codes_q >> 2;
-      if (header_data_q) index_q <= '0;
-      else if (step && sparse_q) index_q <= index_q + 4'd1;
+      if (header_data_q) begin
+        codes_q <= wgt_header_i;
+        code_q <= wgt_header_i[1:0];
+        index_q <= 4'd1;
+      end else if (step && sparse_q) begin
+        code_q <= codes_q[2*index_q +: 2];
+        index_q <= index_q + 4'd1;
+      end
     end
 
     `ESP_ASSERT(codes_of_sparse, !codes_valid_q || (walk_q && sparse_q))

@@ -5,7 +5,7 @@
 // ready_o, and until the next first_i word_o is what becomes of fields_i, the word behind the clip word, in
 // which every field that a mask may change stands at the same bits whatever the opcode; nop_o or empty_o say
 // that nothing is left of a count that it takes or needs (of a CONV that ends a tile: a CONV without
-// channels). `take_i`: word_o is taken, once an instruction. Nothing else reads the table from first_i to
+// channels); word_o means nothing then. `take_i`: word_o is taken, once an instruction. Nothing else reads the table from first_i to
 // take_i. Numbers are unsigned; offsets wrap. Implements docs/pack.md, section 4.
 
 `default_nettype none
@@ -169,20 +169,18 @@ module esp_clip #(
     if (`ESP_WHEN(take_i)) begin
       transfer = load;
       clipped = conv;
-      if (go) begin
-        if (clip_q.cut[0] || pool_i) transfer.z_count[11:0] = clip_q.by_k[0] ? k : n;
-        if (clip_q.words[0]) transfer.x_words = block_words;
-        else if (clip_q.rows[0]) transfer.x_words = 16'(k);
-        if (clip_q.rows[0]) transfer.y_stride[11+LaneBits:0] = {counts_q.k_live, {LaneBits{1'b0}}};
-        if (clip_q.image[0] && !counts_q.dense) transfer.region[2] = 1'b1;
-        clipped.n_blocks = n[7:0];
-        clipped.k_blocks = k;
-        clipped.w_piece = 16'(piece);
-        clipped.w_tap_stride = conv.w_tapwise[0] ? 16'(piece) : 16'(k);
-        if (!k_whole_q) clipped.w_n_stride[10:0] = counts_q.n_stride;
-        if (!conv.w_release[0]) clipped.w_offset = clip_q.w_start[0] ? '0 : pos_q;
-        clipped.last = clip_q.last_taps & {!k_whole_q || k_exact_q};
-      end
+      if (clip_q.cut[0] || pool_i) transfer.z_count[11:0] = clip_q.by_k[0] ? k : n;
+      if (clip_q.words[0]) transfer.x_words = block_words;
+      else if (clip_q.rows[0]) transfer.x_words = 16'(k);
+      if (clip_q.rows[0]) transfer.y_stride[11+LaneBits:0] = {counts_q.k_live, {LaneBits{1'b0}}};
+      if (clip_q.image[0] && !counts_q.dense) transfer.region[2] = 1'b1;
+      clipped.n_blocks = n[7:0];
+      clipped.k_blocks = k;
+      clipped.w_piece = 16'(piece);
+      clipped.w_tap_stride = conv.w_tapwise[0] ? 16'(piece) : 16'(k);
+      if (!k_whole_q) clipped.w_n_stride[10:0] = counts_q.n_stride;
+      if (!conv.w_release[0]) clipped.w_offset = clip_q.w_start[0] ? '0 : pos_q;
+      clipped.last = clip_q.last_taps & {!k_whole_q || k_exact_q};
       transfer.offset = load.offset + (32'(shift) << ByteBits);
       word_o = conv_i ? clipped[255:128] : transfer[255:128];
     end

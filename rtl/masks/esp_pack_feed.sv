@@ -8,7 +8,8 @@
 // A step of PackLanes bytes a cycle; a cycle more for each step of padding, three for each LOAD.
 // What a segment leaves in its last word follows from its maps: live lanes are counted a cycle after a map
 // came. The bit maps are read from the layer table's RAM, 64 bits each, from word Base on: those of k blocks,
-// then, from map 256, of n blocks; up to four wait here. `table_busy_i`: no read now. Reset and clear_i drop
+// then, from map 256, of n blocks; up to four wait here. The RAM's one port is shared here with clip's reads
+// (clip_ren_i), none of which comes but under `table_busy_i`: then no map is read. Reset and clear_i drop
 // everything. Implements docs/pack.md, section 5.
 
 `default_nettype none
@@ -33,9 +34,11 @@ module esp_pack_feed #(
   input  wire logic [15:0]            beat_start_i,
   input  wire logic                   beat_last_i,
 
+  input  wire logic                   table_busy_i,
+  input  wire logic                   clip_ren_i,
+  input  wire logic [AddrBits-1:0]    clip_raddr_i,
   output logic                        ren_o,
   output logic      [AddrBits-1:0]    raddr_o,
-  input  wire logic                   table_busy_i,
   input  wire logic [Width-1:0]       rdata_i,
 
   output logic                        valid_o,
@@ -88,6 +91,7 @@ module esp_pack_feed #(
   logic [MapBits-1:0]  asked_q, map_addr;   // the last map asked for, the one to ask for
   logic [MapBits-1:0]  first;               // of the list's first
   logic                arrive_q, ended_list_q, ends, wrap, params;
+  logic                ask;                 // a map is asked for
   logic [63:0]         coming;
   logic                came_q, came_end_q, came_last_q;   // a cycle later
   logic [Lanes-1:0]    came_lanes_q;
@@ -98,7 +102,8 @@ module esp_pack_feed #(
   assign wrap = idle_q || ended_list_q || ends;
   assign first = params ? MapBits'((Base << PartBits) + 256) : MapBits'(Base << PartBits);
   assign map_addr = wrap ? first : asked_q + 1'b1;
-  assign raddr_o = map_addr[MapBits-1:PartBits];
+  assign raddr_o = clip_ren_i ? clip_raddr_i : map_addr[MapBits-1:PartBits];
+  assign ren_o = clip_ren_i || ask;
   if (PartBits == 0) begin : gen_word
     assign coming = rdata_i[63:0];
     assign ends = arrive_q && rdata_i[33];
@@ -106,10 +111,10 @@ module esp_pack_feed #(
     logic [PartBits-1:0]   part_q;
     logic [Width/64-1:0]   arrives_q;   // arrive_q for each part, so that the end of the list is a gate behind the RAM
     always_ff @(posedge clk_i) begin
-      if (ren_o) part_q <= map_addr[PartBits-1:0];
+      if (ask) part_q <= map_addr[PartBits-1:0];
     end
     `ESP_FFC(clear_i, arrives_q <= '0;)
-      for (int i = 0; i < Width / 64; i++) arrives_q[i] <= ren_o && map_addr[PartBits-1:0] == PartBits'(i);
+      for (int i = 0; i < Width / 64; i++) arrives_q[i] <= ask && map_addr[PartBits-1:0] == PartBits'(i);
     assign coming = rdata_i[32'(part_q)*64 +: 64];
     always_comb begin
       ends = 1'b0;
@@ -117,33 +122,18 @@ module esp_pack_feed #(
     end
   end
 
-  // Counts of 4, 8, 16, 32 lanes, in gates, as in esp_squeeze.
+  // Six lanes at a time: what a LUT of the 7 series counts.
   always_comb begin
-    logic [Lanes*LaneBits-1:0] counts;
-    logic                      carry, pair;
-    counts = '0;
-    {carry, pair} = '0;
+    logic [2:0] live;
+    live = '0;
+    came_live = '0;
     if (`ESP_WHEN(came_q)) begin
-      for (int i = 0; i < Lanes; i += 4) begin
-        counts[i*LaneBits] = ^came_lanes_q[i +: 4];
-        pair = (came_lanes_q[i] && came_lanes_q[i+1]) || (came_lanes_q[i+2] && came_lanes_q[i+3])
-            || ((came_lanes_q[i] || came_lanes_q[i+1]) && (came_lanes_q[i+2] || came_lanes_q[i+3]));
-        counts[i*LaneBits + 1] = pair && !(&came_lanes_q[i +: 4]);
-        if (LaneBits > 2) counts[i*LaneBits + 2] = &came_lanes_q[i +: 4];
-      end
-      for (int n = 4; n < Lanes; n = 2 * n) begin
-        for (int i = 0; i < Lanes; i += 2 * n) begin
-          carry = 1'b0;
-          for (int b = 0; b < LaneBits; b++) begin
-            {carry, counts[i*LaneBits + b]} =
-              {(counts[i*LaneBits + b] && counts[(i+n)*LaneBits + b])
-                || (carry && (counts[i*LaneBits + b] || counts[(i+n)*LaneBits + b])),
-               counts[i*LaneBits + b] ^ counts[(i+n)*LaneBits + b] ^ carry};
-          end
-        end
+      for (int i = 0; i < Lanes; i += 6) begin
+        live = '0;
+        for (int j = i; j < i + 6 && j < Lanes; j++) live = live + 3'(came_lanes_q[j]);
+        came_live = came_live + LaneBits'(live);
       end
     end
-    came_live = counts[LaneBits-1:0];
   end
 
   // Those that wait. The last two bits: a segment ends, the list ends.
@@ -156,7 +146,7 @@ module esp_pack_feed #(
   logic [LaneBits-1:0]       map_live;
   logic                      map_end, map_last;
 
-  assign ren_o = !table_busy_i && (idle_q ? beat_valid_i : room);
+  assign ask = !table_busy_i && (idle_q ? beat_valid_i : room);
   assign room = 4'(maps_q) + 4'(arrive_q) + 4'(came_q) < 4'(Maps);
   assign {map, map_live, map_end, map_last} = map_q[pop_q];
 
@@ -235,7 +225,7 @@ module esp_pack_feed #(
   end) begin
     if (step) {idle_q, beats_q, zeros_q, pad_q} <= {idle_d, beats_d, zeros_d, pad_d};
     else if (idle_q) {idle_q, beats_q} <= {!beat_valid_i, beat_valid_i};
-    arrive_q <= ren_o;
+    arrive_q <= ask;
     came_q <= arrive_q && !idle_q;
     have_q <= !idle_q && (came_q || maps_q[2:1] != '0 || (maps_q[0] && !block_end));
     if (idle_q) begin
@@ -269,8 +259,12 @@ module esp_pack_feed #(
       end
       if (beat_valid_i && beat_ready_o && beat_last_i) ended_q <= 1'b1;
     end
-    if (ren_o) asked_q <= map_addr;
-    ended_list_q <= wrap && !ren_o;
+    // As it stands behind clip's choice, which comes only where none is asked for: one row of LUTs less.
+    if (ask) begin
+      asked_q <= map_addr;
+      asked_q[MapBits-1:PartBits] <= raddr_o;
+    end
+    ended_list_q <= wrap && !ask;
     if (arrive_q) begin
       came_lanes_q <= coming[Lanes-1:0];
       came_end_q <= coming[32] || coming[33];
@@ -282,6 +276,7 @@ module esp_pack_feed #(
   logic unused;
   assign unused = ^{beat_start_i, coming};
 
+  `ESP_ASSERT(clip_reads_while_busy, !clip_ren_i || table_busy_i)
   `ESP_ASSERT(a_map_has_room, !came_q || idle_q || maps_q < 3'(Maps))
   `ESP_ASSERT(one_at_a_time, 3'(idle_q) + 3'(beats_q) + 3'(zeros_q) + 3'(pad_q) == 3'd1)
 

@@ -108,14 +108,13 @@ module esp_pool #(
   logic finish;  // these end their window
 
   // The window being requantised
-  logic [25*Lanes-1:0] sums;
+  logic [32*Lanes-1:0] sums;    // 25 bits each
   logic [LeftBits-1:0] left_q;  // slices to go
   logic [LeftBits-1:0] gap_q;   // cycles until a window may end again, less one
   logic [SliceBits-1:0] slice_q;
   logic [31:0] scale, scale_q;
   logic [23:0] bounds_q;
   logic from_table_q, result_last_q;
-  logic [32*Lanes-1:0] values;
   logic [32*PoolLanes-1:0] slice_values;
 
   // Its slice in front of the requantiser
@@ -228,16 +227,14 @@ module esp_pool #(
       .clk_i,
       .x_valid_i(word_q), .x_i(req_rdata_i[8*i +: 8]), .zero_i(job_q.zx),
       .valid_i(sum_q), .first_i(sum_first_q), .last_i(sum_end_q), .empty_i(sum_empty_q),
-      .average_i(job_q.average[0]), .value_o(sums[25*i +: 25])
+      .average_i(job_q.average[0]), .value_o(sums[32*i +: 25])
     );
+    assign sums[32*i+25 +: 7] = '0;
   end
 
   always_comb begin
-    {values, slice_values, acc} = '0;
-    if (`ESP_WHEN(left_q != '0)) begin
-      for (int i = 0; i < Lanes; i++) values[32*i +: 25] = sums[25*i +: 25];
-      slice_values = values[32*PoolLanes*slice_q +: 32*PoolLanes];
-    end
+    {slice_values, acc} = '0;
+    if (`ESP_WHEN(left_q != '0)) slice_values = sums[32*PoolLanes*slice_q +: 32*PoolLanes];
     if (`ESP_WHEN(cut_q)) begin
       for (int i = 0; i < PoolLanes; i++) acc[32*i +: 32] = 32'($signed(acc_q[25*i +: 25]));
     end
