@@ -161,8 +161,9 @@ class Machine final : public Simulation {
     memory_.tick();
   }
 
-  /// The falling edge, at which nothing in the machine happens: where no wave shows it, it is enough that
-  /// the model takes the next rising edge for one. Other versions of Verilator may name that variable otherwise.
+  /// The falling edge, at which nothing in the machine happens: where no wave shows it, it is
+  /// enough that the model takes the next rising edge for one. Other versions of Verilator may name
+  /// that variable otherwise.
   static void fall(Model& top) {
     top.clk_i = 0;
 #if !VM_TRACE

@@ -170,7 +170,7 @@ module esp_decode #(
   end
 
   // The clip stage.
-  logic [127:0] cut_word;
+  logic [127:0] cut_word, cut_bits;   // what stands instead, where
   logic         cut_ready, cut_nop, cut_empty, begin_clip;
   logic         cut, cut_q;   // the word is shortened now; has been
   assign cut = (state_q == StCut || (state_q == StRest && clipped_q && !next_word_q[1]))
@@ -204,12 +204,12 @@ module esp_decode #(
       .clip_i(word_taken && state_q == StClip), .word_i,
       .fields_i(inst_q[255:128]), .take_i(cut), .ready_o(cut_ready),
       .ren_o(table_ren_o), .raddr_o(table_raddr_o), .rdata_i(table_rdata_i),
-      .word_o(cut_word), .nop_o(cut_nop), .empty_o(cut_empty)
+      .word_o(cut_word), .change_o(cut_bits), .nop_o(cut_nop), .empty_o(cut_empty)
     );
     `ESP_ASSERT(tables_in_range, due_q != '1)
   end else begin : gen_no_clip
     assign due = 1'b0;
-    assign {cut_word, cut_ready, cut_nop, cut_empty, table_busy_o, table_ren_o, table_raddr_o} = '0;
+    assign {cut_word, cut_bits, cut_ready, cut_nop, cut_empty, table_busy_o, table_ren_o, table_raddr_o} = '0;
     logic unused_table;
     assign unused_table = ^{table_rdata_i, table_done_i, begin_clip, cut};
   end
@@ -400,11 +400,16 @@ module esp_decode #(
       next_word_q <= next_word_q << 1;
     end
     if (word_taken && state_q == StFirst) inst_q[127:0] <= word_i;
-    for (int w = 1; w <= 4; w++) begin
+    // A bit that a cut leaves alone keeps its value by its enable: no multiplexer takes it back.
+    for (int i = 0; i < 128; i++) begin
+      if ((rest_taken && next_word_q[1]) || (cut && !cut_nop && !cut_empty && cut_bits[i])) begin
+        inst_q[128 + i] <= next_word_q[1] ? word_i[i] : cut_word[i];
+      end
+    end
+    for (int w = 2; w <= 4; w++) begin
       if (rest_taken && next_word_q[w]) inst_q[128*w +: 128] <= word_i;
     end
     if (MaskLayers != 0 && cut) begin
-      if (!cut_nop && !cut_empty) inst_q[255:128] <= cut_word;
       nop_q <= cut_nop;
       empty_q <= cut_empty;
       cut_q <= 1'b1;

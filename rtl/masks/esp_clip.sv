@@ -1,12 +1,13 @@
 // The clip stage: shortens an instruction that has a clip word by its layer's row of the table.
 //
-// `first_i`: an instruction of layer_i with a clip word begins, and the layer's row is read. `clip_i`: word_i
-// is its clip word, a cycle later or more; the row's second part is read. From three cycles after that, with
-// ready_o, and until the next first_i word_o is what becomes of fields_i, the word behind the clip word, in
-// which every field that a mask may change stands at the same bits whatever the opcode; nop_o or empty_o say
-// that nothing is left of a count that it takes or needs (of a CONV that ends a tile: a CONV without
-// channels); word_o means nothing then. `take_i`: word_o is taken, once an instruction. Nothing else reads the table from first_i to
-// take_i. Numbers are unsigned; offsets wrap. Implements docs/pack.md, section 4.
+// `first_i`: an instruction of layer_i with a clip word begins, and the layer's row is read. `clip_i`:
+// word_i is its clip word, a cycle later or more; the row's second part is read. From three cycles after
+// that, with ready_o, and until the next first_i, the bits of change_o become those of word_o in fields_i,
+// the word behind the clip word, in which every field that a mask may change stands at the same bits
+// whatever the opcode; nop_o or empty_o say that nothing is left of a count that it takes or needs (of a
+// CONV that ends a tile: a CONV without channels), and the others mean nothing then. `take_i`: they are
+// taken, once an instruction. Nothing else reads the table from first_i to take_i. Numbers are unsigned;
+// offsets wrap. Implements docs/pack.md, section 4.
 
 `default_nettype none
 `include "esp_assert.svh"
@@ -35,6 +36,7 @@ module esp_clip #(
   input  wire logic [Width-1:0]    rdata_i,
 
   output logic      [127:0]        word_o,
+  output logic      [127:0]        change_o,
   output logic                     nop_o,
   output logic                     empty_o
 );
@@ -158,31 +160,42 @@ module esp_clip #(
   assign nop_o = !empty_o && ((takes_k && k_none_q) || (takes_n && n_none_q));
   assign go = !nop_o && !empty_o;
 
-  // The word as that of a transfer (a POOL's blocks stand where z_count does) and as that of a CONV.
-  esp_isa_pkg::load_t load, transfer;
-  esp_isa_pkg::conv_t conv, clipped;
+  // The word as that of a transfer (a POOL's blocks stand where z_count does) and as that of a CONV, and the
+  // bits of each that change.
+  esp_isa_pkg::load_t load, transfer, transfer_bits;
+  esp_isa_pkg::conv_t conv, clipped, clipped_bits;
   assign load = {fields_i, 128'b0};
   assign conv = {384'b0, fields_i, 128'b0};
 
   always_comb begin
-    {transfer, clipped, word_o} = '0;
+    {transfer, clipped, transfer_bits, clipped_bits, word_o, change_o} = '0;
     if (`ESP_WHEN(take_i)) begin
-      transfer = load;
-      clipped = conv;
-      if (clip_q.cut[0] || pool_i) transfer.z_count[11:0] = clip_q.by_k[0] ? k : n;
-      if (clip_q.words[0]) transfer.x_words = block_words;
-      else if (clip_q.rows[0]) transfer.x_words = 16'(k);
-      if (clip_q.rows[0]) transfer.y_stride[11+LaneBits:0] = {counts_q.k_live, {LaneBits{1'b0}}};
-      if (clip_q.image[0] && !counts_q.dense) transfer.region[2] = 1'b1;
-      clipped.n_blocks = n[7:0];
-      clipped.k_blocks = k;
-      clipped.w_piece = 16'(piece);
-      clipped.w_tap_stride = conv.w_tapwise[0] ? 16'(piece) : 16'(k);
-      if (!k_whole_q) clipped.w_n_stride[10:0] = counts_q.n_stride;
-      if (!conv.w_release[0]) clipped.w_offset = clip_q.w_start[0] ? '0 : pos_q;
-      clipped.last = clip_q.last_taps & {!k_whole_q || k_exact_q};
       transfer.offset = load.offset + (32'(shift) << ByteBits);
+      transfer_bits.offset = '1;
+      transfer.z_count[11:0] = clip_q.by_k[0] ? k : n;
+      transfer_bits.z_count[11:0] = {12{clip_q.cut[0] || pool_i}};
+      transfer.x_words = clip_q.words[0] ? block_words : 16'(k);
+      transfer_bits.x_words = {16{clip_q.words[0] || clip_q.rows[0]}};
+      transfer.y_stride[11+LaneBits:0] = {counts_q.k_live, {LaneBits{1'b0}}};
+      transfer_bits.y_stride[11+LaneBits:0] = {12+LaneBits{clip_q.rows[0]}};
+      transfer.region[2] = 1'b1;
+      transfer_bits.region[2] = clip_q.image[0] && !counts_q.dense;
+      clipped.n_blocks = n[7:0];
+      clipped_bits.n_blocks = '1;
+      clipped.k_blocks = k;
+      clipped_bits.k_blocks = '1;
+      clipped.w_piece = 16'(piece);
+      clipped_bits.w_piece = '1;
+      clipped.w_tap_stride = conv.w_tapwise[0] ? 16'(piece) : 16'(k);
+      clipped_bits.w_tap_stride = '1;
+      clipped.w_n_stride[10:0] = counts_q.n_stride;
+      clipped_bits.w_n_stride[10:0] = {11{!k_whole_q}};
+      clipped.w_offset = clip_q.w_start[0] ? '0 : pos_q;
+      clipped_bits.w_offset = {16{!conv.w_release[0]}};
+      clipped.last = clip_q.last_taps & {!k_whole_q || k_exact_q};
+      clipped_bits.last = '1;
       word_o = conv_i ? clipped[255:128] : transfer[255:128];
+      change_o = conv_i ? clipped_bits[255:128] : transfer_bits[255:128];
     end
   end
 
@@ -195,7 +208,8 @@ module esp_clip #(
   end
 
   logic unused_clip;
-  assign unused_clip = ^{layer_i, clip_q, rdata_i, row_q, coming, load, conv, transfer, clipped};
+  assign unused_clip = ^{layer_i, clip_q, rdata_i, row_q, coming, load, conv, transfer, clipped,
+                         transfer_bits, clipped_bits};
 
 endmodule
 

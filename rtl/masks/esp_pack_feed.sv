@@ -109,7 +109,7 @@ module esp_pack_feed #(
     assign ends = arrive_q && rdata_i[33];
   end else begin : gen_part
     logic [PartBits-1:0]   part_q;
-    logic [Width/64-1:0]   arrives_q;   // arrive_q for each part, so that the end of the list is a gate behind the RAM
+    logic [Width/64-1:0]   arrives_q;   // arrive_q for each part: a list's end is a gate behind the RAM
     always_ff @(posedge clk_i) begin
       if (ask) part_q <= map_addr[PartBits-1:0];
     end

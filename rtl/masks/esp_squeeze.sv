@@ -5,8 +5,8 @@
 // those of a step as those of padding. A full beat leaves four cycles after the step that fills it
 // (valid_o). Throughput: a step a cycle; nothing waits, so the sender knows that there is room for what
 // may be full. Reset and clear_i drop what waits.
-// A byte goes to lane (fill + live bytes below it) modulo Lanes. A stage counts those below, one adds the fill,
-// one finds which exchanges of lanes lead there, the last one moves the bytes.
+// A byte goes to lane (fill + live bytes below it) modulo Lanes. A stage counts those below, one adds the
+// fill, one finds which exchanges of lanes lead there, the last one moves the bytes.
 // Implements docs/pack.md, section 5.
 
 `default_nettype none

@@ -83,10 +83,11 @@ module esp_pool #(
   localparam int unsigned SliceBits = Slices > 1 ? $clog2(Slices) : 1;
   localparam int unsigned LeftBits = $clog2(Slices + 1);
   // Cycles from the last request of a window until its place is free again, in words, rounded up to a
-  // power of two.
+  // power of two; with a squeezer 16 at least, for PACK, which does not know of six steps under way.
   localparam int unsigned Trip = LATENCY + Slices + 5 + (Prune ? 4 : 0);
   localparam int unsigned TripWords = (Trip + Slices - 1) / Slices;
-  localparam int unsigned DepthWords = TripWords > 8 ? (1 << $clog2(TripWords)) : 8;
+  localparam int unsigned LeastWords = Prune ? 16 : 8;
+  localparam int unsigned DepthWords = TripWords > LeastWords ? (1 << $clog2(TripWords)) : LeastWords;
   localparam int unsigned PlaceBits = $clog2(DepthWords) + 1;
 
   esp_isa_pkg::pool_t job_q;

@@ -16,6 +16,7 @@ constexpr std::size_t kWindows = 8;  // that wait
 constexpr Time kToRequant = 4;       // from a window's last request to the requantiser
 constexpr Time kRequant = 8;         // through that
 constexpr Time kSqueeze = 4;         // and through the squeezer
+constexpr std::size_t kPlaces = 16;  // words that its FIFO holds at least
 constexpr Time kTable = 3;           // of counted rows; hides as many bits of their product
 
 Time bits(std::uint32_t value) {
@@ -101,7 +102,7 @@ bool Model::pool_window() {
   const Time slices = config_.lanes / config_.pool_lanes;
   const Time trip = kToRequant + slices + kRequant + kSqueeze + 1;  // of a place, in cycles
   const auto depth = std::max<std::size_t>(
-      8, std::bit_ceil(static_cast<std::uint64_t>((trip + slices - 1) / slices)));
+      kPlaces, std::bit_ceil(static_cast<std::uint64_t>((trip + slices - 1) / slices)));
   const Time least = std::max(pool_.window_end + slices, pool_.out.place(depth, 1));
   if (!known(least)) return false;
   Time end = position;
