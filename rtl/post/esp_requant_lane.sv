@@ -51,7 +51,7 @@ module esp_requant_lane (
 
   // {place of the leading one, the magnitude with that one in bits 31 to 28, less bit 31}: the last shift,
   // by up to three, is left to the next stage, before its adder.
-  function automatic logic [35:0] normalise(input logic [7:0] none, input logic [31:0] magnitude);
+  function automatic logic [35:0] normalise(input logic [7:1] none, input logic [31:0] magnitude);
     logic [31:0] x;
     logic [1:0] above, upper, lower;  // above: the upper half is zero, the upper byte of what is left is
     logic zeros;
@@ -166,7 +166,7 @@ module esp_requant_lane (
     if (stage_i[NORMALISE]) begin
       sign2_q <= sign1_q;
       scale1_q[22:0] <= scale0_q[22:0];
-      normal_q <= normalise(zeros_q, magnitude_q);
+      normal_q <= normalise(zeros_q[7:1], magnitude_q);
       // A zero: power 0 or 1.
       scale1_q[30:23] <= zero ? '0 : scale0_q[30:23];
       if (zero) normal_q[35:31] <= '0;
