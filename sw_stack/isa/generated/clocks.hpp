@@ -16,7 +16,7 @@ constexpr Clock clock_of(std::string_view config) {
   if (config == "pico") return {65, "routed on an iCE40 HX8K"};
   if (config == "nano") return {100, "assumed"};
   if (config == "tiny") return {100, "assumed"};
-  if (config == "edge") return {120, "estimated for a Zynq Z7020"};
+  if (config == "edge") return {125, "estimated for a Zynq Z7020"};
   if (config == "zynq") return {125, "estimated for a Zynq Z7020"};
   if (config == "wide") return {100, "assumed"};
   return {};
