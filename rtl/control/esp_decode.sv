@@ -401,9 +401,11 @@ module esp_decode #(
     end
     if (word_taken && state_q == StFirst) inst_q[127:0] <= word_i;
     // A bit that a cut leaves alone keeps its value by its enable: no multiplexer takes it back.
-    for (int i = 0; i < 128; i++) begin
-      if ((rest_taken && next_word_q[1]) || (cut && !cut_nop && !cut_empty && cut_bits[i])) begin
-        inst_q[128 + i] <= next_word_q[1] ? word_i[i] : cut_word[i];
+    if (`ESP_WHEN(cut || (rest_taken && next_word_q[1]))) begin
+      for (int i = 0; i < 128; i++) begin
+        if ((rest_taken && next_word_q[1]) || (cut && !cut_nop && !cut_empty && cut_bits[i])) begin
+          inst_q[128 + i] <= next_word_q[1] ? word_i[i] : cut_word[i];
+        end
       end
     end
     for (int w = 2; w <= 4; w++) begin
