@@ -3,6 +3,7 @@
 #include <bit>
 
 #include "timing/model.hpp"
+#include "timing/squeeze.hpp"
 
 namespace espalier::timing {
 
@@ -15,8 +16,7 @@ constexpr Time kWindow = 3;          // from a window's begin until it may be ta
 constexpr std::size_t kWindows = 8;  // that wait
 constexpr Time kToRequant = 4;       // from a window's last request to the requantiser
 constexpr Time kRequant = 8;         // through that
-constexpr Time kSqueeze = 4;         // and through the squeezer
-constexpr std::size_t kPlaces = 16;  // words that its FIFO holds at least
+constexpr std::size_t kPlaces = 16;  // words that the output FIFO holds at least
 constexpr Time kTable = 3;           // of counted rows; hides as many bits of their product
 
 Time bits(std::uint32_t value) {

@@ -10,7 +10,6 @@ namespace espalier::timing {
 namespace {
 
 constexpr Time kStart = 3;               // of a LOAD: its first map is read
-constexpr Time kThrough = 3;             // a word: through the squeezer into the FIFO
 constexpr std::int64_t kParamBytes = 8;  // a lane's parameters
 
 /// Where the bytes of live lanes stand between whole words, and what it takes to pad them.
@@ -104,7 +103,7 @@ Time Model::squeeze(std::size_t load, Time first, std::int64_t beats) {
     const Time length = squeezer_.free - squeezer_.row_start;
     for (std::int64_t word = 1; word <= row.words; ++word) {
       streams_[static_cast<std::size_t>(isa::StoreSource::kPool)].pushed.push_back(
-          squeezer_.row_start + length * word / row.words + kThrough);
+          squeezer_.row_start + length * word / row.words + kSqueeze - 1);
     }
     squeezer_.row_beats = 0;
     rows.pop_front();

@@ -10,6 +10,8 @@
 
 namespace espalier::timing {
 
+inline constexpr Time kSqueeze = 4;  ///< cycles of a word through the squeezer
+
 /// A stretch of a squeezer's LOAD. Units: cycles, words of L bytes.
 struct SqueezedRow {
   std::int64_t beats = 0;  ///< that it takes from the bus
