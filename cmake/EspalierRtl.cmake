@@ -75,8 +75,9 @@ function(espalier_verilate target)
   endif()
   list(REMOVE_ITEM packages ${ARG_SOURCES})
 
-  # An illegal parameter ($error) stops the build, warnings do not: lint/run is for those.
-  set(flags -O3 --x-assign fast --x-initial fast -Wno-fatal -Werror-USERERROR -Wno-lint -Wno-style
+  # An illegal parameter ($error) stops the build, warnings do not: lint/run is for those. Without tables: what a
+  # case or a few gates give is computed in less time than it is looked up.
+  set(flags -O3 -fno-table --x-assign fast --x-initial fast -Wno-fatal -Werror-USERERROR -Wno-lint -Wno-style
     -I${ESPALIER_RTL_DIR}/common)
   set(folders ${all})
   list(TRANSFORM folders REPLACE "/[^/]*$" "")

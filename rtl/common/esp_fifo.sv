@@ -38,6 +38,11 @@ module esp_fifo #(
   logic                valid_q, ready_q;   // count_q is more than 0, less than Depth
   logic                push, pop;
 
+  // A power of two wraps by itself.
+  function automatic logic [AddrBits-1:0] behind(input logic [AddrBits-1:0] pointer);
+    behind = (Depth != (1 << AddrBits) && pointer == AddrBits'(Depth - 1)) ? '0 : pointer + 1'b1;
+  endfunction
+
   assign ready_o = ready_q;
   assign valid_o = valid_q;
   assign data_o = mem_q[rptr_q];
@@ -55,12 +60,14 @@ module esp_fifo #(
     valid_q <= 1'b0;
     ready_q <= 1'b1;
   end) begin
-    if (push) wptr_q <= (wptr_q == AddrBits'(Depth - 1)) ? '0 : wptr_q + 1'b1;
-    if (pop) rptr_q <= (rptr_q == AddrBits'(Depth - 1)) ? '0 : rptr_q + 1'b1;
-    if (push != pop) begin
-      count_q <= push ? count_q + 1'b1 : count_q - 1'b1;
-      valid_q <= push || count_q != (AddrBits+1)'(1);
-      ready_q <= pop || count_q != (AddrBits+1)'(Depth - 1);
+    if (`ESP_WHEN(push || pop)) begin
+      if (push) wptr_q <= behind(wptr_q);
+      if (pop) rptr_q <= behind(rptr_q);
+      if (push != pop) begin
+        count_q <= push ? count_q + 1'b1 : count_q - 1'b1;
+        valid_q <= push || count_q != (AddrBits+1)'(1);
+        ready_q <= pop || count_q != (AddrBits+1)'(Depth - 1);
+      end
     end
   end
 

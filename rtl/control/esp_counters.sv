@@ -56,7 +56,7 @@ module esp_counters #(
     localparam logic [31:0] ALL = 32'((33'd1 << Counters) - 33'd1);
     // Bit b of counter c is bit c of word b: one sum of all counters is a few operations on words.
     logic [32*RecentBits-1:0] recent_q, recent_d;
-    logic [31:0]           carry, kept;
+    logic [31:0]           carry, kept, word;
     logic [RecentBits-1:0] recent, taken_q;   // of the counter served
     logic [47:0]           base_q, sum;
 
@@ -68,11 +68,12 @@ module esp_counters #(
 
     always_comb begin
       carry = clear ? '0 : 32'(events_i);
-      recent_d = '0;
+      {recent, recent_d, word} = '0;
       for (int b = 0; b < RecentBits; b++) begin
-        recent_d[32*b +: 32] = (recent_q[32*b +: 32] & kept) ^ carry;
-        carry = carry & recent_q[32*b +: 32] & kept;
-        recent[b] = recent_q[32*b + 32'(served)];
+        word = recent_q[32*b +: 32];
+        recent_d[32*b +: 32] = (word & kept) ^ carry;
+        carry = carry & word & kept;
+        recent[b] = word[served];
       end
     end
 

@@ -102,6 +102,7 @@ module esp_decode #(
   logic [4:1]   next_word_q, last_word_q;   // one hot: the word to come, and the last one
   logic [3:0]   cause_q, cause_d;
   logic         clips, clipped_q, plain_q, more_q, word_taken, rest_taken, wants_rest, sent;
+  logic         second_taken;   // the word that a cut may change
   logic [esp_isa_pkg::ENGINES-1:0] target, target_q;   // one hot; 0 for end
   logic         is_nop, is_end, is_load, is_store, is_conv, is_pool;   // by the first word, as it comes
   logic         nop_here_q, end_q, load_q, store_q, conv_q, pool_q;    // and of the instruction at hand
@@ -133,25 +134,27 @@ module esp_decode #(
     clips = 1'b0;
     length = '0;
     with_clip = '0;
-    if (is_nop) length = 3'(esp_isa_pkg::NOP_WORDS);
-    if (is_end) length = 3'(esp_isa_pkg::END_WORDS);
-    if (is_load) begin
-      length = 3'(esp_isa_pkg::LOAD_WORDS);
-      with_clip = 3'(esp_isa_pkg::LOAD_WORDS + 1);
+    if (`ESP_WHEN(state_q == StFirst)) begin
+      if (is_nop) length = 3'(esp_isa_pkg::NOP_WORDS);
+      if (is_end) length = 3'(esp_isa_pkg::END_WORDS);
+      if (is_load) begin
+        length = 3'(esp_isa_pkg::LOAD_WORDS);
+        with_clip = 3'(esp_isa_pkg::LOAD_WORDS + 1);
+      end
+      if (is_store) begin
+        length = 3'(esp_isa_pkg::STORE_WORDS);
+        with_clip = 3'(esp_isa_pkg::STORE_WORDS + 1);
+      end
+      if (is_conv) begin
+        length = 3'(esp_isa_pkg::CONV_WORDS);
+        with_clip = 3'(esp_isa_pkg::CONV_WORDS + 1);
+      end
+      if (is_pool) begin
+        length = 3'(esp_isa_pkg::POOL_WORDS);
+        with_clip = 3'(esp_isa_pkg::POOL_WORDS + 1);
+      end
+      clips = MaskLayers != 0 && with_clip != '0 && word_i[8:6] == with_clip;
     end
-    if (is_store) begin
-      length = 3'(esp_isa_pkg::STORE_WORDS);
-      with_clip = 3'(esp_isa_pkg::STORE_WORDS + 1);
-    end
-    if (is_conv) begin
-      length = 3'(esp_isa_pkg::CONV_WORDS);
-      with_clip = 3'(esp_isa_pkg::CONV_WORDS + 1);
-    end
-    if (is_pool) begin
-      length = 3'(esp_isa_pkg::POOL_WORDS);
-      with_clip = 3'(esp_isa_pkg::POOL_WORDS + 1);
-    end
-    clips = MaskLayers != 0 && with_clip != '0 && word_i[8:6] == with_clip;
   end
 
   always_ff @(posedge clk_i) begin
@@ -173,17 +176,22 @@ module esp_decode #(
   logic [127:0] cut_word, cut_bits;   // what stands instead, where
   logic         cut_ready, cut_nop, cut_empty, begin_clip;
   logic         cut, cut_q;   // the word is shortened now; has been
-  assign cut = (state_q == StCut || (state_q == StRest && clipped_q && !next_word_q[1]))
-            && cut_ready && !cut_q;
-  assign begin_clip = state_q == StKind && clipped_q && !due && three_i && !halt_i;
+  logic         clipping;     // from behind begin_clip on
+  always_comb begin
+    {cut, begin_clip, clipping} = '0;
+    if (`ESP_WHEN(clipped_q)) begin
+      cut = (state_q == StCut || (state_q == StRest && clipped_q && !next_word_q[1])) && cut_ready && !cut_q;
+      begin_clip = state_q == StKind && clipped_q && !due && three_i && !halt_i;
+      clipping = clipped_q && (state_q == StClip || state_q == StRest || state_q == StCut);
+    end
+  end
 
   if (MaskLayers != 0) begin : gen_clip
     logic [4:0]  due_q;    // LOADs of the table not yet done
     logic [11:0] since_q;  // the layer of the last one: layers before it need not wait for it
     logic        loads_q;
     assign due = due_q > 5'd1 || (due_q == 5'd1 && header.layer >= since_q);
-    assign table_busy_o = begin_clip
-        || (clipped_q && (state_q == StClip || state_q == StRest || state_q == StCut));
+    assign table_busy_o = begin_clip || clipping;
     `ESP_FFC(clear_i, begin
       due_q <= '0;
       loads_q <= 1'b0;
@@ -211,7 +219,7 @@ module esp_decode #(
     assign due = 1'b0;
     assign {cut_word, cut_bits, cut_ready, cut_nop, cut_empty, table_busy_o, table_ren_o, table_raddr_o} = '0;
     logic unused_table;
-    assign unused_table = ^{table_rdata_i, table_done_i, begin_clip, cut};
+    assign unused_table = ^{table_rdata_i, table_done_i, begin_clip, clipping, cut};
   end
 
   logic to_load_w;   // of a LOAD's targets those from the weight ring on
@@ -221,74 +229,69 @@ module esp_decode #(
   assign to_masks = load.target[2];            // TargetLayerTable and above
 
   always_comb begin
-    for (int e = 0; e < esp_isa_pkg::ENGINES; e++) target[e] = nop_here_q && nop.engine == 3'(e);
-    if (load_q && to_load_w) target[esp_isa_pkg::EngLoadW] = 1'b1;
-    if (load_q && !to_load_w) target[esp_isa_pkg::EngLoadA] = 1'b1;
-    if (store_q) target[esp_isa_pkg::EngStore] = 1'b1;
-    if (conv_q) target[esp_isa_pkg::EngExec] = 1'b1;
-    if (pool_q) target[esp_isa_pkg::EngPool] = 1'b1;
-  end
-
-  // The checks, quiet but for their one cycle.
-  logic nop_ok, load_ok, store_ok, conv_ok, pool_ok, agree, engines_ok, capacity_ok;
-  logic nop_ok_q, load_ok_q, store_ok_q, conv_ok_q, pool_ok_q, agree_q, engines_ok_q, capacity_ok_q;
-  logic fields_ok;
-
-  always_comb begin
-    {nop_ok, load_ok, store_ok, conv_ok, pool_ok, agree, engines_ok, capacity_ok} = '0;
+    target = '0;
     if (`ESP_WHEN(state_q == StCheck)) begin
-      engines_ok = header.dep0_engine != 3'(esp_isa_pkg::ENGINES)
-                && header.dep1_engine != 3'(esp_isa_pkg::ENGINES)
-                && header.dep2_engine != 3'(esp_isa_pkg::ENGINES);
-      nop_ok = end_q
-          ? esp_isa_pkg::end_in_range(inst_q[127:0])
-          : esp_isa_pkg::nop_in_range(inst_q[127:0]) && !esp_isa_pkg::nop_contradicts(nop);
-      load_ok = esp_isa_pkg::load_in_range(inst_q[255:0])
-             && (MaskLayers != 0 || !to_masks)
-             && (!load.region[2] || (MaskLayers != 0 && to_load_w))
-             && (load.region[1:0] == '0 || !to_load_w)
-             && load.offset[ByteBits-1:0] == '0 && load.y_stride[ByteBits-1:0] == '0
-             && load.z_stride[ByteBits-1:0] == '0;
-      store_ok = esp_isa_pkg::store_in_range(inst_q[255:0])
-              && store.offset[ByteBits-1:0] == '0 && store.y_stride[ByteBits-1:0] == '0
-              && store.z_stride[ByteBits-1:0] == '0;
-      conv_ok = esp_isa_pkg::conv_in_range(inst_q) && !(conv.product[0] && !Score)
-             && !(conv.w_sparse[0] && (MaskLayers == 0 || clipped_q));
-      agree = !esp_isa_pkg::conv_contradicts(conv) && !esp_isa_pkg::conv_contradicts_masked(conv);
-      capacity_ok = 32'(conv.w_offset) + 32'(conv.w_piece) <= WeightWords
-                 && (!conv.last[0] || 32'(conv.p_offset) + 32'(conv.n_blocks) <= ParamBlocks);
-      pool_ok = esp_isa_pkg::pool_in_range(inst_q[383:0]);
+      for (int e = 0; e < esp_isa_pkg::ENGINES; e++) target[e] = nop_here_q && nop.engine == 3'(e);
+      if (load_q && to_load_w) target[esp_isa_pkg::EngLoadW] = 1'b1;
+      if (load_q && !to_load_w) target[esp_isa_pkg::EngLoadA] = 1'b1;
+      if (store_q) target[esp_isa_pkg::EngStore] = 1'b1;
+      if (conv_q) target[esp_isa_pkg::EngExec] = 1'b1;
+      if (pool_q) target[esp_isa_pkg::EngPool] = 1'b1;
     end
   end
 
+  // The checks, each made in its one cycle.
+  logic nop_ok_q, load_ok_q, store_ok_q, conv_ok_q, pool_ok_q, agree_q, engines_ok_q, capacity_ok_q;
+  logic fields_ok;
+
   always_ff @(posedge clk_i) begin
     if (state_q == StCheck) begin
-      nop_ok_q <= nop_ok;
-      load_ok_q <= load_ok;
-      store_ok_q <= store_ok;
-      conv_ok_q <= conv_ok;
-      pool_ok_q <= pool_ok;
-      agree_q <= agree;
-      engines_ok_q <= engines_ok;
-      capacity_ok_q <= capacity_ok || !conv_q;
+      engines_ok_q <= header.dep0_engine != 3'(esp_isa_pkg::ENGINES)
+                   && header.dep1_engine != 3'(esp_isa_pkg::ENGINES)
+                   && header.dep2_engine != 3'(esp_isa_pkg::ENGINES);
+      nop_ok_q <= end_q
+          ? esp_isa_pkg::end_in_range(inst_q[127:0])
+          : esp_isa_pkg::nop_in_range(inst_q[127:0]) && !esp_isa_pkg::nop_contradicts(nop);
+      load_ok_q <= esp_isa_pkg::load_in_range(inst_q[255:0])
+                && (MaskLayers != 0 || !to_masks)
+                && (!load.region[2] || (MaskLayers != 0 && to_load_w))
+                && (load.region[1:0] == '0 || !to_load_w)
+                && load.offset[ByteBits-1:0] == '0 && load.y_stride[ByteBits-1:0] == '0
+                && load.z_stride[ByteBits-1:0] == '0;
+      store_ok_q <= esp_isa_pkg::store_in_range(inst_q[255:0])
+                 && store.offset[ByteBits-1:0] == '0 && store.y_stride[ByteBits-1:0] == '0
+                 && store.z_stride[ByteBits-1:0] == '0;
+      conv_ok_q <= esp_isa_pkg::conv_in_range(inst_q) && !(conv.product[0] && !Score)
+                && !(conv.w_sparse[0] && (MaskLayers == 0 || clipped_q));
+      agree_q <= !esp_isa_pkg::conv_contradicts(conv) && !esp_isa_pkg::conv_contradicts_masked(conv);
+      capacity_ok_q <= (32'(conv.w_offset) + 32'(conv.w_piece) <= WeightWords
+                        && (!conv.last[0] || 32'(conv.p_offset) + 32'(conv.n_blocks) <= ParamBlocks))
+                    || !conv_q;
+      pool_ok_q <= esp_isa_pkg::pool_in_range(inst_q[383:0]);
       target_q <= target;
       to_wconv_q <= conv_q && !nop_q && !empty_q;   // to the weight sequencer too
       to_post_q <= conv_q && conv.last[0] && !nop_q;
     end
   end
 
-  assign fields_ok = !((nop_here_q || end_q) && !nop_ok_q) && !(load_q && !load_ok_q)
-                  && !(store_q && !store_ok_q) && !(conv_q && !(conv_ok_q && agree_q))
-                  && !(pool_q && !pool_ok_q);
+  always_comb begin
+    fields_ok = 1'b0;
+    if (`ESP_WHEN(state_q == StJudge)) begin
+      fields_ok = !((nop_here_q || end_q) && !nop_ok_q) && !(load_q && !load_ok_q)
+               && !(store_q && !store_ok_q) && !(conv_q && !(conv_ok_q && agree_q))
+               && !(pool_q && !pool_ok_q);
+    end
+  end
 
   assign wants_rest = (state_q == StKind && more_q) || state_q == StRest;
   assign word_ready_o = (state_q == StFirst || state_q == StClip || wants_rest) && !halt_i;
   assign word_taken = word_valid_i && word_ready_o;
   assign rest_taken = word_valid_i && wants_rest && !halt_i;
+  assign second_taken = rest_taken && next_word_q[1];
   esp_isa_pkg::conv_t out;   // whatever it is
   always_comb begin
     out = '0;
-    if (`ESP_WHEN(state_q == StDispatch)) begin
+    if (`ESP_WHEN(sent)) begin
       out = inst_q;
       if (nop_q) out.opcode = esp_isa_pkg::OpNop;
       if (empty_q) out.n_blocks = '0;
@@ -401,9 +404,9 @@ module esp_decode #(
     end
     if (word_taken && state_q == StFirst) inst_q[127:0] <= word_i;
     // A bit that a cut leaves alone keeps its value by its enable: no multiplexer takes it back.
-    if (`ESP_WHEN(cut || (rest_taken && next_word_q[1]))) begin
+    if (`ESP_WHEN(cut || second_taken)) begin
       for (int i = 0; i < 128; i++) begin
-        if ((rest_taken && next_word_q[1]) || (cut && !cut_nop && !cut_empty && cut_bits[i])) begin
+        if (second_taken || (cut && cut_bits[i])) begin
           inst_q[128 + i] <= next_word_q[1] ? word_i[i] : cut_word[i];
         end
       end

@@ -1,8 +1,9 @@
 // Reads the program in bursts, up to 64 words of 128 bits ahead of the decoder.
 //
 // Starts at `start_i` with `program_words_i` words at `program_address_i` (a multiple of 16). A burst
-// is at most 16 beats and 16 words and crosses no 4 KiB line; it is asked for when the FIFO has room
-// for all of it, so that data are always taken. It is cut in one cycle, its end found in the next, both
+// is at most 16 beats and 16 words and ends at a multiple of that, so that it crosses no 4 KiB line and those
+// between the first and the last are whole; it is asked for when the FIFO has room for all of it, so that
+// data are always taken. It is cut in one cycle, its end found in the next, both
 // looked at in the third; then it is asked for. On a bus of two words a beat, a beat gives its words
 // one a cycle, and the word before the program's first is skipped.
 // `exhausted_o`: every word has been handed on. `three_o`: three words or more stand in the FIFO, or all that
@@ -55,26 +56,30 @@ module esp_fetch #(
   localparam int unsigned Depth = 64;
   localparam int unsigned DepthBits = $clog2(Depth) + 1;
   localparam int unsigned BurstWords = (BusBytes < 16) ? BusBytes : 16;
+  localparam int unsigned WordBits = $clog2(BurstWords);
+  localparam int unsigned Line = 4 + WordBits;   // address bits within a whole burst
 
   // Words still to ask for, and asked for but not yet handed on.
   logic [31:0]          addr_q, left_q, recv_addr_q;
   logic [DepthBits-1:0] ahead_q, level_q;     // level: words in the FIFO
   logic                 some_q;               // left_q is not 0
-  logic [4:0]           words, words_q;       // of the burst at addr_q
-  logic [8:0]           to_line;
+  logic                 last, last_q;         // the burst at addr_q is the last
+  logic [WordBits-1:0]  first, end_q;         // places of its first word and its last in a whole burst
+  logic [WordBits:0]    most, words;          // from the first one on; what it has
+  logic [4:0]           words_q;
   logic                 cut_q, ended_q, seen_q;   // words_q is that; and end_q; and what is said of it
   logic                 in_window_q, room_q, fault_q;
-  logic [7:0]           end_q;                // its last word within the 4 KiB
-  logic                 asked, asked_q, word_in, word_out;
+  logic                 asked, asked_q, word_in, word_out, all_in;
   logic [127:0]         word;
 
-  assign to_line = 9'd256 - {1'b0, addr_q[11:4]};
-
+  assign first = addr_q[4 +: WordBits];
   always_comb begin
-    words = 5'(BurstWords);
-    if (BusBytes == 32 && addr_q[4]) words = 5'd15;
-    if (to_line < 9'(words)) words = to_line[4:0];
-    if (left_q < 32'(words)) words = left_q[4:0];
+    {most, last, words} = '0;
+    if (`ESP_WHEN(!cut_q)) begin
+      most = (WordBits+1)'(BurstWords) - (WordBits+1)'(first);
+      last = left_q[31:WordBits+1] == '0 && left_q[WordBits:0] <= most;
+      words = last ? left_q[WordBits:0] : most;
+    end
   end
 
   assign req_valid_o = seen_q && in_window_q && room_q && !fault_q && !halt_i;
@@ -94,10 +99,13 @@ module esp_fetch #(
   end
 
   always_ff @(posedge clk_i) begin
-    if (!cut_q) words_q <= words;
-    if (!ended_q) end_q <= addr_q[11:4] + 8'(words_q) - 8'd1;
+    if (!cut_q) begin
+      last_q <= last;
+      words_q <= 5'(words);
+    end
+    if (!ended_q) end_q <= last_q ? first + words_q[WordBits-1:0] - 1'b1 : '1;
     if (!seen_q) begin
-      in_window_q <= addr_q >= window_low_i && {addr_q[31:12], end_q, 4'hf} < window_high_i;
+      in_window_q <= addr_q >= window_low_i && {addr_q[31:Line], end_q, 4'hf} < window_high_i;
     end
     room_q <= ahead_q <= DepthBits'(Depth - BurstWords);
   end
@@ -156,7 +164,7 @@ module esp_fetch #(
     end else begin
       if (asked) begin
         left_q <= left_q - 32'(words_q);
-        some_q <= left_q != 32'(words_q);
+        some_q <= !last_q;
       end
       if (word_in != word_out) level_q <= word_in ? level_q + 1'b1 : level_q - 1'b1;
       if (asked_q || word_out) begin
@@ -164,13 +172,15 @@ module esp_fetch #(
       end
     end
 
+  assign all_in = !some_q && !asked_q && ahead_q == level_q;
+
   // Late by a cycle: what they say to begin with is less than what is so.
   `ESP_FFC(clear_i || start_i, begin
     exhausted_o <= 1'b0;
     three_o <= 1'b0;
   end) begin
     exhausted_o <= !some_q && !asked_q && ahead_q == '0;
-    three_o <= level_q >= DepthBits'(3) || (!some_q && !asked_q && ahead_q == level_q);
+    three_o <= level_q >= DepthBits'(3) || all_in;
   end
 
   always_ff @(posedge clk_i) begin
@@ -178,7 +188,7 @@ module esp_fetch #(
       addr_q <= program_address_i;
       recv_addr_q <= program_address_i;
     end else begin
-      if (asked) addr_q <= addr_q + {23'd0, words_q, 4'd0};
+      if (asked) addr_q <= {addr_q[31:Line] + 1'b1, (Line)'(0)};
       if (word_in) recv_addr_q <= recv_addr_q + 32'd16;
     end
   end
@@ -214,7 +224,7 @@ module esp_fetch #(
 
   `ESP_ASSERT(room_for_every_word, !(word_in && !fifo_ready))
   `ESP_ASSERT(no_word_past_the_program,
-              !(word_in && !halt_i && !some_q && !asked_q && ahead_q == level_q))
+              !(word_in && !halt_i && all_in))
 
   // Room is kept before words are asked for.
   logic unused;

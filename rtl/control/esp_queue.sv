@@ -71,9 +71,15 @@ module esp_queue #(
   logic [IssuedBits-1:0] issued_q, own_retired;
   logic                  all_retired_q, leave;
 
+  logic [Used+31:0] coming;
+  always_comb begin
+    coming = '0;
+    if (`ESP_WHEN(in_valid_i && in_ready_o)) coming = {in_address_i, in_data_i[Used-1:0]};
+  end
+
   esp_fifo #(.Width(Used + 32), .Depth(Depth + 1)) u_fifo (
     .clk_i, .rst_ni, .clear_i,
-    .valid_i(in_valid_i), .ready_o(in_ready_o), .data_i({in_address_i, in_data_i[Used-1:0]}),
+    .valid_i(in_valid_i), .ready_o(in_ready_o), .data_i(coming),
     .valid_o(head_valid), .ready_i(leave), .data_o({out_address_o, head})
   );
 

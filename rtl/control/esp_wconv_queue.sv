@@ -50,7 +50,7 @@ module esp_wconv_queue #(
 
   always_comb begin
     kept = '0;
-    if (in_valid_i) begin
+    if (`ESP_WHEN(in_valid_i && in_ready_o)) begin
       kept.kh = in_conv_i.kh;
       kept.kw = in_conv_i.kw;
       kept.k_blocks = in_conv_i.k_blocks;

@@ -74,25 +74,34 @@ module esp_bursts #(
   logic [31:0] from, by, next;           // the one adder of addresses
 
   // What the 4 KiB leave of 16 beats, one less; then what the row leaves of those.
-  assign line = (addr_q[11:ByteBits+4] == '1) ? ~addr_q[ByteBits+3:ByteBits] : 4'd15;
-  assign rest = left_q[3:0] - 4'd1;
-  assign row_end = left_q[16:5] == '0 && (!left_q[4] || left_q[3:0] == '0) && rest <= line;
-  assign len = row_end ? rest : line;
+  always_comb begin
+    {line, rest, row_end, len} = '0;
+    if (`ESP_WHEN(active_q && !measured_q)) begin
+      line = (addr_q[11:ByteBits+4] == '1) ? ~addr_q[ByteBits+3:ByteBits] : 4'd15;
+      rest = left_q[3:0] - 4'd1;
+      row_end = left_q[16:5] == '0 && (!left_q[4] || left_q[3:0] == '0) && rest <= line;
+      len = row_end ? rest : line;
+    end
+  end
 
   assign step = active_q && measured_q && (!out_valid_q || out_ready_i);
   assign next = from + (* in_order *) by;
 
   always_comb begin
-    if (!active_q) turn = TurnStart;
-    else if (!row_end_q) turn = TurnBurst;
-    else if (!last_row_q) turn = TurnRow;
-    else turn = TurnPlane;
-    case (turn)
-      TurnStart: {from, by} = {base_i, offset_i};
-      TurnBurst: {from, by} = {addr_q, (32'(len_q) + 32'd1) << ByteBits};
-      TurnRow:   {from, by} = {row_q, y_stride_q};
-      default:   {from, by} = {plane_q, z_stride_q};
-    endcase
+    turn = TurnStart;
+    {from, by} = '0;
+    if (`ESP_WHEN(step || !active_q)) begin
+      if (!active_q) turn = TurnStart;
+      else if (!row_end_q) turn = TurnBurst;
+      else if (!last_row_q) turn = TurnRow;
+      else turn = TurnPlane;
+      case (turn)
+        TurnStart: {from, by} = {base_i, offset_i};
+        TurnBurst: {from, by} = {addr_q, (32'(len_q) + 32'd1) << ByteBits};
+        TurnRow:   {from, by} = {row_q, y_stride_q};
+        default:   {from, by} = {plane_q, z_stride_q};
+      endcase
+    end
   end
 
   assign in_ready_o = !active_q;

@@ -111,17 +111,16 @@ module esp_array #(
 
   if (JOINED) begin : gen_joined
     // Weights, products and sums of columns 2j and 2j+1 as a + b * 2^32.
-    logic swap_any;
-    assign swap_any = en_i && `ESP_WHEN(swap != '0);
+    logic [SWAPS-1:0] moves;
+    assign moves = en_i ? swap : '0;
 
     for (genvar k = 0; k < Lanes; k++) begin : gen_joined_row
       for (genvar j = 0; j < PAIRS; j++) begin : gen_pair
-        logic signed [31:0] x_in, x_q;
         logic signed [7:0]  shadow0_q, shadow1_q;
-        logic signed [63:0] weights_q, products_q, sums_in, sums_q;
+        logic signed [63:0] x_in, x_q, weights_q, products_q, sums_in, sums_q;
 
         if (j == 0) begin : gen_first
-          assign x_in = 32'(gen_row[k].x);
+          assign x_in = 64'(gen_row[k].x);
         end else begin : gen_next
           assign x_in = gen_joined_row[k].gen_pair[j-1].x_q;
         end
@@ -133,18 +132,18 @@ module esp_array #(
         end
 
         always_ff @(posedge clk_i) begin
-          if (capture_any && capture[k+2*j]) shadow0_q <= gen_row[k].weight;
-          if (capture_any && capture[k+2*j+1]) shadow1_q <= gen_row[k].weight;
+          if (capture[k+2*j]) shadow0_q <= gen_row[k].weight;
+          if (capture[k+2*j+1]) shadow1_q <= gen_row[k].weight;
         end
         always_ff @(posedge clk_i) begin
-          if (swap_any && swap[k+j]) weights_q <= 64'(shadow0_q) + (64'(shadow1_q) <<< 32);
+          if (moves[k+j]) weights_q <= 64'(shadow0_q) + (64'(shadow1_q) <<< 32);
         end
         always_ff @(posedge clk_i) begin
           if (en_i) x_q <= x_in;
         end
         always_ff @(posedge clk_i) begin
           if (en_i) begin
-            products_q <= 64'(x_q) * weights_q;
+            products_q <= x_q * weights_q;
             sums_q <= sums_in + products_q;
           end
         end

@@ -86,8 +86,13 @@ module esp_passes #(
   assign conv_o = conv_q;
   assign tap_end = nb_end && kb_end;
   assign last = (tap_end && kx_end && ky_end) || empty_q;
-  assign single = (conv_i.n_blocks == 8'd1 && conv_i.k_blocks == 12'd1 && conv_i.kw == 4'd1 &&
-      conv_i.kh == 4'd1) || (Prune && conv_i.n_blocks == '0);
+  always_comb begin
+    single = 1'b0;
+    if (`ESP_WHEN(accept)) begin
+      single = (conv_i.n_blocks == 8'd1 && conv_i.k_blocks == 12'd1 && conv_i.kw == 4'd1 &&
+          conv_i.kh == 4'd1) || (Prune && conv_i.n_blocks == '0);
+    end
+  end
   assign pass_valid_o = valid_q;
   assign pass_addr_o = kb_addr_q;
   assign pass_iy_o = iy_q;
@@ -148,11 +153,21 @@ module esp_passes #(
   // iy0 * row_pitch, two bits a cycle from the low end; a rest of -1 is a subtraction.
   assign origin = conv_i.act_base[AddrBits-1:0] + AddrBits'(conv_i.ix0);
   assign rest_next = rest_q >>> 2;
-  assign origin_next = minus_q ? row_addr_q - pitch_q
-      : row_addr_q + (rest_q[0] ? pitch_q : '0) + (rest_q[1] ? pitch_q << 1 : '0);
+  always_comb begin
+    origin_next = '0;
+    if (`ESP_WHEN(origin_run)) begin
+      origin_next = minus_q ? row_addr_q - pitch_q
+          : row_addr_q + (rest_q[0] ? pitch_q : '0) + (rest_q[1] ? pitch_q << 1 : '0);
+    end
+  end
 
-  assign row_addr_next = row_addr_q + conv_q.tap_step[AddrBits-1:0];
-  assign tap_addr_next = kx_end ? row_addr_next : tap_addr_q + AddrBits'(conv_q.dil_x);
+  always_comb begin
+    {row_addr_next, tap_addr_next} = '0;
+    if (`ESP_WHEN(step)) begin
+      row_addr_next = row_addr_q + conv_q.tap_step[AddrBits-1:0];
+      tap_addr_next = kx_end ? row_addr_next : tap_addr_q + AddrBits'(conv_q.dil_x);
+    end
+  end
 
   `ESP_FFC(clear_i, begin
     state_q <= StIdle;

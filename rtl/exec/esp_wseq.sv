@@ -228,10 +228,15 @@ module esp_wseq #(
 
   // The tile after the next one.
   logic [AddrBits-1:0] from, by;
-  assign from = (sparse || !nb_end) ? next_q : kb_end ? tap_addr_q : kb_addr_q;
-  assign by = sparse ? amount[AddrBits-1:0] : !nb_end ? n_stride_q << WORD_BITS
-      : kb_end ? tap_stride_q : AddrBits'(1);
-  assign next_d = from + by;
+  always_comb begin
+    {from, by, next_d} = '0;
+    if (`ESP_WHEN(start || header)) begin
+      from = (sparse || !nb_end) ? next_q : kb_end ? tap_addr_q : kb_addr_q;
+      by = sparse ? amount[AddrBits-1:0] : !nb_end ? n_stride_q << WORD_BITS
+          : kb_end ? tap_stride_q : AddrBits'(1);
+      next_d = from + by;
+    end
+  end
 
   always_ff @(posedge clk_i) begin
     if (accept) begin
@@ -259,8 +264,13 @@ module esp_wseq #(
 
   // The words that the first tile waits for.
   logic [15:0] first_words;
-  assign first_words = (Prune && wconv_i.w_sparse[0] && wconv_i.w_release[0]) ? 16'(Lanes)
-      : wconv_i.w_piece;
+  always_comb begin
+    first_words = '0;
+    if (`ESP_WHEN(accept)) begin
+      first_words = (Prune && wconv_i.w_sparse[0] && wconv_i.w_release[0]) ? 16'(Lanes)
+          : wconv_i.w_piece;
+    end
+  end
 
   logic unused_wconv;
   assign unused_wconv = ^wconv_i;

@@ -1,13 +1,14 @@
 // The clip stage: shortens an instruction that has a clip word by its layer's row of the table.
 //
 // `first_i`: an instruction of layer_i with a clip word begins, and the layer's row is read. `clip_i`:
-// word_i is its clip word, a cycle later or more; the row's second part is read. From three cycles after
-// that, with ready_o, and until the next first_i, the bits of change_o become those of word_o in fields_i,
-// the word behind the clip word, in which every field that a mask may change stands at the same bits
-// whatever the opcode; nop_o or empty_o say that nothing is left of a count that it takes or needs (of a
-// CONV that ends a tile: a CONV without channels), and the others mean nothing then. `take_i`: they are
-// taken, once an instruction. Nothing else reads the table from first_i to take_i. Numbers are unsigned;
-// offsets wrap. Implements docs/pack.md, section 4.
+// word_i is its clip word, a cycle later or more; the row's second part is read. ready_o, from three
+// cycles after that: `take_i` may come, once, before the next first_i. In its cycle the bits of change_o
+// become those of word_o in fields_i, the word behind the clip word, in which every field that a mask may
+// change stands at the same bits whatever the opcode; nop_o or empty_o say that nothing is left of a count
+// that it takes or needs (of a CONV that ends a tile: a CONV without channels), and nothing changes then.
+// A bit of word_o that nothing ever changes is that of word_i, which its register takes anyway. Nothing
+// else reads the table from first_i to take_i. Numbers are unsigned; offsets wrap.
+// Implements docs/pack.md, section 4.
 
 `default_nettype none
 `include "esp_assert.svh"
@@ -153,12 +154,17 @@ module esp_clip #(
     endcase
   end
 
-  assign empty_o = conv_i && n_none_q && conv.last[0];
-  assign takes_k = conv_i || clip_q.need_k[0] || clip_q.words[0] || clip_q.rows[0]
-                || (clip_q.cut[0] && clip_q.by_k[0]);
-  assign takes_n = conv_i || pool_i || clip_q.need_n[0] || (clip_q.cut[0] && !clip_q.by_k[0]);
-  assign nop_o = !empty_o && ((takes_k && k_none_q) || (takes_n && n_none_q));
-  assign go = !nop_o && !empty_o;
+  always_comb begin
+    {empty_o, takes_k, takes_n, nop_o, go} = '0;
+    if (`ESP_WHEN(take_i)) begin
+      empty_o = conv_i && n_none_q && conv.last[0];
+      takes_k = conv_i || clip_q.need_k[0] || clip_q.words[0] || clip_q.rows[0]
+             || (clip_q.cut[0] && clip_q.by_k[0]);
+      takes_n = conv_i || pool_i || clip_q.need_n[0] || (clip_q.cut[0] && !clip_q.by_k[0]);
+      nop_o = !empty_o && ((takes_k && k_none_q) || (takes_n && n_none_q));
+      go = !nop_o && !empty_o;
+    end
+  end
 
   // The word as that of a transfer (a POOL's blocks stand where z_count does) and as that of a CONV, and the
   // bits of each that change.
@@ -168,7 +174,9 @@ module esp_clip #(
   assign conv = {384'b0, fields_i, 128'b0};
 
   always_comb begin
-    {transfer, clipped, transfer_bits, clipped_bits, word_o, change_o} = '0;
+    {transfer_bits, clipped_bits, word_o, change_o} = '0;
+    transfer = {word_i, 128'b0};
+    clipped = {384'b0, word_i, 128'b0};
     if (`ESP_WHEN(take_i)) begin
       transfer.offset = load.offset + (32'(shift) << ByteBits);
       transfer_bits.offset = '1;
@@ -195,7 +203,7 @@ module esp_clip #(
       clipped.last = clip_q.last_taps & {!k_whole_q || k_exact_q};
       clipped_bits.last = '1;
       word_o = conv_i ? clipped[255:128] : transfer[255:128];
-      change_o = conv_i ? clipped_bits[255:128] : transfer_bits[255:128];
+      change_o = {128{go}} & (conv_i ? clipped_bits[255:128] : transfer_bits[255:128]);
     end
   end
 

@@ -90,7 +90,7 @@ module esp_pack_feed #(
   // ---------------------------------------------------------------- maps, read ahead
   logic [MapBits-1:0]  asked_q, map_addr;   // the last map asked for, the one to ask for
   logic [MapBits-1:0]  first;               // of the list's first
-  logic                arrive_q, ended_list_q, ends, wrap, params;
+  logic                arrive, ended_list_q, ends, wrap, params;
   logic                ask;                 // a map is asked for
   logic [63:0]         coming;
   logic                came_q, came_end_q, came_last_q;   // a cycle later
@@ -101,15 +101,19 @@ module esp_pack_feed #(
   assign params = idle_q ? beat_start_i[15] : params_q;
   assign wrap = idle_q || ended_list_q || ends;
   assign first = params ? MapBits'((Base << PartBits) + 256) : MapBits'(Base << PartBits);
-  assign map_addr = wrap ? first : asked_q + 1'b1;
   assign raddr_o = clip_ren_i ? clip_raddr_i : map_addr[MapBits-1:PartBits];
   assign ren_o = clip_ren_i || ask;
   if (PartBits == 0) begin : gen_word
     assign coming = rdata_i[63:0];
-    assign ends = arrive_q && rdata_i[33];
+    logic arrive_q;
+    assign arrive = arrive_q;
+    assign ends = arrive && rdata_i[33];
+    `ESP_FFC(clear_i, arrive_q <= 1'b0;)
+      arrive_q <= ask;
   end else begin : gen_part
     logic [PartBits-1:0]   part_q;
-    logic [Width/64-1:0]   arrives_q;   // arrive_q for each part: a list's end is a gate behind the RAM
+    logic [Width/64-1:0]   arrives_q;   // at each part: a list's end is a gate behind the RAM
+    assign arrive = arrives_q != '0;
     always_ff @(posedge clk_i) begin
       if (ask) part_q <= map_addr[PartBits-1:0];
     end
@@ -146,23 +150,33 @@ module esp_pack_feed #(
   logic [LaneBits-1:0]       map_live;
   logic                      map_end, map_last;
 
-  assign ask = !table_busy_i && (idle_q ? beat_valid_i : room);
-  assign room = 4'(maps_q) + 4'(arrive_q) + 4'(came_q) < 4'(Maps);
-  assign {map, map_live, map_end, map_last} = map_q[pop_q];
+  always_comb begin
+    {ask, map_addr} = '0;
+    if (`ESP_WHEN(!idle_q || beat_valid_i)) begin
+      ask = !table_busy_i && (idle_q ? beat_valid_i : room);
+      map_addr = wrap ? first : asked_q + 1'b1;
+    end
+  end
+  assign room = 4'(maps_q) + 4'(arrive) + 4'(came_q) < 4'(Maps);
 
   // ---------------------------------------------------------------- the step
   logic lane_live;
 
   assign last_step = params_q ? '1 : StepBits'((1 << WordBits) - 1);
-  assign lane_live = map[(32'(step_q) * PackLanes) / 8 % Lanes];   // of parameters
 
   // Of parameters a byte's lane is its index / 8.
   always_comb begin
+    {map, map_live, map_end, map_last} = '0;
     mask_o = '0;
-    for (int j = 0; j < PackLanes; j++) begin
-      if (!params_q) mask_o[j] = map[(32'(step_q) % (Lanes / PackLanes)) * PackLanes + 32'(j)];
-      else if (PackLanes <= 8) mask_o[j] = lane_live;
-      else mask_o[j] = map[(32'(step_q) * PackLanes + 32'(j)) / 8 % Lanes];
+    lane_live = 1'b0;
+    if (`ESP_WHEN(!idle_q)) begin
+      {map, map_live, map_end, map_last} = map_q[pop_q];
+      lane_live = map[(32'(step_q) * PackLanes) / 8 % Lanes];   // of parameters
+      for (int j = 0; j < PackLanes; j++) begin
+        if (!params_q) mask_o[j] = map[(32'(step_q) % (Lanes / PackLanes)) * PackLanes + 32'(j)];
+        else if (PackLanes <= 8) mask_o[j] = lane_live;
+        else mask_o[j] = map[(32'(step_q) * PackLanes + 32'(j)) / 8 % Lanes];
+      end
     end
   end
 
@@ -185,48 +199,49 @@ module esp_pack_feed #(
   logic [StepBits-1:0] pads;
   logic                aligned;
 
-  assign open = open_q - map_live;
-  assign open_less = open_q + ~map_live;
-  assign aligned = open_q == map_live;
-  // Steps that fill them, or those of a block of parameters, less one.
-  assign pads = last_step & (params_q ? StepBits'({open_less, 3'b111} >> PackBits)
-                                      : StepBits'({3'b0, open_less} >> PackBits));
   // What a step, if there is one, ends; the last block of a list is that of a segment too.
-  assign at_end = !pad_q && step_q == last_step;
-  assign at_row_end = at_end && map_last && tap_q == 8'd1;
-  assign at_padded = pad_q && pads_q == '0;
-  // The row is over once its last segment is padded.
-  assign at_turn = (at_row_end && aligned) || (at_padded && row_over_q);
-  assign block_end = step && at_end;
-  assign turn = step && at_turn;
-  assign ended = ended_q || (beats_q && beat_last_i);
-  assign fills = segment_q && filled_q != '1;   // (more) rows of zeros
-
   always_comb begin
+    {open, open_less, aligned, pads, at_end, at_row_end, at_padded, at_turn, ended, fills} = '0;
     {idle_d, beats_d, zeros_d, pad_d} = {idle_q, beats_q, zeros_q, pad_q};
-    if (at_turn) begin
-      idle_d = params_q || (ended && !fills);
-      zeros_d = !params_q && ended && fills;
-      beats_d = !params_q && !ended;
-      pad_d = 1'b0;
-    end else if (at_end && map_end && !aligned) begin
-      {beats_d, zeros_d, pad_d} = 3'b001;
-    end else if (at_padded) begin
-      {beats_d, zeros_d, pad_d} = {!ended_q, ended_q, 1'b0};   // only rows of zeros come behind the last beat
+    if (`ESP_WHEN(!idle_q)) begin
+      open = open_q - map_live;
+      open_less = open_q + ~map_live;
+      aligned = open_q == map_live;
+      // Steps that fill them, or those of a block of parameters, less one.
+      pads = last_step & (params_q ? StepBits'({open_less, 3'b111} >> PackBits)
+                                   : StepBits'({3'b0, open_less} >> PackBits));
+      at_end = !pad_q && step_q == last_step;
+      at_row_end = at_end && map_last && tap_q == 8'd1;
+      at_padded = pad_q && pads_q == '0;
+      // The row is over once its last segment is padded.
+      at_turn = (at_row_end && aligned) || (at_padded && row_over_q);
+      ended = ended_q || (beats_q && beat_last_i);
+      fills = segment_q && filled_q != '1;   // (more) rows of zeros
+      if (at_turn) begin
+        idle_d = params_q || (ended && !fills);
+        zeros_d = !params_q && ended && fills;
+        beats_d = !params_q && !ended;
+        pad_d = 1'b0;
+      end else if (at_end && map_end && !aligned) begin
+        {beats_d, zeros_d, pad_d} = 3'b001;
+      end else if (at_padded) begin
+        {beats_d, zeros_d, pad_d} = {!ended_q, ended_q, 1'b0};   // behind the last beat: zeros only
+      end
     end
   end
+  assign block_end = step && at_end;
+  assign turn = step && at_turn;
 
   `ESP_FFC(clear_i, begin
     idle_q <= 1'b1;
     {beats_q, zeros_q, pad_q} <= '0;
-    {arrive_q, came_q, have_q} <= '0;
+    {came_q, have_q} <= '0;
     {maps_q, push_q, pop_q} <= '0;
     filled_q <= '0;
   end) begin
     if (step) {idle_q, beats_q, zeros_q, pad_q} <= {idle_d, beats_d, zeros_d, pad_d};
     else if (idle_q) {idle_q, beats_q} <= {!beat_valid_i, beat_valid_i};
-    arrive_q <= ask;
-    came_q <= arrive_q && !idle_q;
+    came_q <= arrive && !idle_q;
     have_q <= !idle_q && (came_q || maps_q[2:1] != '0 || (maps_q[0] && !block_end));
     if (idle_q) begin
       {maps_q, push_q, pop_q} <= '0;
@@ -265,7 +280,7 @@ module esp_pack_feed #(
       asked_q[MapBits-1:PartBits] <= raddr_o;
     end
     ended_list_q <= wrap && !ask;
-    if (arrive_q) begin
+    if (arrive) begin
       came_lanes_q <= coming[Lanes-1:0];
       came_end_q <= coming[32] || coming[33];
       came_last_q <= coming[33];

@@ -2,9 +2,10 @@
 //
 // A step of Lanes bytes with a mask (`pad_i` clear) appends its live bytes; `pad_i` instead fills the
 // beat under way up with zeros (an empty one too: a beat of zeros). `zero_i`: all bytes are zeros,
-// those of a step as those of padding. A full beat leaves four cycles after the step that fills it
-// (valid_o). Throughput: a step a cycle; nothing waits, so the sender knows that there is room for what
-// may be full. Reset and clear_i drop what waits.
+// those of a step as those of padding. Beats go together to words of `Beats`, the first one lowest. A word
+// leaves (valid_o) four cycles after the step that fills it where a word is a beat, else five. Throughput: a
+// step a cycle; nothing waits, so the sender knows that there is room for what may be full. Reset and clear_i
+// drop what waits.
 // A byte goes to lane (fill + live bytes below it) modulo Lanes. A stage counts those below, one adds the
 // fill, one finds which exchanges of lanes lead there, the last one moves the bytes.
 // Implements docs/pack.md, section 5.
@@ -15,6 +16,7 @@
 
 module esp_squeeze #(
   parameter int unsigned Lanes = 8,
+  parameter int unsigned Beats = 1,
   localparam int unsigned Bits = $clog2(Lanes)
 ) (
   input  wire logic               clk_i,
@@ -28,11 +30,14 @@ module esp_squeeze #(
   input  wire logic               zero_i,
 
   output logic                    valid_o,
-  output logic      [8*Lanes-1:0] data_o
+  output logic      [8*Lanes*Beats-1:0] data_o
 );
 
-  if ((1 << $clog2(Lanes)) != Lanes || Lanes < 2 || Lanes > 32) begin : gen_parameters
+  if ((1 << $clog2(Lanes)) != Lanes || Lanes < 2 || Lanes > 32) begin : gen_parameters_0
     $error("esp_squeeze: Lanes is a power of two from 2 to 32");
+  end
+  if ((1 << $clog2(Beats)) != Beats || Beats == 0 || Beats > 16) begin : gen_parameters_1
+    $error("esp_squeeze: Beats is a power of two from 1 to 16");
   end
 
   // ---------------------------------------------------------------- the step as it comes
@@ -148,11 +153,10 @@ module esp_squeeze #(
   // that its bits pass one multiplexer of four for both.
   logic [Bits*Lanes-1:0] comes;   // exchange s, lane i at s*Lanes + i: from the lane across
   logic [Bits*Lanes-1:0] meet;
-  logic [Lanes-1:0]      live;    // lanes that hold a byte, when all has moved
 
   always_comb begin
     logic [Lanes*Bits-1:0] to, to_next;
-    logic [Lanes-1:0]      there_next;
+    logic [Lanes-1:0]      live, there_next;   // lanes that hold a byte
     logic                  stays;
     to = goal_q;
     to_next = goal_q;
@@ -183,26 +187,24 @@ module esp_squeeze #(
   logic unused;
   assign unused = ^meet;
 
-  logic                  move_q, leave_q;   // something moves; a beat leaves
-  logic [Bits-1:0]       held_lanes_q;      // the fill before this step
+  logic                  move_q, full_beat_q;   // something moves; a beat is full with it
+  logic [Bits-1:0]       held_lanes_q;          // the fill before this step
   logic [Bits*Lanes-1:0] comes_q;
-  logic [Lanes-1:0]      live_q;
   logic [8*Lanes-1:0]    data4_q;
 
-  `ESP_FFC(clear_i, {move_q, leave_q} <= '0;)
-    {move_q, leave_q} <= {step_q, full_q};
+  `ESP_FFC(clear_i, {move_q, full_beat_q} <= '0;)
+    {move_q, full_beat_q} <= {step_q, full_q};
 
   always_ff @(posedge clk_i) begin
     if (step_q) begin
       held_lanes_q <= before_q;
       comes_q <= comes;
-      live_q <= live;
       data4_q <= data3_q;
     end
   end
 
   // ---------------------------------------------------------------- it goes there
-  logic [8*Lanes-1:0] held_q, routed;
+  logic [8*Lanes-1:0] routed;
 
   always_comb begin
     logic [8*Lanes-1:0] moved;
@@ -235,20 +237,65 @@ module esp_squeeze #(
     end
   end
 
-  // The beat that leaves: held bytes below the fill, new ones from there on.
-  assign valid_o = leave_q;
-  always_comb begin
-    data_o = routed;
-    if (`ESP_WHEN(leave_q)) begin
-      for (int j = 0; j < Lanes; j++) begin
-        data_o[8*j +: 8] = (32'(held_lanes_q) > j) ? held_q[8*j +: 8] : routed[8*j +: 8];
+  // Lanes below the fill are held; those from there on are this step's, and all where it fills the beat, for
+  // the next one. Past the last byte stands what is written over before it leaves.
+  if (Beats == 1) begin : gen_beat
+    logic [8*Lanes-1:0] held_q;
+
+    assign valid_o = full_beat_q;
+    always_comb begin
+      data_o = routed;
+      if (`ESP_WHEN(full_beat_q)) begin
+        for (int j = 0; j < Lanes; j++) begin
+          data_o[8*j +: 8] = (32'(held_lanes_q) > j) ? held_q[8*j +: 8] : routed[8*j +: 8];
+        end
       end
     end
-  end
 
-  for (genvar j = 0; j < Lanes; j++) begin : gen_held
     always_ff @(posedge clk_i) begin
-      if (move_q && live_q[j]) held_q[8*j +: 8] <= routed[8*j +: 8];
+      if (`ESP_WHEN(move_q)) begin
+        for (int j = 0; j < Lanes; j++) begin
+          if (move_q && (full_beat_q || 32'(held_lanes_q) <= j)) held_q[8*j +: 8] <= routed[8*j +: 8];
+        end
+      end
+    end
+  end else begin : gen_word
+    // Every beat of a word has registers of its own, so that nothing is chosen; the first one, which the next
+    // word may write as the last one of this becomes full, is copied before.
+    logic [$clog2(Beats)-1:0] beat_q;       // under way
+    logic [8*Lanes*Beats-1:0] held_q;
+    logic [8*Lanes-1:0]       first_q;
+    logic                     first_full_q, word_full_q;
+
+    assign valid_o = word_full_q;
+    assign data_o = {held_q[8*Lanes*Beats-1:8*Lanes], first_q};
+
+    `ESP_FFC(clear_i, begin
+      beat_q <= '0;
+      {first_full_q, word_full_q} <= '0;
+    end) begin
+      if (full_beat_q) beat_q <= beat_q + 1'b1;
+      first_full_q <= full_beat_q && beat_q == '0;
+      word_full_q <= full_beat_q && beat_q == '1;
+    end
+
+    always_ff @(posedge clk_i) begin
+      if (first_full_q) first_q <= held_q[8*Lanes-1:0];
+    end
+
+    for (genvar i = 0; i < Beats; i++) begin : gen_held
+      logic here, next;
+      assign here = 32'(beat_q) == i;
+      assign next = 32'(beat_q) == (i + Beats - 1) % Beats;
+      always_ff @(posedge clk_i) begin
+        if (`ESP_WHEN(move_q)) begin
+          for (int j = 0; j < Lanes; j++) begin
+            if (move_q && ((here && 32'(held_lanes_q) <= j) || (next && full_beat_q))) begin
+              held_q[8*(Lanes*i + j) +: 8] <= routed[8*j +: 8];
+            end
+          end
+        end
+      end
     end
   end
 

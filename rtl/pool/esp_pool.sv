@@ -10,9 +10,9 @@
 // last word of the one before has been read, and takes some 6 cycles to its first read.
 // Handshakes: valid / ready, valid stays. Port B answers one cycle after a request is taken.
 // Retires when the last word is requantised; it may still wait in the FIFO. fault_o: a table entry past
-// 127; silent until clear_i then. With Prune the words are gathered by a squeezer, four cycles, which serves
-// PACK as well (pack_*, steps of PackLanes bytes; the two take turns by the program's order), and its words
-// leave by the same stream: a step is taken while the FIFO has room for all that may be under way.
+// 127; silent until clear_i then. With Prune the words are gathered by a squeezer, four cycles or five, which
+// serves PACK as well (pack_*, steps of PackLanes bytes; the two take turns by the program's order), and its
+// words leave by the same stream: a step is taken while the FIFO has room for all that may be under way.
 // Reset and clear_i empty it. Numbers: esp_pool_lane, esp_requant.
 // docs/machine.md, sections 4 and 5.
 `default_nettype none
@@ -83,8 +83,10 @@ module esp_pool #(
   localparam int unsigned SliceBits = Slices > 1 ? $clog2(Slices) : 1;
   localparam int unsigned LeftBits = $clog2(Slices + 1);
   // Cycles from the last request of a window until its place is free again, in words, rounded up to a
-  // power of two; with a squeezer 16 at least, for PACK, which does not know of six steps under way.
-  localparam int unsigned Trip = LATENCY + Slices + 5 + (Prune ? 4 : 0);
+  // power of two; with a squeezer 16 at least, for PACK, which does not know of some steps under way.
+  localparam int unsigned Beats = Lanes / PackLanes;         // of a word, in the squeezer
+  localparam int unsigned Squeeze = (Beats == 1) ? 4 : 5;    // its cycles
+  localparam int unsigned Trip = LATENCY + Slices + 5 + (Prune ? Squeeze : 0);
   localparam int unsigned TripWords = (Trip + Slices - 1) / Slices;
   localparam int unsigned LeastWords = Prune ? 16 : 8;
   localparam int unsigned DepthWords = TripWords > LeastWords ? (1 << $clog2(TripWords)) : LeastWords;
@@ -92,7 +94,7 @@ module esp_pool #(
 
   esp_isa_pkg::pool_t job_q;
   logic idle_q;  // no instruction, or its last word has been read
-  logic accept, ending;
+  logic accept, ending, moving;
   logic [11:0] layer_q;
 
   // Window and position
@@ -151,6 +153,8 @@ module esp_pool #(
   assign req_addr_o    = addr[$clog2(ActWords)-1:0];
   assign step          = position && allowed && (empty || req_ready_i);
   assign take_place    = step && window_end;
+  // Otherwise nothing is under way: a window has its place until its word leaves, when all else is over.
+  assign moving        = !idle_q || pool_valid_i || places_q != PlaceBits'(DepthWords) || word_packed;
   assign finish        = sum_q && sum_end_q;
   assign ev_busy_o     = step || left_q != '0;
   assign ev_wait_o     = position && ((req_valid_o && !req_ready_i) || (window_end && !place_q));
@@ -172,22 +176,24 @@ module esp_pool #(
     packed_q <= 1'b0;
     retire_q <= 1'b0;
   end) begin
-    idle_q <= !accept && (idle_q || ending);
-    word_q <= step;
-    sum_q  <= word_q;
-    cut_q  <= left_q != '0;
-    if (finish) left_q <= LeftBits'(Slices);
-    else if (left_q != '0) left_q <= left_q - 1'b1;
-    if (take_place) gap_q <= LeftBits'(Slices - 1);
-    else if (gap_q != '0) gap_q <= gap_q - 1'b1;
-    free_q <= Slices == 1 || (!take_place && (gap_q == '0 || gap_q == LeftBits'(1)));
-    if (release_place != (take_place || word_packed)) begin
-      places_q <= release_place ? places_q + 1'b1 : places_q - 1'b1;
+    if (`ESP_WHEN(moving)) begin
+      idle_q <= !accept && (idle_q || ending);
+      word_q <= step;
+      sum_q  <= word_q;
+      cut_q  <= left_q != '0;
+      if (finish) left_q <= LeftBits'(Slices);
+      else if (left_q != '0) left_q <= left_q - 1'b1;
+      if (take_place) gap_q <= LeftBits'(Slices - 1);
+      else if (gap_q != '0) gap_q <= gap_q - 1'b1;
+      free_q <= Slices == 1 || (!take_place && (gap_q == '0 || gap_q == LeftBits'(1)));
+      if (release_place != (take_place || word_packed)) begin
+        places_q <= release_place ? places_q + 1'b1 : places_q - 1'b1;
+      end
+      place_q <= release_place || places_q > PlaceBits'(1)
+              || (places_q == PlaceBits'(1) && !(take_place || word_packed));
+      packed_q <= !accept && (packed_q || word_packed);
+      retire_q <= requant_valid && slast_q[LATENCY-1] && rlast_q[LATENCY-1];
     end
-    place_q <= release_place || places_q > PlaceBits'(1)
-            || (places_q == PlaceBits'(1) && !(take_place || word_packed));
-    packed_q <= !accept && (packed_q || word_packed);
-    retire_q <= requant_valid && slast_q[LATENCY-1] && rlast_q[LATENCY-1];
   end
 
   always_ff @(posedge clk_i) begin
@@ -279,59 +285,41 @@ module esp_pool #(
   );
 
   always_ff @(posedge clk_i) begin
-    slast_q <= {slast_q[LATENCY-2:0], cut_last_q};
-    rlast_q <= {rlast_q[LATENCY-2:0], cut_result_last_q};
+    if (`ESP_WHEN(moving)) begin
+      slast_q <= {slast_q[LATENCY-2:0], cut_last_q};
+      rlast_q <= {rlast_q[LATENCY-2:0], cut_result_last_q};
+    end
   end
 
   // Gather the slices of a word.
   if (Prune) begin : gen_squeeze
     // Steps taken of which places_q does not know: one in the cycle of the decision, the one before, and
-    // four in the squeezer. Each may fill a word.
-    localparam int unsigned Unseen = 6;
-    logic                   room_q, beat_valid;
-    logic [8*PackLanes-1:0] beat;
-    logic [3:0]             pooled_q;   // steps in the squeezer that are the pool's
+    // those in the squeezer. Each may fill a beat.
+    localparam int unsigned Unseen = (2 + Squeeze + Beats - 1) / Beats;
+    logic               room_q;
+    logic [Squeeze-1:0] pooled_q;   // steps in the squeezer that are the pool's
 
     assign pack_ready_o = room_q && !requant_valid;
 
     `ESP_FFC(clear_i, room_q <= 1'b1;)
       room_q <= places_q >= PlaceBits'(Unseen);
 
-    esp_squeeze #(.Lanes(PackLanes)) u_squeeze (
+    esp_squeeze #(.Lanes(PackLanes), .Beats(Beats)) u_squeeze (
       .clk_i, .rst_ni, .clear_i,
       .valid_i(requant_valid || (pack_valid_i && room_q)),
       .data_i(requant_valid ? (8*PackLanes)'(y) : pack_data_i),
       .mask_i(requant_valid ? PackLanes'((1 << PoolLanes) - 1) : pack_mask_i),
       .pad_i(pack_pad_i && !requant_valid), .zero_i(pack_zero_i && !requant_valid),
-      .valid_o(beat_valid), .data_o(beat)
+      .valid_o(word_valid), .data_o(word)
     );
 
-    always_ff @(posedge clk_i) pooled_q <= {pooled_q[2:0], requant_valid};
-    assign word_packed = word_valid && !pooled_q[3];
-
-    // Beats to words, low lanes first.
-    if (PackLanes == Lanes) begin : gen_beat
-      assign word_valid = beat_valid;
-      assign word = beat;
-    end else begin : gen_parts
-      localparam int unsigned PartBits = $clog2(Lanes / PackLanes);
-      logic [PartBits-1:0]            part_q;
-      logic [8*(Lanes-PackLanes)-1:0] low_q;
-      assign word_valid = beat_valid && part_q == '1;
-      assign word = {beat, low_q};
-      `ESP_FFC(clear_i, part_q <= '0;)
-        if (beat_valid) part_q <= part_q + 1'b1;
-      always_ff @(posedge clk_i) begin
-        if (beat_valid) begin
-          low_q <= (8*(Lanes-PackLanes))'({beat, low_q} >> (8*PackLanes));
-        end
-      end
-    end
+    always_ff @(posedge clk_i) pooled_q <= {pooled_q[Squeeze-2:0], requant_valid};
+    assign word_packed = word_valid && !pooled_q[Squeeze-1];
 
     `ifdef ESP_ASSERTIONS
-    logic [3:0] slast4_q;
-    always_ff @(posedge clk_i) slast4_q <= {slast4_q[2:0], slast_q[LATENCY-1]};
-    `ESP_ASSERT(word_is_whole, !pooled_q[3] || word_valid == slast4_q[3])
+    logic [Squeeze-1:0] slasts_q;
+    always_ff @(posedge clk_i) slasts_q <= {slasts_q[Squeeze-2:0], slast_q[LATENCY-1]};
+    `ESP_ASSERT(word_is_whole, !pooled_q[Squeeze-1] || word_valid == slasts_q[Squeeze-1])
     `endif
   end else begin : gen_shift
     assign word_valid = requant_valid && slast_q[LATENCY-1];
@@ -368,6 +356,8 @@ module esp_pool #(
   `ESP_ASSERT(output_has_room, !word_valid || fifo_room)
   `ESP_ASSERT(place_as_counted, place_q == (places_q != '0))
   `ESP_ASSERT(take_turns, !(take_place && word_packed))
+  `ESP_ASSERT(still_unless_moving, moving || (!word_q && !sum_q && !cut_q && left_q == '0 && gap_q == '0
+      && free_q && place_q && !retire_q && !step && !finish && !release_place && !requant_valid))
   `ESP_ASSERT_STABLE(request_stable, clear_i, req_valid_o, req_ready_i, req_addr_o)
 
 endmodule

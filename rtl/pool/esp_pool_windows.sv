@@ -78,12 +78,14 @@ module esp_pool_windows (
   logic        row_end, block_end, job_end;
   logic [3:0]  places_q;               // for windows to begin
   logic        begin_row, begin_window;
+  logic        moving;                 // else nothing is under way: a window has its place until it leaves
 
   assign row_end      = col_q == '0;
   assign block_end    = row_end && row_q == '0;
   assign job_end      = block_end && block_q == '0;
   assign begin_row    = (state_q == StOrigin && factor_q == '0) || state_q == StRow;
   assign begin_window = state_q == StRun && places_q != '0;
+  assign moving       = state_q != StIdle || start_i || places_q != 4'(Depth);
 
   // First stage: of the rows, or of the columns.
   logic valid1_q, of_rows1_q, row_end1_q, block_end1_q, job_end1_q;
@@ -111,25 +113,32 @@ module esp_pool_windows (
   logic [7:0] cols;
 
   assign row     = valid2_q && of_rows2_q;
-  assign cols    = less_one(present2_q);
-  assign empty   = rows_empty_q || present2_q[8];
-  assign entry   = {2'b0, product_q[6:0]} + {1'b0, less_one(counted2_q)};
-  assign product_past = product_q[15:7] != '0;
-  assign past    = job_i.use_table[0] && (product_past || entry[8:7] != '0);
+  always_comb begin
+    {cols, empty, entry, product_past, past} = '0;
+    if (`ESP_WHEN(valid2_q)) begin
+      cols = less_one(present2_q);
+      empty = rows_empty_q || present2_q[8];
+      entry = {2'b0, product_q[6:0]} + {1'b0, less_one(counted2_q)};
+      product_past = product_q[15:7] != '0;
+      past = job_i.use_table[0] && (product_past || entry[8:7] != '0);
+    end
+  end
   assign window  = valid2_q && !of_rows2_q;
   assign fault_o = fault_q;
 
   always_comb begin
     state_d = state_q;
-    unique case (state_q)
-      StIdle:   if (start_i) state_d = StOrigin;
-      StOrigin: if (factor_q == '0) state_d = job_i.use_table[0] ? StTable : StRun;
-      StRow:    state_d = job_i.use_table[0] ? StTable : StRun;
-      StTable:  if (counted_q && factor_q[13:3] == '0) state_d = StRun;
-      StRun:    if (begin_window && row_end) state_d = job_end ? StIdle : StRow;
-      default:  state_d = state_q;
-    endcase
-    if (fault_q) state_d = StFault;
+    if (`ESP_WHEN(moving)) begin
+      unique case (state_q)
+        StIdle:   if (start_i) state_d = StOrigin;
+        StOrigin: if (factor_q == '0) state_d = job_i.use_table[0] ? StTable : StRun;
+        StRow:    state_d = job_i.use_table[0] ? StTable : StRun;
+        StTable:  if (counted_q && factor_q[13:3] == '0) state_d = StRun;
+        StRun:    if (begin_window && row_end) state_d = job_end ? StIdle : StRow;
+        default:  state_d = state_q;
+      endcase
+      if (fault_q) state_d = StFault;
+    end
   end
 
   `ESP_FFC(clear_i, begin
@@ -139,12 +148,14 @@ module esp_pool_windows (
     fault_q  <= 1'b0;
     places_q <= 4'(Depth);
   end) begin
-    state_q  <= state_d;
-    valid1_q <= begin_row || begin_window;
-    valid2_q <= valid1_q;
-    fault_q  <= window && past && !fault_q && state_q != StFault;
-    if (begin_window != (window_valid_o && window_ready_i)) begin
-      places_q <= begin_window ? places_q - 4'd1 : places_q + 4'd1;
+    if (`ESP_WHEN(moving)) begin
+      state_q  <= state_d;
+      valid1_q <= begin_row || begin_window;
+      valid2_q <= valid1_q;
+      fault_q  <= window && past && !fault_q && state_q != StFault;
+      if (begin_window != (window_valid_o && window_ready_i)) begin
+        places_q <= begin_window ? places_q - 4'd1 : places_q + 4'd1;
+      end
     end
   end
 
@@ -239,6 +250,7 @@ module esp_pool_windows (
   assign unused = ^{job_i, first_i, fifo_room};
 
   `ESP_ASSERT(starts_idle, !start_i || (state_q == StIdle && places_q == 4'(Depth)))
+  `ESP_ASSERT(still_unless_moving, moving || (!valid1_q && !valid2_q && !fault_q && !window_valid_o))
   `ESP_ASSERT(windows_have_room, !window || fifo_room)
   `ESP_ASSERT(product_in_time, !window || !job_i.use_table[0] || factor_q == '0)
 

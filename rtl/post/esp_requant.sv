@@ -7,6 +7,7 @@
 // Integer arithmetic only; the roundings are those of fp32 (esp_requant_lane).
 // docs/machine.md, section 5, esp_requant.
 `default_nettype none
+`include "esp_assert.svh"
 `include "esp_ff.svh"
 
 module esp_requant #(
@@ -47,7 +48,9 @@ module esp_requant #(
     if (en_i) valid_q <= {valid_q[LATENCY-2:0], valid_i};
 
   always_ff @(posedge clk_i) begin
-    if (en_i) bounds_q <= {bounds_q[24*(BOUNDS-1)-1:0], zero_i, lo_i, hi_i};
+    if (en_i && `ESP_WHEN(valid_i || valid_q != '0)) begin
+      bounds_q <= {bounds_q[24*(BOUNDS-1)-1:0], zero_i, lo_i, hi_i};
+    end
     if (stage[BOUNDS]) begin
       clamp_q   <= bounds;
       zero_lo_q <= {bounds[23], bounds[23:16]} - {bounds[15], bounds[15:8]};

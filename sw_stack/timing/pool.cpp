@@ -100,7 +100,8 @@ bool Model::pool_window() {
   const auto rows = overlap(y, pool.kh, 0, pool.in_rows, 0);
   const auto cols = overlap(x, pool.kw, 0, pool.in_cols, 0);
   const Time slices = config_.lanes / config_.pool_lanes;
-  const Time trip = kToRequant + slices + kRequant + kSqueeze + 1;  // of a place, in cycles
+  const Time through = squeeze_cycles(config_);
+  const Time trip = kToRequant + slices + kRequant + through + 1;  // of a place, in cycles
   const auto depth = std::max<std::size_t>(
       kPlaces, std::bit_ceil(static_cast<std::uint64_t>((trip + slices - 1) / slices)));
   const Time least = std::max(pool_.window_end + slices, pool_.out.place(depth, 1));
@@ -111,7 +112,7 @@ bool Model::pool_window() {
   if (rows * cols > 0) end = pool_port(end, 1);
   if (too_early(end)) return false;
   const Time requantised = end + kToRequant + slices - 1 + kRequant;  // its last slice
-  pool_.out.words.push_back({requantised + kSqueeze + 1, false});
+  pool_.out.words.push_back({requantised + through + 1, false});
   pool_.window_begin = begin;
   pool_.takes.push_back(take);
   pool_.window_end = end;

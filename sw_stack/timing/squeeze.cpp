@@ -88,6 +88,7 @@ std::vector<SqueezedRow> squeezed_rows(const isa::Load& load, const isa::Config&
 /// cycle.
 Time Model::squeeze(std::size_t load, Time first, std::int64_t beats) {
   const Time step = std::max(1, config_.bus_bytes / config_.pack_lanes);
+  const Time through = squeeze_cycles(config_);
   auto& rows = squeezer_.rows[load];
   Time last = first;
   for (std::int64_t beat = 0; beat < beats; ++beat) {
@@ -103,7 +104,7 @@ Time Model::squeeze(std::size_t load, Time first, std::int64_t beats) {
     const Time length = squeezer_.free - squeezer_.row_start;
     for (std::int64_t word = 1; word <= row.words; ++word) {
       streams_[static_cast<std::size_t>(isa::StoreSource::kPool)].pushed.push_back(
-          squeezer_.row_start + length * word / row.words + kSqueeze - 1);
+          squeezer_.row_start + length * word / row.words + through - 1);
     }
     squeezer_.row_beats = 0;
     rows.pop_front();

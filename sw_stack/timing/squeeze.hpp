@@ -10,7 +10,10 @@
 
 namespace espalier::timing {
 
-inline constexpr Time kSqueeze = 4;  ///< cycles of a word through the squeezer
+/// Cycles of a word through the squeezer: one more where it is put together from beats.
+inline Time squeeze_cycles(const isa::Config& config) {
+  return config.pack_lanes == config.lanes ? 4 : 5;
+}
 
 /// A stretch of a squeezer's LOAD. Units: cycles, words of L bytes.
 struct SqueezedRow {
