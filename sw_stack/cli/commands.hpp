@@ -16,6 +16,7 @@ void add_compile(CLI::App& app, Action& chosen);
 void add_quantise(CLI::App& app, Action& chosen);
 void add_prune(CLI::App& app, Action& chosen);
 void add_mask(CLI::App& app, Action& chosen);
+void add_images(CLI::App& app, Action& chosen);
 void add_score(CLI::App& app, Action& chosen);
 void add_personalise(CLI::App& app, Action& chosen);
 void add_run(CLI::App& app, Action& chosen);

@@ -50,6 +50,7 @@ int start(int argc, char** argv) {
   cli::add_run(app, chosen);
   cli::add_profile(app, chosen);
   cli::add_inspect(app, chosen);
+  cli::add_images(app, chosen);
   cli::add_ops(app, chosen);
   cli::add_configs(app, chosen);
   try {

@@ -16,8 +16,13 @@ constexpr std::size_t kNamed = 5;  // files, of those that are left out
 Result<images::Dataset> open_images(const std::string& path, const ir::Shape& shape,
                                     const Listener& listener) {
   auto set = images::Dataset::open(path, shape);
-  if (!set || set->left_out().empty()) return set;
-  const std::vector<std::string>& names = set->left_out();
+  if (set) tell_left_out(set->left_out(), path, listener);
+  return set;
+}
+
+void tell_left_out(const std::vector<std::string>& names, const std::string& path,
+                   const Listener& listener) {
+  if (names.empty()) return;
   std::string list;
   for (std::size_t i = 0; i < std::min(kNamed, names.size()); ++i)
     list += (i == 0 ? "" : ", ") + names[i];
@@ -26,7 +31,6 @@ Result<images::Dataset> open_images(const std::string& path, const ir::Shape& sh
       fmt::format("{}: {} left out, which {} no {} file: {}", path,
                   names.size() == 1 ? "1 file is" : fmt::format("{} files are", names.size()),
                   names.size() == 1 ? "is" : "are", images::kPictureKinds, list));
-  return set;
 }
 
 Result<std::size_t> count_images(const images::Dataset& set, const std::string& path,

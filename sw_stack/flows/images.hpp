@@ -16,6 +16,10 @@ namespace espalier::flows {
 Result<images::Dataset> open_images(const std::string& path, const ir::Shape& shape,
                                     const Listener& listener);
 
+/// Tells of files that are no pictures; nothing where there are none.
+void tell_left_out(const std::vector<std::string>& names, const std::string& path,
+                   const Listener& listener);
+
 /// How many images to take from `first` on; without `count` all. Errors: kUsage where there are
 /// not so many; `path` names the images in them.
 Result<std::size_t> count_images(const images::Dataset& set, const std::string& path,

@@ -165,12 +165,12 @@ Result<bool> is_float(const Header& header, const std::string& path) {
               path);
 }
 
-struct Located {
-  Header header;
-  std::uint64_t data_offset = 0;
-};
+}  // namespace
 
-Result<Located> read_header(const std::string& path, std::uint64_t size) {
+Result<NpyArray> read_npy(const std::string& path) {
+  const auto file = file_size(path);
+  if (!file) return file.error();
+  const std::uint64_t size = *file;
   const auto malformed = [&path](std::string message) {
     return fail(ErrorCode::kMalformed, std::move(message), path);
   };
@@ -195,32 +195,29 @@ Result<Located> read_header(const std::string& path, std::uint64_t size) {
   }
   auto header = HeaderParser(text.substr(start, length)).parse();
   if (!header) return malformed("the header is not a dictionary of descr, fortran_order and shape");
-  return Located{std::move(*header), start + length};
+  const auto floats = is_float(*header, path);
+  if (!floats) return floats.error();
+  return NpyArray{std::move(header->shape), start + length, *floats};
 }
-
-}  // namespace
 
 Result<SourcePtr> open_npy(const std::string& path, const ir::Shape& shape) {
   const auto size = file_size(path);
   if (!size) return size.error();
-  const auto located = read_header(path, *size);
-  if (!located) return located.error();
-  const Header& header = located->header;
-  const auto floats = is_float(header, path);
-  if (!floats) return floats.error();
+  const auto array = read_npy(path);
+  if (!array) return array.error();
   const std::vector<std::uint64_t> wanted{std::uint64_t(shape.c), std::uint64_t(shape.h),
                                           std::uint64_t(shape.w)};
-  if (header.shape.size() != 4 ||
-      !std::equal(wanted.begin(), wanted.end(), header.shape.begin() + 1)) {
+  if (array->extents.size() != 4 ||
+      !std::equal(wanted.begin(), wanted.end(), array->extents.begin() + 1)) {
     return fail(ErrorCode::kShape,
-                fmt::format("the array is {}; the model takes N x {}", extents_text(header.shape),
+                fmt::format("the array is {}; the model takes N x {}", extents_text(array->extents),
                             shape_text(shape)),
                 path);
   }
-  const std::uint64_t images = header.shape[0];
+  const std::uint64_t images = array->extents[0];
   if (images == 0) return fail(ErrorCode::kMalformed, "the array holds no image", path);
-  const std::uint64_t image_bytes = std::uint64_t(shape.count()) * (*floats ? 4 : 1);
-  const std::uint64_t data = *size - located->data_offset;
+  const std::uint64_t image_bytes = std::uint64_t(shape.count()) * (array->floats ? 4 : 1);
+  const std::uint64_t data = *size - array->data_offset;
   if (data % image_bytes != 0 || data / image_bytes != images) {
     return fail(ErrorCode::kMalformed,
                 fmt::format("{} bytes of data; {} images of {} bytes are {}", data, images,
@@ -231,8 +228,8 @@ Result<SourcePtr> open_npy(const std::string& path, const ir::Shape& shape) {
   source->path = path;
   source->shape = shape;
   source->size = static_cast<std::size_t>(images);
-  source->raw_float = *floats;
-  source->data_offset = located->data_offset;
+  source->raw_float = array->floats;
+  source->data_offset = array->data_offset;
   return SourcePtr(std::move(source));
 }
 

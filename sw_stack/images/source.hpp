@@ -32,6 +32,15 @@ Result<SourcePtr> open_cifar(const std::string& path, const ir::Shape& shape);
 Result<SourcePtr> open_npy(const std::string& path, const ir::Shape& shape);
 Result<SourcePtr> open_folder(const std::string& path, const ir::Shape& shape);
 
+/// An .npy file of uint8 or little-endian float32 in C order.
+struct NpyArray {
+  std::vector<std::uint64_t> extents;
+  std::uint64_t data_offset = 0;  ///< bytes before the first element
+  bool floats = false;
+};
+/// Reads the header. Errors: kIo, kMalformed, kUnsupported.
+Result<NpyArray> read_npy(const std::string& path);
+
 /// Bytes [offset, offset + count) of a regular file. Errors: kIo.
 Result<std::vector<std::uint8_t>> read_bytes(const std::string& path, std::uint64_t offset,
                                              std::size_t count);

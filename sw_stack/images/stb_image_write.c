@@ -1,3 +1,3 @@
-// Writes the PNG and JPEG files that the tests read.
+// Writes PNG files; and, for the tests, others.
 #define STB_IMAGE_WRITE_IMPLEMENTATION
 #include <stb/stb_image_write.h>
