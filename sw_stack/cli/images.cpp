@@ -28,7 +28,7 @@ constexpr const char* kFooter =
     "the\n"
     "order of their options. IMAGES is a CIFAR-10 .bin file, an .npy file of uint8, or a folder "
     "of\n"
-    "pictures; OUT becomes the same, pictures as PNG. docs/degraded-images.md has the "
+    "pictures; the output becomes the same, pictures as PNG. docs/degraded-images.md has the "
     "definitions.\n"
     "\n"
     "examples:\n"
@@ -91,12 +91,12 @@ void add_degrade(CLI::App& images, Action& chosen) {
   command
       ->add_option("IMAGES", options->degrade.images, "CIFAR-10 .bin, .npy of uint8, or a folder")
       ->check(reads())
-      ->type_name("IN")
+      ->type_name("FILE")
       ->required();
   command->add_option("-o,--output", options->degrade.output, "a file or folder like it, to write")
       ->transform(CLI::Validator(without_slash, "", "folder"))
       ->check(writes())
-      ->type_name("OUT")
+      ->type_name("IMAGES")
       ->required();
   for (const images::DegradeKind& kind : images::degrade_kinds()) {
     command->add_option(std::string("--") + kind.name, options->kinds[kind.name], kind.does)

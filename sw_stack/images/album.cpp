@@ -166,7 +166,7 @@ Result<std::unique_ptr<Album::Copy>> Album::copy(const std::string& path) const 
   if (form_ == Form::kFolder) return folder_copy(path_, set_, path);
   const std::string end = form_ == Form::kNpy ? ".npy" : ".bin";
   if (!path.ends_with(end))
-    return fail(ErrorCode::kUsage, fmt::format("becomes an {} file, and is not called one", end),
+    return fail(ErrorCode::kUsage, fmt::format("becomes a {} file, and is not called one", end),
                 path);
   auto bytes = read_file(path_);
   if (!bytes) return bytes.error();

@@ -52,6 +52,7 @@ std::vector<Command> commands() {
        {"--report", "--csv"},
        {}},
       {{"inspect"}, {"PROGRAM"}, {}, {}},
+      {{"images", "degrade"}, {"IMAGES"}, {"--output"}, {"--jpeg", "10"}},
   };
 }
 

@@ -60,9 +60,16 @@ double deviation(const Picture& picture) {
 
 TEST_CASE("degrade: kinds that keep a picture as it is") {
   const Picture picture = ramp(20, 12);
-  for (const auto& [kind, amount] : std::vector<std::pair<std::string, std::string>>{
-           {"noise", "0"}, {"impulse", "0"}, {"blur", "0.01"}, {"dark", "1"}, {"bright", "0"},
-           {"contrast", "1"}, {"downscale", "1"}, {"pixelate", "1"}, {"fog", "0"}}) {
+  for (const auto& [kind, amount] :
+       std::vector<std::pair<std::string, std::string>>{{"noise", "0"},
+                                                        {"impulse", "0"},
+                                                        {"blur", "0.01"},
+                                                        {"dark", "1"},
+                                                        {"bright", "0"},
+                                                        {"contrast", "1"},
+                                                        {"downscale", "1"},
+                                                        {"pixelate", "1"},
+                                                        {"fog", "0"}}) {
     INFO(kind);
     const Picture same = one(picture, kind, amount);
     CHECK(same.width == 20);
@@ -182,10 +189,21 @@ TEST_CASE("degrade: corruptions of CIFAR-10-C are kinds with their severities") 
 }
 
 TEST_CASE("degrade: numbers out of range are named with their option") {
-  for (const auto& [kind, text] : std::vector<std::pair<std::string, std::string>>{
-           {"jpeg", "0"}, {"jpeg", "101"}, {"jpeg", "10.5"}, {"noise", "-0.1"}, {"noise", "nan"},
-           {"blur", "0"}, {"pixelate", "0"}, {"dark", "1,2"}, {"fog", "1,"}, {"fog", "1,1"},
-           {"downscale", "0.5"}, {"shot", "x"}, {"impulse", ""}, {"bright", "1.01"}}) {
+  for (const auto& [kind, text] :
+       std::vector<std::pair<std::string, std::string>>{{"jpeg", "0"},
+                                                        {"jpeg", "101"},
+                                                        {"jpeg", "10.5"},
+                                                        {"noise", "-0.1"},
+                                                        {"noise", "nan"},
+                                                        {"blur", "0"},
+                                                        {"pixelate", "0"},
+                                                        {"dark", "1,2"},
+                                                        {"fog", "1,"},
+                                                        {"fog", "1,1"},
+                                                        {"downscale", "0.5"},
+                                                        {"shot", "x"},
+                                                        {"impulse", ""},
+                                                        {"bright", "1.01"}}) {
     INFO(kind << " " << text);
     const auto made = images::parse_degradation(kind, text);
     REQUIRE_FALSE(made.ok());
