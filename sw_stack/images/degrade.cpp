@@ -278,7 +278,7 @@ void brighten(Canvas& canvas, float more) {
 
 void spread(Canvas& canvas, float factor) {
   const auto channels = std::size_t(canvas.channels);
-  const double pixels = static_cast<double>(canvas.values.size() / channels);
+  const double pixels = static_cast<double>(canvas.width) * canvas.height;
   for (std::size_t c = 0; c < channels; ++c) {
     double sum = 0;
     for (std::size_t i = c; i < canvas.values.size(); i += channels) sum += canvas.values[i];
