@@ -119,7 +119,7 @@ Result<Album> Album::open(const std::string& path) {
     return Album(Form::kFolder, path, std::move(*set));
   }
   if (!fs::exists(path, error)) return fail(ErrorCode::kIo, "does not exist", path);
-  const bool npy = path.ends_with(".npy") || path.ends_with(".NPY");
+  const bool npy = extension(path) == ".npy";
   ir::Shape shape = kCifar;
   std::uint64_t offset = 1;
   if (npy) {
@@ -165,7 +165,7 @@ Result<Picture> Album::read(std::size_t i) const {
 Result<std::unique_ptr<Album::Copy>> Album::copy(const std::string& path) const {
   if (form_ == Form::kFolder) return folder_copy(path_, set_, path);
   const std::string end = form_ == Form::kNpy ? ".npy" : ".bin";
-  if (!path.ends_with(end))
+  if (extension(path) != end)
     return fail(ErrorCode::kUsage, fmt::format("becomes a {} file, and is not called one", end),
                 path);
   auto bytes = read_file(path_);

@@ -1,5 +1,7 @@
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <cctype>
 #include <filesystem>
 #include <fstream>
 
@@ -29,6 +31,13 @@ Result<std::vector<std::uint8_t>> read_bytes(const std::string& path, std::uint6
                 path);
   }
   return bytes;
+}
+
+std::string extension(const std::string& path) {
+  std::string text = std::filesystem::path(path).extension().string();
+  std::ranges::transform(text, text.begin(),
+                         [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  return text;
 }
 
 std::string shape_text(const ir::Shape& s) { return fmt::format("{}x{}x{}", s.c, s.h, s.w); }

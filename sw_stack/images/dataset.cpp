@@ -2,8 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
-#include <cctype>
 #include <filesystem>
 
 #include "images/source.hpp"
@@ -18,11 +16,9 @@ Result<SourcePtr> open_source(const std::string& path, const ir::Shape& shape) {
   std::error_code error;
   if (std::filesystem::is_directory(path, error)) return open_folder(path, shape);
   if (!std::filesystem::exists(path, error)) return fail(ErrorCode::kIo, "does not exist", path);
-  std::string extension = std::filesystem::path(path).extension().string();
-  std::ranges::transform(extension, extension.begin(),
-                         [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-  if (extension == ".bin") return open_cifar(path, shape);
-  if (extension == ".npy") return open_npy(path, shape);
+  const std::string kind = extension(path);
+  if (kind == ".bin") return open_cifar(path, shape);
+  if (kind == ".npy") return open_npy(path, shape);
   return fail(ErrorCode::kUnsupported,
               fmt::format("images are a CIFAR-10 .bin file, an .npy file or a folder of {} files",
                           kPictureKinds),

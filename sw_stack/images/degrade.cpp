@@ -7,6 +7,7 @@
 #include <charconv>
 #include <cmath>
 #include <numeric>
+#include <optional>
 #include <random>
 
 #include "images/source.hpp"
@@ -167,25 +168,20 @@ Picture picture(const Canvas& canvas) {
   return out;
 }
 
-/// A picture of another size: every pixel is a mean of the old ones along one direction, then along
-/// the other. `weights(i)`: the first old pixel that new pixel i takes, and how much of each.
-struct Taps {
-  int first = 0;
-  std::vector<float> weights;  ///< their sum is 1
-};
-
-Canvas resized(const Canvas& old, bool across, const std::vector<Taps>& taps) {
+/// A picture of another size along one direction: a blend for each new column, or row.
+Canvas resized(const Canvas& old, bool across, const std::vector<Blend>& taps) {
   const int size = static_cast<int>(taps.size());
   Canvas out{across ? size : old.width, across ? old.height : size, old.channels, {}};
   out.values.resize(std::size_t(out.width) * std::size_t(out.height) * std::size_t(out.channels));
   for (int y = 0; y < out.height; ++y) {
     for (int x = 0; x < out.width; ++x) {
-      const Taps& tap = taps[std::size_t(across ? x : y)];
+      const Blend& tap = taps[std::size_t(across ? x : y)];
       for (int c = 0; c < out.channels; ++c) {
         float sum = 0;
         for (std::size_t k = 0; k < tap.weights.size(); ++k) {
           const int i = tap.first + static_cast<int>(k);
-          sum += tap.weights[k] * old.values[across ? old.at(y, i, c) : old.at(i, x, c)];
+          sum += static_cast<float>(tap.weights[k]) *
+                 old.values[across ? old.at(y, i, c) : old.at(i, x, c)];
         }
         out.values[out.at(y, x, c)] = sum;
       }
@@ -195,39 +191,26 @@ Canvas resized(const Canvas& old, bool across, const std::vector<Taps>& taps) {
 }
 
 /// Means of areas: new pixel i covers [i, i + 1) * from / to.
-std::vector<Taps> area_taps(int from, int to) {
-  std::vector<Taps> taps(static_cast<std::size_t>(to));
+std::vector<Blend> area_taps(int from, int to) {
+  std::vector<Blend> taps(static_cast<std::size_t>(to));
   const double step = static_cast<double>(from) / to;
   for (int i = 0; i < to; ++i) {
     const double begin = i * step, end = std::min<double>((i + 1) * step, from);
-    Taps& tap = taps[static_cast<std::size_t>(i)];
-    tap.first = std::min(static_cast<int>(begin), from - 1);
-    for (int k = tap.first; k < from && k < end; ++k) {
+    const int first = std::min(static_cast<int>(begin), from - 1);
+    std::vector<float> weights;
+    for (int k = first; k < from && k < end; ++k) {
       const double share = std::min<double>(k + 1, end) - std::max<double>(k, begin);
-      if (share > 1e-9 || k == tap.first) tap.weights.push_back(static_cast<float>(share / step));
+      if (share > 1e-9 || k == first) weights.push_back(static_cast<float>(share / step));
     }
-    const float sum = std::accumulate(tap.weights.begin(), tap.weights.end(), 0.0F);
-    for (float& weight : tap.weights) weight /= sum;
+    const float sum = std::accumulate(weights.begin(), weights.end(), 0.0F);
+    for (float& weight : weights) weight /= sum;
+    taps[static_cast<std::size_t>(i)] = {first, {weights.begin(), weights.end()}};
   }
   return taps;
 }
 
-/// Between the centres of the two nearest pixels.
-std::vector<Taps> bilinear_taps(int from, int to) {
-  std::vector<Taps> taps(static_cast<std::size_t>(to));
-  for (int i = 0; i < to; ++i) {
-    const double centre =
-        std::clamp((i + 0.5) * from / to - 0.5, 0.0, static_cast<double>(from - 1));
-    const int first = std::min(static_cast<int>(centre), std::max(from - 2, 0));
-    const auto second = static_cast<float>(centre - first);
-    taps[static_cast<std::size_t>(i)] = {
-        first, from == 1 ? std::vector<float>{1} : std::vector<float>{1 - second, second}};
-  }
-  return taps;
-}
-
-std::vector<Taps> nearest_taps(int from, int to) {
-  std::vector<Taps> taps(static_cast<std::size_t>(to));
+std::vector<Blend> nearest_taps(int from, int to) {
+  std::vector<Blend> taps(static_cast<std::size_t>(to));
   for (int i = 0; i < to; ++i)
     taps[static_cast<std::size_t>(i)] = {
         std::min(static_cast<int>((i + 0.5) * from / to), from - 1), {1}};
@@ -242,27 +225,29 @@ Canvas coarse(const Canvas& old, double share, bool smooth) {
   const int width = part(old.width, share), height = part(old.height, share);
   const Canvas small = resized(resized(old, true, area_taps(old.width, width)), false,
                                area_taps(old.height, height));
-  const auto back = smooth ? bilinear_taps : nearest_taps;
+  const auto back = [smooth](int from, int to) {
+    return smooth ? blends(from, to, 0, to) : nearest_taps(from, to);
+  };
   return resized(resized(small, true, back(width, old.width)), false, back(height, old.height));
 }
 
 /// Every pixel goes on outside: taps at the edge take its weights together.
-std::vector<Taps> blur_taps(int size, double deviation) {
+std::vector<Blend> blur_taps(int size, double deviation) {
   const int reach = std::max(1, static_cast<int>(std::ceil(4 * deviation)));
   std::vector<double> kernel;
   for (int k = -reach; k <= reach; ++k)
     kernel.push_back(std::exp(-0.5 * k * k / (deviation * deviation)));
   const double sum = std::accumulate(kernel.begin(), kernel.end(), 0.0);
-  std::vector<Taps> taps(static_cast<std::size_t>(size));
+  std::vector<Blend> taps(static_cast<std::size_t>(size));
   for (int i = 0; i < size; ++i) {
-    Taps& tap = taps[static_cast<std::size_t>(i)];
-    tap.first = std::max(i - reach, 0);
-    tap.weights.assign(static_cast<std::size_t>(std::min(i + reach, size - 1) - tap.first + 1), 0);
+    const int first = std::max(i - reach, 0);
+    std::vector<float> weights(static_cast<std::size_t>(std::min(i + reach, size - 1) - first + 1));
     for (int k = -reach; k <= reach; ++k) {
       const int from = std::clamp(i + k, 0, size - 1);
-      tap.weights[static_cast<std::size_t>(from - tap.first)] +=
+      weights[static_cast<std::size_t>(from - first)] +=
           static_cast<float>(kernel[static_cast<std::size_t>(k + reach)] / sum);
     }
+    taps[static_cast<std::size_t>(i)] = {first, {weights.begin(), weights.end()}};
   }
   return taps;
 }

@@ -1,7 +1,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cctype>
 #include <filesystem>
 
 #include "images/source.hpp"
@@ -54,10 +53,7 @@ Result<Listing> list(const fs::path& folder) {
 }  // namespace
 
 bool is_picture(const std::string& name) {
-  std::string extension = fs::path(name).extension().string();
-  std::ranges::transform(extension, extension.begin(),
-                         [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-  return std::ranges::find(kPictures, extension) != std::end(kPictures);
+  return std::ranges::find(kPictures, extension(name)) != std::end(kPictures);
 }
 
 Result<SourcePtr> open_folder(const std::string& path, const ir::Shape& shape) {

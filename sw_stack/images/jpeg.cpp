@@ -2,6 +2,8 @@
 
 #include <csetjmp>
 #include <cstdio>
+#include <cstdlib>
+#include <memory>
 // libjpeg's header needs FILE before it.
 #include <jpeglib.h>
 

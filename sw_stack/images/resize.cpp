@@ -4,15 +4,7 @@
 #include "images/source.hpp"
 
 namespace espalier::images {
-namespace {
 
-/// Which input positions make one output position, and how much of each. The weights add up to 1.
-struct Blend {
-  int first = 0;
-  std::vector<double> weights;
-};
-
-/// Blends for output positions [from, from + count) of an axis scaled from `in` to `out`.
 std::vector<Blend> blends(int in, int out, int from, int count) {
   const double step = double(in) / out;
   const double support = std::max(1.0, step);  // a triangle of this half width
@@ -32,8 +24,6 @@ std::vector<Blend> blends(int in, int out, int from, int count) {
   }
   return result;
 }
-
-}  // namespace
 
 std::vector<float> scale_and_crop(const Picture& picture, int height, int width) {
   constexpr double kMargin = 256.0 / 224.0;

@@ -48,6 +48,9 @@ Result<std::vector<std::uint8_t>> read_bytes(const std::string& path, std::uint6
 /// Size of a regular file. Errors: kIo.
 Result<std::uint64_t> file_size(const std::string& path);
 
+/// How a path ends, from its dot on, in lower case: `.npy`; empty where it has no dot.
+std::string extension(const std::string& path);
+
 /// `3x32x32`.
 std::string shape_text(const ir::Shape& shape);
 
@@ -66,6 +69,15 @@ Result<Picture> read_picture(const std::string& path, int channels);
 int orientation(std::span<const std::uint8_t> bytes);
 /// The picture as it is meant to be seen.
 Picture turned(const Picture& picture, int orientation);
+
+/// Which old positions make one new position of an axis, and how much of each.
+struct Blend {
+  int first = 0;
+  std::vector<double> weights;  ///< from there on; their sum is 1
+};
+/// Blends for new positions [from, from + count) of an axis scaled from `in` to `out`, bilinear (a
+/// triangle as wide as the step between new pixels, as Pillow does).
+std::vector<Blend> blends(int in, int out, int from, int count);
 
 /// Scales so that the picture covers 256/224 of height x width, bilinear (a triangle as wide as the
 /// step between output pixels, as Pillow does), and cuts height x width out of the centre.
