@@ -9,6 +9,8 @@ XC7_MEMORY = {"RAM32M": (4, 256), "RAM64M": (4, 256), "RAM32X1D": (2, 32), "RAM6
               "SRL16E": (1, 0), "SRLC16E": (1, 0), "SRLC32E": (1, 0)}
 ECP5_MEMORY = {"TRELLIS_DPR16X4": (6, 64)}  # four for the bits, two that its write port takes
 XC7_RAM = {"RAMB36E1": 1.0, "RAMB18E1": 0.5}
+MEMORY_DATA = {"RAM32M": "DI[A-D]", "RAM64M": "DI[A-D]", "RAMB36E1": "DIP?[AB]DIP?", "RAMB18E1": "DIP?[AB]DIP?",
+               "SB_RAM40_4K": "WDATA|MASK", "DP16KD": "DI[AB]\\d+", "TRELLIS_DPR16X4": "DI"}  # inputs that may be undefined
 INPUT_BUFFERS = {"IBUF", "OBUF", "BUFG", "TRELLIS_IO", "SB_IO", "SB_GB"}
 
 
@@ -113,6 +115,16 @@ class Netlist:
                 elif isinstance(before.get(bit, bit), int):
                     outputs.append((before.get(bit, bit), label))
         return inputs, outputs
+
+    def undefined(self):
+        """{(cell type, input): undefined bits}, but for the data and masks of memories: those nothing reads."""
+        found = collections.Counter()
+        for cell in self.cells.values():
+            for pin, bits in cell["connections"].items():
+                data = MEMORY_DATA.get(cell["type"])
+                if cell["port_directions"][pin] == "input" and "x" in bits and not (data and re.fullmatch(data, pin)):
+                    found[cell["type"], pin] += bits.count("x")
+        return found
 
     def outputs(self, name):
         cell = self.cells[name]

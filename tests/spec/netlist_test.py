@@ -118,6 +118,12 @@ class NetlistTest(unittest.TestCase):
         lut["g"] = cell("SB_DFF", iD=[10], oQ=[12])
         self.assertEqual(netlist(lut).ice40_cells(), 3)
 
+    def test_undefined_bits_may_enter_data_of_memories_only(self):
+        n = netlist({"m": cell("RAMB36E1", iDIBDI=["x", 10], iDIPADIP=["x"], iADDRARDADDR=["0", "x"], oDOBDO=[11]),
+                     "d": cell("DSP48E1", "rtl/exec/esp_y.sv:3.1", {"PREG": "1"}, iC=["x", "x", 11], oP=["x", 12]),
+                     "b": cell("SB_RAM40_4K", iMASK=["x"], iWDATA=["x"], iWE=["x"], oRDATA=[13])})
+        self.assertEqual(n.undefined(), {("RAMB36E1", "ADDRARDADDR"): 1, ("DSP48E1", "C"): 2, ("SB_RAM40_4K", "WE"): 1})
+
     def test_a_loop_is_an_error(self):
         with self.assertRaisesRegex(ValueError, "2 cells stand in combinational loops"):
             netlist({"l1": cell("LUT1", iI0=[11], oO=[10]), "l2": cell("LUT1", iI0=[10], oO=[11])})
