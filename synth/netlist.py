@@ -120,8 +120,8 @@ class Netlist:
         """{(cell type, input): undefined bits}, but for the data and masks of memories: those nothing reads."""
         found = collections.Counter()
         for cell in self.cells.values():
+            data = MEMORY_DATA.get(cell["type"])
             for pin, bits in cell["connections"].items():
-                data = MEMORY_DATA.get(cell["type"])
                 if cell["port_directions"][pin] == "input" and "x" in bits and not (data and re.fullmatch(data, pin)):
                     found[cell["type"], pin] += bits.count("x")
         return found
