@@ -35,10 +35,11 @@ struct RunOptions {
   std::optional<std::uint64_t> seed;          ///< of stalls; on iss of the order of the engines
   int jobs = 0;                               ///< devices at work at once, as runtime::BatchOptions
   MaskFiles masks;
-  std::string overlay;    ///< file; empty: none
-  bool check = false;     ///< compare every stored tensor with golden
-  bool lockstep = false;  ///< rtl: compare every instruction with the functional simulator
-  std::string wave;       ///< rtl: FST file; empty: none, with lockstep wave_name
+  std::string overlay;      ///< file; empty: none
+  std::string environment;  ///< file; empty: none. On golden alone
+  bool check = false;       ///< compare every stored tensor with golden
+  bool lockstep = false;    ///< rtl: compare every instruction with the functional simulator
+  std::string wave;         ///< rtl: FST file; empty: none, with lockstep wave_name
   std::optional<std::uint64_t> wave_cycles;  ///< none: to the end
   std::string float_model;                   ///< to compare with; empty: none
   std::string scores;                        ///< .npy file to write; empty: none
