@@ -99,6 +99,7 @@ class Job {
         environment::apply(*environment, std::move(run_.program.graph), options_.environment);
     if (!graph) return graph.error();
     run_.program.graph = std::move(*graph);
+    run_.environment = OverlayUse{options_.environment, environment->count(), environment->live()};
     return {};
   }
 

@@ -56,8 +56,9 @@ struct Run {
   std::size_t images = 0;
   std::optional<std::size_t> correct;  ///< where labels exist
   runtime::BatchResult result;
-  std::vector<std::string> masks;     ///< files
-  std::optional<OverlayUse> overlay;  ///< what it leaves of the weights
+  std::vector<std::string> masks;         ///< files
+  std::optional<OverlayUse> overlay;      ///< what it leaves of the weights
+  std::optional<OverlayUse> environment;  ///< likewise, of the layers that it masks
   /// Of one image with the masks, by layer; none without a mask.
   std::vector<std::uint64_t> live_macs;
   isa::Clock clock;  ///< of times
