@@ -263,10 +263,10 @@ void add_options(CLI::App& command, Arguments& a) {
       ->check(CLI::Range(1, 65536))
       ->capture_default_str();
   command.add_option("--mask-rate", a.train.mask_rate, "Adam's rate, of masks")
-      ->check(CLI::NonNegativeNumber)
+      ->check(CLI::Range(0.0, 3e37, "0..3e37"))
       ->capture_default_str();
   command.add_option("--rate", a.train.rate, "Adam's rate, of biases and scales")
-      ->check(CLI::NonNegativeNumber)
+      ->check(CLI::Range(0.0, 3e37, "0..3e37"))
       ->capture_default_str();
   command
       .add_option("--held", a.train.held,
