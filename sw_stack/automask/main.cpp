@@ -11,6 +11,7 @@
 #include <memory>
 #include <new>
 
+#include "automask/files.hpp"
 #include "automask/model.hpp"
 #include "automask/train.hpp"
 #include "base/integers.hpp"
@@ -100,6 +101,15 @@ void read_model(Arguments& a, const std::string& beside) {
   }
 }
 
+/// Errors: those of check_files; the model's program is written where the model is none.
+Status check_names(const Arguments& a, std::vector<NamedFile> written) {
+  std::vector<NamedFile> read{{"MODEL", a.model.model}, {"--calibrate", a.calibrate}};
+  for (const std::string& path : a.train.images) read.push_back({"--images", path});
+  for (const std::string& path : a.train.clean) read.push_back({"--clean", path});
+  if (!is_program(a.model.model)) written.push_back({"--program", a.model.program});
+  return check_files(read, written);
+}
+
 Result<Trained> train_one(const ir::QuantGraph& graph, const Arguments& a, const Options& options) {
   Bar bar(options.epochs);
   Watch watch;
@@ -144,6 +154,10 @@ int run_train(Arguments& a) {
   a.train.what = *what;
   read_model(a, a.output);
   if (a.train.state.empty()) a.train.state = a.output + ".state";
+  if (const Status s =
+          check_names(a, {{"-o", a.output}, {"--state", a.train.state}, {"--curve", a.curve}});
+      !s)
+    return complain(s.error());
   const auto graph = load_model(a.model);
   if (!graph) return complain(graph.error());
   fmt::print("{} of {}, {} epochs, seed {}\n", what->text(), graph->name, a.train.epochs,

@@ -18,13 +18,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-bool is_program(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  std::string head(8, '\0');
-  file.read(head.data(), static_cast<std::streamsize>(head.size()));
-  return head == "ESPALIER";
-}
-
 /// Runs `espalier compile`; what it prints goes to stderr.
 Status compile(const ModelOptions& options) {
   std::error_code error;
@@ -59,6 +52,13 @@ Status compile(const ModelOptions& options) {
 }
 
 }  // namespace
+
+bool is_program(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  std::string head(8, '\0');
+  file.read(head.data(), static_cast<std::streamsize>(head.size()));
+  return head == "ESPALIER";
+}
 
 Result<ir::QuantGraph> load_model(const ModelOptions& options) {
   std::string path = options.model;

@@ -15,6 +15,9 @@ struct ModelOptions {
   std::vector<std::string> compile;  ///< options of `espalier compile`, for one that is none
 };
 
+/// Whether the file begins as a program does.
+bool is_program(const std::string& path);
+
 /// The graph, without copies. `espalier`, beside this executable, runs as a process of its own: the
 /// readers of ONNX and LibTorch do not go together in one. It tells what is wrong by itself; then
 /// the error's message is empty.

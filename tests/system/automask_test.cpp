@@ -193,9 +193,11 @@ TEST_CASE("automask: rates too high are told with the layer, and what is bad is 
   place.refused({"--images", "/nowhere.bin", "-o", to}, "/nowhere.bin: does not exist");
   place.refused({"--learn", "2", "--held", "0.001", "-o", to}, "--images: are 2; of so many 0");
   place.refused({"--epochs", "1", "-o", "/nowhere/u.env"},
-                "/nowhere/u.env.state: cannot be written");
+                "/nowhere/u.env: cannot be written: there is no folder /nowhere");
   place.refused({"--epochs", "1", "-o", to, "--state", "/dev/full"},
                 "/dev/full: cannot be written");
+  place.refused({"-o", place.learn}, "is the file that --images reads; give it a name of its own");
+  place.refused({"-o", to, "--curve", to}, "is the file that -o writes too");
   // Pictures without labels.
   const std::string pixels(2 * 3 * 32 * 32, 'x');
   std::string header = "{'descr': '|u1', 'fortran_order': False, 'shape': (2, 3, 32, 32), }";
