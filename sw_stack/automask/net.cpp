@@ -14,7 +14,7 @@ namespace {
 using environment::Kind;
 using torch::Tensor;
 
-constexpr float kThreshold = 0.1F;  // scores of Kind::kWeights above it stay
+constexpr float kThreshold = 0.5F;  // scores of Kind::kWeights above it stay
 constexpr double kBiasUnit = 32;    // steps of the output
 constexpr double kLeastFactor = 0.05, kMostFactor = 20;
 

@@ -194,12 +194,11 @@ class Training {
     into.held_accuracy = static_cast<double>(right) / static_cast<double>(trained_.held);
   }
 
-  /// Whether the last epoch is the best so far; with one epoch at least the untrained one is none.
+  /// Whether the last epoch is the best so far: by loss, which chance moves less than accuracy;
+  /// with one epoch at least the untrained one is none.
   [[nodiscard]] bool better(const Epoch& last) const {
     if (state_.best == 0) return true;
-    const Epoch& best = state_.epochs[static_cast<std::size_t>(state_.best) - 1];
-    if (options_.labels || teacher_) return last.held_accuracy >= best.held_accuracy;
-    return last.held_loss <= best.held_loss;
+    return last.held_loss <= state_.epochs[static_cast<std::size_t>(state_.best) - 1].held_loss;
   }
   void keep_best(int epoch) {
     state_.best = epoch;
