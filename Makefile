@@ -15,7 +15,7 @@ CONFIGURE_DEMO = test -f $(BUILD)/build.ninja || $(CONFIGURE) -DBUILD_TESTING=OF
 FORMATTED = git ls-files '*.cpp' '*.hpp' | grep -v /generated/
 
 .DEFAULT_GOAL := help
-.PHONY: help deps deps-build deps-synth deps-lint deps-networks network-tools peers-tools bitstream engines resnet50 inception masks backward personal bench-cpu bench-sim users verilate test test-long peers mutants proofs demo demo-tools install waves ecp5 lint synth netlists format clean
+.PHONY: help deps deps-build deps-train automask deps-synth deps-lint deps-networks network-tools peers-tools bitstream engines resnet50 inception masks backward personal bench-cpu bench-sim users verilate test test-long peers mutants proofs demo demo-tools install waves ecp5 lint synth netlists format clean
 
 help: ## this list
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/make \1\t\2/p' Makefile | expand -t 16
@@ -28,6 +28,9 @@ deps-build:
 
 deps-networks:
 	@cmake/install-packages.sh build networks
+
+deps-train:
+	@cmake/install-packages.sh build train
 
 deps-synth:
 	@cmake/install-packages.sh synth
@@ -128,6 +131,11 @@ users: deps ## what personal models are worth to random users of ResNet-56: MAC 
 	  --test $(CIFAR)/test_batch.bin --state $(USERS)/measured.csv --from tests/users/results.csv -j $(JOBS) $(USERS_FLAGS) \
 	  -o $(if $(USERS_FLAGS),$(USERS),tests/users)/results.csv
 	tests/users/table.py $(if $(USERS_FLAGS),--print --results $(USERS)/results.csv)
+
+automask: deps-train ## build espalier-automask, which trains masks for degraded pictures with LibTorch (automask.md)
+	@$(CONFIGURE_DEMO)
+	@grep -q espalier-automask $(BUILD)/build.ninja || $(CONFIGURE)
+	cmake --build $(BUILD) -j$(JOBS) --target espalier espalier-automask
 
 demo-tools: deps-build
 	@$(CONFIGURE_DEMO)

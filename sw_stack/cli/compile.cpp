@@ -42,6 +42,7 @@ constexpr const char* kFooter =
     "  espalier compile resnet8.espl --prune user.mask -o resnet8-user.espl\n"
     "  espalier compile resnet8_int8.tflite -o resnet8-any.espl --maskable\n"
     "  espalier compile resnet8_int8.tflite -o resnet8-nano.espl --config nano\n"
+    "  espalier compile resnet8.espl --environment jpeg.env -o resnet8-jpeg.espl\n"
     "  espalier compile resnet8_int8.tflite -o resnet8.espl --dump-after plan\n"
     "  espalier compile resnet20.onnx -o resnet20.espl --calibrate data_batch_1.bin --count 500 "
     "\\\n"
@@ -83,6 +84,11 @@ void add_compile(CLI::App& app, Action& chosen) {
       ->type_name("NAME")
       ->capture_default_str();
   options->calibration.add(*command);
+  command
+      ->add_option("--environment", options->compile.environment,
+                   "compile in what `espalier-automask` trained for one kind of pictures")
+      ->check(reads())
+      ->type_name("U.env");
   CLI::Option* prune = command
                            ->add_option("--prune", options->compile.mask,
                                         "leave the channels out that this mask leaves out")

@@ -134,6 +134,15 @@ void add_run(CLI::App& app, Action& chosen) {
       ->type_name("U.overlay")
       ->excludes(patch);
   command
+      ->add_option("--environment", options->run.environment,
+                   "golden: run with the masks, biases and multipliers that `espalier-automask` "
+                   "trained\nfor one kind of pictures; other devices need them compiled in")
+      ->check(reads())
+      ->type_name("U.env")
+      ->excludes(patch)
+      ->excludes("--mask")
+      ->excludes("--overlay");
+  command
       ->add_option("--buffer", options->buffer,
                    "fpga: u-dma-buf device of the memory that the machine works in "
                    "(/dev/udmabuf0)")

@@ -7,6 +7,7 @@
 #include <memory>
 
 #include "compiler/compiler.hpp"
+#include "environment/environment.hpp"
 #include "flows/models.hpp"
 #include "images/input.hpp"
 #include "isa/generated/configs.hpp"
@@ -49,6 +50,13 @@ class Loading {
     if (!model) return model.error();
     if (auto* graph = std::get_if<ir::QuantGraph>(&*model)) return quantised(std::move(*graph));
     return quantise(std::move(std::get<ir::FloatGraph>(*model)));
+  }
+
+  Result<ir::QuantGraph> adapt(ir::QuantGraph graph) {
+    if (options_.environment.empty()) return graph;
+    const auto environment = environment::load(options_.environment);
+    if (!environment) return environment.error();
+    return environment::apply(*environment, std::move(graph), options_.environment);
   }
 
   Result<ir::QuantGraph> prune(ir::QuantGraph graph) {
@@ -140,7 +148,9 @@ Result<Compiled> compile(const CompileOptions& options, const Listener& listener
   Loading loading(options, listener, made);
   auto whole = loading.load();
   if (!whole) return whole.error();
-  const auto graph = loading.prune(std::move(*whole));
+  auto adapted = loading.adapt(std::move(*whole));
+  if (!adapted) return adapted.error();
+  const auto graph = loading.prune(std::move(*adapted));
   if (!graph) return graph.error();
   compiler::Options how;
   how.maskable = options.maskable;

@@ -15,14 +15,15 @@
 namespace espalier::flows {
 
 struct CompileOptions {
-  std::string model;               ///< .onnx, .tflite or a program
-  std::string output;              ///< program file to write; empty: none
-  std::string config = "edge";     ///< of the machine
-  std::string mask;                ///< leave out what this file's mask does; empty: nothing
-  bool prune_zeroed = false;       ///< leave out channels that are all zero
-  bool maskable = false;           ///< make a program that takes any mask
-  bool dense_tiles = false;        ///< fetch and run tiles of zeros as well
-  std::string dump_after;          ///< a pass of the compiler, or `all`; empty: none
+  std::string model;            ///< .onnx, .tflite or a program
+  std::string output;           ///< program file to write; empty: none
+  std::string config = "edge";  ///< of the machine
+  std::string mask;             ///< leave out what this file's mask does; empty: nothing
+  std::string environment;    ///< compile this file's masks, biases and multipliers in; empty: none
+  bool prune_zeroed = false;  ///< leave out channels that are all zero
+  bool maskable = false;      ///< make a program that takes any mask
+  bool dense_tiles = false;   ///< fetch and run tiles of zeros as well
+  std::string dump_after;     ///< a pass of the compiler, or `all`; empty: none
   bool compare_float = false;      ///< run the float model beside on some of the images
   CalibrationOptions calibration;  ///< of a float model
 };

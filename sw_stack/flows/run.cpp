@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <memory>
 
+#include "environment/environment.hpp"
 #include "flows/images.hpp"
 #include "flows/models.hpp"
 #include "images/files.hpp"
@@ -26,6 +27,10 @@ Status check_options(const RunOptions& options, const program::Program& program,
   const bool rtl = kind == runtime::DeviceKind::kRtl;
   if (options.check && kind == runtime::DeviceKind::kGolden) {
     return usage("--check", "compares a device with golden; take --device iss or rtl");
+  }
+  if (!options.environment.empty() && kind != runtime::DeviceKind::kGolden) {
+    return usage("--environment",
+                 "goes with --device golden; for others compile it in: compile --environment");
   }
   if (Status status = runtime::check_jobs(kind, options.jobs); !status) return status;
   if (!rtl && options.lockstep)
@@ -56,8 +61,9 @@ class Job {
 
   Result<RunResult> go() {
     runtime::note_interrupts();
-    for (const auto step : {&Job::load_program, &Job::load_masks, &Job::load_images,
-                            &Job::load_names, &Job::load_float, &Job::execute, &Job::judge}) {
+    for (const auto step :
+         {&Job::load_program, &Job::load_environment, &Job::load_masks, &Job::load_images,
+          &Job::load_names, &Job::load_float, &Job::execute, &Job::judge}) {
       if (const Status status = (this->*step)(); !status) return status.error();
     }
     return std::move(result_);
@@ -83,6 +89,18 @@ class Job {
     if (options_.lockstep && options_.wave.empty() && runtime::has_waves(run_.program.config.name))
       batch.device.wave = wave_name(options_.program);
     return check_options(options_, run_.program, batch.kind);
+  }
+
+  Status load_environment() {
+    if (options_.environment.empty()) return {};
+    const auto environment = environment::load(options_.environment);
+    if (!environment) return environment.error();
+    auto graph =
+        environment::apply(*environment, std::move(run_.program.graph), options_.environment);
+    if (!graph) return graph.error();
+    run_.program.graph = std::move(*graph);
+    run_.environment = OverlayUse{options_.environment, environment->count(), environment->live()};
+    return {};
   }
 
   Status load_masks() {

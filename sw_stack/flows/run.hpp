@@ -35,10 +35,11 @@ struct RunOptions {
   std::optional<std::uint64_t> seed;          ///< of stalls; on iss of the order of the engines
   int jobs = 0;                               ///< devices at work at once, as runtime::BatchOptions
   MaskFiles masks;
-  std::string overlay;    ///< file; empty: none
-  bool check = false;     ///< compare every stored tensor with golden
-  bool lockstep = false;  ///< rtl: compare every instruction with the functional simulator
-  std::string wave;       ///< rtl: FST file; empty: none, with lockstep wave_name
+  std::string overlay;      ///< file; empty: none
+  std::string environment;  ///< file; empty: none. On golden alone
+  bool check = false;       ///< compare every stored tensor with golden
+  bool lockstep = false;    ///< rtl: compare every instruction with the functional simulator
+  std::string wave;         ///< rtl: FST file; empty: none, with lockstep wave_name
   std::optional<std::uint64_t> wave_cycles;  ///< none: to the end
   std::string float_model;                   ///< to compare with; empty: none
   std::string scores;                        ///< .npy file to write; empty: none
@@ -55,8 +56,9 @@ struct Run {
   std::size_t images = 0;
   std::optional<std::size_t> correct;  ///< where labels exist
   runtime::BatchResult result;
-  std::vector<std::string> masks;     ///< files
-  std::optional<OverlayUse> overlay;  ///< what it leaves of the weights
+  std::vector<std::string> masks;         ///< files
+  std::optional<OverlayUse> overlay;      ///< what it leaves of the weights
+  std::optional<OverlayUse> environment;  ///< likewise, of the layers that it masks
   /// Of one image with the masks, by layer; none without a mask.
   std::vector<std::uint64_t> live_macs;
   isa::Clock clock;  ///< of times

@@ -217,6 +217,15 @@ void add_overlay(Page& page, const Run& run) {
                         100 * static_cast<double>(use.live) / static_cast<double>(use.weights)));
 }
 
+void add_environment(Page& page, const Run& run) {
+  if (!run.environment) return;
+  const flows::OverlayUse& use = *run.environment;
+  page.line("environment",
+            use.weights == 0 ? printable(use.file) + ", no mask"
+                             : fmt::format("{}, {} of {} masked weights stay", printable(use.file),
+                                           grouped(use.live), grouped(use.weights)));
+}
+
 void add_packings(Page& page, const Run& run) {
   for (std::size_t m = 0; m < run.result.packings.size(); ++m) {
     const runtime::Packing& packing = run.result.packings[m];
@@ -259,6 +268,8 @@ Json to_json(const Run& run) {
   if (!run.live_macs.empty()) json["live_macs_per_image"] = macs;
   if (const auto& use = run.overlay)
     json["overlay"] = {{"file", use->file}, {"weights", use->weights}, {"live", use->live}};
+  if (const auto& use = run.environment)
+    json["environment"] = {{"file", use->file}, {"weights", use->weights}, {"live", use->live}};
   if (!run.result.packings.empty()) json["packing"] = packings_json(run);
   if (const auto& switching = result.switching) {
     json["switch"] = {{"cycles", static_cast<std::int64_t>(switching->after - switching->same)},
@@ -341,6 +352,7 @@ std::string text(const flows::RunResult& result, bool layers) {
   add_verdict(page, run);
   add_work(page, run);
   add_overlay(page, run);
+  add_environment(page, run);
   add_packings(page, run);
   add_switching(page, run);
   add_measured(page, run);

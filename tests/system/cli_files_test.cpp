@@ -30,7 +30,7 @@ struct Command {
 
 std::vector<Command> commands() {
   return {
-      {{"compile"}, {"MODEL", "--calibrate", "--prune"}, {"--output"}, {}},
+      {{"compile"}, {"MODEL", "--calibrate", "--prune", "--environment"}, {"--output"}, {}},
       {{"quantise"}, {"MODEL", "--calibrate"}, {"--output"}, {}},
       {{"prune"}, {"MODEL", "--mask", "--calibrate"}, {"--output"}, {}},
       {{"mask", "random"}, {"PROGRAM"}, {"--output"}, {}},
@@ -44,7 +44,8 @@ std::vector<Command> commands() {
        {"--output", "--program", "--scores", "--patch", "--svg", "--answers"},
        {"--classes", "1,2"}},
       {{"run"},
-       {"PROGRAM", "--images", "--mask", "--patch", "--overlay", "--classes", "--compare-float"},
+       {"PROGRAM", "--images", "--mask", "--patch", "--overlay", "--environment", "--classes",
+        "--compare-float"},
        {"--report", "--output", "--wave"},
        {}},
       {{"profile"},

@@ -7,6 +7,7 @@
 
 #include <cstdlib>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "scratch.hpp"
@@ -18,9 +19,9 @@ struct Ran {
   std::string out, err;
 };
 
-inline Ran run_espalier(const Scratch& scratch, std::vector<std::string> arguments) {
+/// The first argument is the command's path.
+inline Ran run_command(const Scratch& scratch, std::vector<std::string> arguments) {
   const std::string out = scratch.path("stdout"), err = scratch.path("stderr");
-  arguments.insert(arguments.begin(), ESPALIER_BINARY);
   std::vector<char*> argv;
   for (std::string& argument : arguments) argv.push_back(argument.data());
   argv.push_back(nullptr);
@@ -38,6 +39,11 @@ inline Ran run_espalier(const Scratch& scratch, std::vector<std::string> argumen
   int status = 0;
   if (child < 0 || waitpid(child, &status, 0) != child) std::abort();
   return {WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status), slurp(out), slurp(err)};
+}
+
+inline Ran run_espalier(const Scratch& scratch, std::vector<std::string> arguments) {
+  arguments.insert(arguments.begin(), ESPALIER_BINARY);
+  return run_command(scratch, std::move(arguments));
 }
 
 }  // namespace espalier::tests

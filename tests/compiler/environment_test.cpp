@@ -1,0 +1,244 @@
+// Environments: their files, and what a graph computes with one.
+
+#include "environment/environment.hpp"
+
+#include <algorithm>
+#include <catch.hpp>
+#include <cmath>
+#include <random>
+
+#include "compiler/compiler.hpp"
+#include "golden/golden.hpp"
+#include "graphs.hpp"
+#include "iss/run.hpp"
+#include "ir/weight_mask.hpp"
+#include "scratch.hpp"
+#include "seed.hpp"
+#include "base/bytes.hpp"
+#include "base/integers.hpp"
+
+namespace espalier::tests {
+namespace {
+
+using environment::Environment;
+using environment::Kind;
+
+/// Bits by chance, biases and multipliers a little changed, for every convolution of the graph but
+/// copies; of the first layer all weights stay.
+Environment random_environment(const ir::QuantGraph& graph, Kind kind, std::uint64_t seed) {
+  std::mt19937_64 random(seed);
+  Environment made{graph.name, masks::fingerprint(graph), {100, {0.5F}, {0.25F}}, {}};
+  for (const ir::QuantNode& node : graph.nodes) {
+    const auto* conv = std::get_if<ir::QuantConv>(&node.op);
+    if (conv == nullptr || masks::is_copy(graph, node)) continue;
+    environment::Layer layer;
+    layer.name = node.name;
+    layer.kind = made.layers.empty() ? Kind::kDense : kind;
+    layer.channels = static_cast<std::uint32_t>(conv->out_channels);
+    layer.taps = static_cast<std::uint32_t>(conv->window.kh * conv->window.kw);
+    layer.inputs = static_cast<std::uint32_t>(at(graph.tensors, node.inputs[0]).shape.c);
+    if (layer.kind != Kind::kDense) layer.bits.resize(ir::bit_bytes(layer.count()));
+    std::size_t i = 0;
+    for (std::size_t row = 0; row < layer.channels * layer.taps; ++row) {
+      for (std::uint32_t c = 0; c < layer.inputs; c += environment::kGroup) {
+        const std::uint32_t size = std::min(environment::kGroup, layer.inputs - c);
+        const auto first = random() % size, second = random() % size;
+        for (std::uint32_t k = 0; k < size; ++k, ++i) {
+          const bool stays =
+              kind == Kind::kWeights
+                  ? random() % 2 == 1
+                  : k == first || k == (first == second ? (first + 1) % size : second);
+          if (layer.kind != Kind::kDense && stays) ir::set_bit(layer.bits, i);
+        }
+      }
+    }
+    for (std::size_t n = 0; n < layer.channels; ++n) {
+      layer.bias.push_back(conv->bias[n] / 2 + static_cast<int>(random() % 100));
+      layer.scale.push_back(conv->scale[n] * (0.5F + 0.001F * static_cast<float>(random() % 1000)));
+    }
+    made.layers.push_back(std::move(layer));
+  }
+  return made;
+}
+
+std::string complaint(std::span<const std::uint8_t> bytes) {
+  const auto parsed = environment::parse(bytes, "u");
+  return parsed.ok() ? std::string() : parsed.error().text();
+}
+
+std::string misfit(const Environment& environment, const ir::QuantGraph& graph) {
+  const auto applied = environment::apply(environment, graph, "u");
+  return applied.ok() ? std::string() : applied.error().text();
+}
+
+}  // namespace
+
+TEST_CASE("environment: a file takes a bit a masked weight and 8 bytes a channel, and survives") {
+  const ir::QuantGraph graph = cifar_resnet(1);
+  for (const Kind kind : {Kind::kDense, Kind::kTwoOfFour, Kind::kWeights}) {
+    const Environment environment = random_environment(graph, kind, 1);
+    const auto bytes = environment::serialise(environment);
+    std::uint64_t weights = 0, rest = 8 + 4 + 8 + 8 + graph.name.size() + 8 + 12 + 12 + 8 + 8;
+    for (const auto& layer : environment.layers) {
+      weights += layer.kind == Kind::kDense ? 0 : ir::bit_bytes(layer.count());
+      rest += 8 + layer.name.size() + 1 + 12 + 8 * layer.channels;
+    }
+    CHECK(bytes.size() == weights + rest);
+    const auto again = environment::parse(bytes, "u");
+    REQUIRE(again.ok());
+    CHECK(environment::serialise(*again) == bytes);
+    CHECK(again->pictures.count == 100);
+    if (kind == Kind::kTwoOfFour) CHECK(2 * again->live() == again->count());
+    const Scratch scratch;
+    const std::string path = scratch.path("u.env");
+    REQUIRE(environment::save(environment, path).ok());
+    const auto loaded = environment::load(path);
+    REQUIRE(loaded.ok());
+    CHECK(environment::serialise(*loaded) == bytes);
+  }
+  CHECK_FALSE(environment::load("/nowhere/u.env").ok());
+  CHECK_FALSE(environment::save(random_environment(graph, Kind::kDense, 1), "/dev/full").ok());
+}
+
+TEST_CASE("environment: a file that is not right is refused by name") {
+  const ir::QuantGraph graph = cifar_resnet(1);
+  const Environment environment = random_environment(graph, Kind::kTwoOfFour, 1);
+  const auto bytes = environment::serialise(environment);
+  CHECK(complaint(bytes) == "");
+  for (std::size_t size = 0; size < bytes.size(); size += 7) {
+    INFO(size << " bytes");
+    const std::string text = complaint(std::span(bytes).first(size));
+    CHECK((size < 8 ? text == "u: no environment: it does not begin with `ESPENVIR`"
+                    : text.starts_with("u: truncated near byte ")));
+  }
+  auto other = bytes;
+  other.push_back(0);
+  CHECK(complaint(other) == "u: 1 bytes follow its end");
+  other = bytes;
+  other[8] = 2;
+  CHECK(complaint(other) == "u: format version 2; this build reads 1");
+  other = bytes;
+  other[12] ^= 1;
+  CHECK(complaint(other) == "u: corrupt: its hash does not match its contents");
+  const auto with = [&](auto change) {
+    Environment changed = environment;
+    change(changed);
+    return environment::serialise(changed);
+  };
+  const std::string name = environment.layers[2].name;
+  // Channel 1, tap 0, the group of inputs 4 to 7.
+  const std::size_t group = environment.layers[2].taps * environment.layers[2].inputs + 4;
+  const auto fill = [&](std::size_t count) {
+    return with([&](Environment& e) {
+      auto& bits = e.layers[2].bits;
+      bits[group / 8] = static_cast<std::uint8_t>(bits[group / 8] & 0x0F);
+      for (std::size_t i = 0; i < count; ++i) ir::set_bit(bits, group + i);
+    });
+  };
+  REQUIRE(group % 8 == 4);
+  CHECK(complaint(fill(2)) == "");
+  for (const std::size_t count : {0, 1, 3, 4}) {
+    CHECK(complaint(fill(count)) == "u: layer '" + name + "': channel 1, tap 0, inputs 4 to 7: " +
+                                        std::to_string(count) + " of 4 weights stay; 2 do");
+  }
+  CHECK(complaint(with([](auto& e) {
+          e.layers[1].scale[3] = 0;
+        })).find("multiplier of channel 3") != std::string::npos);
+  CHECK(complaint(with([](auto& e) { e.layers[1].scale[3] = NAN; })) != "");
+  CHECK(complaint(with([](auto& e) {
+          e.layers[0].inputs = 0;
+        })).find(" weights; a layer has 1 to") != std::string::npos);
+}
+
+TEST_CASE("environment: one for another model, or with layers that it lacks, is refused by name") {
+  const ir::QuantGraph graph = cifar_resnet(1);
+  const Environment environment = random_environment(graph, Kind::kTwoOfFour, 1);
+  const auto with = [&](auto change) {
+    Environment changed = environment;
+    change(changed);
+    return misfit(changed, graph);
+  };
+  CHECK(misfit(environment, graph) == "");
+  CHECK(misfit(environment, resnet8()).starts_with("u: is for another model: its fingerprint is "));
+  CHECK(with([](auto& e) { e.layers[1].name = "nothing"; }) ==
+        "u: layer 'nothing': the model has no such convolution");
+  CHECK(with([](auto& e) { e.layers[1] = e.layers[0]; }).find(": is there twice") !=
+        std::string::npos);
+  CHECK(with([](auto& e) { e.layers[1].name = e.layers[0].name; }).find("is there twice") !=
+        std::string::npos);
+  CHECK(with([](auto& e) {
+          e.layers[1].taps = 3;
+        }).find(" x 16 weights; the model's has 16 of 9") != std::string::npos);
+  // What int32 sums cannot hold is the graph's own complaint.
+  CHECK(with([](auto& e) { e.layers[1].bias[0] = INT32_MAX; }).starts_with("u: "));
+}
+
+TEST_CASE("environment: what stays is multiplied, added and scaled, as plain sums have it") {
+  GraphBuilder g(5);
+  const int first = g.conv(g.input(6, 5, 5), 8, 1);
+  const int second = g.conv(first, 7, ir::Window{3, 3});
+  const ir::QuantGraph graph = g.finish(second);
+  for (const Kind kind : {Kind::kTwoOfFour, Kind::kWeights}) {
+    const Environment environment = random_environment(graph, kind, 2);
+    const auto applied = environment::apply(environment, graph, "u");
+    REQUIRE(applied.ok());
+    const auto tensors = golden::run(*applied, random_image(graph, 3));
+    const auto& x = tensors[index(first)];
+    const auto& y = tensors[index(second)];
+    const auto& conv = std::get<ir::QuantConv>(graph.nodes[1].op);
+    const environment::Layer& layer = environment.layers[1];
+    const int zx = at(graph.tensors, first).quant.zero, zy = at(graph.tensors, second).quant.zero;
+    for (int n = 0; n < 7; ++n) {
+      for (int oy = 0; oy < 3; ++oy) {
+        for (int ox = 0; ox < 3; ++ox) {
+          std::int32_t sum = layer.bias[index(n)];
+          for (int t = 0; t < 9; ++t) {
+            for (int c = 0; c < 8; ++c) {
+              const auto w = index((n * 9 + t) * 8 + c);
+              if (!ir::get_bit(layer.bits, w)) continue;
+              sum += conv.weights[w] * (x[index((c * 5 + oy + t / 3) * 5 + ox + t % 3)] - zx);
+            }
+          }
+          const float scaled = static_cast<float>(sum) * layer.scale[index(n)];
+          const int wanted =
+              std::clamp(static_cast<int>(std::nearbyintf(scaled)) + zy, conv.lo, conv.hi);
+          REQUIRE(int{y[index((n * 3 + oy) * 3 + ox)]} == wanted);
+        }
+      }
+    }
+  }
+}
+
+TEST_CASE("environment: programs compute what golden does with it") {
+  const std::uint64_t base = seed(8);
+  int compared = 0;
+  for (int i = 0; i < 20; ++i) {
+    const std::uint64_t s = base * 1000 + static_cast<std::uint64_t>(i);
+    INFO("seed " << s);
+    const ir::QuantGraph graph = random_graph(s);
+    const Environment environment =
+        random_environment(graph, i % 2 == 0 ? Kind::kTwoOfFour : Kind::kWeights, s);
+    // Some random biases leave too little room in int32 as they are.
+    const auto applied = environment::apply(environment, graph, "u");
+    if (!applied) continue;
+    const auto program = compiler::compile(*applied, *isa::find_config("nano"), {});
+    if (!program) continue;
+    const auto image = random_image(graph, s);
+    const auto outputs = iss::run(*program, image);
+    REQUIRE(outputs.ok());
+    const auto expected = golden::run(program->graph, image);
+    for (std::size_t p = 0; p < program->placements.size(); ++p)
+      REQUIRE(outputs->stored[p] == expected[index(program->placements[p].tensor)]);
+    // The shared program's graph, with its copies, takes the same environment.
+    const auto shared = compiler::compile(graph, *isa::find_config("nano"), {});
+    REQUIRE(shared.ok());
+    const auto again = environment::apply(environment, shared->graph, "u");
+    REQUIRE(again.ok());
+    CHECK(golden::run(*again, image)[index(again->output)] ==
+          golden::run(*applied, image)[index(applied->output)]);
+    ++compared;
+  }
+  CHECK(compared > 10);
+}
+
+}  // namespace espalier::tests
