@@ -19,6 +19,7 @@ module esp_core #(
   parameter int unsigned PackLanes = 4,    // of the squeezer
   parameter bit          Score = 1'b1,     // with MaskLayers: post's products, gate and score
   parameter bit          Packed = 1'b0,
+  parameter bit          Fine = 1'b0,      // fine CONVs (docs/fine.md)
   parameter logic [31:0] ConfigHash = '0
 ) (
   input  wire logic                  clk_i,
@@ -212,7 +213,7 @@ module esp_core #(
 
   esp_decode #(
     .Lanes(Lanes), .BusBytes(BusBytes), .WeightWords(WeightWords), .ParamBlocks(ParamBlocks),
-    .MaskLayers(MaskLayers), .Score(Products), .TableBits(TableBits)
+    .MaskLayers(MaskLayers), .Score(Products), .TableBits(TableBits), .Fine(Fine)
   ) u_decode (
     .clk_i, .rst_ni, .clear_i(clear), .halt_i(halt), .start_i(start),
     .program_address_i(program_address),
@@ -316,7 +317,8 @@ module esp_core #(
   logic               room_a, room_w;
   logic [3:0]         load_a_cause, load_w_cause;
   logic [31:0]        load_a_fault_address, load_w_fault_address;
-  logic [WgtBits:0]   wgt_base, wgt_loaded;
+  logic [WgtBits:0]   wgt_base, wgt_loaded, wgt_dropped, wgt_back;
+  logic               wgt_indexed, wgt_write, unused_indexed;
   logic [ParBits-1:0] par_base, par_loaded;
 
   logic                   pack_beat, pack_beat_ready, pack_beat_last, unused_beat;
@@ -340,7 +342,7 @@ module esp_core #(
   assign base_w = (Prune && load_w_next.region[2]) ? base[159:128] : base[31:0];
 
   esp_load #(
-    .Lanes(Lanes), .BusBytes(BusBytes), .TableStep(Lanes / 4), .TableEntries(128)
+    .Lanes(Lanes), .BusBytes(BusBytes), .TableStep(Lanes / 4), .TableEntries(128), .Skips(Fine)
   ) u_load_a (
     .clk_i, .rst_ni, .clear_i(clear), .halt_i(halt),
     .load_valid_i(load_a_valid), .load_ready_o(load_a_ready), .load_i(load_a),
@@ -357,7 +359,7 @@ module esp_core #(
     .word_valid_o({unused_word, tab_word, act_word}), .word_claim_o(act_claim),
     .word_ready_i({1'b1, tab_word_ready, 1'b1}),
     .word_address_o(word_a_address),
-    .word_data_o(word_a), .beat_valid_o(unused_beat), .beat_ready_i(1'b1),
+    .word_data_o(word_a), .word_indexed_o(unused_indexed), .beat_valid_o(unused_beat), .beat_ready_i(1'b1),
     .beat_start_o(unused_start), .beat_last_o(unused_last),
     .retire_o(engine_retire[esp_isa_pkg::EngLoadA]), .table_done_o(unused_done),
     .fault_o(load_a_fault), .fault_cause_o(load_a_cause), .fault_address_o(load_a_fault_address),
@@ -366,12 +368,12 @@ module esp_core #(
 
   esp_load #(
     .Lanes(Lanes), .BusBytes(BusBytes), .Sink0Words(WeightWords), .Sink1Words(8 * ParamBlocks),
-    .LayerWords(Prune ? TableDepth * TableWidth / (8 * Lanes) : 0)
+    .LayerWords(Prune ? TableDepth * TableWidth / (8 * Lanes) : 0), .Forms(Fine)
   ) u_load_w (
     .clk_i, .rst_ni, .clear_i(clear), .halt_i(halt),
     .load_valid_i(load_w_valid), .load_ready_o(load_w_ready), .load_i(load_w_next),
     .load_address_i(load_w_address), .region_base_i(base_w),
-    .window_low_i(read_low), .window_high_i(read_high), .base0_i(wgt_base),
+    .window_low_i(read_low), .window_high_i(read_high), .base0_i(wgt_back),
     .base1_i({par_base, 3'd0}),
     .req_valid_o(req_valid[esp_isa_pkg::ReadLoadW]), .req_ready_i(req_ready[esp_isa_pkg::ReadLoadW]),
     .req_address_o(req_address[32*esp_isa_pkg::ReadLoadW +: 32]),
@@ -382,7 +384,8 @@ module esp_core #(
     .r_tag_i(r_tag), .r_error_i(r_error),
     .word_valid_o({layer_word, par_word, wgt_word}), .word_claim_o(unused_claim), .word_ready_i(3'b111),
     .word_address_o(word_w_address),
-    .word_data_o(word_w), .beat_valid_o(pack_beat), .beat_ready_i(pack_beat_ready),
+    .word_data_o(word_w), .word_indexed_o(wgt_indexed),
+    .beat_valid_o(pack_beat), .beat_ready_i(pack_beat_ready),
     .beat_start_o(pack_beat_start), .beat_last_o(pack_beat_last),
     .retire_o(engine_retire[esp_isa_pkg::EngLoadW]), .table_done_o(table_done),
     .fault_o(load_w_fault), .fault_cause_o(load_w_cause), .fault_address_o(load_w_fault_address),
@@ -393,7 +396,10 @@ module esp_core #(
   logic                    act_ren, res_valid, res_ready, res_rvalid;
   logic                    preq_valid, preq_ready, preq_rvalid;
   logic [ActBits-1:0]      act_raddr, res_addr, preq_addr;
-  logic [8*Lanes-1:0]      act_rdata, b_rdata, wgt_rdata;
+  logic [8*Lanes-1:0]      act_rdata, act_second_rdata, b_rdata, wgt_rdata;
+  logic [2*Lanes-1:0]      wgt_index;
+  logic                    act_two;
+  logic [ActBits-1:0]      act_second;
   logic                    wgt_ren, par_ren, tab_ren;
   logic [WgtBits-1:0]      wgt_raddr;
   logic [ParRowBits-1:0]   par_raddr;
@@ -401,9 +407,10 @@ module esp_core #(
   logic [6:0]              tab_raddr;
   logic [31:0]             tab_rdata;
 
-  esp_act_buf #(.Lanes(Lanes), .Words(ActWords)) u_act_buf (
+  esp_act_buf #(.Lanes(Lanes), .Words(ActWords), .Fine(Fine)) u_act_buf (
     .clk_i, .rst_ni,
     .a_ren_i(act_ren), .a_raddr_i(act_raddr), .a_rdata_o(act_rdata),
+    .a_two_i(act_two), .a_second_i(act_second), .a_second_o(act_second_rdata),
     .load_claim_i(act_claim), .load_valid_i(act_word), .load_addr_i(word_a_address[ActBits-1:0]),
     .load_data_i(word_a),
     .res_valid_i(res_valid), .res_ready_o(res_ready), .res_addr_i(res_addr),
@@ -412,9 +419,25 @@ module esp_core #(
     .pool_rvalid_o(preq_rvalid), .b_rdata_o(b_rdata)
   );
 
+  if (Fine) begin : gen_indices
+    esp_index_ring #(.Lanes(Lanes), .Words(WeightWords)) u_index_ring (
+      .clk_i, .rst_ni, .clear_i(clear),
+      .word_valid_i(wgt_word), .word_indexed_i(wgt_indexed), .word_data_i(word_w),
+      .word_valid_o(wgt_write), .loaded_i(wgt_loaded[WgtBits-1:0]), .dropped_o(wgt_dropped),
+      .ren_i(wgt_ren), .raddr_i(wgt_raddr), .index_o(wgt_index)
+    );
+    assign wgt_back = wgt_base + wgt_dropped;
+  end else begin : gen_no_indices
+    assign wgt_write = wgt_word;
+    assign {wgt_dropped, wgt_index} = '0;
+    assign wgt_back = wgt_base;
+    logic unused_indices;
+    assign unused_indices = ^{wgt_indexed, wgt_dropped};
+  end
+
   esp_wgt_ring #(.Lanes(Lanes), .Words(WeightWords)) u_wgt_ring (
     .clk_i, .rst_ni, .clear_i(clear),
-    .word_valid_i(wgt_word), .word_data_i(word_w), .loaded_o(wgt_loaded),
+    .word_valid_i(wgt_write), .word_data_i(word_w), .loaded_o(wgt_loaded),
     .ren_i(wgt_ren), .raddr_i(wgt_raddr), .rdata_o(wgt_rdata)
   );
 
@@ -475,13 +498,14 @@ module esp_core #(
 
   esp_exec #(
     .Lanes(Lanes), .ActWords(ActWords), .WeightWords(WeightWords), .AccWords(AccWords),
-    .Packed(Packed), .Prune(Prune)
+    .Packed(Packed), .Prune(Prune), .Fine(Fine)
   ) u_exec (
     .clk_i, .rst_ni, .clear_i(clear),
     .wconv_valid_i(wconv_valid), .wconv_ready_o(wconv_ready), .wconv_i(wconv),
     .conv_valid_i(conv_valid), .conv_ready_o(conv_ready), .conv_i(conv),
     .act_ren_o(act_ren), .act_raddr_o(act_raddr), .act_rdata_i(act_rdata),
-    .wgt_ren_o(wgt_ren), .wgt_raddr_o(wgt_raddr), .wgt_rdata_i(wgt_rdata),
+    .act_two_o(act_two), .act_second_o(act_second), .act_second_i(act_second_rdata),
+    .wgt_ren_o(wgt_ren), .wgt_raddr_o(wgt_raddr), .wgt_rdata_i(wgt_rdata), .wgt_index_i(wgt_index),
     .wgt_loaded_i(wgt_loaded), .wgt_base_o(wgt_base),
     .post_valid_o(post_valid), .post_ready_i(post_ready), .post_conv_o(post_conv),
     .post_half_o(post_half),
@@ -653,7 +677,8 @@ module esp_core #(
   // Rings ignore addresses; heads of the queues serve the trace where they do.
   logic unused;
   assign unused = ^{unused_done, unused_beat, unused_start, unused_last, unused_word, unused_claim,
-                    base[159:128], word_a_address, word_w_address, room_a, head, waits, push, unused_track};
+                    unused_indexed, base[159:128], word_a_address, word_w_address, room_a, head, waits, push,
+                    unused_track};
 
 endmodule
 

@@ -17,7 +17,8 @@ CAPABILITIES = {"core": "pipelined", "acc_halves": 2, "counters": True, "timing_
 for _config in SPEC["configuration"]:
     for _key, _default in {**OPTIONAL_KEYS, **CAPABILITIES}.items():
         _config.setdefault(_key, _default)
-MASK_KEYS = ["mask_layers", "pack_lanes"]  # no program that takes no mask depends on them
+# What a machine can do besides: a program that asks for none of it does not depend on them.
+MASK_KEYS = ["mask_layers", "pack_lanes", "fine"]
 
 
 def camel(name):
@@ -121,13 +122,16 @@ def bits_of(field):
 
 
 def sv_contradicts(instruction):
-    """Whether fields contradict each other; apart, those that masks bring, which a core without them lacks."""
+    """Whether fields contradict each other; apart, those of what a core may lack: masks, and fine CONVs."""
     name, every = instruction["name"], contradictions(instruction)
-    masked = [item for item in every if any(f.get("prune") for f, _, _ in item[0])]
+    fine = [item for item in every if any(f.get("fine") for f, _, _ in item[0])]
+    masked = [item for item in every if item not in fine and any(f.get("prune") for f, _, _ in item[0])]
     out = []
     # Yosys resolves no members of a structure in a package's function, and no function that another one calls.
-    for suffix, items, what in (("", [item for item in every if item not in masked], "Fields"),
-                                ("_masked", masked, "Fields that masks bring, or others with them,")):
+    for suffix, items, what in (
+            ("", [item for item in every if item not in masked + fine], "Fields"),
+            ("_masked", masked, "Fields that masks bring, or others with them,"),
+            ("_fine", fine, "Fields that fine CONVs bring, or others with them,")):
         if not items:
             continue
         terms = [" && ".join(f"{bits_of(f)} {op} {f['width']}'d{n}" for f, op, n in conditions)
@@ -232,7 +236,7 @@ def sv_halfword_check():
         for field in fields:
             lo, hi = field["offset"], field["offset"] + field["width"] - 1
             first, last = lo // 16, hi // 16
-            if field["name"] == "reserved" or field.get("prune"):  # no such decoder has masks
+            if field["name"] == "reserved" or field.get("prune") or field.get("fine"):  # none of it there
                 for half in range(first, last + 1):
                     add(half, f"({part(half, lo, hi)} == '0)")
             if field.get("min", 0) > 1 or ("max" in field and first != last):
@@ -333,9 +337,11 @@ def sv_top(config):
         out += ["// Packed: the array forms two products by one multiplier of 25 x 18 bits; only the area "
                 "differs.",
                 "// Prune: clear it to leave masks out. Score: clear it to leave gate and score out of them.",
+                "// Fine: whether it has fine CONVs (docs/fine.md).",
                 "", "`default_nettype none", "",
                 f"module esp_top_{name} #(", "  parameter bit Packed = 1'b0,",
-                "  parameter bit Prune = 1'b1,", "  parameter bit Score = 1'b1", ") ("]
+                "  parameter bit Prune = 1'b1,", "  parameter bit Score = 1'b1,",
+                f"  parameter bit Fine = 1'b{c['fine']}", ") ("]
     out.append(",\n".join(
         f"  {d} wire logic {'' if w == 1 else f'[{w - 1}:0] '}{n}".replace("output wire logic", "output logic")
         for d, n, w in ports))
@@ -348,7 +354,7 @@ def sv_top(config):
               ("PoolLanes", c["pool_lanes"])]
     out.append(",\n".join([f"    .{n}({v})" for n, v in params]
                           + [f"    .MaskLayers(Prune ? {c['mask_layers']} : 0), .PackLanes({c['pack_lanes']})",
-                             "    .Score(Score), .Packed(Packed)", f"    .ConfigHash(32'h{config_hash(c):08X})"]))
+                             "    .Score(Score), .Packed(Packed), .Fine(Fine)", f"    .ConfigHash(32'h{config_hash(c):08X})"]))
     out.append("  ) u_core (")
     out.append(",\n".join(f"    .{n}({n})" for _, n, _ in ports))
     out += ["  );", "", "endmodule", "", "`default_nettype wire"]
@@ -574,6 +580,7 @@ def doc_configs():
                       ("counters", "all counters, or CYCLES alone"), ("timing_model", "followed by the timing model"),
                       ("address_bits", "bits of an address"),
                       ("mask_layers", "layer table, rows"), ("pack_lanes", "PACK, lanes a cycle"),
+                      ("fine", "fine CONVs"),
                       ("clock_mhz", "clock of reports, MHz"), ("clock_from", "which is")):
         out.append(f"| {text} | " + " | ".join(shown(c[key]) for c in SPEC["configuration"]) + " |")
     out.append("| fingerprint | " + " | ".join(f"0x{config_hash(c):08X}" for c in SPEC["configuration"]) + " |")

@@ -1,10 +1,10 @@
 // The activation buffer: Words words of Lanes bytes behind two ports, in two banks of even and odd words.
 //
-// Port A reads for the feeder. Port B: a load's write, always; in the same cycle a residual read of the
-// other bank; without either a pool read. So post, which reads words in a row, is held up by loads once
-// and then reads beside them. Data one cycle after a read is taken; a word that is written in the cycle
-// in which it is read comes out old or new. A bank is one array with a read port and a read/write port,
-// so that it becomes true two-port block RAM.
+// Port A reads for the feeder, with Fine two words of different banks. Port B: a load's write, always; in the
+// same cycle a residual read of the other bank; without either a pool read. So post, which reads words in a
+// row, is held up by loads once and then reads beside them. Data one cycle after a read is taken; a word that
+// is written in the cycle in which it is read comes out old or new. A bank is one array with a read port and
+// a read/write port, so that it becomes true two-port block RAM.
 // Implements docs/machine.md, section 5.
 
 `default_nettype none
@@ -14,6 +14,7 @@
 module esp_act_buf #(
   parameter int unsigned Lanes = 4,
   parameter int unsigned Words = 2048,
+  parameter bit          Fine  = 1'b0,
   localparam int unsigned AddrBits = $clog2(Words)
 ) (
   input  wire logic                clk_i,
@@ -22,6 +23,9 @@ module esp_act_buf #(
   input  wire logic                a_ren_i,
   input  wire logic [AddrBits-1:0] a_raddr_i,
   output logic      [8*Lanes-1:0]  a_rdata_o,
+  input  wire logic                a_two_i,        // the second word is that at a_second_i, of the other bank
+  input  wire logic [AddrBits-1:0] a_second_i,
+  output logic      [8*Lanes-1:0]  a_second_o,     // without it the first one again
 
   input  wire logic                load_claim_i,  // a word stands there, to be written or not
   input  wire logic                load_valid_i,
@@ -67,8 +71,16 @@ module esp_act_buf #(
     assign write = load_valid_i && load_addr_i[0] == 1'(n);
     assign b_addr = write ? load_addr_i[AddrBits-1:1] : b_raddr[AddrBits-1:1];
 
-    always_ff @(posedge clk_i) begin
-      if (a_ren_i && a_raddr_i[0] == 1'(n)) a_q <= mem_q[a_raddr_i[AddrBits-1:1]];
+    if (Fine) begin : gen_two
+      logic [AddrBits-2:0] a_addr;
+      assign a_addr = (a_raddr_i[0] == 1'(n)) ? a_raddr_i[AddrBits-1:1] : a_second_i[AddrBits-1:1];
+      always_ff @(posedge clk_i) begin
+        if (a_ren_i && (a_two_i || a_raddr_i[0] == 1'(n))) a_q <= mem_q[a_addr];
+      end
+    end else begin : gen_one
+      always_ff @(posedge clk_i) begin
+        if (a_ren_i && a_raddr_i[0] == 1'(n)) a_q <= mem_q[a_raddr_i[AddrBits-1:1]];
+      end
     end
 
     always_ff @(posedge clk_i) begin
@@ -91,6 +103,21 @@ module esp_act_buf #(
   end
 
   assign a_rdata_o = a_bank_q ? gen_bank[1].a_q : gen_bank[0].a_q;
+
+  if (Fine) begin : gen_second
+    logic bank_q;   // of the second word
+    always_ff @(posedge clk_i) begin
+      if (a_ren_i) bank_q <= a_raddr_i[0] ^ a_two_i;
+    end
+    assign a_second_o = bank_q ? gen_bank[1].a_q : gen_bank[0].a_q;
+    logic unused_bit;
+    assign unused_bit = a_second_i[0];
+  end else begin : gen_no_second
+    assign a_second_o = '0;
+    logic unused_second;
+    assign unused_second = ^{a_two_i, a_second_i};
+  end
+
   assign b_rdata_o = b_bank_q ? gen_bank[1].b_q : gen_bank[0].b_q;
   assign res_rvalid_o = res_q;
   assign pool_rvalid_o = pool_q;

@@ -35,6 +35,7 @@ module esp_bursts #(
   output logic      [31:0] out_address_o,
   output logic      [3:0]  out_len_o,     // beats - 1
   output logic [LineBits-1:0] out_end_o,  // its last beat within the 4 KiB
+  output logic             out_plane_o,   // its plane's last burst
   output logic             out_last_o,    // the transfer's last burst
   output logic [TagBits-1:0] out_tag_o
 );
@@ -157,6 +158,7 @@ module esp_bursts #(
       out_address_o <= addr_q;
       out_len_o <= len_q;
       out_end_o <= addr_q[11:ByteBits] + LineBits'(len_q);
+      out_plane_o <= row_end_q && last_row_q;
       out_last_o <= row_end_q && last_row_q && last_plane_q;
       out_tag_o <= tag_q;
     end

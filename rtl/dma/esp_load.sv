@@ -1,17 +1,17 @@
 // Executes LOADs of one queue: bursts are asked for ahead, beats packed into words and written.
 //
 // The target selects a sink: its queue's first (0) or second (1), or where LayerWords > 0 the RAM of the
-// layer table. A sink that is a ring (SinkWords > 0) gets a burst only when there is room for it:
-// words asked for, less the base that the reader has given back. Otherwise words go to consecutive
-// addresses from `sram_address_i`, TableStep apart for sink 1. Beats for PACK (the squeezer) leave
-// as they come, with the LOAD's sram_address.
-// A burst every second cycle and a beat a cycle; up to 8 LOADs whose data are still to come. A burst is asked
-// for four cycles after its LOAD was taken at the earliest: it is cut (esp_bursts, 3), then looked at,
-// whether it lies in the window and the ring has room. A word is written one cycle after its last beat;
-// `retire_o` pulses with the last word's write, of beats for PACK a cycle after the last. Low lanes come
-// first. Faults: a burst outside the window (the burst is not asked for), an error response, a table entry
-// past TableEntries, a word past LayerWords. fault_o stands until clear; in the cycle after what caused it
-// nothing more is asked for, written or retired.
+// layer table. A sink that is a ring (SinkWords > 0) gets a burst only when there is room for it: words asked
+// for, less the base that the reader has given back. Otherwise words go to consecutive addresses from
+// `sram_address_i`, TableStep apart for sink 1. Beats for PACK (the squeezer) leave as they come, with the
+// LOAD's sram_address. A burst every second cycle and a beat a cycle; up to 8 LOADs whose data are still to
+// come. A burst is asked for four cycles after its LOAD was taken at the earliest: it is cut (esp_bursts, 3),
+// then looked at, whether it lies in the window and the ring has room. A word is written one cycle after its
+// last beat; `retire_o` pulses with the last word's write, of beats for PACK a cycle after the last. Low
+// lanes come first. With Skips a word address is left out behind each plane of a LOAD that says so; with
+// Forms a word says whether its LOAD is indexed. Faults: a burst outside the window (the burst is not asked
+// for), an error response, a table entry past TableEntries, a word past LayerWords. fault_o stands until
+// clear; in the cycle after what caused it nothing more is asked for, written or retired.
 // Implements docs/machine.md, section 5.
 
 `default_nettype none
@@ -25,6 +25,8 @@ module esp_load #(
   parameter int unsigned TableStep = 1,
   parameter int unsigned TableEntries = 0,
   parameter int unsigned LayerWords = 0,
+  parameter bit          Skips = 1'b0,    // not with LayerWords
+  parameter bit          Forms = 1'b0,
   localparam int unsigned Base0Bits = (Sink0Words > 0) ? $clog2(Sink0Words) + 1 : 1,
   localparam int unsigned Base1Bits = (Sink1Words > 0) ? $clog2(Sink1Words) + 1 : 1
 ) (
@@ -48,7 +50,7 @@ module esp_load #(
   input  wire logic                  req_ready_i,
   output logic      [31:0]           req_address_o,
   output logic      [4:0]            req_beats_o,
-  output logic      [2:0]            req_tag_o,        // sink; last burst of the instruction
+  output logic      [2:0]            req_tag_o,        // sink, or a word left out; last burst of the LOAD
   input  wire logic                  r_valid_i,
   output logic                       r_ready_o,
   input  wire logic [8*BusBytes-1:0] r_data_i,
@@ -61,6 +63,7 @@ module esp_load #(
   input  wire logic [2:0]            word_ready_i,
   output logic      [15:0]           word_address_o,
   output logic      [8*Lanes-1:0]    word_data_o,
+  output logic                       word_indexed_o,
 
   output logic                       beat_valid_o,     // for PACK; the data are r_data_i
   input  wire logic                  beat_ready_i,
@@ -88,8 +91,9 @@ module esp_load #(
   begin : gen_parameters_2
     $error("esp_load: Sink0Words and Sink1Words are 0 or powers of two, at most 65536");
   end
-  if (TableStep == 0 || TableEntries > 256 || LayerWords > 65536) begin : gen_parameters_3
-    $error("esp_load: TableStep is at least 1, TableEntries at most 256, LayerWords at most 65536");
+  if (TableStep == 0 || TableEntries > 256 || LayerWords > 65536 || (Skips && LayerWords != 0))
+  begin : gen_parameters_3
+    $error("esp_load: TableStep >= 1, TableEntries <= 256, LayerWords <= 65536, and 0 with Skips");
   end
 
   localparam int unsigned BeatsPerWord = Lanes / BusBytes;
@@ -107,7 +111,7 @@ module esp_load #(
   localparam int unsigned LineBits = 12 - ByteBits;
 
   // Bursts.
-  logic                accept, walk_ready, burst_valid, burst_ready, burst_last;
+  logic                accept, walk_ready, burst_valid, burst_ready, burst_plane, burst_last, burst_skip;
   logic [1:0]          sink, burst_sink;
   logic [31:0]         burst_iaddress;
   logic [3:0]          burst_len;
@@ -115,7 +119,9 @@ module esp_load #(
   logic                fault_q;      // this engine's own: it stands still
 
   // LOADs whose data are to come: first address, where the instruction lies.
-  logic [47:0]         slot_q [Slots];
+  localparam int unsigned SLOT_BITS = Forms ? 49 : 48;
+  logic [SLOT_BITS-1:0] slot_q [Slots];
+  logic                data_indexed;
   logic [SlotBits-1:0] wptr_q, rptr_q;
   logic [SlotBits:0]   count_q;
   logic                slots_free_q, done, done_q;
@@ -127,7 +133,7 @@ module esp_load #(
   assign load_ready_o = walk_ready && slots_free_q && !halt_i;
   assign accept = load_valid_i && load_ready_o;
 
-  esp_bursts #(.BusBytes(BusBytes), .BeatsPerWord(BeatsPerWord), .TagBits(34)) u_bursts (
+  esp_bursts #(.BusBytes(BusBytes), .BeatsPerWord(BeatsPerWord), .TagBits(35)) u_bursts (
     .clk_i, .rst_ni, .clear_i,
     .in_valid_i(load_valid_i && slots_free_q && !halt_i),
     .in_ready_o(walk_ready),
@@ -138,14 +144,15 @@ module esp_load #(
     .z_count_i(load_i.z_count),
     .y_stride_i(load_i.y_stride),
     .z_stride_i(load_i.z_stride),
-    .tag_i({sink, load_address_i}),
+    .tag_i({Skips && load_i.skip[0], sink, load_address_i}),
     .out_valid_o(burst_valid),
     .out_ready_i(burst_ready),
     .out_address_o(req_address_o),
     .out_len_o(burst_len),
     .out_end_o(burst_end),
+    .out_plane_o(burst_plane),
     .out_last_o(burst_last),
-    .out_tag_o({burst_sink, burst_iaddress})
+    .out_tag_o({burst_skip, burst_sink, burst_iaddress})
   );
 
   // Of the burst that stands at the walker's end: looked at in its first cycle, for the room in every cycle.
@@ -165,7 +172,7 @@ module esp_load #(
 
   assign req_valid_o = seen_q && in_window_q && room_q && !fault_q && !halt_i;
   assign req_beats_o = 5'(burst_len) + 5'd1;
-  assign req_tag_o = {burst_sink, burst_last};
+  assign req_tag_o = {Skips ? burst_skip && burst_plane : burst_sink[1], burst_sink[0], burst_last};
   assign burst_ready = req_valid_o && req_ready_i;
   assign wait_room_o = seen_q && !room_q;
 
@@ -221,10 +228,11 @@ module esp_load #(
   logic [8*Lanes-1:0]  word_q, word;
   logic [1:0]          data_target;
   logic [31:0]         word_iaddress_q;
-  logic                streams, beat, last, word_end, word_taken, out_ready, past, past_q, word_good;
+  logic                skip, streams, beat, last, word_end, word_taken, out_ready, past, past_q, word_good;
 
-  assign {data_iaddress, data_start} = slot_q[rptr_q];
-  assign data_target = r_tag_i[2:1];
+  assign {data_iaddress, data_start} = slot_q[rptr_q][47:0];
+  assign data_target = {!Skips && r_tag_i[2], r_tag_i[1]};
+  assign skip = Skips && r_last_i && r_tag_i[2];
   assign last = r_last_i && r_tag_i[0];
   assign out_ready = word_sink_q[1] ? word_ready_i[2]
                    : word_sink_q[0] ? word_ready_i[1] : word_ready_i[0];
@@ -288,7 +296,7 @@ module esp_load #(
   end
 
   always_ff @(posedge clk_i) begin
-    if (accept) slot_q[wptr_q] <= {load_address_i, load_i.sram_address};
+    if (accept) slot_q[wptr_q] <= SLOT_BITS'({load_i.form, load_address_i, load_i.sram_address});
     if (beat) word_iaddress_q <= data_iaddress;
     if (beat && word_end) begin
       word_q <= word;
@@ -296,8 +304,19 @@ module esp_load #(
       word_sink_q <= data_target;
       word_last_q <= last;
       past_q <= past;
-      next_q <= address + (data_target[0] ? 16'(TableStep) : 16'd1);
+      next_q <= address + (data_target[0] ? 16'(TableStep) : 16'd1) + 16'(skip);
     end
+  end
+
+  if (Forms) begin : gen_forms
+    logic indexed_q;
+    assign data_indexed = slot_q[rptr_q][SLOT_BITS-1];
+    always_ff @(posedge clk_i) begin
+      if (beat && word_end) indexed_q <= data_indexed;
+    end
+    assign word_indexed_o = indexed_q;
+  end else begin : gen_no_forms
+    assign {data_indexed, word_indexed_o} = '0;
   end
 
   assign word_valid_o[0] = word_good && word_sink_q == SINK0;
@@ -333,7 +352,7 @@ module esp_load #(
 
   // Header, region and (for rings) addresses are of no use here.
   logic unused;
-  assign unused = ^{load_i, TableStep[0]};
+  assign unused = ^{load_i, TableStep[0], burst_plane, burst_skip, data_indexed};
 
 endmodule
 

@@ -78,7 +78,7 @@ module esp_store #(
   localparam int unsigned LineBits = 12 - ByteBits;
 
   // Bursts of the instruction under way.
-  logic                walk_ready, burst_valid, burst_last, send, burst_source;
+  logic                walk_ready, burst_valid, burst_last, send, burst_source, unused_plane;
   logic [31:0]         burst_addr, burst_iaddress;
   logic [3:0]          burst_len;
   logic [LineBits-1:0] burst_end;
@@ -104,6 +104,7 @@ module esp_store #(
     .out_address_o(burst_addr),
     .out_len_o(burst_len),
     .out_end_o(burst_end),
+    .out_plane_o(unused_plane),
     .out_last_o(burst_last),
     .out_tag_o({burst_source, burst_iaddress})
   );

@@ -2,7 +2,7 @@
 // by one cycle a pair of columns, and read by post a whole word at a time.
 //
 // A token (valid_i, overwrite_i, half_i, done_i, addr_i) enters with its activation word at the
-// array's input; Lanes enabled cycles later pair 0 reads its accumulators, in the next they go into a
+// array's input; Delay enabled cycles later pair 0 reads its accumulators, in the next they go into a
 // register, and in that after it the array's sum is added and written; pair j follows j cycles later. The
 // same word may come again after three cycles or more (passes last at least Lanes >= 4), so nothing is
 // forwarded. done_o is a pulse in the cycle of the last pair's write of a token with done_i; all words of the
@@ -20,6 +20,7 @@
 module esp_acc #(
   parameter int unsigned Lanes    = 4,
   parameter int unsigned AccWords = 128,
+  parameter int unsigned Delay    = Lanes,   // two less than from a word to pair 0's sums in the array
   localparam int unsigned SumBits = 16 + $clog2(Lanes),
   localparam int unsigned AccBits = $clog2(AccWords)
 ) (
@@ -50,13 +51,16 @@ module esp_acc #(
     $error("esp_acc: AccWords is a power of two from 2 to 65536");
   end
 
-  localparam int unsigned PAIRS = Lanes / 2;
-  localparam int unsigned DELAY = Lanes;  // token to pair 0's read
-  localparam int unsigned STAGES = DELAY + PAIRS + 1;
-  localparam int unsigned TOKEN_BITS = AccBits + 3;
-  localparam int unsigned SLOT_BITS = $clog2(DELAY);
+  if (Delay == 0 || Delay > 64) begin : gen_parameters_2
+    $error("esp_acc: Delay is 1 to 64");
+  end
 
-  // Presence of tokens: bit DELAY - 1 + j at pair j's read, DELAY + j a cycle later, DELAY + 1 + j at its
+  localparam int unsigned PAIRS = Lanes / 2;
+  localparam int unsigned STAGES = Delay + PAIRS + 1;
+  localparam int unsigned TOKEN_BITS = AccBits + 3;
+  localparam int unsigned SLOT_BITS = $clog2(Delay);
+
+  // Presence of tokens: bit Delay - 1 + j at pair j's read, Delay + j a cycle later, Delay + 1 + j at its
   // write.
   logic [STAGES-1:0] valid_q;
 
@@ -82,7 +86,7 @@ module esp_acc #(
   for (genvar j = 0; j <= PAIRS + 1; j++) begin : gen_token
     logic [TOKEN_BITS-1:0] token;
     if (j == 0) begin : gen_head
-      assign token = delay_q[slot_q - SLOT_BITS'(DELAY)];
+      assign token = delay_q[slot_q - SLOT_BITS'(Delay)];
     end else begin : gen_shift
       always_ff @(posedge clk_i) begin
         if (en_i) token <= gen_token[j-1].token;
@@ -98,11 +102,11 @@ module esp_acc #(
     logic signed [SumBits-1:0] sum0, sum1;
     logic [63:0]               read0, read1, old_q, sum;
 
-    assign reading = en_i && valid_q[DELAY-1+j];
+    assign reading = en_i && valid_q[Delay-1+j];
     assign read_half = gen_token[j].token[AccBits];
     assign read_addr = gen_token[j].token[AccBits-1:0];
-    assign arriving = en_i && valid_q[DELAY+j];
-    assign writing = en_i && valid_q[DELAY+1+j];
+    assign arriving = en_i && valid_q[Delay+j];
+    assign writing = en_i && valid_q[Delay+1+j];
     assign write_half = gen_token[j+2].token[AccBits];
     assign write_addr = gen_token[j+2].token[AccBits-1:0];
 
@@ -147,7 +151,7 @@ module esp_acc #(
   end
 
   `ESP_ASSERT(post_reads_its_half,
-      !(ren_i && valid_q[DELAY-1] && en_i) || gen_token[0].token[AccBits] != rhalf_i)
+      !(ren_i && valid_q[Delay-1] && en_i) || gen_token[0].token[AccBits] != rhalf_i)
 
 endmodule
 

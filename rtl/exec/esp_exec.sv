@@ -23,6 +23,7 @@ module esp_exec #(
   parameter int unsigned AccWords    = 128,
   parameter bit          Packed      = 1'b0,
   parameter bit          Prune       = 1'b0,   // CONVs without n blocks and sparse ones may come
+  parameter bit          Fine        = 1'b0,   // and fine ones
   localparam int unsigned ActBits    = $clog2(ActWords),
   localparam int unsigned WgtBits    = $clog2(WeightWords),
   localparam int unsigned AccBits    = $clog2(AccWords),
@@ -43,10 +44,14 @@ module esp_exec #(
   output logic                    act_ren_o,
   output logic [ActBits-1:0]      act_raddr_o,
   input  wire logic [8*Lanes-1:0] act_rdata_i,
+  output logic                    act_two_o,     // of a fine CONV: a second word, of the other bank
+  output logic [ActBits-1:0]      act_second_o,
+  input  wire logic [8*Lanes-1:0] act_second_i,
 
   output logic                    wgt_ren_o,
   output logic [WgtBits-1:0]      wgt_raddr_o,
   input  wire logic [8*Lanes-1:0] wgt_rdata_i,
+  input  wire logic [2*Lanes-1:0] wgt_index_i,
   input  wire logic [WgtBits:0]   wgt_loaded_i,
   output logic [WgtBits:0]        wgt_base_o,
 
@@ -85,7 +90,8 @@ module esp_exec #(
   logic               code_in_valid, code_in_ready, code_valid, code_ready;
   logic [1:0]         code_in, code;
   logic               wgt_first, tile_ready, tile_take, weights_stuck;
-  logic               array_en, array_swap, array_present;
+  logic               array_en, array_swap, array_odd;
+  logic [1:0]         array_present;
   logic [7:0]         array_zx;
   logic               acc_valid, acc_overwrite, acc_half, acc_done_in, acc_done;
   logic [AccBits-1:0] acc_addr;
@@ -186,7 +192,8 @@ module esp_exec #(
     .Lanes(Lanes),
     .ActWords(ActWords),
     .AccWords(AccWords),
-    .Prune(Prune)
+    .Prune(Prune),
+    .Fine(Fine)
   ) u_feeder (
     .clk_i,
     .rst_ni,
@@ -199,6 +206,8 @@ module esp_exec #(
     .post_conv_o(list_conv),
     .act_ren_o,
     .act_raddr_o,
+    .act_two_o,
+    .act_second_o,
     .tile_ready_i(tile_ready),
     .tile_take_o(tile_take),
     .code_valid_i(code_valid),
@@ -209,6 +218,7 @@ module esp_exec #(
     .half_full_o(half_full),
     .array_en_o(array_en),
     .array_swap_o(array_swap),
+    .array_odd_o(array_odd),
     .array_present_o(array_present),
     .array_zx_o(array_zx),
     .acc_valid_o(acc_valid),
@@ -227,26 +237,50 @@ module esp_exec #(
     .layer_valid_o
   );
 
-  esp_array #(
-    .Lanes(Lanes),
-    .Packed(Packed)
-  ) u_array (
-    .clk_i,
-    .rst_ni,
-    .clear_i,
-    .en_i(array_en),
-    .act_swap_i(array_swap),
-    .act_present_i(array_present),
-    .act_zx_i(array_zx),
-    .act_data_i(act_rdata_i),
-    .wgt_first_i(wgt_first),
-    .wgt_data_i(wgt_rdata_i),
-    .sums_o(sums)
-  );
+  if (Fine) begin : gen_fine
+    esp_array_fine #(
+      .Lanes(Lanes),
+      .Packed(Packed)
+    ) u_array_fine (
+      .clk_i,
+      .rst_ni,
+      .clear_i,
+      .en_i(array_en),
+      .act_swap_i(array_swap),
+      .act_odd_i(array_odd),
+      .act_present_i(array_present),
+      .act_zx_i(array_zx),
+      .act_data_i({act_second_i, act_rdata_i}),
+      .wgt_first_i(wgt_first),
+      .wgt_data_i(wgt_rdata_i),
+      .wgt_index_i,
+      .sums_o(sums)
+    );
+  end else begin : gen_not_fine
+    esp_array #(
+      .Lanes(Lanes),
+      .Packed(Packed)
+    ) u_array (
+      .clk_i,
+      .rst_ni,
+      .clear_i,
+      .en_i(array_en),
+      .act_swap_i(array_swap),
+      .act_present_i(array_present[0]),
+      .act_zx_i(array_zx),
+      .act_data_i(act_rdata_i),
+      .wgt_first_i(wgt_first),
+      .wgt_data_i(wgt_rdata_i),
+      .sums_o(sums)
+    );
+    logic unused_fine;
+    assign unused_fine = ^{array_odd, array_present[1], act_second_i, wgt_index_i};
+  end
 
   esp_acc #(
     .Lanes(Lanes),
-    .AccWords(AccWords)
+    .AccWords(AccWords),
+    .Delay(Fine ? Lanes + 3 : Lanes)
   ) u_acc (
     .clk_i,
     .rst_ni,

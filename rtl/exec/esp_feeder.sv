@@ -1,18 +1,19 @@
 // Feeder: implicit im2col. Walks the passes of every CONV and, in each, the output pixels of the tile,
 // one activation word a cycle.
 //
-// A pass is taken up in the last cycle of the one before, or when none runs; in that cycle or later, when
-// its weight tile is ready and its accumulator half is free, it is let go, and runs from the next cycle
-// without a stop for Lanes cycles at least: passes, of one CONV or of two, follow each other without a
-// gap. A word is read for every pixel; for those in the padding the array takes zero.
-// Latency: act_ren_o to the array's inputs one cycle (array_*_o stand beside the data). array_en_o is
-// high as long as anything moves through array and accumulators.
-// Handshake: valid / ready on the CONV; take (a pass's first cycle) on the weight tile, whose
-// tile_ready_i is read the cycle before; half_free_i says which halves may be written from the next
-// cycle on, half_full_o hands one over, a cycle after its last pixel.
-// A word past the accumulator half: nothing more is fed, fault_o for one cycle, then nothing until
-// clear_i; the same where weights_stuck_i says that the tile it waits for cannot come. A CONV without
-// n blocks (Prune) is handed on when nothing runs: no pass, no exchange of halves. code_*: see esp_passes.
+// A pass is taken up in the last cycle of the one before, or when none runs; in that cycle or later, when its
+// weight tile is ready and its accumulator half is free, it is let go, and runs from the next cycle without a
+// stop for Lanes cycles at least: passes, of one CONV or of two, follow each other without a gap. A word is
+// read for every pixel; for those in the padding the array takes zero. Latency: act_ren_o to the array's
+// inputs one cycle (array_*_o stand beside the data). array_en_o is high as long as anything moves through
+// array and accumulators. With Fine a pass lasts an even number of cycles, of which every second one is
+// array_odd_o's, and of a fine CONV a second word is read beside each (act_two_o, at act_second_o), whose
+// presence is that of another column. Handshake: valid / ready on the CONV; take (a pass's first cycle) on
+// the weight tile, whose tile_ready_i is read the cycle before; half_free_i says which halves may be written
+// from the next cycle on, half_full_o hands one over, a cycle after its last pixel. A word past the
+// accumulator half: nothing more is fed, fault_o for one cycle, then nothing until clear_i; the same where
+// weights_stuck_i says that the tile it waits for cannot come. A CONV without n blocks (Prune) is handed on
+// when nothing runs: no pass, no exchange of halves. code_*: see esp_passes.
 // Implements docs/machine.md, section 3.
 
 `default_nettype none
@@ -24,6 +25,7 @@ module esp_feeder #(
   parameter int unsigned ActWords  = 2048,
   parameter int unsigned AccWords  = 128,
   parameter bit          Prune     = 1'b0,
+  parameter bit          Fine      = 1'b0,
   localparam int unsigned AddrBits = $clog2(ActWords),
   localparam int unsigned AccBits  = $clog2(AccWords)
 ) (
@@ -42,6 +44,8 @@ module esp_feeder #(
 
   output logic                    act_ren_o,
   output logic [AddrBits-1:0]     act_raddr_o,
+  output logic                    act_two_o,
+  output logic [AddrBits-1:0]     act_second_o,
 
   input  wire logic               tile_ready_i,
   output logic                    tile_take_o,
@@ -56,7 +60,8 @@ module esp_feeder #(
   // To the array and the accumulators, beside the activation data.
   output logic                    array_en_o,
   output logic                    array_swap_o,
-  output logic                    array_present_o,
+  output logic                    array_odd_o,
+  output logic [1:0]              array_present_o,   // of the first word, of the second
   output logic [7:0]              array_zx_o,
   output logic                    acc_valid_o,
   output logic                    acc_overwrite_o,
@@ -84,7 +89,8 @@ module esp_feeder #(
     $error("esp_feeder: ActWords and AccWords are powers of two from 2 to 65536");
   end
 
-  localparam int unsigned DRAIN = Lanes + Lanes / 2 + 2;  // cycles from the array's input to the last write
+  // Cycles from the array's input to the last write.
+  localparam int unsigned DRAIN = Lanes + Lanes / 2 + (Fine ? 5 : 2);
   localparam int unsigned DRAIN_BITS = $clog2(DRAIN + 1);
   localparam int unsigned SLOT_BITS = $clog2(Lanes);
 
@@ -152,8 +158,9 @@ module esp_feeder #(
   logic                 ends_q;       // this cycle is the pass's last, if it feeds or fills
   logic [DRAIN_BITS-1:0] drain_q;
 
-  logic run, fill, waits, room, go, feed, over, present, pixels_end, next_end;
+  logic run, fill, waits, room, go, feed, over, row_present, present, pixels_end, next_end;
   logic row_end, rows_end, next_row_end, next_rows_end;
+  logic turns;   // a pass may end in the next cycle
   logic conv_end, hand, half_free, standing, listing, load, stuck, halt;
 
   // StHalt is StRun and StFill at once.
@@ -168,7 +175,8 @@ module esp_feeder #(
       (run && next_row_end && (row_end ? next_rows_end : rows_end));
   assign conv_end = pixels_end && pass_last_q;
   assign hand = pixels_end && hand_q;
-  assign present = !iy_q[17] && !ix_q[17] && iy_q[16:0] < 17'(in_rows_q) && ix_q[16:0] < 17'(in_cols_q);
+  assign row_present = !iy_q[17] && iy_q[16:0] < 17'(in_rows_q);
+  assign present = row_present && !ix_q[17] && ix_q[16:0] < 17'(in_cols_q);
 
   // The next pass: taken up, then let go.
   assign room = idle_q || (ends_q && !pass_empty);
@@ -193,7 +201,8 @@ module esp_feeder #(
   assign layer_valid_o = !idle_q || passes_busy;
 
   assign state_d[0] = halt || go || (run && !pixels_end) || (state_q[0] && state_q[1]);
-  assign state_d[1] = halt || (!slots_over_q && (pixels_end || fill)) || (state_q[0] && state_q[1]);
+  assign state_d[1] = halt || (!(Fine ? ends_q : slots_over_q) && (pixels_end || fill))
+                   || (state_q[0] && state_q[1]);
   assign state_d[2] = standing && !go && !halt;
 
   `ESP_FFC(clear_i, begin
@@ -215,7 +224,7 @@ module esp_feeder #(
     state_q <= state_d;
     idle_q <= (idle_q || ends_q) && !(pass_take && !pass_empty) && !halt;
     go_q <= go && !halt;
-    ends_q <= next_end && !ends_q && (slots_over_q || slot_q == SLOT_BITS'(1));
+    ends_q <= next_end && !ends_q && turns && (slots_over_q || slot_q == SLOT_BITS'(1));
     if (feed) drain_q <= DRAIN_BITS'(DRAIN);
     else if (array_en_o) drain_q <= drain_q - 1'b1;
     array_en_o <= feed || (array_en_o && drain_q != DRAIN_BITS'(1));
@@ -230,8 +239,45 @@ module esp_feeder #(
     ev_wait_weights_o <= standing && half_free && !tile_ready_i && !halt;
   end
 
+  if (Fine) begin : gen_fine
+    logic                 odd_q, fine_q, second;
+    logic [AddrBits-1:0]  pair_q;
+    logic signed [17:0]   low_q, high_q;   // columns of the first word at which the second one is present
+    assign turns = !odd_q;
+    assign second = row_present && ix_q >= low_q && ix_q < high_q;
+    assign act_two_o = fine_q;
+    assign act_second_o = addr_q + pair_q;
+
+    `ESP_FFC(clear_i, begin
+      odd_q <= 1'b0;
+      array_odd_o <= 1'b0;
+    end) begin
+      odd_q <= (run || fill) && !odd_q;
+      array_odd_o <= (run || fill) && odd_q;
+    end
+
+    `ESP_ASSERT(even_end_known, (run && over) || ends_q == (slots_over_q && odd_q && (pixels_end || fill)))
+
+    always_ff @(posedge clk_i) begin
+      array_present_o <= {second, present};
+      if (pass_take) begin
+        fine_q <= pass_conv.fine[0];
+        pair_q <= pass_conv.pair[AddrBits-1:0];
+        low_q <= -(18'(pass_conv.pair_cols));
+        high_q <= 18'(pass_conv.in_cols) - 18'(pass_conv.pair_cols);
+      end
+    end
+  end else begin : gen_not_fine
+    assign {array_odd_o, act_two_o, act_second_o} = '0;
+    assign turns = 1'b1;
+    logic present_q;
+    assign array_present_o = {1'b0, present_q};
+    always_ff @(posedge clk_i) begin
+      present_q <= present;
+    end
+  end
+
   always_ff @(posedge clk_i) begin
-    array_present_o <= present;
     array_zx_o <= zx_q;
     if (feed) begin
       acc_overwrite_o <= overwrite_q;
@@ -290,7 +336,7 @@ module esp_feeder #(
   assign unused_conv = ^pass_conv;
 
   `ESP_ASSERT(idle_without_pass, idle_q == (state_q == StEmpty))
-  `ESP_ASSERT(end_known, (run && over) || ends_q == (slots_over_q && (pixels_end || fill)))
+  `ESP_ASSERT(end_known, (run && over) || ends_q == (slots_over_q && (pixels_end || fill)) || Fine)
   `ESP_ASSERT(enabled_while_draining, array_en_o == (drain_q != '0))
   `ESP_ASSERT(swap_while_enabled, !array_swap_o || array_en_o)
   `ESP_ASSERT(last_half_free, !feed || half_free_i[half_q])

@@ -79,6 +79,8 @@ module esp_decode_probe (
           8'd13: value_o = 32'(x_load.y_stride);
           8'd14: value_o = 32'(x_load.region);
           8'd15: value_o = 32'(x_load.sram_address);
+          8'd16: value_o = 32'(x_load.skip);
+          8'd17: value_o = 32'(x_load.form);
           default: ;
         endcase
       end
@@ -162,6 +164,9 @@ module esp_decode_probe (
           8'd53: value_o = 32'(x_conv.gap_zy);
           8'd54: value_o = 32'(x_conv.w_sparse);
           8'd55: value_o = 32'(x_conv.product);
+          8'd56: value_o = 32'(x_conv.fine);
+          8'd57: value_o = 32'(x_conv.pair);
+          8'd58: value_o = 32'(x_conv.pair_cols);
           default: ;
         endcase
       end

@@ -3,7 +3,7 @@
 
 package esp_isa_pkg;
 
-  localparam int unsigned ISA_VERSION = 4;
+  localparam int unsigned ISA_VERSION = 5;
   localparam int unsigned WORD_BITS = 128;
   localparam int unsigned MAX_WORDS = 6;
   localparam int unsigned COUNT_BITS = 16;
@@ -64,6 +64,11 @@ package esp_isa_pkg;
     TargetLayerTable = 3'd4,
     TargetSqueezer = 3'd5
   } target_e;
+
+  typedef enum logic [0:0] {
+    FormPlain = 1'd0,
+    FormIndexed = 1'd1
+  } form_e;
 
   typedef enum logic [0:0] {
     SourcePost = 1'd0,
@@ -176,9 +181,11 @@ package esp_isa_pkg;
 
   localparam int unsigned LOAD_WORDS = 2;
   localparam int unsigned LOAD_BITS = 256;
-  localparam int unsigned LOAD_USED = 246;  // bits below the spare ones
+  localparam int unsigned LOAD_USED = 248;  // bits below the spare ones
   typedef struct packed {
-    logic [9:0] spare;
+    logic [7:0] spare;
+    logic [0:0] form;
+    logic [0:0] skip;
     logic [15:0] sram_address;
     logic [2:0] region;
     logic [31:0] y_stride;
@@ -202,13 +209,19 @@ package esp_isa_pkg;
 
   // Every field of a load is within its range, spare bits are zero.
   function automatic logic load_in_range(input logic [255:0] x);
-    load_in_range = (x[255:246] == '0)
+    load_in_range = (x[255:248] == '0)
       && (x[79:78] == '0)
       && (x[82:80] <= 3'd5)
       && (x[98:83] != '0)
       && (x[178:163] != '0)
       && (x[194:179] != '0)
       && (x[229:227] <= 3'd4);
+  endfunction
+
+  // Fields that fine CONVs bring, or others with them, of a load contradict each other.
+  function automatic logic load_contradicts_fine(input logic [255:0] x);
+    load_contradicts_fine = (x[246] != 1'd0 && x[82:80] != 3'd0)
+      || (x[247] != 1'd0 && x[82:80] != 3'd2);
   endfunction
 
   localparam int unsigned STORE_WORDS = 2;
@@ -247,9 +260,12 @@ package esp_isa_pkg;
 
   localparam int unsigned CONV_WORDS = 5;
   localparam int unsigned CONV_BITS = 640;
-  localparam int unsigned CONV_USED = 536;  // bits below the spare ones
+  localparam int unsigned CONV_USED = 558;  // bits below the spare ones
   typedef struct packed {
-    logic [103:0] spare;
+    logic [81:0] spare;
+    logic [4:0] pair_cols;
+    logic [15:0] pair;
+    logic [0:0] fine;
     logic [0:0] product;
     logic [0:0] w_sparse;
     logic signed [7:0] gap_zy;
@@ -313,7 +329,7 @@ package esp_isa_pkg;
 
   // Every field of a conv is within its range, spare bits are zero.
   function automatic logic conv_in_range(input logic [639:0] x);
-    conv_in_range = (x[639:536] == '0)
+    conv_in_range = (x[639:558] == '0)
       && (x[79:78] == '0)
       && (x[84:81] != '0)
       && (x[84:81] <= 4'd11)
@@ -346,6 +362,13 @@ package esp_isa_pkg;
   function automatic logic conv_contradicts_masked(input logic [639:0] x);
     conv_contradicts_masked = (x[535] != 1'd0 && x[393] == 1'd0)
       || (x[534] != 1'd0 && x[129] != 1'd0);
+  endfunction
+
+  // Fields that fine CONVs bring, or others with them, of a conv contradict each other.
+  function automatic logic conv_contradicts_fine(input logic [639:0] x);
+    conv_contradicts_fine = (x[536] != 1'd0 && x[534] != 1'd0)
+      || (x[536] == 1'd0 && x[552:537] != 16'd0)
+      || (x[536] == 1'd0 && x[557:553] != 5'd0);
   endfunction
 
   localparam int unsigned POOL_WORDS = 3;
@@ -478,7 +501,7 @@ package esp_isa_pkg;
       {6'd3, 6'd11}: halfword_check = {(carry || x[2:0] != '0), (x[15:3] != '0)};
       {6'd3, 6'd12}: halfword_check = {(carry || x[2:0] != '0), 1'b0};
       {6'd3, 6'd14}: halfword_check = {(x[5:3] <= 3'd4), 1'b0};
-      {6'd3, 6'd15}: halfword_check = {(x[15:6] == '0), 1'b0};
+      {6'd3, 6'd15}: halfword_check = {(x[6] == '0) && (x[7] == '0) && (x[15:8] == '0), 1'b0};
       {6'd4, 6'd4}: halfword_check = {(x[15:14] == '0), 1'b0};
       {6'd4, 6'd5}: halfword_check = {1'b1, (x[15:3] != '0)};
       {6'd4, 6'd6}: halfword_check = {(carry || x[2:0] != '0), 1'b0};
@@ -498,8 +521,8 @@ package esp_isa_pkg;
       {6'd5, 6'd20}: halfword_check = {(carry || x[5:0] != '0) && (x[10:6] != '0) && (x[15:11] != '0), 1'b0};
       {6'd5, 6'd21}: halfword_check = {(x[11:0] != '0), (x[15:12] != '0)};
       {6'd5, 6'd22}: halfword_check = {(carry || x[7:0] != '0), 1'b0};
-      {6'd5, 6'd33}: halfword_check = {(x[6] == '0) && (x[7] == '0) && (x[15:8] == '0), 1'b0};
-      {6'd5, 6'd34}: halfword_check = {(x[15:0] == '0), 1'b0};
+      {6'd5, 6'd33}: halfword_check = {(x[6] == '0) && (x[7] == '0) && (x[8] == '0) && (x[15:9] == '0), 1'b0};
+      {6'd5, 6'd34}: halfword_check = {(x[8:0] == '0) && (x[13:9] == '0) && (x[15:14] == '0), 1'b0};
       {6'd5, 6'd35}: halfword_check = {(x[15:0] == '0), 1'b0};
       {6'd5, 6'd36}: halfword_check = {(x[15:0] == '0), 1'b0};
       {6'd5, 6'd37}: halfword_check = {(x[15:0] == '0), 1'b0};

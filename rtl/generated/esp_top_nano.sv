@@ -2,13 +2,15 @@
 // The `nano` configuration: a wrapper of literals around esp_core.
 // Packed: the array forms two products by one multiplier of 25 x 18 bits; only the area differs.
 // Prune: clear it to leave masks out. Score: clear it to leave gate and score out of them.
+// Fine: whether it has fine CONVs (docs/fine.md).
 
 `default_nettype none
 
 module esp_top_nano #(
   parameter bit Packed = 1'b0,
   parameter bit Prune = 1'b1,
-  parameter bit Score = 1'b1
+  parameter bit Score = 1'b1,
+  parameter bit Fine = 1'b0
 ) (
   input  wire logic clk_i,
   input  wire logic rst_ni,
@@ -71,8 +73,8 @@ module esp_top_nano #(
     .PostLanes(4),
     .PoolLanes(4),
     .MaskLayers(Prune ? 64 : 0), .PackLanes(4),
-    .Score(Score), .Packed(Packed),
-    .ConfigHash(32'hAE007623)
+    .Score(Score), .Packed(Packed), .Fine(Fine),
+    .ConfigHash(32'h6B442426)
   ) u_core (
     .clk_i(clk_i),
     .rst_ni(rst_ni),

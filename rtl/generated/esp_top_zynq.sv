@@ -2,13 +2,15 @@
 // The `zynq` configuration: a wrapper of literals around esp_core.
 // Packed: the array forms two products by one multiplier of 25 x 18 bits; only the area differs.
 // Prune: clear it to leave masks out. Score: clear it to leave gate and score out of them.
+// Fine: whether it has fine CONVs (docs/fine.md).
 
 `default_nettype none
 
 module esp_top_zynq #(
   parameter bit Packed = 1'b0,
   parameter bit Prune = 1'b1,
-  parameter bit Score = 1'b1
+  parameter bit Score = 1'b1,
+  parameter bit Fine = 1'b1
 ) (
   input  wire logic clk_i,
   input  wire logic rst_ni,
@@ -71,8 +73,8 @@ module esp_top_zynq #(
     .PostLanes(8),
     .PoolLanes(2),
     .MaskLayers(Prune ? 128 : 0), .PackLanes(8),
-    .Score(Score), .Packed(Packed),
-    .ConfigHash(32'h766CBA3B)
+    .Score(Score), .Packed(Packed), .Fine(Fine),
+    .ConfigHash(32'h3D678A68)
   ) u_core (
     .clk_i(clk_i),
     .rst_ni(rst_ni),

@@ -102,6 +102,8 @@ void add_compile(CLI::App& app, Action& chosen) {
                     "make a program that takes any channel mask: `run --mask` packs its weights");
   command->add_flag("--dense-tiles", options->compile.dense_tiles,
                     "fetch and run weight tiles that are zero as well");
+  command->add_flag("--no-fine", options->compile.no_fine,
+                    "run layers whole of which every four channels have two weights at most");
   command->add_flag("--compare-float", options->compile.compare_float,
                     "run the float model beside on up to 16 of the images, and print the\n"
                     "signal-to-quantisation-noise ratio of every layer");

@@ -35,7 +35,8 @@ constexpr const char* kFooter =
     "examples:\n"
     "  espalier prune resnet8_int8.tflite --mask user.mask -o small.onnx\n"
     "  espalier prune resnet20.espl --mask user.mask --classes 3,5,8 -o small.onnx\n"
-    "  espalier prune user.espl -o small.onnx";
+    "  espalier prune user.espl -o small.onnx\n"
+    "  espalier prune resnet8_int8.tflite --two-of-four -o fine.onnx";
 
 int prune(Options& options) {
   auto calibration = options.calibration.read();
@@ -58,8 +59,9 @@ int prune(Options& options) {
 
 void add_prune(CLI::App& app, Action& chosen) {
   auto options = std::make_shared<Options>();
-  CLI::App* command =
-      app.add_subcommand("prune", "write a model without the channels that a mask leaves out");
+  CLI::App* command = app.add_subcommand(
+      "prune",
+      "write a model without the channels that a mask leaves out, or\nwithout two weights of four");
   command->footer(kFooter);
   command->add_option("MODEL", options->prune.model, "ONNX or TensorFlow Lite file, or a program")
       ->check(reads())
@@ -70,6 +72,8 @@ void add_prune(CLI::App& app, Action& chosen) {
       ->type_name("U.mask");
   command->add_option("--classes", options->classes, "outputs that stay, from 0; without it all")
       ->type_name("A,B,...");
+  command->add_flag("--two-of-four", options->prune.two_of_four,
+                    "of every four input channels the two largest weights stay (docs/fine.md)");
   command->add_option("-o,--output", options->prune.output, "model to write")
       ->check(writes())
       ->type_name("SMALL.onnx")

@@ -19,7 +19,7 @@ Result<Arranged> arrange(const Fixed& fixed, std::vector<Layer> layers,
   for (std::size_t l = 0; l < out.layers.size(); ++l) {
     ConstantPlaces& places = constants.places[l];
     if (out.layers[l].is_pool() || places.sparse || fixed.layout.maskable) continue;
-    places.units = dense_units(out.layers[l], fixed.config.lanes);
+    places.units = units_of(out.layers[l], fixed.config.lanes);
   }
   out.emitted = emit(fixed.graph, out.layers, out.layout, out.schedule, constants, fixed.config,
                      arrangement.room);

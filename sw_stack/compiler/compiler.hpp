@@ -27,6 +27,7 @@ struct Options {
   /// Fetch and run weight tiles that are zero as well (docs/tiles.md). With an odd `vary` every
   /// layer that fits is sparse, whatever its weights.
   bool dense_tiles = false;
+  bool fine = true;  ///< fine CONVs where weights allow (docs/fine.md)
 };
 
 /// Called after each pass with its name; `dump` says what it found, a line for each item.

@@ -23,8 +23,10 @@ inline constexpr Timing kTiming;
 /// share.
 double run_cycles(const isa::Config& config, std::int64_t words, double runs);
 
-/// Cycles of one pass over `pixels`: the next weights take L cycles to get in.
+/// Cycles of one pass over `pixels`: the next weights take L cycles to get in, and where CONVs may
+/// be fine pixels go two by two.
 constexpr int pass_cycles(const isa::Config& config, int pixels) {
+  if (config.fine != 0) pixels += pixels % 2;
   return pixels > config.lanes ? pixels : config.lanes;
 }
 /// Cycles that post takes for a word, and beats of a word.

@@ -73,13 +73,13 @@ isa::Conv conv_fields(const ir::QuantGraph& graph, const Layer& layer, const Ste
   conv.first = step.first ? 1 : 0;
   conv.last = step.last ? 1 : 0;
   conv.zx = at(graph.tensors, layer.nodes.input).quant.zero;
-  conv.act_base = u(address);
-  conv.plane = low16(piece.plane);
+  conv.act_base = u(address + (chunk.kb.low - chunk.tile_kb.low) * piece.plane);
+  conv.plane = low16(std::int64_t{piece.plane} * (chunk.second == Second::kBlock ? 2 : 1));
   conv.row_pitch = low16(piece.pitch);
   conv.y_step = low16(std::int64_t{g.y.stride} * piece.pitch);
   conv.tap_step = low16(std::int64_t{g.y.dil} * piece.pitch);
   conv.iy0 = piece.iy0;
-  conv.ix0 = piece.ix0;
+  conv.ix0 = piece.ix0 + (chunk.kx.low - chunk.tile_kx.low) * g.x.dil;
   conv.in_rows = u(piece.in_rows);
   conv.in_cols = u(piece.in_cols);
   conv.stride_y = u(g.y.stride);
@@ -87,8 +87,16 @@ isa::Conv conv_fields(const ir::QuantGraph& graph, const Layer& layer, const Ste
   conv.dil_y = u(g.y.dil);
   conv.dil_x = u(g.x.dil);
   conv.kh = u(chunk.ky.size());
-  conv.kw = u(chunk.kx.size());
-  conv.k_blocks = u(chunk.kb.size());
+  conv.kw = u(chunk.columns());
+  conv.k_blocks = u(chunk.depth());
+  if (chunk.second == Second::kBlock) {
+    conv.fine = 1;
+    conv.pair = low16(piece.plane);
+  } else if (chunk.second == Second::kTap) {
+    conv.fine = 1;
+    conv.pair = conv.pair_cols = u(g.x.dil);
+    conv.dil_x = u(chunk.columns() == 1 ? 1 : 2 * g.x.dil);
+  }
   conv.n_blocks = u(step.blocks.size());
   conv.rows = u(step.rows.size());
   conv.cols = u(step.cols.size());
@@ -233,6 +241,7 @@ isa::Load load_fields(const Layout& layout, const ConstantPlaces& places, const 
     return load;
   }
   set_transfer(load, at(layout.roots, piece.root), piece.first_word, piece.transfer, lanes);
+  load.skip = piece.skip ? 1 : 0;
   if (layout.maskable) {
     const bool operand = piece.kind == PieceKind::kOperand;
     load.clip = transfer_clip(piece.transfer,

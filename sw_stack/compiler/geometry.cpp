@@ -204,6 +204,31 @@ bool is_diagonal(const ir::QuantConv& conv, const Channels& in, const Channels& 
   return true;
 }
 
+bool two_of_four(const ir::QuantGraph& graph, const Layout& layout, const LayerNodes& layer,
+                 const ConvGeometry& g, int lanes) {
+  constexpr int kFour = 4, kTwo = 2;
+  const auto& conv = std::get<ir::QuantConv>(at(graph.nodes, layer.conv).op);
+  const int depth = at(graph.tensors, layer.input).shape.c;
+  std::vector<int> group;  // of each weight of an output channel
+  for (int ky = 0; ky < conv.window.kh; ++ky) {
+    for (int kx = 0; kx < conv.window.kw; ++kx) {
+      for (int c = 0; c < depth; ++c) {
+        const KPlace p = place_weight(graph, layout, layer, g, lanes, c, ky, kx);
+        group.push_back(((p.tap_y * g.x.kernel + p.tap_x) * g.kb * lanes + p.lane) / kFour);
+      }
+    }
+  }
+  std::vector<std::uint8_t> count(static_cast<std::size_t>(g.taps()) * g.kb * lanes / kFour);
+  const std::int8_t* weight = conv.weights.data();
+  for (int n = 0; n < conv.out_channels; ++n) {
+    std::ranges::fill(count, 0);
+    for (const int where : group) {
+      if (*weight++ != 0 && ++at(count, where) > kTwo) return false;
+    }
+  }
+  return true;
+}
+
 KPlace place_weight(const ir::QuantGraph& graph, const Layout& layout, const LayerNodes& layer,
                     const ConvGeometry& g, int lanes, int c, int ky, int kx) {
   const int lane = at(at(layout.spots, layer.input).channels.lane, c);

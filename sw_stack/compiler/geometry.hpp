@@ -35,6 +35,9 @@ struct Relay {
   [[nodiscard]] bool active() const { return fy > 1 || fx > 1 || bordered; }
 };
 
+/// What the second word of a pixel is where a CONV is fine (docs/fine.md).
+enum class Second : std::uint8_t { kNone, kBlock, kTap };
+
 /// Where weight (c, ky, kx) of a convolution lies.
 struct KPlace {
   int tap_y = 0, tap_x = 0, lane = 0;  ///< lane of all k blocks together
@@ -54,6 +57,15 @@ struct ConvGeometry {
   bool strided = false;  ///< the output is a phase: a STORE has one block
   /// Every output block reads the input block of its number alone (kb is 1): copies.
   bool diagonal = false;
+  bool fine = false;  ///< of every four channels at most two have weights: CONVs may be fine
+  /// Whether two taps of a row may be one: their words lie in different banks.
+  [[nodiscard]] bool pairs_taps() const { return x.kernel > 1 && x.dil % 2 == 1 && x.dil < 16; }
+  /// Passes over all taps of so many k blocks, for each pixel tile and n block.
+  [[nodiscard]] int passes(int blocks) const {
+    if (!fine) return taps() * blocks;
+    const int columns = pairs_taps() ? (x.kernel + 1) / 2 : x.kernel;  // of the block that is left
+    return taps() * (blocks / 2) + y.kernel * columns * (blocks % 2);
+  }
   /// CONVs of one n block only.
   [[nodiscard]] bool by_block() const { return strided || diagonal; }
   [[nodiscard]] int taps() const { return y.kernel * x.kernel; }
@@ -77,6 +89,11 @@ Result<PoolGeometry> pool_geometry(const ir::QuantGraph& graph, const Layout& la
 /// Whether each block of a convolution's output channels has weights for the input block of its
 /// number only.
 bool is_diagonal(const ir::QuantConv& conv, const Channels& in, const Channels& out, int lanes);
+
+/// Whether of every four channels (lanes 4i to 4i + 3) of every output and tap at most two have
+/// weights.
+bool two_of_four(const ir::QuantGraph& graph, const Layout& layout, const LayerNodes& layer,
+                 const ConvGeometry& geometry, int lanes);
 
 /// Place of a weight in the layer's [Np][KH][KW][Kp] image.
 KPlace place_weight(const ir::QuantGraph& graph, const Layout& layout, const LayerNodes& layer,

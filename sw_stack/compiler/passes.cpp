@@ -55,6 +55,9 @@ Status lay_out_input(State& s) {
 }
 
 Status plan(State& s) {
+  auto fine = fine_layers(s);
+  if (!fine) return fine.error();
+  s.fine = std::move(*fine);
   auto planned = plan_layers(s, s.config);
   if (!planned) return planned.error();
   s.layers = std::move(planned->layers);

@@ -12,7 +12,14 @@ namespace espalier::compiler {
 /// A part of a convolution's sum: taps and k blocks of one CONV.
 struct Chunk {
   Span ky, kx, kb;
-  [[nodiscard]] int taps() const { return ky.size() * kx.size(); }
+  Second second = Second::kNone;
+  Span tile_kx, tile_kb;  ///< taps and blocks that its tile in the activation buffer serves
+  bool shares = false;    ///< which is that of the chunk before
+  /// Passes: columns of taps, taps, blocks or pairs of them, all.
+  [[nodiscard]] int columns() const { return kx.size() / (second == Second::kTap ? 2 : 1); }
+  [[nodiscard]] int taps() const { return ky.size() * columns(); }
+  [[nodiscard]] int depth() const { return kb.size() / (second == Second::kBlock ? 2 : 1); }
+  [[nodiscard]] int passes() const { return taps() * depth(); }
 };
 
 struct ConvPlan {

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "compiler/cost.hpp"
+#include "isa/instruction.hpp"
 #include "compiler/plan.hpp"
 
 namespace espalier::compiler {
@@ -19,6 +20,7 @@ constexpr int kStepWords = 10;           // instruction words of a step: CONV, S
 constexpr int kOperandSlots = 12;
 constexpr int kStepDecode = 25;       // cycles that an empty step takes
 constexpr double kMaskWeight = 0.05;  // of the cost with fewer blocks
+constexpr double kIndexed = 1.25;     // words loaded for a word of fine weights
 // Choices for the search over whole programs: how many, and how much more they may cost.
 constexpr int kMostChoices = 16;
 constexpr double kWorstChoice = 1.3, kSlack = 1000;
@@ -55,6 +57,7 @@ class Search {
  public:
   Search(const ConvGeometry& g, const isa::Config& config, int budget, const Options& options)
       : g_(g),
+        fine_(g.fine),
         config_(config),
         budget_(budget),
         maskable_(options.maskable),
@@ -65,6 +68,7 @@ class Search {
   void run(int tap_rows, int tap_cols) {
     tap_rows_ = tap_rows;
     tap_cols_ = tap_cols;
+    g_.fine = fine_ && tap_rows == g_.y.kernel && tap_cols == g_.x.kernel;
     tap_chunks_ = ceil_div(g_.y.kernel, tap_rows) * ceil_div(g_.x.kernel, tap_cols);
     const std::vector<int> all_cols = shares(g_.x.out, config_.acc_words);
     std::vector<AxisTiles> along_x;
@@ -111,14 +115,15 @@ class Search {
 
  private:
   void pixels(int rows, int cols, const AxisTiles& ty, const AxisTiles& tx) {
-    const std::int64_t area = std::int64_t{ty.largest} * tx.largest;
+    const std::int64_t area = tile_area(ty, tx);
     if (area > budget_) return;
     const int limit =
         std::min({config_.acc_words / (rows * cols), kMaxBlocks, config_.param_blocks / 2});
     const bool whole = ty.count == 1 && tx.count == 1;
     for (const int nb : shares(g_.nb, (g_.gap && !whole) || g_.by_block() ? 1 : limit)) {
-      const std::int64_t fit =
-          config_.weight_words / (std::int64_t{nb} * config_.lanes * tap_rows_ * tap_cols_);
+      const std::int64_t fit = ring_words() /
+                               (std::int64_t{nb} * config_.lanes * tap_rows_ * tap_cols_) *
+                               (g_.fine ? 2 : 1);
       const int most = static_cast<int>(std::min<std::int64_t>({kMaxKBlocks, budget_ / area, fit}));
       if (most == 0) continue;
       const bool bound_by_weights = rows * cols <= config_.lanes;
@@ -162,7 +167,28 @@ class Search {
       if (more.size() > kTried) more.resize(kTried);
       list.insert(list.end(), more.begin(), more.end());
     }
+    if (g_.fine) {  // blocks two by two, but for the last
+      for (int& depth : list) depth -= depth < g_.kb ? depth % 2 : 0;
+      std::erase(list, 0);
+      list.erase(std::unique(list.begin(), list.end()), list.end());
+    }
     return list;
+  }
+
+  /// Words of a k block of the largest tile in the activation buffer.
+  [[nodiscard]] std::int64_t tile_area(const AxisTiles& ty, const AxisTiles& tx) const {
+    const std::int64_t area = std::int64_t{ty.largest} * tx.largest;
+    return g_.fine && g_.kb > 1 ? area | 1 : area;
+  }
+  /// Words of the weight ring that CONVs may count on.
+  [[nodiscard]] std::int64_t ring_words() const {
+    isa::Conv conv;
+    conv.fine = g_.fine ? 1 : 0;
+    return static_cast<std::int64_t>(isa::ring_limit(conv, config_));
+  }
+  /// Passes of a chunk of so many k blocks.
+  [[nodiscard]] std::int64_t chunk_passes(int kc) const {
+    return g_.fine ? g_.passes(kc) : std::int64_t{tap_rows_} * tap_cols_ * kc;
   }
 
   void evaluate(ConvPlan plan, const AxisTiles& ty, const AxisTiles& tx, std::int64_t area) {
@@ -188,14 +214,13 @@ class Search {
     if (plan.slots < need || (g_.add && plan.operand_slots < 1)) return;
     plan.slots = std::min(plan.slots, std::max(kMaxSlots, need));
     // Weight ring.
-    const std::int64_t layer_words = std::int64_t{g_.nb} * L * g_.taps() * g_.kb;
-    const std::int64_t group_words = std::int64_t{plan.nb} * L * g_.taps() * g_.kb;
-    const std::int64_t unit_words =
-        std::int64_t{plan.nb} * L * plan.tap_rows * plan.tap_cols * plan.kc;
+    const std::int64_t layer_words = std::int64_t{g_.nb} * L * g_.passes(g_.kb);
+    const std::int64_t group_words = std::int64_t{plan.nb} * L * g_.passes(g_.kb);
+    const std::int64_t unit_words = std::int64_t{plan.nb} * L * chunk_passes(plan.kc);
     const std::int64_t kept = !plan.weights_stay ? unit_words
                               : plan.by_group    ? group_words
                                                  : layer_words;
-    if (kept > config_.weight_words) return;
+    if (kept > ring_words()) return;
     plan.kept_words = kept;
     plan.params_stay = plan.by_group || g_.nb <= config_.param_blocks / 2;
 
@@ -228,16 +253,15 @@ class Search {
   double cycles(const ConvPlan& plan, const AxisTiles& ty, const AxisTiles& tx, int kb, int nb,
                 int enough) {
     const int L = config_.lanes;
-    const std::int64_t area = std::int64_t{ty.largest} * tx.largest;
+    const std::int64_t area = tile_area(ty, tx);
     const int tiles = ty.count * tx.count;
     const int groups = ceil_div(nb, plan.nb);
     const int n_chunks = ceil_div(kb, plan.kc) * tap_chunks_;
     const int first_nb = std::min(nb, plan.nb), first_kc = std::min(kb, plan.kc);
-    const std::int64_t layer_words = std::int64_t{nb} * L * g_.taps() * kb;
-    const std::int64_t unit_words =
-        std::int64_t{first_nb} * L * plan.tap_rows * plan.tap_cols * first_kc;
+    const std::int64_t layer_words = std::int64_t{nb} * L * g_.passes(kb);
+    const std::int64_t unit_words = std::int64_t{first_nb} * L * chunk_passes(first_kc);
     const std::int64_t kept = !plan.weights_stay ? unit_words
-                              : plan.by_group    ? std::int64_t{first_nb} * L * g_.taps() * kb
+                              : plan.by_group    ? std::int64_t{first_nb} * L * g_.passes(kb)
                                                  : layer_words;
     const int p = plan.rows * plan.cols;
     const auto passes = [&](int rows, int cols) { return pass_cycles(config_, rows * cols); };
@@ -247,7 +271,7 @@ class Search {
         std::int64_t{tx.count - 1} * passes(ty.last, plan.cols) + passes(ty.last, tx.last);
     const double steps = static_cast<double>(tiles) * groups * n_chunks;
     const double compute =
-        static_cast<double>(tile_cycles) * g_.taps() * kb * nb + steps * kTiming.conv_overhead;
+        static_cast<double>(tile_cycles) * g_.passes(kb) * nb + steps * kTiming.conv_overhead;
     const double words_out = static_cast<double>(nb) * g_.pixels();
     const double post = words_out * post_cycles(config_);
     const double act =
@@ -345,7 +369,8 @@ class Search {
   [[nodiscard]] double load_cycles(const ConvPlan& plan, const AxisTiles& ty, const AxisTiles& tx,
                                    int kb) const {
     const double blocks = kb;
-    if (ty.count == 1 && tx.count == 1 && ty.pixels * tx.pixels == g_.block_words) {
+    const bool apart = g_.fine && plan.kc > 1 && ty.pixels * tx.pixels % 2 == 0;
+    if (ty.count == 1 && tx.count == 1 && ty.pixels * tx.pixels == g_.block_words && !apart) {
       return run_cycles(config_, plan.kc * ty.pixels * tx.pixels, blocks / plan.kc);
     }
     if (tx.count == 1 && tx.pixels == g_.x.in && g_.row_step == 1) {
@@ -363,10 +388,11 @@ class Search {
     } else if (plan.kc == g_.kb) {
       run *= std::int64_t{config_.lanes} * (plan.tapwise ? 1 : g_.taps());
     }
-    return run_cycles(config_, run, 1) / static_cast<double>(run);
+    return run_cycles(config_, run, 1) / static_cast<double>(run) * (g_.fine ? kIndexed : 1);
   }
 
-  const ConvGeometry& g_;
+  ConvGeometry g_;
+  bool fine_;
   const isa::Config& config_;
   int budget_;
   int tap_rows_ = 1, tap_cols_ = 1, tap_chunks_ = 1;
@@ -380,14 +406,43 @@ class Search {
 
 }  // namespace
 
+namespace {
+
+/// A chunk of all taps as fine ones: blocks two by two, of one that is left taps two by two, and
+/// the taps that are left.
+void split(const ConvGeometry& g, Chunk chunk, std::vector<Chunk>& list) {
+  const Span all = chunk.kb;
+  const auto put = [&](Second second, const Span& kb, const Span& kx) {
+    chunk.second = second;
+    chunk.kb = kb;
+    chunk.kx = kx;
+    list.push_back(chunk);
+    chunk.shares = true;
+  };
+  const int paired = all.low + all.size() / 2 * 2;
+  if (paired > all.low) put(Second::kBlock, {all.low, paired}, chunk.tile_kx);
+  if (paired == all.high) return;
+  const int taps = g.pairs_taps() ? g.x.kernel / 2 * 2 : 0;
+  if (taps > 0) put(Second::kTap, {paired, all.high}, {0, taps});
+  if (taps < g.x.kernel) put(Second::kNone, {paired, all.high}, {taps, g.x.kernel});
+}
+
+}  // namespace
+
 std::vector<Chunk> chunks(const ConvGeometry& g, const ConvPlan& plan) {
   std::vector<Chunk> list;
   for (int kb = 0; kb < g.kb; kb += plan.kc) {
     for (int ky = 0; ky < g.y.kernel; ky += plan.tap_rows) {
       for (int kx = 0; kx < g.x.kernel; kx += plan.tap_cols) {
-        list.push_back({{ky, std::min(ky + plan.tap_rows, g.y.kernel)},
-                        {kx, std::min(kx + plan.tap_cols, g.x.kernel)},
-                        {kb, std::min(kb + plan.kc, g.kb)}});
+        Chunk chunk;
+        chunk.ky = {ky, std::min(ky + plan.tap_rows, g.y.kernel)};
+        chunk.kx = chunk.tile_kx = {kx, std::min(kx + plan.tap_cols, g.x.kernel)};
+        chunk.kb = chunk.tile_kb = {kb, std::min(kb + plan.kc, g.kb)};
+        if (g.fine && chunk.ky.size() == g.y.kernel && chunk.kx.size() == g.x.kernel) {
+          split(g, chunk, list);
+        } else {
+          list.push_back(chunk);
+        }
       }
     }
   }

@@ -44,6 +44,7 @@ Status plan_one(const State& state, const isa::Config& machine, std::size_t l, i
       conv_geometry(state.graph, state.layout, layer.nodes, state.config.lanes, relay);
   if (!geometry) return geometry.error();
   layer.conv = *geometry;
+  layer.conv.fine = !state.fine.empty() && state.fine[l];
   if (const std::size_t p = twin(out.layers, l, budget); p < l && state.options.vary == 0) {
     layer.conv_plan = out.layers[p].conv_plan;
     out.choices[l] = out.choices[p];
@@ -97,6 +98,23 @@ Status choose_lanes(State& state) {
     if (relay->active()) state.relayed = static_cast<int>(l);
   }
   return {};
+}
+
+Result<std::vector<bool>> fine_layers(const State& state) {
+  std::vector<bool> out(state.nodes.size(), false);
+  if (state.config.fine == 0 || state.options.maskable || !state.options.fine) return out;
+  for (std::size_t l = 0; l < state.nodes.size(); ++l) {
+    if (state.nodes[l].is_pool()) continue;
+    const Relay relay = state.relayed == static_cast<int>(l) ? state.relay : Relay{};
+    auto geometry =
+        conv_geometry(state.graph, state.layout, state.nodes[l], state.config.lanes, relay);
+    if (!geometry) return geometry.error();
+    const int dense = geometry->passes(geometry->kb);
+    geometry->fine = !geometry->diagonal;
+    out[l] = geometry->fine && geometry->passes(geometry->kb) < dense &&
+             two_of_four(state.graph, state.layout, state.nodes[l], *geometry, state.config.lanes);
+  }
+  return out;
 }
 
 Result<Planned> plan_layers(const State& state, const isa::Config& machine) {

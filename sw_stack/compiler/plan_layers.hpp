@@ -19,6 +19,10 @@ Result<Budgets> share_buffer(const State& state, const isa::Config& machine);
 /// Errors: those of choose_relay().
 Status choose_lanes(State& state);
 
+/// Layers whose CONVs may be fine, where the machine and the options have that, in fewer passes.
+/// Errors: those of conv_geometry().
+Result<std::vector<bool>> fine_layers(const State& state);
+
 /// Geometry, and the tiles that the costs say, as for a machine of these sizes.
 /// Errors: kUnsupported and kCapacity, with the layer.
 Result<Planned> plan_layers(const State& state, const isa::Config& machine);

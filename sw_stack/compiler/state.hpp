@@ -21,6 +21,7 @@ struct State {
   int relayed = -1;                  ///< relay: the layer whose input has lanes of its own; -1
   Relay relay;                       ///< relay
   program::InputLayout input;        ///< relay
+  std::vector<bool> fine;            ///< plan: layers whose CONVs may be fine
   std::vector<Layer> layers;         ///< plan; `refine` takes other tiles
   std::vector<Choices> choices;      ///< plan: of each layer's tiles
   Constants constants;               ///< constants; `refine` makes them again for its tiles

@@ -92,7 +92,9 @@ class Builder {
     const Spot& source = spot(layer.nodes.input);
     const Root& root = root_of(layer.nodes.input);
     const Reach ry = reach(g.y, tile.rows.low, tile.rows.size(), chunk.ky.low, chunk.ky.size());
-    const Reach rx = reach(g.x, tile.cols.low, tile.cols.size(), chunk.kx.low, chunk.kx.size());
+    const Span& kb = chunk.tile_kb;
+    const Reach rx =
+        reach(g.x, tile.cols.low, tile.cols.size(), chunk.tile_kx.low, chunk.tile_kx.size());
     Piece piece;
     piece.root = source.root;
     piece.in_rows = ry.pixels.size();
@@ -101,15 +103,19 @@ class Builder {
     piece.ix0 = rx.origin;
     piece.pitch = piece.in_cols;
     piece.plane = piece.in_rows * piece.in_cols;
-    piece.words = piece.plane * chunk.kb.size();
-    piece.k0 = chunk.kb.low;
+    // Blocks that are read together lie in different banks.
+    piece.skip = chunk.second == Second::kBlock && piece.plane % 2 == 0;
+    piece.plane += piece.skip ? 1 : 0;
+    piece.words = piece.plane * kb.size();
+    piece.k0 = kb.low;
     // Of a flat or packed input a mask leaves all: its k blocks are no channel blocks.
     piece.transfer =
-        g.flat || g.relay.active()
-            ? merge(piece.in_cols, piece.in_rows, g.row_words, chunk.kb.size(), g.block_words)
-            : transfer(piece.in_cols, piece.in_rows, g.row_words, chunk.kb.size(), g.block_words);
+        piece.skip ? merge_rows(piece.in_cols, piece.in_rows, g.row_words, kb.size(), g.block_words)
+        : g.flat || g.relay.active()
+            ? merge(piece.in_cols, piece.in_rows, g.row_words, kb.size(), g.block_words)
+            : transfer(piece.in_cols, piece.in_rows, g.row_words, kb.size(), g.block_words);
     const std::int64_t image = std::int64_t{root.h} * root.w;  // unused where the input is relaid
-    const Span blocks = g.diagonal ? Span{group, group + 1} : Span{chunk.kb.low, chunk.kb.high};
+    const Span blocks = g.diagonal ? Span{group, group + 1} : kb;
     piece.first_word = source.block * image + g.first_word +
                        std::int64_t{blocks.low} * g.block_words +
                        std::int64_t{ry.pixels.low} * g.row_words + rx.pixels.low;
@@ -117,8 +123,7 @@ class Builder {
       const int pixels = root.h * root.w;
       piece.rows = {0, root.h};
       piece.cols = {0, root.w};
-      piece.blocks = {source.block + chunk.kb.low / pixels,
-                      source.block + (chunk.kb.high - 1) / pixels + 1};
+      piece.blocks = {source.block + kb.low / pixels, source.block + (kb.high - 1) / pixels + 1};
     } else {
       piece.rows = {g.row_first + ry.pixels.low * g.row_step,
                     g.row_first + (ry.pixels.high - 1) * g.row_step + 1};
@@ -171,7 +176,9 @@ class Builder {
           step.rows = tile.rows;
           step.cols = tile.cols;
           step.blocks = {group * plan.nb, std::min((group + 1) * plan.nb, g.nb)};
-          if (plan.hold) {
+          if (chunk.shares) {
+            step.piece = steps.back().piece;
+          } else if (plan.hold) {
             int& piece = at(held, t * n_chunks + k);
             if (piece < 0) piece = add(conv_tile(layer, tile, chunk, group));
             step.piece = piece;
@@ -198,9 +205,9 @@ class Builder {
           step.gap_last = last_tile;
           step.stores = step.last && (!g.gap || last_tile);
           const int pixels = tile.rows.size() * tile.cols.size();
-          const double compute = double{1.0} * chunk.taps() * chunk.kb.size() * step.blocks.size() *
-                                     pass_cycles(config_, pixels) +
-                                 kTiming.conv_overhead;
+          const double compute =
+              double{1.0} * chunk.passes() * step.blocks.size() * pass_cycles(config_, pixels) +
+              kTiming.conv_overhead;
           const double post =
               step.last ? double{1.0} * pixels * step.blocks.size() * post_cycles(config_) : 0;
           step.cycles = std::max(compute, post);

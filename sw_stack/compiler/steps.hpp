@@ -43,6 +43,7 @@ struct Piece {
   int words = 0;
   int k0 = 0, n0 = 0;        ///< first k block, first n block that it serves, of the layer's own
   int plane = 0, pitch = 0;  ///< words from block to block and row to row in the buffer
+  bool skip = false;         ///< of the plane the last word is left out
   int in_rows = 1, in_cols = 1, iy0 = 0, ix0 = 0;
   int first_step = -1, last_step = -1;  ///< of all layers' steps in order
   std::vector<Need> needs;

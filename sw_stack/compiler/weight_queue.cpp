@@ -24,7 +24,10 @@ WeightQueue::WeightQueue(const isa::Config& config, const std::vector<Layer>& la
     ring.size = used == 0 ? size : std::min(used, size);
     ring.held = !maskable && ring.size < size && room.hold != Hold::kOrder;
   };
-  set(weights_, config.weight_words, room.weight_words);
+  isa::Conv any;  // words of indices take room, too
+  any.fine =
+      std::ranges::any_of(layers, [](const Layer& layer) { return layer.conv.fine; }) ? 1 : 0;
+  set(weights_, static_cast<int>(isa::ring_limit(any, config)), room.weight_words);
   set(params_, config.param_blocks, room.param_blocks);
   for (const Layer& layer : layers) {
     const auto groups = layer.is_pool()
@@ -50,7 +53,7 @@ const Unit& WeightQueue::unit(const Layer& layer, const Step& step) const {
 }
 
 std::int64_t WeightQueue::unit_words(const Layer& layer, const Step& step) const {
-  if (!maskable_) return unit(layer, step).words;
+  if (!maskable_) return unit(layer, step).ring;
   const Chunk& chunk = at(layer.chunks, step.chunk);
   return std::int64_t{step.blocks.size()} * config_.lanes * chunk.taps() * chunk.kb.size();
 }
@@ -98,6 +101,8 @@ isa::Load WeightQueue::weight_load(const Layer& layer, const Step& step) const {
   load.offset = at(constants_.places, step.layer).weights +
                 run.offset * static_cast<std::uint32_t>(config_.lanes);
   load.x_words = run.words;
+  if (at(layer.chunks, step.chunk).second != Second::kNone)
+    load.form = static_cast<std::uint32_t>(isa::LoadForm::kIndexed);
   return load;
 }
 
@@ -172,7 +177,7 @@ void WeightQueue::use(const Step& step, isa::Conv& conv) {
   const ConvPlan& plan = layer.conv_plan;
   const Chunk& chunk = at(layer.chunks, step.chunk);
   const int rows = step.blocks.size() * config_.lanes;
-  const int kc = chunk.kb.size();
+  const int kc = chunk.depth();
   const std::int64_t words = unit_words(layer, step);
   conv.w_tapwise = plan.tapwise ? 1 : 0;
   conv.w_n_stride = static_cast<std::uint32_t>(plan.tapwise ? kc : chunk.taps() * kc);

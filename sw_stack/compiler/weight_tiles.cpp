@@ -1,7 +1,9 @@
 #include "compiler/weight_tiles.hpp"
 
 #include <algorithm>
+#include <array>
 
+#include "isa/instruction.hpp"
 #include "isa/tile_codes.hpp"
 
 namespace espalier::compiler {
@@ -126,25 +128,90 @@ std::vector<Span> groups_of(const Layer& layer) {
 
 }  // namespace
 
-UnitWeights dense_weights(const Layer& layer, std::span<const std::uint8_t> dense, int lanes) {
+namespace {
+
+/// The columns of a fine chunk's weights with their indices: of each group of four channels two.
+class Indexer {
+ public:
+  explicit Indexer(std::size_t lanes) : lanes_(lanes) {}
+
+  /// Appends the column of which `low` and `high` are the words of both channels' blocks or taps.
+  void put(std::span<const std::uint8_t> low, std::span<const std::uint8_t> high) {
+    constexpr std::size_t kFour = 4, kTwo = 2;
+    for (std::size_t k = 0; k < lanes_; k += kFour) {
+      for (const auto& word : {low, high}) {
+        const auto four = word.subspan(k, kFour);
+        std::size_t kept = 0;
+        std::array<std::size_t, kTwo> index{};
+        for (std::size_t c = 0; c < kFour; ++c) {
+          if (four[c] == 0) continue;
+          ESP_CHECK(kept < kTwo);
+          index[kept++] = c;
+        }
+        for (std::size_t slot = 0; slot < kTwo; ++slot) {
+          words_.push_back(slot < kept ? four[index[slot]] : 0);
+          indices_.push_back(static_cast<std::uint8_t>(index[slot]));
+        }
+      }
+    }
+  }
+
+  /// Appends all columns so far, four by four behind a word of their indices.
+  void flush(std::vector<std::uint8_t>& out) {
+    const std::size_t group = lanes_ * (isa::kIndexedGroup - 1);
+    ESP_CHECK(words_.size() % group == 0);
+    for (std::size_t at = 0; at < words_.size(); at += group) {
+      for (std::size_t i = 0; i < group; i += 4) {
+        const std::uint8_t* two = indices_.data() + at + i;
+        out.push_back(static_cast<std::uint8_t>(two[0] | two[1] << 2 | two[2] << 4 | two[3] << 6));
+      }
+      const auto first = words_.begin() + static_cast<std::ptrdiff_t>(at);
+      out.insert(out.end(), first, first + static_cast<std::ptrdiff_t>(group));
+    }
+    words_.clear();
+    indices_.clear();
+  }
+
+ private:
+  std::size_t lanes_;
+  std::vector<std::uint8_t> words_, indices_;
+};
+
+}  // namespace
+
+UnitWeights unit_weights(const Layer& layer, std::span<const std::uint8_t> dense, int lanes) {
   const ConvGeometry& g = layer.conv;
   const auto word = static_cast<std::size_t>(lanes);
   UnitWeights out;
+  out.units = units_of(layer, lanes);
   out.bytes.reserve(dense.size());
-  const auto put = [&](const Chunk& chunk, int row, int ky, int kx) {
+  Indexer indexer(word);
+  const auto words = [&](int row, int ky, int kx, int kb, int count) {
     const std::size_t tap = static_cast<std::size_t>(ky) * g.x.kernel + kx;
-    const std::size_t first = (row * static_cast<std::size_t>(g.taps()) + tap) * g.kb;
-    const auto words = dense.subspan((first + chunk.kb.low) * word, chunk.kb.size() * word);
-    out.bytes.insert(out.bytes.end(), words.begin(), words.end());
+    const std::size_t first = (row * static_cast<std::size_t>(g.taps()) + tap) * g.kb + kb;
+    return dense.subspan(first * word, count * word);
+  };
+  /// One output channel's words of a tap, or of two.
+  const auto put = [&](const Chunk& chunk, int row, int ky, int kx) {
+    if (chunk.second == Second::kNone) {
+      const auto run = words(row, ky, kx, chunk.kb.low, chunk.kb.size());
+      out.bytes.insert(out.bytes.end(), run.begin(), run.end());
+      return;
+    }
+    for (int kb = chunk.kb.low; kb < chunk.kb.high; kb += chunk.second == Second::kBlock ? 2 : 1) {
+      const bool block = chunk.second == Second::kBlock;
+      indexer.put(words(row, ky, kx, kb, 1),
+                  block ? words(row, ky, kx, kb + 1, 1) : words(row, ky, kx + 1, kb, 1));
+    }
   };
   const auto each_tap = [](const Chunk& chunk, auto&& f) {
     for (int ky = chunk.ky.low; ky < chunk.ky.high; ++ky)
-      for (int kx = chunk.kx.low; kx < chunk.kx.high; ++kx) f(ky, kx);
+      for (int c = 0; c < chunk.columns(); ++c)
+        f(ky, chunk.kx.low + (chunk.second == Second::kTap ? 2 * c : c));
   };
   for (const Span& group : groups_of(layer)) {
     const Span rows{group.low * lanes, group.high * lanes};
     for (const Chunk& chunk : layer.chunks) {
-      const std::size_t start = out.bytes.size() / word;
       if (layer.conv_plan.tapwise) {
         each_tap(chunk, [&](int ky, int kx) {
           for (int row = rows.low; row < rows.high; ++row) put(chunk, row, ky, kx);
@@ -153,21 +220,25 @@ UnitWeights dense_weights(const Layer& layer, std::span<const std::uint8_t> dens
         for (int row = rows.low; row < rows.high; ++row)
           each_tap(chunk, [&](int ky, int kx) { put(chunk, row, ky, kx); });
       }
-      out.units.push_back({static_cast<std::uint32_t>(start),
-                           static_cast<std::uint32_t>(out.bytes.size() / word - start)});
+      indexer.flush(out.bytes);
     }
   }
+  const Unit& last = out.units.back();
+  ESP_CHECK(out.bytes.size() == (std::size_t{last.offset} + last.words) * word);
   return out;
 }
 
-std::vector<Unit> dense_units(const Layer& layer, int lanes) {
+std::vector<Unit> units_of(const Layer& layer, int lanes) {
   std::vector<Unit> units;
   std::uint32_t start = 0;
   for (const Span& group : groups_of(layer)) {
     for (const Chunk& chunk : layer.chunks) {
-      const int words = group.size() * lanes * chunk.taps() * chunk.kb.size();
-      units.push_back({start, static_cast<std::uint32_t>(words)});
-      start += units.back().words;
+      const auto ring = static_cast<std::uint32_t>(group.size() * lanes * chunk.passes());
+      const std::uint32_t words = chunk.second == Second::kNone
+                                      ? ring
+                                      : ring / (isa::kIndexedGroup - 1) * isa::kIndexedGroup;
+      units.push_back({start, words, ring});
+      start += words;
     }
   }
   return units;
@@ -189,8 +260,8 @@ std::optional<UnitWeights> sparse_weights(const Layer& layer, std::span<const st
     for (std::size_t c = 0; c < group.codes.size(); ++c) {
       const std::size_t start = out.bytes.size();
       cutter.put(layer.chunks[c], group.blocks, group.codes[c], out.bytes);
-      out.units.push_back({static_cast<std::uint32_t>(start / lanes),
-                           static_cast<std::uint32_t>((out.bytes.size() - start) / lanes)});
+      const auto words = static_cast<std::uint32_t>((out.bytes.size() - start) / lanes);
+      out.units.push_back({static_cast<std::uint32_t>(start / lanes), words, words});
     }
   }
   if (kept_words(layer, out.units) > config.weight_words) return std::nullopt;

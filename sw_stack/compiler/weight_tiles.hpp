@@ -1,5 +1,6 @@
 #pragma once
-// Weights unit by unit: dense, and as streams without the tiles that are zero (docs/tiles.md).
+// Weights unit by unit: dense, of fine CONVs with indices (docs/fine.md), and as streams without
+// the tiles that are zero (docs/tiles.md).
 
 #include <cstdint>
 #include <optional>
@@ -14,6 +15,7 @@ namespace espalier::compiler {
 struct Unit {
   std::uint32_t offset = 0;  ///< from the layer's first
   std::uint32_t words = 0;
+  std::uint32_t ring = 0;  ///< of the weight ring: without those of indices
 };
 
 struct UnitWeights {
@@ -22,11 +24,12 @@ struct UnitWeights {
 };
 
 /// The units of a layer whose weights are [N][taps][K] bytes, each in the order in which the
-/// weight ring holds it: [n][tap][k], or where the plan is tapwise [tap][n][k].
-UnitWeights dense_weights(const Layer& layer, std::span<const std::uint8_t> dense, int lanes);
+/// weight ring holds it: [n][tap][k], or where the plan is tapwise [tap][n][k]; of a fine chunk
+/// indexed.
+UnitWeights unit_weights(const Layer& layer, std::span<const std::uint8_t> dense, int lanes);
 
 /// Where those units lie.
-std::vector<Unit> dense_units(const Layer& layer, int lanes);
+std::vector<Unit> units_of(const Layer& layer, int lanes);
 
 /// The streams of a layer whose weights are [N][taps][K] bytes, where they leave out enough tiles
 /// to be worth it (with `always`: whatever they leave out) and fit the weight ring; otherwise

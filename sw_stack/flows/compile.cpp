@@ -155,6 +155,7 @@ Result<Compiled> compile(const CompileOptions& options, const Listener& listener
   compiler::Options how;
   how.maskable = options.maskable;
   how.dense_tiles = options.dense_tiles;
+  how.fine = !options.no_fine;
   const auto after = [&](std::string_view pass, const std::function<std::string()>& text) {
     if (dump && (options.dump_after == kAllPasses || options.dump_after == pass))
       dump(pass, text());

@@ -23,6 +23,7 @@ struct CompileOptions {
   bool prune_zeroed = false;  ///< leave out channels that are all zero
   bool maskable = false;      ///< make a program that takes any mask
   bool dense_tiles = false;   ///< fetch and run tiles of zeros as well
+  bool no_fine = false;       ///< no fine CONVs
   std::string dump_after;     ///< a pass of the compiler, or `all`; empty: none
   bool compare_float = false;      ///< run the float model beside on some of the images
   CalibrationOptions calibration;  ///< of a float model

@@ -4,6 +4,7 @@
 
 #include "flows/classes.hpp"
 #include "flows/models.hpp"
+#include "masks/two_of_four.hpp"
 #include "personal/correct.hpp"
 #include "base/whole_file.hpp"
 
@@ -74,9 +75,10 @@ Result<Written> quantise(const QuantiseOptions& options, const Listener& listene
 }
 
 Result<Written> prune(const PruneOptions& options, const Listener& listener) {
-  if (options.mask.empty() && options.classes.empty() && !is_program(options.model)) {
-    return fail(ErrorCode::kUsage, "nothing to leave out; name a --mask or --classes",
-                options.model);
+  if (options.mask.empty() && options.classes.empty() && !options.two_of_four &&
+      !is_program(options.model)) {
+    return fail(ErrorCode::kUsage,
+                "nothing to leave out; name a --mask, --classes or --two-of-four", options.model);
   }
   auto model = load_model_or_program(options.model);
   if (!model) return model.error();
@@ -88,6 +90,12 @@ Result<Written> prune(const PruneOptions& options, const Listener& listener) {
   if (!options.classes.empty()) {
     if (const Status s = keep_classes(made->graph, options.classes, options.model); !s)
       return s.error();
+  }
+  if (options.two_of_four && masks::keep_two_of_four(made->graph) == 0) {
+    return fail(ErrorCode::kRange,
+                "--two-of-four leaves nothing out: no convolution behind the first "
+                "has more than two weights of four channels",
+                options.model);
   }
   if (const Status s = write(*made, options.form, options.model, options.output); !s)
     return s.error();

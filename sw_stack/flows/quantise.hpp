@@ -33,6 +33,7 @@ struct PruneOptions {
   std::string model;                   ///< .onnx, .tflite or a program
   std::string mask;                    ///< file; empty: none
   std::vector<std::uint64_t> classes;  ///< outputs that stay; empty: all
+  bool two_of_four = false;            ///< of every four weights the two largest stay
   std::string output;
   export_::Form form = export_::Form::kQdq;
   CalibrationOptions calibration;  ///< of a float model

@@ -41,6 +41,7 @@ Status check_sizes(const Config& c) {
            Range{"bus_bytes", c.bus_bytes, compact ? 2 : 4, c.lanes},
            Range{"post_lanes", c.post_lanes, 1, c.lanes},
            Range{"mask_layers", c.mask_layers, 0, compact ? 0 : 4096, false},
+           Range{"fine", c.fine, 0, compact ? 0 : 1, false},
            Range{"address_bits", c.address_bits, 16, compact ? 20 : 32, false},
        }) {
     if (Status s = check(range); !s) return s;

@@ -225,6 +225,46 @@ std::string contradiction_in(const Instruction& instruction) {
       instruction);
 }
 
+std::string fine_trouble(const Conv& conv, const Config& config) {
+  if (conv.fine == 0) return {};
+  if (config.fine == 0) return "configuration " + std::string(config.name) + " has no fine CONVs";
+  if (conv.clip) return "fine with a clip word";
+  if (conv.pair % 2 == 0) return "pair is " + std::to_string(conv.pair) + "; it is odd";
+  return {};
+}
+
+std::string ring_trouble(const Conv& conv, const Config& config) {
+  const std::uint64_t words = std::uint64_t{conv.w_offset} + conv.w_piece;
+  if (words <= ring_limit(conv, config)) return {};
+  return "needs " + std::to_string(words) + " words of the weight ring, which has " +
+         std::to_string(ring_limit(conv, config)) + " for " +
+         (conv.fine != 0 ? "a fine CONV" : "a CONV");
+}
+
+std::string fine_trouble(const Load& load, const Config& config) {
+  if (load.skip == 0 && load.form == 0) return {};
+  if (config.fine == 0) {
+    return "configuration " + std::string(config.name) +
+           (load.skip != 0 ? " leaves no words out" : " has no indexed weights");
+  }
+  if (load.form != 0 && load.clip) return "indexed weights with a clip word";
+  const std::uint64_t words = std::uint64_t{load.x_words} * load.y_count * load.z_count;
+  if (load.form == 0 || words % kIndexedGroup == 0) return {};
+  return std::to_string(words) + " words of indexed weights; they come in " +
+         std::to_string(kIndexedGroup) + "s";
+}
+
+std::string fine_trouble(const Instruction& instruction, const Config& config) {
+  return std::visit(
+      [&](const auto& x) -> std::string {
+        using T = std::decay_t<decltype(x)>;
+        if constexpr (std::is_same_v<T, Conv> || std::is_same_v<T, Load>)
+          return fine_trouble(x, config);
+        return {};
+      },
+      instruction);
+}
+
 std::string disassemble(const Instruction& instruction) {
   return visit_any(instruction, [&](const auto& x) {
     using T = std::remove_cvref_t<decltype(x)>;

@@ -38,6 +38,35 @@ enum class Region : std::uint32_t {
   kOutput = 3,
   kMask = 4
 };
+/// What the words of a LOAD of weights are.
+enum class LoadForm : std::uint32_t { kPlain = 0, kIndexed = 1 };
+/// Words of an indexed stream: one of indices, then those that have them (docs/fine.md).
+inline constexpr std::uint32_t kIndexedGroup = 5;
+
+/// The word of the activation buffer that word `i` of a LOAD goes to, modulo the buffer.
+constexpr std::uint64_t act_address(const Load& load, std::uint64_t i) {
+  const std::uint64_t planes = i / (std::uint64_t{load.x_words} * load.y_count);
+  return load.sram_address + i + (load.skip != 0 ? planes : 0);
+}
+/// Words of the weight ring that a LOAD fills.
+constexpr std::uint64_t ring_words(const Load& load) {
+  const std::uint64_t words = std::uint64_t{load.x_words} * load.y_count * load.z_count;
+  return static_cast<LoadForm>(load.form) == LoadForm::kIndexed
+             ? words / kIndexedGroup * (kIndexedGroup - 1)
+             : words;
+}
+/// Words that the weight ring has for a CONV: less of a fine one, beside whose words come indices.
+constexpr std::uint64_t ring_limit(const Conv& conv, const Config& config) {
+  return static_cast<std::uint64_t>(config.weight_words) - (conv.fine != 0 ? kIndexedGroup - 1 : 0);
+}
+/// Empty, or that a CONV's first piece of weights does not fit the ring.
+std::string ring_trouble(const Conv& conv, const Config& config);
+/// What fine CONVs and indexed weights want beside what spec/espalier.toml says; empty where all
+/// is well.
+std::string fine_trouble(const Conv& conv, const Config& config);
+std::string fine_trouble(const Load& load, const Config& config);
+std::string fine_trouble(const Instruction& instruction, const Config& config);
+
 /// What of a layer's row is added to the offset of a clipped transfer.
 enum class ClipShift : std::uint32_t { kNone = 0, kIn = 1, kOperand = 2, kOut = 3 };
 

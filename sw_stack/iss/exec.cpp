@@ -57,32 +57,42 @@ bool Iss::run_stream(const Conv& c, std::size_t index) {
 void Iss::run_tile(const Conv& c, int tap, std::uint32_t kb, std::uint32_t nb, std::uint64_t word,
                    std::uint64_t n_stride) {
   const std::size_t lanes = lanes_;
-  std::vector<std::int32_t>& tile = tile_;  // [k][n]
-  tile.resize(lanes * lanes);
+  // [channel of a pixel's words][n]: rows 4q and 4q+1 take channels 4q to 4q+3 of the first word,
+  // the next two rows those of the second one, which without `fine` is the first.
+  std::vector<std::int32_t>& tile = tile_;
+  tile.assign((c.fine != 0 ? 2 : 1) * lanes * lanes, 0);
   const int ky = tap / static_cast<int>(c.kw), kx = tap % static_cast<int>(c.kw);
   for (std::size_t n = 0; n < lanes; ++n) {
-    const std::uint8_t* w =
-        weights_.data.data() + (word + n * n_stride) * lanes % weights_.data.size();
-    for (std::size_t k = 0; k < lanes; ++k) tile[k * lanes + n] = static_cast<std::int8_t>(w[k]);
+    const std::size_t at = (word + n * n_stride) * lanes % weights_.data.size();
+    for (std::size_t k = 0; k < lanes; ++k) {
+      std::size_t channel = lanes < 4 ? k : k / 4 * 4 + indices_[at + k];
+      if (c.fine != 0 && k / 2 % 2 != 0) channel += lanes;
+      tile[channel * lanes + n] += static_cast<std::int8_t>(weights_.data[at + k]);
+    }
   }
   std::int32_t* out = acc_[half_].data() + std::size_t{nb} * c.rows * c.cols * lanes;
+  const auto add = [&](int iy, int ix, std::uint64_t at, const std::int32_t* w) {
+    if (iy < 0 || ix < 0 || iy >= static_cast<int>(c.in_rows) || ix >= static_cast<int>(c.in_cols))
+      return;
+    const std::int8_t* x = act_word(at);
+    for (std::size_t k = 0; k < lanes; ++k, w += lanes) {
+      const std::int32_t value = x[k] - c.zx;
+      // Accumulators wrap: their sums are modulo 2^32.
+      for (std::size_t n = 0; n < lanes; ++n)
+        out[n] = static_cast<std::int32_t>(static_cast<std::uint32_t>(out[n]) +
+                                           static_cast<std::uint32_t>(value * w[n]));
+    }
+  };
   for (int oy = 0; oy < static_cast<int>(c.rows); ++oy) {
     const int iy = c.iy0 + oy * static_cast<int>(c.stride_y) + ky * static_cast<int>(c.dil_y);
     for (int ox = 0; ox < static_cast<int>(c.cols); ++ox, out += lanes) {
       const int ix = c.ix0 + ox * static_cast<int>(c.stride_x) + kx * static_cast<int>(c.dil_x);
-      if (iy < 0 || ix < 0 || iy >= static_cast<int>(c.in_rows) ||
-          ix >= static_cast<int>(c.in_cols))
-        continue;
-      const std::int8_t* x =
-          act_word(c.act_base + std::uint64_t{kb} * c.plane +
-                   static_cast<std::uint64_t>(iy) * c.row_pitch + static_cast<std::uint64_t>(ix));
-      for (std::size_t k = 0; k < lanes; ++k) {
-        const std::int32_t value = x[k] - c.zx;
-        const std::int32_t* w = tile.data() + k * lanes;
-        // Accumulators wrap: their sums are modulo 2^32.
-        for (std::size_t n = 0; n < lanes; ++n)
-          out[n] = static_cast<std::int32_t>(static_cast<std::uint32_t>(out[n]) +
-                                             static_cast<std::uint32_t>(value * w[n]));
+      const std::uint64_t at = c.act_base + std::uint64_t{kb} * c.plane +
+                               static_cast<std::uint64_t>(iy) * c.row_pitch +
+                               static_cast<std::uint64_t>(ix);
+      add(iy, ix, at, tile.data());
+      if (c.fine != 0) {
+        add(iy, ix + static_cast<int>(c.pair_cols), at + c.pair, tile.data() + lanes * lanes);
       }
     }
   }

@@ -126,10 +126,10 @@ class Checker {
     const Engine engine = isa::queue_of(program_[i]);
     const std::uint64_t count = index_[static_cast<std::size_t>(engine)].size();
     touch_memory(i, engine, count, clock, x, false);
-    const std::uint64_t words = std::uint64_t{x.x_words} * x.y_count * x.z_count;
     if (static_cast<LoadTarget>(x.target) == LoadTarget::kActivations) {
+      const std::uint64_t words = std::uint64_t{x.x_words} * x.y_count * x.z_count;
       for (std::uint64_t w = 0; w < words; ++w)
-        touch_act(i, engine, count, clock, x.sram_address + w, true);
+        touch_act(i, engine, count, clock, isa::act_address(x, w), true);
     } else if (static_cast<LoadTarget>(x.target) == LoadTarget::kPoolTable) {
       touch(i, engine, count, clock, pool_table_, true, "pool table");
     } else if (static_cast<LoadTarget>(x.target) == LoadTarget::kLayerTable) {
@@ -176,8 +176,10 @@ class Checker {
     for (std::uint64_t kb = 0; kb < (x.n_blocks == 0 ? 0 : x.k_blocks); ++kb) {
       for (std::uint64_t row = 0; row < x.in_rows; ++row) {
         for (std::uint64_t col = 0; col < x.in_cols; ++col) {
-          touch_act(i, Engine::kExec, count, clock,
-                    x.act_base + kb * x.plane + row * x.row_pitch + col, false);
+          const std::uint64_t word = x.act_base + kb * x.plane + row * x.row_pitch + col;
+          touch_act(i, Engine::kExec, count, clock, word, false);
+          if (x.fine != 0)
+            touch_act(i, Engine::kExec, count, clock, word + x.pair - x.pair_cols, false);
         }
       }
     }

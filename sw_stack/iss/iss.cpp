@@ -20,6 +20,8 @@ Iss::Iss(const isa::Config& config, const Options& options)
       order_seed_(options.order_seed) {
   act_.resize(static_cast<std::size_t>(config.act_words) * lanes_);
   weights_.data.resize(static_cast<std::size_t>(config.weight_words) * lanes_);
+  indices_.resize(weights_.data.size());
+  for (std::size_t i = 0; i < indices_.size(); ++i) indices_[i] = static_cast<std::uint8_t>(i % 4);
   params_.data.resize(static_cast<std::size_t>(config.param_blocks) * lanes_ * 8);
   for (auto& half : acc_) half.resize(static_cast<std::size_t>(config.acc_words) * lanes_);
   gap_sums_.resize(lanes_);
@@ -102,6 +104,11 @@ bool Iss::step_fetch() {
     fault(isa::Fault::kIllegalField, fetched_, trouble);
     return false;
   }
+  if (const std::string trouble = isa::fine_trouble(program_[fetched_], config_);
+      !trouble.empty()) {
+    fault(isa::Fault::kIllegalField, fetched_, trouble);
+    return false;
+  }
   const Engine engine = isa::queue_of(program_[fetched_]);
   if (config_.pool_lanes == 0 && !check_no_pool(fetched_)) return false;
   if (engine == Engine::kNone) {
@@ -113,6 +120,12 @@ bool Iss::step_fetch() {
   }
   auto& q = queue(engine);
   if (q.size() >= kQueueDepth[static_cast<std::size_t>(engine)] || !clip_next()) return false;
+  if (const auto* conv = std::get_if<isa::Conv>(&program_[fetched_]); conv != nullptr) {
+    if (const std::string trouble = isa::ring_trouble(*conv, config_); !trouble.empty()) {
+      fault(isa::Fault::kCapacity, fetched_, trouble);
+      return false;
+    }
+  }
   const auto* load = std::get_if<Load>(&program_[fetched_]);
   if (load != nullptr && static_cast<LoadTarget>(load->target) == LoadTarget::kLayerTable) {
     tables_due_.push_back(load->layer);
@@ -208,7 +221,7 @@ bool Iss::step_load_a() {
     const std::uint8_t* from = region.data() + address(load, word);
     if (!table) {
       const std::uint64_t to =
-          (load.sram_address + word) % static_cast<std::uint64_t>(config_.act_words);
+          isa::act_address(load, word) % static_cast<std::uint64_t>(config_.act_words);
       std::copy_n(reinterpret_cast<const std::int8_t*>(from), lanes_, act_.data() + to * lanes_);
       continue;
     }
@@ -246,7 +259,12 @@ bool Iss::step_load_w() {
   const auto& region = (*regions_)[load.region];
   const std::uint64_t words = std::uint64_t{load.x_words} * load.y_count * load.z_count;
   bool moved = false;
+  const bool indexed = static_cast<isa::LoadForm>(load.form) == isa::LoadForm::kIndexed;
   for (; load_w_word_ < words && ring.room() >= lanes_; ++load_w_word_, moved = true) {
+    if (&ring == &weights_) {
+      push_weights(region.data() + address(load, load_w_word_), indexed);
+      continue;
+    }
     std::copy_n(region.data() + address(load, load_w_word_), lanes_,
                 ring.data.data() + ring.loaded % ring.data.size());
     ring.loaded += lanes_;
@@ -258,6 +276,24 @@ bool Iss::step_load_w() {
     return true;
   }
   return moved;
+}
+
+void Iss::push_weights(const std::uint8_t* word, bool indexed) {
+  if (indexed && next_indices_.empty()) {
+    next_indices_.assign(word, word + lanes_);  // 2 bits each, of the next word lowest
+    return;
+  }
+  const std::size_t at = weights_.loaded % weights_.data.size();
+  std::copy_n(word, lanes_, weights_.data.data() + at);
+  weights_.loaded += lanes_;
+  const std::size_t bytes = lanes_ / 4;
+  for (std::size_t k = 0; k < lanes_; ++k) {
+    indices_[at + k] =
+        static_cast<std::uint8_t>(indexed ? next_indices_[k / 4] >> (k % 4 * 2) & 3U : k % 4);
+  }
+  if (indexed)
+    next_indices_.erase(next_indices_.begin(),
+                        next_indices_.begin() + static_cast<std::ptrdiff_t>(bytes));
 }
 
 bool Iss::step_store() {

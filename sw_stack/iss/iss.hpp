@@ -90,6 +90,8 @@ class Iss {
   /// Adds the products of one tile, whose first word is `word` of the ring.
   void run_tile(const isa::Conv& conv, int tap, std::uint32_t kb, std::uint32_t nb,
                 std::uint64_t word, std::uint64_t n_stride);
+  /// Writes a word of weights into the ring, or keeps it where it is of indices.
+  void push_weights(const std::uint8_t* word, bool indexed);
   [[nodiscard]] std::string waiting() const;
 
   isa::Config config_;
@@ -101,6 +103,8 @@ class Iss {
 
   std::vector<std::int8_t> act_;
   Ring weights_, params_;
+  std::vector<std::uint8_t> indices_;       // of the weight ring's words, one a byte
+  std::vector<std::uint8_t> next_indices_;  // of the words of an indexed LOAD that follow
   std::array<std::uint32_t, 128> pool_table_{};
   std::vector<std::uint8_t> layer_table_;  // its RAM, rows and bit maps, as far as it is loaded
   std::deque<std::uint32_t> tables_due_;   // LOADs of it that are fetched and not done: layers

@@ -9,7 +9,7 @@ namespace espalier::program {
 namespace {
 
 constexpr char kMagic[8] = {'E', 'S', 'P', 'A', 'L', 'I', 'E', 'R'};
-constexpr std::uint32_t kFormatVersion = 5;
+constexpr std::uint32_t kFormatVersion = 6;
 constexpr std::size_t kFingerprintBytes = 8;
 
 void put_ints(ByteWriter& out, const std::vector<int>& values) {
@@ -78,7 +78,8 @@ constexpr int isa::Config::*kSizes[] = {
     &isa::Config::lanes,      &isa::Config::act_words,    &isa::Config::weight_words,
     &isa::Config::acc_words,  &isa::Config::param_blocks, &isa::Config::bus_bytes,
     &isa::Config::post_lanes, &isa::Config::pool_lanes,   &isa::Config::mask_layers,
-    &isa::Config::pack_lanes, &isa::Config::address_bits, &isa::Config::acc_halves};
+    &isa::Config::pack_lanes, &isa::Config::fine,         &isa::Config::address_bits,
+    &isa::Config::acc_halves};
 
 void put_config(ByteWriter& out, const isa::Config& config) {
   out.put_string(std::string(config.name));

@@ -24,10 +24,10 @@ class Ring {
         continue;
       }
       parts_.push_back({loaded_, load});
-      loaded_ += std::uint64_t{load->x_words} * load->y_count * load->z_count;
+      loaded_ += isa::ring_words(*load);
     }
   }
-  /// The bytes of a word, or nullptr where none of the constants is loaded there.
+  /// The bytes of a word, or nullptr where none of the constants is loaded there plain.
   [[nodiscard]] const std::uint8_t* word(std::uint64_t position) const {
     if (position >= loaded_) return nullptr;
     const auto next =
@@ -36,6 +36,7 @@ class Ring {
     const Part& part = *(next - 1);
     const Load& t = *part.load;
     if (static_cast<isa::Region>(t.region) != isa::Region::kConstants) return nullptr;
+    if (static_cast<isa::LoadForm>(t.form) != isa::LoadForm::kPlain) return nullptr;
     const std::uint64_t word = position - part.first, row = word / t.x_words;
     const std::uint64_t address = std::uint64_t{t.offset} + row / t.y_count * t.z_stride +
                                   row % t.y_count * t.y_stride + word % t.x_words * lanes_;

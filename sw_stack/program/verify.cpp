@@ -61,6 +61,8 @@ struct Checker {
   }
 
   std::string operator()(const Load& x) const {
+    if (std::string trouble = isa::contradiction(x); !trouble.empty()) return trouble;
+    if (std::string trouble = isa::fine_trouble(x, machine); !trouble.empty()) return trouble;
     const bool table = x.target == static_cast<std::uint32_t>(isa::LoadTarget::kLayerTable);
     if (table != (x.region == static_cast<std::uint32_t>(isa::Region::kMask))) {
       return table ? "takes the layer table from region " + std::to_string(x.region)
@@ -113,6 +115,10 @@ struct Checker {
              std::to_string(machine.acc_words);
     }
     if (std::string trouble = isa::contradiction(x); !trouble.empty()) return trouble;
+    if (std::string trouble = isa::fine_trouble(x, machine); !trouble.empty()) return trouble;
+    if (!x.clip) {
+      if (std::string trouble = isa::ring_trouble(x, machine); !trouble.empty()) return trouble;
+    }
     if (machine.mask_layers == 0 && (x.product != 0 || x.w_sparse != 0)) {
       return "configuration " + std::string(machine.name) +
              (x.product != 0 ? " has no product in post" : " runs no sparse weights");

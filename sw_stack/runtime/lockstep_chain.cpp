@@ -37,14 +37,14 @@ class Tracer {
     switch (static_cast<LoadTarget>(x.target)) {
       case LoadTarget::kActivations:
         for (std::int64_t w = 0; w < count; ++w) {
-          words_[(x.sram_address + static_cast<std::size_t>(w)) % words_.size()] = i;
+          words_[isa::act_address(x, static_cast<std::uint64_t>(w)) % words_.size()] = i;
         }
         break;
       case LoadTarget::kPoolTable:
         table_ = i;
         break;
       case LoadTarget::kWeights:
-        weights_loaded_ += count;
+        weights_loaded_ += static_cast<std::int64_t>(isa::ring_words(x));
         weights_[weights_loaded_] = i;
         break;
       case LoadTarget::kParameters:
@@ -61,6 +61,9 @@ class Tracer {
     if (x.first != 0) filling_.clear();
     filling_.push_back(i);
     tile(x.act_base, x.plane, x.row_pitch, x.k_blocks, x.in_rows, x.in_cols, filling_);
+    if (x.fine != 0)  // the second words
+      tile(x.act_base + x.pair - x.pair_cols, x.plane, x.row_pitch, x.k_blocks, x.in_rows,
+           x.in_cols, filling_);
     const std::int64_t pieces = x.w_tapwise != 0 ? x.kh * x.kw : 1;
     const std::int64_t from = weight_base_ + x.w_offset;
     ring(weights_, from, from + pieces * x.w_piece, filling_);

@@ -17,7 +17,14 @@ Time origin_cycles(std::int32_t iy0) {
   return cycles;
 }
 
+constexpr Time kFineLatency = 3;  // of an array whose weights take one of four channels
+
 }  // namespace
+
+/// Cycles of a pass: two pixels are at work together where CONVs may be fine.
+Time Model::pass_cycles(Time pixels) const {
+  return std::max(pixels + (config_.fine != 0 ? pixels % 2 : 0), lanes_);
+}
 
 bool Model::try_exec() {
   bool moved = false;
@@ -80,7 +87,7 @@ bool Model::try_piece() {
   if (conv.w_sparse != 0) return try_codes();
   if (!sequencer_.busy || sequencer_.job.instruction != passes_.conv) return false;
   const Time pixels = static_cast<Time>(conv.rows) * conv.cols;
-  const Time length = std::max(pixels, lanes_);
+  const Time length = pass_cycles(pixels);
   const std::int64_t passes =
       std::int64_t{conv.k_blocks} * conv.n_blocks * (passes_.pieces == 1 ? conv.kh * conv.kw : 1);
   const std::int64_t need =
@@ -128,7 +135,8 @@ void Model::finish_conv(const Conv& conv, Time last_go, Time last_taken) {
   passes_.shown.push_back(passes_.showing);
   if (conv.last == 0) return;
   // The last sums have run through array and accumulators.
-  post_.jobs.push_back({passes_.conv, passes_.half, last_fed + lanes_ + lanes_ / 2 + 3});
+  const Time through = lanes_ + lanes_ / 2 + 3 + (config_.fine != 0 ? kFineLatency : 0);
+  post_.jobs.push_back({passes_.conv, passes_.half, last_fed + through});
   passes_.half_free[passes_.half] = kNever;
   passes_.half ^= 1U;
 }

@@ -96,11 +96,22 @@ void Model::grant_load(LoadState& loader, const Burst& burst, Time first) {
   const std::int64_t words = burst.beats / word_beats_;
   const Time word_first = first + kRegister + word_beats_ - 1;  // its last beat
   if (target == isa::LoadTarget::kActivations) {
-    port_.write(words, word_first + 1, word_beats_, load.sram_address + loader.words);
+    const auto first_word = static_cast<std::uint64_t>(loader.words);
+    port_.write(words, word_first + 1, word_beats_,
+                static_cast<std::int64_t>(isa::act_address(load, first_word)));
     loader.words = burst.last ? 0 : loader.words + words;
   } else if (target == isa::LoadTarget::kWeights) {
-    bus_.weights_asked += burst.beats;
-    weights_.load(words, word_first + 2, word_beats_);
+    if (static_cast<isa::LoadForm>(load.form) == isa::LoadForm::kPlain) {
+      bus_.weights_asked += burst.beats;
+      weights_.load(words, word_first + 2, word_beats_);
+    } else {  // each fifth word holds indices, and stays out of the ring
+      for (std::int64_t i = 0; i < words; ++i) {
+        if ((loader.words + i) % isa::kIndexedGroup == 0) continue;
+        bus_.weights_asked += word_beats_;
+        weights_.load(1, word_first + 2 + i * word_beats_, word_beats_);
+      }
+      loader.words = burst.last ? 0 : loader.words + words;
+    }
   } else if (target == isa::LoadTarget::kParameters) {
     const std::int64_t before = bus_.params_asked / word_beats_ % kParamWords;
     bus_.params_asked += burst.beats;

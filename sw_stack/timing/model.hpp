@@ -47,6 +47,7 @@ class Model {
   bool try_accept_conv();
   bool try_piece();
   bool pass_on_empty(const isa::Conv& conv);
+  [[nodiscard]] Time pass_cycles(Time pixels) const;
   void finish_conv(const isa::Conv& conv, Time last_go, Time last_taken);
   bool try_sequence();  // sparse.cpp
   bool try_codes();

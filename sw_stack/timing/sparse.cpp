@@ -72,7 +72,7 @@ bool Model::try_sequence() {
 bool Model::try_codes() {
   const Conv& conv = as<Conv>(passes_.conv);
   const Time pixels = static_cast<Time>(conv.rows) * conv.cols;
-  const Time length = std::max(pixels, lanes_);
+  const Time length = pass_cycles(pixels);
   bool moved = false;
   while (true) {
     if (passes_.taken_at < 0) {

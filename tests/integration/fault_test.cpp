@@ -50,9 +50,9 @@ void expect_fault(MachineTester& tester, const Expected& expected) {
 }
 
 void expect_fault(const Program& program, Fault cause, Engine engine, std::size_t instruction,
-                  bool masks = true) {
+                  bool masks = true, const char* machine = "nano") {
   for (const double stall : {0.0, 0.4}) {
-    MachineTester tester("nano", stall, true, masks);
+    MachineTester tester(machine, stall, true, masks);
     tester.program(program);
     const std::uint32_t address = tester.address(instruction);
     expect_fault(tester, {cause, engine, address});
@@ -222,6 +222,53 @@ TEST_CASE("fault: fields that contradict each other") {
   isa::Store store;
   store.z_stride = 3;
   check(store);
+}
+
+TEST_CASE("fault: fine CONVs and indexed weights that no machine runs") {
+  // Each alone; the simulator refuses the same with the same cause.
+  const auto check = [](const isa::Instruction& instruction, const char* machine,
+                        Fault cause = Fault::kIllegalField) {
+    const std::vector<isa::Instruction> program{nop(), instruction, isa::End{}};
+    expect_fault(program, cause, Engine::kNone, 1, true, machine);
+    iss::Regions regions;
+    const Status run = iss::Iss(*isa::find_config(machine)).run(program, regions);
+    REQUIRE_FALSE(run.ok());
+    CHECK(run.error().message.find(isa::name(cause)) == 0);
+  };
+  isa::Conv fine = conv();
+  fine.fine = fine.pair = 1;
+  isa::Load skips;
+  skips.skip = 1;
+  isa::Load indexed;
+  indexed.target = 2;
+  indexed.form = 1;
+  indexed.x_words = 5;
+  for (const isa::Instruction& any :
+       {isa::Instruction(fine), isa::Instruction(skips), isa::Instruction(indexed)})
+    check(any, "nano");
+  isa::Conv c = conv();
+  c.pair = 1;
+  check(c, "nano");
+  check(c, "tiny");
+  c.pair = 0;
+  c.pair_cols = 1;
+  check(c, "tiny");
+  c = fine;
+  c.w_sparse = 1;
+  check(c, "tiny");
+  c = fine;
+  c.pair = 2;
+  check(c, "tiny");
+  c = fine;
+  c.w_piece = 2045;
+  check(c, "tiny", Fault::kCapacity);
+  c.fine = c.pair = 0;
+  c.w_piece = 2049;
+  check(c, "tiny", Fault::kCapacity);
+  skips.target = 2;
+  check(skips, "tiny");
+  indexed.target = 0;
+  check(indexed, "tiny");
 }
 
 TEST_CASE("fault: more than the rings, the accumulators and the table hold") {

@@ -105,7 +105,7 @@ TEST_CASE("iss: any legal order of the engines leaves the same memory") {
 }
 
 TEST_CASE("iss: random programs draw every field of every instruction") {
-  const isa::Config& config = *isa::find_config("nano");
+  const isa::Config& config = *isa::find_config("tiny");
   std::map<std::string, std::set<std::int64_t>> seen;
   const auto note = [&seen](const std::string& record, const auto& x) {
     isa::for_each_field(x, [&](std::string_view field, const auto& value, unsigned, unsigned, bool,

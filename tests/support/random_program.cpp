@@ -233,7 +233,7 @@ class Generator {
 
   void enlarge(Load& x) {
     const auto target = static_cast<LoadTarget>(x.target);
-    if (target == LoadTarget::kPoolTable || !next_row()) return;
+    if (target == LoadTarget::kPoolTable || x.form != 0 || !next_row()) return;
     x.layer = static_cast<std::uint32_t>(rows_.size() - 1);
     isa::LayerRow& row = rows_.back();
     isa::Clip clip;
@@ -307,6 +307,7 @@ class Generator {
   }
 
   void enlarge(Conv& x) {
+    if (x.fine != 0) return;
     if (x.w_piece >= 1U << 14 || x.w_n_stride >= 1U << 11) return;
     if (x.w_offset != 0 && x.w_offset != w_pos_) return;
     if (!next_row()) return;
@@ -345,6 +346,8 @@ class Generator {
   void make_dead(T& x) {
     isa::LayerRow& row = rows_.back();
     isa::Clip& clip = x.clip.emplace();
+    if constexpr (std::is_same_v<T, Conv>) x.fine = x.pair = x.pair_cols = 0;
+    if constexpr (std::is_same_v<T, Load>) x.form = 0;
     clip.kc = between(1, 20);
     clip.nb = between(1, 20);
     if constexpr (std::is_same_v<T, Conv> || std::is_same_v<T, Pool>) {
@@ -413,9 +416,11 @@ class Generator {
     t.offset = offset + extent <= size ? offset / unit * unit : 0;
   }
 
+  /// `skip`: a word is left out behind each plane.
   std::uint32_t load_activations(std::uint32_t address, std::uint32_t x, std::uint32_t y,
-                                 std::uint32_t z) {
+                                 std::uint32_t z, bool skip = false) {
     Load load;
+    load.skip = skip ? 1 : 0;
     load.target = static_cast<std::uint32_t>(LoadTarget::kActivations);
     place(load, between(0, 3), x, y, z);
     load.sram_address = address;
@@ -423,16 +428,25 @@ class Generator {
     each_word(load, [&](Use& use) { need(needs, use, false, Engine::kLoadA); });
     const std::uint32_t words = x * y * z;
     for (std::uint32_t w = 0; w < words; ++w)
-      need(needs, act_[(address + w) % act_.size()], true, Engine::kLoadA);
+      need(needs, act_[isa::act_address(load, w) % act_.size()], true, Engine::kLoadA);
     const std::uint32_t count = add(load, needs);
     each_word(load, [&](Use& use) { use.read[1] = count; });
-    for (std::uint32_t w = 0; w < words; ++w) act_[(address + w) % act_.size()].written[1] = count;
+    for (std::uint32_t w = 0; w < words; ++w)
+      act_[isa::act_address(load, w) % act_.size()].written[1] = count;
     return count;
   }
 
   void load_ring(LoadTarget target, std::uint32_t x, std::uint32_t y, std::uint32_t z) {
     Load load;
     load.target = static_cast<std::uint32_t>(target);
+    if (target == LoadTarget::kWeights && indexed_) {
+      // One word more for each four.
+      load.form = static_cast<std::uint32_t>(isa::LoadForm::kIndexed);
+      const std::uint32_t groups = x * y * z / (isa::kIndexedGroup - 1);
+      x = isa::kIndexedGroup;
+      y = groups;
+      if (below(2) != 0) std::swap(x, y);
+    }
     place(load, 0, x, y, z);
     if (target == LoadTarget::kParameters) write_parameters(load);
     add(load, Needs{});
@@ -546,11 +560,15 @@ class Generator {
         c.dil_y = between(1, below(8) == 0 ? 31 : 3);
         c.dil_x = between(1, below(8) == 0 ? 31 : 2);
         while (c.n_blocks * lanes_ * c.k_blocks > ring / 4 && c.k_blocks > 1) --c.k_blocks;
-        input_tile(c, c.k_blocks);
+        const std::uint32_t two = config_.fine != 0 ? below(3) : 0;  // blocks, or columns
+        input_tile(c, (two == 1 ? 2 : 1) * c.k_blocks);
         c.tap_step = c.dil_y * c.row_pitch;
+        const std::uint32_t rows = c.plane / c.row_pitch;
+        const bool skip = two == 1 && c.plane % 2 == 0;
+        if (two != 0) take_two(c, two == 1);
         weights(c, ring);
         const std::uint32_t tile_count =
-            load_activations(c.act_base, c.row_pitch, c.plane / c.row_pitch, c.k_blocks);
+            load_activations(c.act_base, c.row_pitch, rows, (two == 1 ? 2 : 1) * c.k_blocks, skip);
         // The tile may have overwritten the operand: then the operand is loaded again behind it.
         if (c.last != 0 && base.add != 0 && overlaps(c, words)) {
           c.add = c.product = 0;
@@ -567,6 +585,17 @@ class Generator {
     }
   }
 
+  /// Makes a CONV fine: its second words are those of every second block, or of another column.
+  void take_two(Conv& c, bool blocks) {
+    c.fine = 1;
+    if (blocks) {
+      c.pair = c.plane | 1U;
+      c.plane = 2 * c.pair;
+    } else {
+      c.pair = c.pair_cols = 2 * below(below(4) == 0 ? 16 : 2) + 1;
+    }
+  }
+
   bool overlaps(const Conv& c, std::uint32_t words) const {
     const auto size = static_cast<std::uint32_t>(act_.size());
     const std::uint32_t distance = (c.add_base + size - c.act_base) % size;
@@ -576,6 +605,8 @@ class Generator {
   /// Chooses how the weights lie in the ring and loads what fits before the instruction.
   void weights(Conv& c, std::uint32_t ring) {
     const std::uint32_t taps = c.kh * c.kw, rows = c.n_blocks * lanes_;
+    indexed_ = config_.fine != 0 && below(3) != 0;
+    if (config_.fine != 0) ring -= isa::kIndexedGroup - 1;
     const bool fits = rows * taps * c.k_blocks <= ring;
     c.w_tapwise = !fits || below(2) != 0;
     if (c.w_tapwise != 0) {
@@ -691,6 +722,7 @@ class Generator {
   std::uint32_t layer_ = 0;
   std::uint32_t pieces_behind_ = 0;
   bool resident_ = false;
+  bool indexed_ = false;        ///< weights come with their indices
   std::uint32_t w_second_ = 0;  ///< words of weights in front of a second set; 0: there is none
   std::uint32_t w_pos_ = 0;     ///< what the clip stage keeps
   RandomProgram program_;

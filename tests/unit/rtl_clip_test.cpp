@@ -215,6 +215,9 @@ class Program {
     transfer(x);
     const bool weights = x.target >= 2;
     x.region = weights ? 4 * below(2) : below(4);
+    const auto target = static_cast<isa::LoadTarget>(x.target);
+    if (config_.fine == 0 || target != isa::LoadTarget::kActivations) x.skip = 0;
+    if (config_.fine == 0 || target != isa::LoadTarget::kWeights || x.clip) x.form = 0;
     if (x.clip && x.clip->rows != 0) x.y_stride %= 4096 * bus_;  // bus_ is L at most
     return x;
   }
@@ -245,7 +248,15 @@ class Program {
     x.w_piece = 1 + below(500);
     x.w_sparse = below(20) == 0 ? 1 : 0;
     x.w_n_stride = 1 + x.w_n_stride % 2047;
-    if (draw_.chance(0.1)) return x;
+    const bool whole = draw_.chance(0.1);
+    if (config_.fine == 0 || !whole || below(2) != 0) {
+      x.fine = x.pair = x.pair_cols = 0;
+    } else {
+      x.fine = 1;
+      x.pair |= 1U;
+      x.w_sparse = 0;
+    }
+    if (whole) return x;
     const isa::Clip c = clip();
     x.clip = c;
     x.clip->cut = x.clip->by_k = x.clip->shift = x.clip->image = x.clip->words = x.clip->rows = 0;
@@ -270,7 +281,7 @@ class Program {
            !(x->p_release != 0 && x->p_offset != 0) && !(x->add != 0 && x->add_shift < 13) &&
            !(x->product != 0 && x->add == 0) && !(x->w_sparse != 0 && x->w_tapwise != 0) &&
            !(x->gap != 0 && !(x->gap_first != 0 && x->gap_last != 0) && x->n_blocks != 1) &&
-           x->w_offset + x->w_piece <= kWeightWords &&
+           x->w_offset + x->w_piece <= kWeightWords - (x->fine != 0 ? 4 : 0) &&
            (x->last == 0 || x->p_offset + x->n_blocks <= kParamBlocks);
   }
   static bool in_range(const isa::Instruction& x) {

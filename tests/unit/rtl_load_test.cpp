@@ -40,7 +40,9 @@ class LoadTester {
         for (std::uint32_t x = 0; x < load.x_words; ++x, ++word) {
           const std::uint32_t at =
               kBase + load.offset + z * load.z_stride + y * load.y_stride + x * Lanes;
-          expected_.push_back({sink, load.sram_address + word * (sink ? table_step : 1), at});
+          const std::uint32_t left_out = load.skip != 0 ? z : 0;
+          expected_.push_back({sink, load.sram_address + word * (sink ? table_step : 1) + left_out,
+                               at, load.form != 0});
         }
       }
     }
@@ -103,6 +105,7 @@ class LoadTester {
   struct Word {
     bool sink;
     std::uint32_t to, from;
+    bool indexed;
   };
   struct Beat {
     std::uint32_t at;
@@ -130,6 +133,7 @@ class LoadTester {
     REQUIRE(sink == (word.sink ? 2U : 1U));
     REQUIRE(block_->word_address_o == (word.to & 0xFFFFU));
     REQUIRE(std::memcmp(&block_->word_data_o, memory_.data() + word.from, Lanes) == 0);
+    REQUIRE(block_->word_indexed_o == (word.indexed ? 1 : 0));
     expected_.pop_front();
     ++words;
     ++sink_words[sink - 1];
@@ -190,8 +194,10 @@ TEST_CASE("load: random transfers") {
   for (int round = 0; round < tests::rounds(1); ++round) {
     TableTester tester(0.2);
     for (int i = 0; i < 200; ++i) {
-      tester.add(load(0, 8 * pick(1000), 1 + pick(40), 1 + pick(4), 8 * pick(200), 1 + pick(3),
-                      8 * pick(1000), pick(65536)));
+      Load any = load(0, 8 * pick(1000), 1 + pick(40), 1 + pick(4), 8 * pick(200), 1 + pick(3),
+                      8 * pick(1000), pick(65536));
+      any.skip = pick(2);
+      tester.add(any);
     }
     tester.run(200000);
     REQUIRE(tester.complete());
@@ -243,8 +249,10 @@ TEST_CASE("load: rings count their room apart, across the wrap of their bases") 
   std::array<std::uint64_t, 2> back{};
   for (int i = 0; i < 300; ++i) {
     const auto sink = static_cast<std::uint32_t>(random() % 2);
-    tester.add(load(2 + sink, static_cast<std::uint32_t>(8 * (random() % 1000)),
-                    static_cast<std::uint32_t>(1 + random() % 12)));
+    Load any = load(2 + sink, static_cast<std::uint32_t>(8 * (random() % 1000)),
+                    static_cast<std::uint32_t>(1 + random() % 12));
+    any.form = sink == 0 ? random() % 2 : 0;
+    tester.add(any);
   }
   for (int i = 0; i < 60000 && !tester.complete(); ++i) {
     tester.cycle();

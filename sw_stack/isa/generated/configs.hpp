@@ -25,6 +25,7 @@ struct Config {
   int pool_lanes = 0;
   int mask_layers = 0;
   int pack_lanes = 0;
+  int fine = 0;
   int address_bits = 32;     ///< addresses are taken modulo 2 to this power
   Core core = Core::kPipelined;
   int acc_halves = 2;        ///< CONVs that have sums of their own; 1: one at a time
@@ -35,12 +36,12 @@ struct Config {
 };
 
 inline constexpr std::array<Config, 6> kConfigs = {{
-    {"pico", 2, 1024, 512, 128, 32, 2, 1, 0, 0, 0, 20, Core::kCompact, 1, false, false, 0x5AE2C338},
-    {"nano", 4, 2048, 1024, 128, 64, 4, 4, 4, 64, 4, 32, Core::kPipelined, 2, true, true, 0xAE007623},
-    {"tiny", 8, 4096, 2048, 256, 64, 8, 8, 4, 64, 8, 32, Core::kPipelined, 2, true, true, 0xA622E5F1},
-    {"edge", 16, 8192, 4096, 512, 64, 16, 8, 4, 128, 16, 32, Core::kPipelined, 2, true, true, 0x469A2694},
-    {"zynq", 16, 8192, 4096, 512, 64, 8, 8, 2, 128, 8, 32, Core::kPipelined, 2, true, true, 0x766CBA3B},
-    {"wide", 32, 16384, 8192, 1024, 64, 32, 16, 4, 128, 32, 32, Core::kPipelined, 2, true, true, 0x578B7865},
+    {"pico", 2, 1024, 512, 128, 32, 2, 1, 0, 0, 0, 0, 20, Core::kCompact, 1, false, false, 0x6EBC1153},
+    {"nano", 4, 2048, 1024, 128, 64, 4, 4, 4, 64, 4, 0, 32, Core::kPipelined, 2, true, true, 0x6B442426},
+    {"tiny", 8, 4096, 2048, 256, 64, 8, 8, 4, 64, 8, 1, 32, Core::kPipelined, 2, true, true, 0xF29CC0C8},
+    {"edge", 16, 8192, 4096, 512, 64, 16, 8, 4, 128, 16, 1, 32, Core::kPipelined, 2, true, true, 0xBD3BB1E9},
+    {"zynq", 16, 8192, 4096, 512, 64, 8, 8, 2, 128, 8, 1, 32, Core::kPipelined, 2, true, true, 0x3D678A68},
+    {"wide", 32, 16384, 8192, 1024, 64, 32, 16, 4, 128, 32, 1, 32, Core::kPipelined, 2, true, true, 0xBA11A61A},
 }};
 
 /// The configuration of that name, or nullptr.

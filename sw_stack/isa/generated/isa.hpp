@@ -12,7 +12,7 @@
 
 namespace espalier::isa {
 
-inline constexpr std::uint32_t kIsaVersion = 4;
+inline constexpr std::uint32_t kIsaVersion = 5;
 inline constexpr unsigned kMaxWords = 6;
 inline constexpr unsigned kCountBits = 16;
 
@@ -251,6 +251,8 @@ struct Load {
   std::uint32_t y_stride = 0;  ///< bytes from row to row; a multiple of the bus width (32 bits)
   std::uint32_t region = 0;  ///< base register that `offset` is relative to; of the queue load_w 0 or 4, which only it may use (3 bits, to 4)
   std::uint32_t sram_address = 0;  ///< first word in the activation buffer (wraps at its end) or in the RAM of the layer table, or first entry of the pool table; ignored by the rings; squeezer: taps of a row (bits 7 to 0), the end of a segment (bit 14), or parameters (bit 15) (16 bits)
+  std::uint32_t skip = 0;  ///< activations: a word of the buffer is left out behind each plane (1 bits)
+  std::uint32_t form = 0;  ///< weights: 0 plain, 1 indexed: a word of indices before each four (docs/fine.md) (1 bits)
   std::optional<Clip> clip;  ///< where set, one word longer
   bool operator==(const Load&) const = default;
 };
@@ -275,6 +277,17 @@ constexpr void for_each_field(T& x, Visit&& visit) {
   visit("y_stride", x.y_stride, 195U, 32U, false, std::int64_t{0}, std::int64_t{4294967295});
   visit("region", x.region, 227U, 3U, false, std::int64_t{0}, std::int64_t{4});
   visit("sram_address", x.sram_address, 230U, 16U, false, std::int64_t{0}, std::int64_t{65535});
+  visit("skip", x.skip, 246U, 1U, false, std::int64_t{0}, std::int64_t{1});
+  visit("form", x.form, 247U, 1U, false, std::int64_t{0}, std::int64_t{1});
+}
+
+/// What contradicts itself in a load; empty where nothing does.
+inline std::string contradiction(const Load& x) {
+  if (x.skip != 0 && x.target != 0)
+    return "skip is " + std::to_string(x.skip) + ", " + "target is " + std::to_string(x.target) + ": words are left out of the activation buffer only";
+  if (x.form != 0 && x.target != 2)
+    return "form is " + std::to_string(x.form) + ", " + "target is " + std::to_string(x.target) + ": only weights have indices";
+  return {};
 }
 
 /// Strided 3-D transfer to memory of the words that post or pool deliver, in their order.
@@ -381,6 +394,9 @@ struct Conv {
   std::int32_t gap_zy = 0;  ///< zero point of the pooled output; clamped to int8 (8 bits)
   std::uint32_t w_sparse = 0;  ///< the weights are a stream of headers and of those tiles that are not zero (docs/tiles.md); not with w_tapwise, not with a clip word (1 bits)
   std::uint32_t product = 0;  ///< only with add: the operand gates the convolution's output, or with gap is multiplied by it, and a block leaves as the four bytes of its sums (1 bits)
+  std::uint32_t fine = 0;  ///< a pass takes two words a pixel, and each weight one of four channels by its index (docs/fine.md); not with w_sparse, not with a clip word (1 bits)
+  std::uint32_t pair = 0;  ///< fine: words from a pixel's first word to its second one, odd (16 bits)
+  std::uint32_t pair_cols = 0;  ///< fine: columns from the first word's to the second one's; 0: both of one pixel (5 bits)
   std::optional<Clip> clip;  ///< where set, one word longer
   bool operator==(const Conv&) const = default;
 };
@@ -445,6 +461,9 @@ constexpr void for_each_field(T& x, Visit&& visit) {
   visit("gap_zy", x.gap_zy, 526U, 8U, true, std::int64_t{-128}, std::int64_t{127});
   visit("w_sparse", x.w_sparse, 534U, 1U, false, std::int64_t{0}, std::int64_t{1});
   visit("product", x.product, 535U, 1U, false, std::int64_t{0}, std::int64_t{1});
+  visit("fine", x.fine, 536U, 1U, false, std::int64_t{0}, std::int64_t{1});
+  visit("pair", x.pair, 537U, 16U, false, std::int64_t{0}, std::int64_t{65535});
+  visit("pair_cols", x.pair_cols, 553U, 5U, false, std::int64_t{0}, std::int64_t{31});
 }
 
 /// What contradicts itself in a conv; empty where nothing does.
@@ -463,6 +482,12 @@ inline std::string contradiction(const Conv& x) {
     return "product is " + std::to_string(x.product) + ", " + "add is " + std::to_string(x.add) + ": a product is with the operand of an add";
   if (x.w_sparse != 0 && x.w_tapwise != 0)
     return "w_sparse is " + std::to_string(x.w_sparse) + ", " + "w_tapwise is " + std::to_string(x.w_tapwise) + ": a stream is not given back tap by tap";
+  if (x.fine != 0 && x.w_sparse != 0)
+    return "fine is " + std::to_string(x.fine) + ", " + "w_sparse is " + std::to_string(x.w_sparse) + ": a stream of tiles has no indices";
+  if (x.fine == 0 && x.pair != 0)
+    return "fine is " + std::to_string(x.fine) + ", " + "pair is " + std::to_string(x.pair) + ": only a fine CONV has a second word";
+  if (x.fine == 0 && x.pair_cols != 0)
+    return "fine is " + std::to_string(x.fine) + ", " + "pair_cols is " + std::to_string(x.pair_cols) + ": only a fine CONV has a second word";
   return {};
 }
 
