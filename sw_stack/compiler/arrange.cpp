@@ -33,8 +33,8 @@ std::uint64_t program_key(const std::vector<Layer>& layers, const Arrangement& h
   put(how.room.weight_words, how.room.param_blocks, how.room.hold);
   for (const Layer& layer : layers) {
     const ConvPlan& c = layer.conv_plan;
-    put(c.rows, c.cols, c.nb, c.kc, c.tap_rows, c.tap_cols, c.by_group, c.hold, c.weights_stay,
-        c.tapwise, c.params_stay, c.budget, c.slots, c.operand_slots);
+    put(c.rows, c.cols, c.nb, c.kc, c.tap_rows, c.tap_cols, c.fine, c.by_group, c.hold,
+        c.weights_stay, c.tapwise, c.params_stay, c.budget, c.slots, c.operand_slots);
     const PoolPlan& p = layer.pool_plan;
     put(p.rows, p.cols, p.blocks, p.base, p.slots);
   }

@@ -97,7 +97,7 @@ isa::LayerRow dense_row(const Layer& layer, const ConstantPlaces& places, int la
 void by_unit(const Layer& layer, const isa::Config& config, const Options& options,
              std::vector<std::uint8_t>& weights, ConstantPlaces& places) {
   std::optional<UnitWeights> made;
-  if (!options.dense_tiles && config.mask_layers > 0 && !layer.conv.fine)
+  if (!options.dense_tiles && config.mask_layers > 0 && !layer.conv_plan.fine)
     made = sparse_weights(layer, weights, config, options.vary % 2 == 1);
   places.sparse = made.has_value();
   if (!made) made = unit_weights(layer, weights, config.lanes);

@@ -27,6 +27,7 @@ struct ConvPlan {
   int nb = 1;                      ///< n blocks of a group
   int kc = 1;                      ///< k blocks of a chunk
   int tap_rows = 1, tap_cols = 1;  ///< taps of a chunk
+  bool fine = false;               ///< chunks of all taps are fine
   bool by_group = false;           ///< for group: for tile; otherwise for tile: for group
   bool hold = false;               ///< a tile's pieces stay until the last group has read them
   bool weights_stay = false;  ///< loaded once (by group: once a group); otherwise for every CONV

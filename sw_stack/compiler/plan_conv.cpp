@@ -135,6 +135,7 @@ class Search {
         plan.kc = kc;
         plan.tap_rows = tap_rows_;
         plan.tap_cols = tap_cols_;
+        plan.fine = g_.fine;
         for (const bool by_group : {false, true}) {
           if (!by_group && g_.gap && !whole) continue;
           if (by_group && whole) continue;
@@ -221,7 +222,7 @@ class Search {
                               : plan.by_group    ? group_words
                                                  : layer_words;
     if (kept > ring_words()) return;
-    plan.kept_words = kept;
+    plan.kept_words = kept + config_.weight_words - ring_words();  // words of indices come and go
     plan.params_stay = plan.by_group || g_.nb <= config_.param_blocks / 2;
 
     plan.cycles = cycles(plan, ty, tx, g_.kb, g_.nb, enough);
@@ -438,7 +439,7 @@ std::vector<Chunk> chunks(const ConvGeometry& g, const ConvPlan& plan) {
         chunk.ky = {ky, std::min(ky + plan.tap_rows, g.y.kernel)};
         chunk.kx = chunk.tile_kx = {kx, std::min(kx + plan.tap_cols, g.x.kernel)};
         chunk.kb = chunk.tile_kb = {kb, std::min(kb + plan.kc, g.kb)};
-        if (g.fine && chunk.ky.size() == g.y.kernel && chunk.kx.size() == g.x.kernel) {
+        if (plan.fine) {
           split(g, chunk, list);
         } else {
           list.push_back(chunk);

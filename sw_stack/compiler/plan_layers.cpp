@@ -36,6 +36,19 @@ Status plan_pools(const State& state, const isa::Config& machine, const Budgets&
   return {};
 }
 
+/// Adds a fine layer's cheapest tiles as a whole one: where memory bounds it, that may be faster.
+void add_whole(const Layer& layer, const isa::Config& machine, int budget, const Options& options,
+               std::vector<ConvPlan>& plans) {
+  constexpr std::size_t kMost = 4;
+  ConvGeometry whole = layer.conv;
+  whole.fine = false;
+  auto more = plan_choices(whole, machine, budget, options, layer.name);
+  if (!more) return;
+  if (more->size() > kMost) more->resize(kMost);
+  plans.insert(more->front().cycles < plans.front().cycles ? plans.begin() : plans.end(),
+               more->begin(), more->end());
+}
+
 Status plan_one(const State& state, const isa::Config& machine, std::size_t l, int budget,
                 Planned& out) {
   Layer& layer = out.layers[l];
@@ -55,6 +68,7 @@ Status plan_one(const State& state, const isa::Config& machine, std::size_t l, i
   if (options.vary != 0) options.vary += l * 7919;
   auto plans = plan_choices(layer.conv, machine, budget, options, layer.name);
   if (!plans) return plans.error();
+  if (layer.conv.fine && options.vary == 0) add_whole(layer, machine, budget, options, *plans);
   layer.conv_plan = plans->front();
   out.choices[l].conv = std::move(*plans);
   layer.chunks = chunks(layer.conv, layer.conv_plan);

@@ -24,10 +24,7 @@ WeightQueue::WeightQueue(const isa::Config& config, const std::vector<Layer>& la
     ring.size = used == 0 ? size : std::min(used, size);
     ring.held = !maskable && ring.size < size && room.hold != Hold::kOrder;
   };
-  isa::Conv any;  // words of indices take room, too
-  any.fine =
-      std::ranges::any_of(layers, [](const Layer& layer) { return layer.conv.fine; }) ? 1 : 0;
-  set(weights_, static_cast<int>(isa::ring_limit(any, config)), room.weight_words);
+  set(weights_, config.weight_words, room.weight_words);
   set(params_, config.param_blocks, room.param_blocks);
   for (const Layer& layer : layers) {
     const auto groups = layer.is_pool()
@@ -56,6 +53,13 @@ std::int64_t WeightQueue::unit_words(const Layer& layer, const Step& step) const
   if (!maskable_) return unit(layer, step).ring;
   const Chunk& chunk = at(layer.chunks, step.chunk);
   return std::int64_t{step.blocks.size()} * config_.lanes * chunk.taps() * chunk.kb.size();
+}
+
+std::int64_t WeightQueue::index_words(const Layer& layer, const Step& step) const {
+  if (at(layer.chunks, step.chunk).second == Second::kNone) return 0;
+  isa::Conv fine;
+  fine.fine = 1;
+  return config_.weight_words - static_cast<std::int64_t>(isa::ring_limit(fine, config_));
 }
 
 int WeightQueue::weight_loads(const Layer& layer, const Step& step) const {
@@ -142,7 +146,7 @@ std::optional<isa::Load> WeightQueue::next(int limit) {
     const Step& step = at(at(schedule_.by_layer, ref.layer), ref.step);
     if (const int loads = weight_loads(layer, step); step.load_weights && weight_load_ < loads) {
       const std::int64_t words = unit_words(layer, step) / loads;
-      if (!maskable_ && !weights_.fits(words)) return std::nullopt;
+      if (!maskable_ && !weights_.fits(words + index_words(layer, step))) return std::nullopt;
       if (weight_load_ == 0) weight_position(step) = weights_.loaded;
       weights_.load(words, early_ ? std::min(words, kBurstWords) : words);
       isa::Load load = weight_load(layer, step);

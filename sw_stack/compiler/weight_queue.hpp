@@ -67,6 +67,8 @@ class WeightQueue {
   /// Where a step's weights lie in a program that takes no masks.
   [[nodiscard]] const Unit& unit(const Layer& layer, const Step& step) const;
   [[nodiscard]] std::int64_t unit_words(const Layer& layer, const Step& step) const;
+  /// Words of the ring that words of indices take beside a step's weights until they are out of it.
+  [[nodiscard]] std::int64_t index_words(const Layer& layer, const Step& step) const;
   /// LOADs of a unit: where a mask may shorten it, a tap each if its weights are tapwise.
   [[nodiscard]] int weight_loads(const Layer& layer, const Step& step) const;
   [[nodiscard]] isa::Load weight_load(const Layer& layer, const Step& step) const;
