@@ -204,29 +204,60 @@ bool is_diagonal(const ir::QuantConv& conv, const Channels& in, const Channels& 
   return true;
 }
 
+namespace {
+
+/// Where the weights of one output channel lie, in their order in the graph: tap and lane of all
+/// blocks as one number.
+std::vector<int> weight_places(const ir::QuantGraph& graph, const Layout& layout,
+                               const LayerNodes& layer, const ConvGeometry& g, int lanes) {
+  const ir::Window& window = std::get<ir::QuantConv>(at(graph.nodes, layer.conv).op).window;
+  const int depth = at(graph.tensors, layer.input).shape.c;
+  std::vector<int> places;
+  for (int ky = 0; ky < window.kh; ++ky) {
+    for (int kx = 0; kx < window.kw; ++kx) {
+      for (int c = 0; c < depth; ++c) {
+        const KPlace p = place_weight(graph, layout, layer, g, lanes, c, ky, kx);
+        places.push_back((p.tap_y * g.x.kernel + p.tap_x) * g.kb * lanes + p.lane);
+      }
+    }
+  }
+  return places;
+}
+
+}  // namespace
+
 bool two_of_four(const ir::QuantGraph& graph, const Layout& layout, const LayerNodes& layer,
                  const ConvGeometry& g, int lanes) {
   constexpr int kFour = 4, kTwo = 2;
   const auto& conv = std::get<ir::QuantConv>(at(graph.nodes, layer.conv).op);
-  const int depth = at(graph.tensors, layer.input).shape.c;
-  std::vector<int> group;  // of each weight of an output channel
-  for (int ky = 0; ky < conv.window.kh; ++ky) {
-    for (int kx = 0; kx < conv.window.kw; ++kx) {
-      for (int c = 0; c < depth; ++c) {
-        const KPlace p = place_weight(graph, layout, layer, g, lanes, c, ky, kx);
-        group.push_back(((p.tap_y * g.x.kernel + p.tap_x) * g.kb * lanes + p.lane) / kFour);
-      }
-    }
-  }
+  const std::vector<int> places = weight_places(graph, layout, layer, g, lanes);
   std::vector<std::uint8_t> count(static_cast<std::size_t>(g.taps()) * g.kb * lanes / kFour);
   const std::int8_t* weight = conv.weights.data();
   for (int n = 0; n < conv.out_channels; ++n) {
     std::ranges::fill(count, 0);
-    for (const int where : group) {
-      if (*weight++ != 0 && ++at(count, where) > kTwo) return false;
+    for (const int place : places) {
+      if (*weight++ != 0 && ++at(count, place / kFour) > kTwo) return false;
     }
   }
   return true;
+}
+
+double live_tiles(const ir::QuantGraph& graph, const Layout& layout, const LayerNodes& layer,
+                  const ConvGeometry& g, int lanes) {
+  const auto& conv = std::get<ir::QuantConv>(at(graph.nodes, layer.conv).op);
+  const std::vector<int> places = weight_places(graph, layout, layer, g, lanes);
+  const int made = layer.gap >= 0 ? at(graph.nodes, layer.gap).inputs[0] : layer.output;
+  const std::vector<int>& lane = at(layout.spots, made).channels.lane;
+  const int row = g.taps() * g.kb;
+  std::vector<bool> live(static_cast<std::size_t>(row) * g.nb, false);
+  const std::int8_t* weight = conv.weights.data();
+  for (int n = 0; n < conv.out_channels; ++n) {
+    for (const int place : places) {
+      if (*weight++ != 0)
+        live[static_cast<std::size_t>(at(lane, n) / lanes) * row + place / lanes] = true;
+    }
+  }
+  return static_cast<double>(std::ranges::count(live, true)) / static_cast<double>(live.size());
 }
 
 KPlace place_weight(const ir::QuantGraph& graph, const Layout& layout, const LayerNodes& layer,

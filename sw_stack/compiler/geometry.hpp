@@ -95,6 +95,10 @@ bool is_diagonal(const ir::QuantConv& conv, const Channels& in, const Channels& 
 bool two_of_four(const ir::QuantGraph& graph, const Layout& layout, const LayerNodes& layer,
                  const ConvGeometry& geometry, int lanes);
 
+/// The share of a layer's tiles (lanes x lanes channels of a tap) that have weights.
+double live_tiles(const ir::QuantGraph& graph, const Layout& layout, const LayerNodes& layer,
+                  const ConvGeometry& geometry, int lanes);
+
 /// Place of a weight in the layer's [Np][KH][KW][Kp] image.
 KPlace place_weight(const ir::QuantGraph& graph, const Layout& layout, const LayerNodes& layer,
                     const ConvGeometry& geometry, int lanes, int c, int ky, int kx);

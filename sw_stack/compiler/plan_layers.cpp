@@ -123,10 +123,18 @@ Result<std::vector<bool>> fine_layers(const State& state) {
     auto geometry =
         conv_geometry(state.graph, state.layout, state.nodes[l], state.config.lanes, relay);
     if (!geometry) return geometry.error();
-    const int dense = geometry->passes(geometry->kb);
+    double passes = geometry->passes(geometry->kb);
     geometry->fine = !geometry->diagonal;
-    out[l] = geometry->fine && geometry->passes(geometry->kb) < dense &&
-             two_of_four(state.graph, state.layout, state.nodes[l], *geometry, state.config.lanes);
+    if (!geometry->fine || geometry->passes(geometry->kb) >= passes ||
+        !two_of_four(state.graph, state.layout, state.nodes[l], *geometry, state.config.lanes)) {
+      continue;
+    }
+    // Tiles of zeros may be left out instead.
+    if (state.config.mask_layers > 0 && !state.options.dense_tiles) {
+      passes *=
+          live_tiles(state.graph, state.layout, state.nodes[l], *geometry, state.config.lanes);
+    }
+    out[l] = geometry->passes(geometry->kb) < passes;
   }
   return out;
 }
