@@ -137,7 +137,7 @@ module esp_core #(
 
   assign quiet = read_quiet && store_quiet;
 
-  esp_regs #(.ConfigHash(ConfigHash), .Prune(Prune)) u_regs (
+  esp_regs #(.ConfigHash(ConfigHash), .Region4(Prune || Fine)) u_regs (
     .clk_i, .rst_ni,
     .s_axil_awaddr_i, .s_axil_awvalid_i, .s_axil_awready_o,
     .s_axil_wdata_i, .s_axil_wstrb_i, .s_axil_wvalid_i, .s_axil_wready_o,
@@ -318,7 +318,9 @@ module esp_core #(
   logic [3:0]         load_a_cause, load_w_cause;
   logic [31:0]        load_a_fault_address, load_w_fault_address;
   logic [WgtBits:0]   wgt_base, wgt_loaded, wgt_dropped, wgt_back;
-  logic               wgt_indexed, wgt_write, unused_indexed;
+  logic               wgt_write, wgt_last, unused_last_a;
+  logic [2:0]         wgt_form, unused_form;
+  logic [8*Lanes-1:0] wgt_data;
   logic [ParBits-1:0] par_base, par_loaded;
 
   logic                   pack_beat, pack_beat_ready, pack_beat_last, unused_beat;
@@ -339,7 +341,7 @@ module esp_core #(
     if (!Prune) load_w_next.sram_address = '0;
   end
   // This queue's region is 0 or 4.
-  assign base_w = (Prune && load_w_next.region[2]) ? base[159:128] : base[31:0];
+  assign base_w = ((Prune || Fine) && load_w_next.region[2]) ? base[159:128] : base[31:0];
 
   esp_load #(
     .Lanes(Lanes), .BusBytes(BusBytes), .TableStep(Lanes / 4), .TableEntries(128), .Skips(Fine)
@@ -359,7 +361,7 @@ module esp_core #(
     .word_valid_o({unused_word, tab_word, act_word}), .word_claim_o(act_claim),
     .word_ready_i({1'b1, tab_word_ready, 1'b1}),
     .word_address_o(word_a_address),
-    .word_data_o(word_a), .word_indexed_o(unused_indexed), .beat_valid_o(unused_beat), .beat_ready_i(1'b1),
+    .word_data_o(word_a), .word_form_o(unused_form), .word_last_o(unused_last_a), .beat_valid_o(unused_beat), .beat_ready_i(1'b1),
     .beat_start_o(unused_start), .beat_last_o(unused_last),
     .retire_o(engine_retire[esp_isa_pkg::EngLoadA]), .table_done_o(unused_done),
     .fault_o(load_a_fault), .fault_cause_o(load_a_cause), .fault_address_o(load_a_fault_address),
@@ -384,7 +386,7 @@ module esp_core #(
     .r_tag_i(r_tag), .r_error_i(r_error),
     .word_valid_o({layer_word, par_word, wgt_word}), .word_claim_o(unused_claim), .word_ready_i(3'b111),
     .word_address_o(word_w_address),
-    .word_data_o(word_w), .word_indexed_o(wgt_indexed),
+    .word_data_o(word_w), .word_form_o(wgt_form), .word_last_o(wgt_last),
     .beat_valid_o(pack_beat), .beat_ready_i(pack_beat_ready),
     .beat_start_o(pack_beat_start), .beat_last_o(pack_beat_last),
     .retire_o(engine_retire[esp_isa_pkg::EngLoadW]), .table_done_o(table_done),
@@ -420,24 +422,30 @@ module esp_core #(
   );
 
   if (Fine) begin : gen_indices
-    esp_index_ring #(.Lanes(Lanes), .Words(WeightWords)) u_index_ring (
+    logic [2*Lanes-1:0] new_index;
+    esp_weight_forms #(.Lanes(Lanes), .Words(WeightWords), .BitWords(esp_isa_pkg::BIT_WORDS)) u_weight_forms (
       .clk_i, .rst_ni, .clear_i(clear),
-      .word_valid_i(wgt_word), .word_indexed_i(wgt_indexed), .word_data_i(word_w),
-      .word_valid_o(wgt_write), .loaded_i(wgt_loaded[WgtBits-1:0]), .dropped_o(wgt_dropped),
+      .word_valid_i(wgt_word), .word_form_i(wgt_form), .word_last_i(wgt_last), .word_data_i(word_w),
+      .word_valid_o(wgt_write), .word_data_o(wgt_data), .index_o(new_index), .dropped_o(wgt_dropped)
+    );
+    esp_index_ring #(.Lanes(Lanes), .Words(WeightWords)) u_index_ring (
+      .clk_i,
+      .word_valid_i(wgt_write), .index_i(new_index), .loaded_i(wgt_loaded[WgtBits-1:0]),
       .ren_i(wgt_ren), .raddr_i(wgt_raddr), .index_o(wgt_index)
     );
     assign wgt_back = wgt_base + wgt_dropped;
   end else begin : gen_no_indices
     assign wgt_write = wgt_word;
+    assign wgt_data = word_w;
     assign {wgt_dropped, wgt_index} = '0;
     assign wgt_back = wgt_base;
     logic unused_indices;
-    assign unused_indices = ^{wgt_indexed, wgt_dropped};
+    assign unused_indices = ^{wgt_form, wgt_last, wgt_dropped};
   end
 
   esp_wgt_ring #(.Lanes(Lanes), .Words(WeightWords)) u_wgt_ring (
     .clk_i, .rst_ni, .clear_i(clear),
-    .word_valid_i(wgt_write), .word_data_i(word_w), .loaded_o(wgt_loaded),
+    .word_valid_i(wgt_write), .word_data_i(wgt_data), .loaded_o(wgt_loaded),
     .ren_i(wgt_ren), .raddr_i(wgt_raddr), .rdata_o(wgt_rdata)
   );
 
@@ -677,7 +685,7 @@ module esp_core #(
   // Rings ignore addresses; heads of the queues serve the trace where they do.
   logic unused;
   assign unused = ^{unused_done, unused_beat, unused_start, unused_last, unused_word, unused_claim,
-                    unused_indexed, base[159:128], word_a_address, word_w_address, room_a, head, waits, push,
+                    unused_form, unused_last_a, base[159:128], word_a_address, word_w_address, room_a, head, waits, push,
                     unused_track};
 
 endmodule

@@ -167,7 +167,8 @@ def sv_isa():
            f"  localparam int unsigned ISA_VERSION = {isa['version']};",
            f"  localparam int unsigned WORD_BITS = {isa['word_bits']};",
            f"  localparam int unsigned MAX_WORDS = {isa['max_words']};",
-           f"  localparam int unsigned COUNT_BITS = {isa['count_bits']};", ""]
+           f"  localparam int unsigned COUNT_BITS = {isa['count_bits']};",
+           f"  localparam int unsigned BIT_WORDS = {isa['bit_words']};", ""]
     fields = [field for x in (*SPEC["instruction"], SPEC["clip"]) for field in x["fields"] if "values" in field]
     for kind, prefix, width, items in (
             ("opcode_e", "Op", 6, [(i["name"], i["opcode"]) for i in SPEC["instruction"]]),
@@ -406,7 +407,8 @@ def cpp_isa():
            "namespace espalier::isa {", "",
            f"inline constexpr std::uint32_t kIsaVersion = {isa['version']};",
            f"inline constexpr unsigned kMaxWords = {isa['max_words']};",
-           f"inline constexpr unsigned kCountBits = {isa['count_bits']};", ""]
+           f"inline constexpr unsigned kCountBits = {isa['count_bits']};",
+           f"inline constexpr unsigned kBitWords = {isa['bit_words']};", ""]
     for kind, items in (("Opcode", [(i["name"], i["opcode"], i["doc"]) for i in SPEC["instruction"]]),
                         ("Engine", [(e["name"], e["code"], e["doc"]) for e in SPEC["engine"]]),
                         ("Fault", [(f["name"], f["code"], f["doc"]) for f in SPEC["fault"]])):

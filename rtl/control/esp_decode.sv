@@ -76,8 +76,8 @@ module esp_decode #(
   begin : gen_parameters_2
     $error("esp_decode: WeightWords is 1 to 65536, ParamBlocks 1 to 256");
   end
-  // Words of indices in a burst: a fine CONV leaves them room beside its weights.
-  localparam int unsigned INDICES = 4;
+  // The most words of a burst that a ring is left without: a fine CONV leaves them room beside its weights.
+  localparam int unsigned LEFT_OUT = 8;
 
   if (MaskLayers > 4096 || TableBits == 0 || TableBits > 14) begin : gen_parameters_3
     $error("esp_decode: MaskLayers is at most 4096, TableBits 1 to 14");
@@ -258,9 +258,9 @@ module esp_decode #(
           : esp_isa_pkg::nop_in_range(inst_q[127:0]) && !esp_isa_pkg::nop_contradicts(nop);
       load_ok_q <= esp_isa_pkg::load_in_range(inst_q[255:0])
                 && (MaskLayers != 0 || !to_masks)
-                && (Fine ? !esp_isa_pkg::load_contradicts_fine(load) && !(load.form[0] && clipped_q)
+                && (Fine ? !esp_isa_pkg::load_contradicts_fine(load) && !(load.form != '0 && clipped_q)
                          : {load.skip, load.form} == '0)
-                && (!load.region[2] || (MaskLayers != 0 && to_load_w))
+                && (!load.region[2] || ((MaskLayers != 0 || Fine) && to_load_w))
                 && (load.region[1:0] == '0 || !to_load_w)
                 && load.offset[ByteBits-1:0] == '0 && load.y_stride[ByteBits-1:0] == '0
                 && load.z_stride[ByteBits-1:0] == '0;
@@ -274,7 +274,7 @@ module esp_decode #(
       agree_q <= !esp_isa_pkg::conv_contradicts(conv) && !esp_isa_pkg::conv_contradicts_masked(conv)
               && !(Fine && esp_isa_pkg::conv_contradicts_fine(conv));
       capacity_ok_q <= (32'(conv.w_offset) + 32'(conv.w_piece)
-                        <= ((Fine && conv.fine[0]) ? WeightWords - INDICES : WeightWords)
+                        <= ((Fine && conv.fine[0]) ? WeightWords - LEFT_OUT : WeightWords)
                         && (!conv.last[0] || 32'(conv.p_offset) + 32'(conv.n_blocks) <= ParamBlocks))
                     || !conv_q;
       pool_ok_q <= esp_isa_pkg::pool_in_range(inst_q[383:0]);

@@ -20,7 +20,7 @@ module esp_regs #(
   parameter logic [31:0] ConfigHash = '0,
   parameter int unsigned AddressBits = 32,  // of registers that hold addresses; higher bits read 0
   parameter int unsigned Counters = esp_isa_pkg::COUNTERS,  // those above read 0
-  parameter bit          Prune = 1'b0       // BASE4 is there; otherwise it reads 0
+  parameter bit          Region4 = 1'b0     // BASE4 is there; otherwise it reads 0
 ) (
   input  wire logic         clk_i,
   input  wire logic         rst_ni,
@@ -210,7 +210,7 @@ module esp_regs #(
       end
     end
 
-  if (Prune) begin : gen_base4
+  if (Region4) begin : gen_base4
     logic [31:0] base4_q;
     `ESP_FF(base4_q <= '0;)
       if (write_q && waddr == esp_regs_pkg::BASE4) begin

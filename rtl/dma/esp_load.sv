@@ -9,7 +9,7 @@
 // then looked at, whether it lies in the window and the ring has room. A word is written one cycle after its
 // last beat; `retire_o` pulses with the last word's write, of beats for PACK a cycle after the last. Low
 // lanes come first. With Skips a word address is left out behind each plane of a LOAD that says so; with
-// Forms a word says whether its LOAD is indexed. Faults: a burst outside the window (the burst is not asked
+// Forms a word says its LOAD's form. Faults: a burst outside the window (the burst is not asked
 // for), an error response, a table entry past TableEntries, a word past LayerWords. fault_o stands until
 // clear; in the cycle after what caused it nothing more is asked for, written or retired.
 // Implements docs/machine.md, section 5.
@@ -63,7 +63,8 @@ module esp_load #(
   input  wire logic [2:0]            word_ready_i,
   output logic      [15:0]           word_address_o,
   output logic      [8*Lanes-1:0]    word_data_o,
-  output logic                       word_indexed_o,
+  output logic      [2:0]            word_form_o,
+  output logic                       word_last_o,      // of its LOAD
 
   output logic                       beat_valid_o,     // for PACK; the data are r_data_i
   input  wire logic                  beat_ready_i,
@@ -119,9 +120,8 @@ module esp_load #(
   logic                fault_q;      // this engine's own: it stands still
 
   // LOADs whose data are to come: first address, where the instruction lies.
-  localparam int unsigned SLOT_BITS = Forms ? 49 : 48;
+  localparam int unsigned SLOT_BITS = Forms ? 51 : 48;
   logic [SLOT_BITS-1:0] slot_q [Slots];
-  logic                data_indexed;
   logic [SlotBits-1:0] wptr_q, rptr_q;
   logic [SlotBits:0]   count_q;
   logic                slots_free_q, done, done_q;
@@ -309,14 +309,13 @@ module esp_load #(
   end
 
   if (Forms) begin : gen_forms
-    logic indexed_q;
-    assign data_indexed = slot_q[rptr_q][SLOT_BITS-1];
+    logic [2:0] form_q;
     always_ff @(posedge clk_i) begin
-      if (beat && word_end) indexed_q <= data_indexed;
+      if (beat && word_end) form_q <= slot_q[rptr_q][SLOT_BITS-1 -: 3];
     end
-    assign word_indexed_o = indexed_q;
+    assign word_form_o = form_q;
   end else begin : gen_no_forms
-    assign {data_indexed, word_indexed_o} = '0;
+    assign word_form_o = '0;
   end
 
   assign word_valid_o[0] = word_good && word_sink_q == SINK0;
@@ -325,6 +324,7 @@ module esp_load #(
   assign word_claim_o = word_valid_q && word_sink_q == SINK0;
   assign word_address_o = word_addr_q;
   assign word_data_o = word_q;
+  assign word_last_o = word_last_q;
   assign retire_o = (word_good && out_ready && word_last_q) || (stream_done_q && !fault_q && !halt_i);
   assign table_done_o = word_good && out_ready && word_last_q && word_sink_q[1];
   assign busy_o = count_q != '0 || word_valid_q;
@@ -352,7 +352,7 @@ module esp_load #(
 
   // Header, region and (for rings) addresses are of no use here.
   logic unused;
-  assign unused = ^{load_i, TableStep[0], burst_plane, burst_skip, data_indexed};
+  assign unused = ^{load_i, TableStep[0], burst_plane, burst_skip};
 
 endmodule
 

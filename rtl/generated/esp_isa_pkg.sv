@@ -3,10 +3,11 @@
 
 package esp_isa_pkg;
 
-  localparam int unsigned ISA_VERSION = 5;
+  localparam int unsigned ISA_VERSION = 6;
   localparam int unsigned WORD_BITS = 128;
   localparam int unsigned MAX_WORDS = 6;
   localparam int unsigned COUNT_BITS = 16;
+  localparam int unsigned BIT_WORDS = 64;
 
   typedef enum logic [5:0] {
     OpNop = 6'd1,
@@ -65,9 +66,12 @@ package esp_isa_pkg;
     TargetSqueezer = 3'd5
   } target_e;
 
-  typedef enum logic [0:0] {
-    FormPlain = 1'd0,
-    FormIndexed = 1'd1
+  typedef enum logic [2:0] {
+    FormPlain = 3'd0,
+    FormIndexed = 3'd1,
+    FormBits = 3'd2,
+    FormMasked = 3'd3,
+    FormSelected = 3'd4
   } form_e;
 
   typedef enum logic [0:0] {
@@ -181,10 +185,10 @@ package esp_isa_pkg;
 
   localparam int unsigned LOAD_WORDS = 2;
   localparam int unsigned LOAD_BITS = 256;
-  localparam int unsigned LOAD_USED = 248;  // bits below the spare ones
+  localparam int unsigned LOAD_USED = 250;  // bits below the spare ones
   typedef struct packed {
-    logic [7:0] spare;
-    logic [0:0] form;
+    logic [5:0] spare;
+    logic [2:0] form;
     logic [0:0] skip;
     logic [15:0] sram_address;
     logic [2:0] region;
@@ -209,19 +213,20 @@ package esp_isa_pkg;
 
   // Every field of a load is within its range, spare bits are zero.
   function automatic logic load_in_range(input logic [255:0] x);
-    load_in_range = (x[255:248] == '0)
+    load_in_range = (x[255:250] == '0)
       && (x[79:78] == '0)
       && (x[82:80] <= 3'd5)
       && (x[98:83] != '0)
       && (x[178:163] != '0)
       && (x[194:179] != '0)
-      && (x[229:227] <= 3'd4);
+      && (x[229:227] <= 3'd4)
+      && (x[249:247] <= 3'd4);
   endfunction
 
   // Fields that fine CONVs bring, or others with them, of a load contradict each other.
   function automatic logic load_contradicts_fine(input logic [255:0] x);
     load_contradicts_fine = (x[246] != 1'd0 && x[82:80] != 3'd0)
-      || (x[247] != 1'd0 && x[82:80] != 3'd2);
+      || (x[249:247] != 3'd0 && x[82:80] != 3'd2);
   endfunction
 
   localparam int unsigned STORE_WORDS = 2;
@@ -501,7 +506,7 @@ package esp_isa_pkg;
       {6'd3, 6'd11}: halfword_check = {(carry || x[2:0] != '0), (x[15:3] != '0)};
       {6'd3, 6'd12}: halfword_check = {(carry || x[2:0] != '0), 1'b0};
       {6'd3, 6'd14}: halfword_check = {(x[5:3] <= 3'd4), 1'b0};
-      {6'd3, 6'd15}: halfword_check = {(x[6] == '0) && (x[7] == '0) && (x[15:8] == '0), 1'b0};
+      {6'd3, 6'd15}: halfword_check = {(x[6] == '0) && (x[9:7] == '0) && (x[9:7] <= 3'd4) && (x[15:10] == '0), 1'b0};
       {6'd4, 6'd4}: halfword_check = {(x[15:14] == '0), 1'b0};
       {6'd4, 6'd5}: halfword_check = {1'b1, (x[15:3] != '0)};
       {6'd4, 6'd6}: halfword_check = {(carry || x[2:0] != '0), 1'b0};

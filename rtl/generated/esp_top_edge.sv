@@ -74,7 +74,7 @@ module esp_top_edge #(
     .PoolLanes(4),
     .MaskLayers(Prune ? 128 : 0), .PackLanes(16),
     .Score(Score), .Packed(Packed), .Fine(Fine),
-    .ConfigHash(32'hBD3BB1E9)
+    .ConfigHash(32'h661A47EA)
   ) u_core (
     .clk_i(clk_i),
     .rst_ni(rst_ni),

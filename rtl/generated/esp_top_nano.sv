@@ -74,7 +74,7 @@ module esp_top_nano #(
     .PoolLanes(4),
     .MaskLayers(Prune ? 64 : 0), .PackLanes(4),
     .Score(Score), .Packed(Packed), .Fine(Fine),
-    .ConfigHash(32'h6B442426)
+    .ConfigHash(32'h2AB28EB9)
   ) u_core (
     .clk_i(clk_i),
     .rst_ni(rst_ni),

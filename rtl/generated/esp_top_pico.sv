@@ -61,7 +61,7 @@ module esp_top_pico (
     .AccWords(128),
     .ParamBlocks(32),
     .AddressBits(20),
-    .ConfigHash(32'h6EBC1153)
+    .ConfigHash(32'hD68A1346)
   ) u_core (
     .clk_i(clk_i),
     .rst_ni(rst_ni),

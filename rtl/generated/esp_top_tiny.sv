@@ -74,7 +74,7 @@ module esp_top_tiny #(
     .PoolLanes(4),
     .MaskLayers(Prune ? 64 : 0), .PackLanes(8),
     .Score(Score), .Packed(Packed), .Fine(Fine),
-    .ConfigHash(32'hF29CC0C8)
+    .ConfigHash(32'h18FF976B)
   ) u_core (
     .clk_i(clk_i),
     .rst_ni(rst_ni),

@@ -74,7 +74,7 @@ module esp_top_wide #(
     .PoolLanes(4),
     .MaskLayers(Prune ? 128 : 0), .PackLanes(32),
     .Score(Score), .Packed(Packed), .Fine(Fine),
-    .ConfigHash(32'hBA11A61A)
+    .ConfigHash(32'h2CF5072F)
   ) u_core (
     .clk_i(clk_i),
     .rst_ni(rst_ni),

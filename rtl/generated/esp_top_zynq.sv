@@ -74,7 +74,7 @@ module esp_top_zynq #(
     .PoolLanes(2),
     .MaskLayers(Prune ? 128 : 0), .PackLanes(8),
     .Score(Score), .Packed(Packed), .Fine(Fine),
-    .ConfigHash(32'h3D678A68)
+    .ConfigHash(32'hF284A4E5)
   ) u_core (
     .clk_i(clk_i),
     .rst_ni(rst_ni),

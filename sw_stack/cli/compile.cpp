@@ -43,6 +43,7 @@ constexpr const char* kFooter =
     "  espalier compile resnet8_int8.tflite -o resnet8-any.espl --maskable\n"
     "  espalier compile resnet8_int8.tflite -o resnet8-nano.espl --config nano\n"
     "  espalier compile resnet8.espl --environment jpeg.env -o resnet8-jpeg.espl\n"
+    "  espalier compile resnet8.espl --environment jpeg.env --switchable -o resnet8-any.espl\n"
     "  espalier compile resnet8_int8.tflite -o resnet8.espl --dump-after plan\n"
     "  espalier compile resnet20.onnx -o resnet20.espl --calibrate data_batch_1.bin --count 500 "
     "\\\n"
@@ -89,6 +90,9 @@ void add_compile(CLI::App& app, Action& chosen) {
                    "compile in what `espalier-automask` trained for one kind of pictures")
       ->check(reads())
       ->type_name("U.env");
+  command->add_flag("--switchable", options->compile.switchable,
+                    "leave the environment outside: `run --environment` loads any that masks the\n"
+                    "same layers, from the weights that all share");
   CLI::Option* prune = command
                            ->add_option("--prune", options->compile.mask,
                                         "leave the channels out that this mask leaves out")

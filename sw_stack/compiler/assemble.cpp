@@ -51,6 +51,36 @@ program::Layer describe(const ir::QuantGraph& graph, const Layer& layer) {
   return out;
 }
 
+/// Where the weights of the layers lie, for environments.
+program::Switchable describe_switched(const State& s) {
+  program::Switchable out;
+  out.bytes = s.constants.environment_bytes;
+  for (std::size_t l = 0; l < s.layers.size(); ++l) {
+    const Layer& layer = s.layers[l];
+    if (layer.is_pool()) continue;
+    const ConstantPlaces& places = s.constants.places[l];
+    auto& described = out.layers.emplace_back();
+    described.node = layer.nodes.conv;
+    described.bits = layer.conv.switched;
+    described.bits_at = places.bits;
+    described.params_at = places.params;
+    described.order = weight_order(layer);
+    const int made =
+        layer.nodes.gap >= 0 ? at(s.graph.nodes, layer.nodes.gap).inputs[0] : layer.nodes.output;
+    described.rows = at(s.layout.spots, made).channels.lane;
+    if (!described.bits) continue;
+    for (const int place :
+         weight_places(s.graph, s.layout, layer.nodes, layer.conv, s.config.lanes)) {
+      const auto offset = static_cast<std::uint32_t>(place);
+      if (described.runs.empty() ||
+          described.runs.back().offset + described.runs.back().size != offset)
+        described.runs.push_back({offset, 0});
+      ++described.runs.back().size;
+    }
+  }
+  return out;
+}
+
 }  // namespace
 
 void encode(State& state) {
@@ -80,6 +110,7 @@ Status assemble(State& state) {
     if (!maskable) return maskable.error();
     program.maskable = std::move(maskable).value();
   }
+  if (state.constants.switchable) program.switchable = describe_switched(state);
   program.constants = std::move(state.constants.bytes);
   program.graph = std::move(state.graph);
   return program::verify(program, state.config);

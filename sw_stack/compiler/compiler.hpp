@@ -3,7 +3,9 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -14,6 +16,14 @@
 #include "base/result.hpp"
 
 namespace espalier::compiler {
+
+/// Which weights of a convolution an environment leaves out.
+enum class Leaves : std::uint8_t {
+  kAny,
+  kTwoOfFour,  ///< two of every four consecutive input channels of a tap
+};
+/// By the convolution's name.
+using Switched = std::map<std::string, Leaves>;
 
 struct Options {
   bool relay_input = true;  ///< re-lay the lanes of the first convolution's input
@@ -28,6 +38,9 @@ struct Options {
   /// layer that fits is sparse, whatever its weights.
   bool dense_tiles = false;
   bool fine = true;  ///< fine CONVs where weights allow (docs/fine.md)
+  /// A program that takes environments, which mask these convolutions (docs/automask.md). Not with
+  /// `maskable`.
+  std::optional<Switched> switched;
 };
 
 /// Called after each pass with its name; `dump` says what it found, a line for each item.

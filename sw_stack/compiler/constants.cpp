@@ -97,7 +97,8 @@ isa::LayerRow dense_row(const Layer& layer, const ConstantPlaces& places, int la
 void by_unit(const Layer& layer, const isa::Config& config, const Options& options,
              std::vector<std::uint8_t>& weights, ConstantPlaces& places) {
   std::optional<UnitWeights> made;
-  if (!options.dense_tiles && config.mask_layers > 0 && !layer.conv_plan.fine)
+  if (!options.dense_tiles && config.mask_layers > 0 && !layer.conv_plan.fine &&
+      !layer.conv.switched)
     made = sparse_weights(layer, weights, config, options.vary % 2 == 1);
   places.sparse = made.has_value();
   if (!made) made = unit_weights(layer, weights, config.lanes);
@@ -136,12 +137,14 @@ Result<Constants> make_constants(const ir::QuantGraph& graph, const std::vector<
   out.places.resize(layers.size());
   // Whole bursts from the start on cross no line of 4 KiB.
   const std::int64_t start_at = std::max(64, kTiming.burst_beats * config.bus_bytes);
-  std::int64_t size = 0;
-  const auto take = [&](std::int64_t bytes) {
-    const std::int64_t start = size;
-    size = round_up(size + bytes, start_at);
+  std::int64_t size = 0, environment = 0;
+  const auto take_of = [&](std::int64_t& end, std::int64_t bytes) {
+    const std::int64_t start = end;
+    end = round_up(end + bytes, start_at);
     return static_cast<std::uint32_t>(start);
   };
+  const auto take = [&](std::int64_t bytes) { return take_of(size, bytes); };
+  out.switchable = options.switched.has_value();
   if (layout.maskable) {
     if (config.mask_layers == 0) {
       return fail(ErrorCode::kUnsupported,
@@ -172,13 +175,20 @@ Result<Constants> make_constants(const ir::QuantGraph& graph, const std::vector<
     }
     if (!layer.is_pool()) {
       out.places[l].weights = take(static_cast<std::int64_t>(weights[l].size()));
-      out.places[l].params = take(rows_of(layer, config.lanes) * 8);
+      const std::int64_t params = rows_of(layer, config.lanes) * 8;
+      out.places[l].params = out.switchable ? take_of(environment, params) : take(params);
+      if (layer.conv.switched) {
+        const Unit& last = out.places[l].units.back();
+        out.places[l].bits = take_of(
+            environment, std::int64_t{last.bits + bit_words(last.words)} * config.lanes);
+      }
     } else if (layer.pool.use_table) {
       const int entries = layer.pool.y.kernel * layer.pool.x.kernel;
       out.places[l].table_words = ceil_div(entries * 4, config.lanes);
       out.places[l].table = take(std::int64_t{out.places[l].table_words} * config.lanes);
     }
   }
+  out.environment_bytes = static_cast<std::uint32_t>(environment);
   out.bytes.assign(static_cast<std::size_t>(size), 0);
   if (layout.maskable) {
     std::vector<std::uint8_t> table;
@@ -189,16 +199,17 @@ Result<Constants> make_constants(const ir::QuantGraph& graph, const std::vector<
   }
   for (std::size_t l = 0; l < layers.size(); ++l)
     std::ranges::copy(weights[l], out.bytes.begin() + out.places[l].weights);
-  put_scales(graph, layers, layout, out.places, out.bytes);
+  put_scales(graph, layers, layout, out.places, out.bytes, !out.switchable);
   return out;
 }
 
 void put_scales(const ir::QuantGraph& graph, const std::vector<Layer>& layers, const Layout& layout,
-                const std::vector<ConstantPlaces>& places, std::vector<std::uint8_t>& bytes) {
+                const std::vector<ConstantPlaces>& places, std::vector<std::uint8_t>& bytes,
+                bool params) {
   for (std::size_t l = 0; l < layers.size(); ++l) {
     const Layer& layer = layers[l];
     if (!layer.is_pool()) {
-      put_params(graph, layout, layer, bytes.data() + places[l].params);
+      if (params) put_params(graph, layout, layer, bytes.data() + places[l].params);
     } else if (layer.pool.use_table) {
       const float sx = at(graph.tensors, layer.nodes.input).quant.scale;
       const float sy = at(graph.tensors, layer.nodes.output).quant.scale;

@@ -204,10 +204,6 @@ bool is_diagonal(const ir::QuantConv& conv, const Channels& in, const Channels& 
   return true;
 }
 
-namespace {
-
-/// Where the weights of one output channel lie, in their order in the graph: tap and lane of all
-/// blocks as one number.
 std::vector<int> weight_places(const ir::QuantGraph& graph, const Layout& layout,
                                const LayerNodes& layer, const ConvGeometry& g, int lanes) {
   const ir::Window& window = std::get<ir::QuantConv>(at(graph.nodes, layer.conv).op).window;
@@ -224,7 +220,21 @@ std::vector<int> weight_places(const ir::QuantGraph& graph, const Layout& layout
   return places;
 }
 
-}  // namespace
+bool fours_stay(const ir::QuantGraph& graph, const Layout& layout, const LayerNodes& layer,
+                const ConvGeometry& g, int lanes) {
+  constexpr int kFour = 4;
+  const int depth = at(graph.tensors, layer.input).shape.c;
+  std::vector<int> group(static_cast<std::size_t>(g.taps()) * g.kb * lanes / kFour, -1);
+  int weight = 0;
+  for (const int place : weight_places(graph, layout, layer, g, lanes)) {
+    const int own = weight / depth * ceil_div(depth, kFour) + weight % depth / kFour;
+    ++weight;
+    int& seen = at(group, place / kFour);
+    if (seen >= 0 && seen != own) return false;
+    seen = own;
+  }
+  return true;
+}
 
 bool two_of_four(const ir::QuantGraph& graph, const Layout& layout, const LayerNodes& layer,
                  const ConvGeometry& g, int lanes) {

@@ -58,6 +58,7 @@ struct ConvGeometry {
   /// Every output block reads the input block of its number alone (kb is 1): copies.
   bool diagonal = false;
   bool fine = false;  ///< of every four channels at most two have weights: CONVs may be fine
+  bool switched = false;  ///< bits that come beside the weights say which stay
   /// Whether two taps of a row may be one: their words lie in different banks.
   [[nodiscard]] bool pairs_taps() const { return x.kernel > 1 && x.dil % 2 == 1 && x.dil < 16; }
   /// Passes over all taps of so many k blocks, for each pixel tile and n block.
@@ -94,6 +95,15 @@ bool is_diagonal(const ir::QuantConv& conv, const Channels& in, const Channels& 
 /// weights.
 bool two_of_four(const ir::QuantGraph& graph, const Layout& layout, const LayerNodes& layer,
                  const ConvGeometry& geometry, int lanes);
+
+/// Whether every four lanes have weights of one group of four input channels and of one tap only:
+/// then two of four channels are two of four lanes.
+bool fours_stay(const ir::QuantGraph& graph, const Layout& layout, const LayerNodes& layer,
+                const ConvGeometry& geometry, int lanes);
+
+/// Where the weights of one output channel lie in its row, in the graph's order: bytes.
+std::vector<int> weight_places(const ir::QuantGraph& graph, const Layout& layout,
+                               const LayerNodes& layer, const ConvGeometry& geometry, int lanes);
 
 /// The share of a layer's tiles (lanes x lanes channels of a tap) that have weights.
 double live_tiles(const ir::QuantGraph& graph, const Layout& layout, const LayerNodes& layer,

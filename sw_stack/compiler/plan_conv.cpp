@@ -21,6 +21,8 @@ constexpr int kOperandSlots = 12;
 constexpr int kStepDecode = 25;       // cycles that an empty step takes
 constexpr double kMaskWeight = 0.05;  // of the cost with fewer blocks
 constexpr double kIndexed = 1.25;     // words loaded for a word of fine weights
+constexpr double kSelected = 2.25;    // of selected ones, with their bits
+constexpr double kMasked = 1.125;     // for a word of others that have bits
 // Choices for the search over whole programs: how many, and how much more they may cost.
 constexpr int kMostChoices = 16;
 constexpr double kWorstChoice = 1.3, kSlack = 1000;
@@ -389,7 +391,8 @@ class Search {
     } else if (plan.kc == g_.kb) {
       run *= std::int64_t{config_.lanes} * (plan.tapwise ? 1 : g_.taps());
     }
-    return run_cycles(config_, run, 1) / static_cast<double>(run) * (g_.fine ? kIndexed : 1);
+    const double words = g_.switched ? (g_.fine ? kSelected : kMasked) : g_.fine ? kIndexed : 1;
+    return run_cycles(config_, run, 1) / static_cast<double>(run) * words;
   }
 
   ConvGeometry g_;

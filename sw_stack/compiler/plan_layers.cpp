@@ -36,6 +36,14 @@ Status plan_pools(const State& state, const isa::Config& machine, const Budgets&
   return {};
 }
 
+/// What an environment leaves out of a layer's convolution; none where its weights all stay.
+std::optional<Leaves> switched(const State& state, const LayerNodes& nodes) {
+  if (!state.options.switched || nodes.is_pool()) return std::nullopt;
+  const auto found = state.options.switched->find(at(state.graph.nodes, nodes.conv).name);
+  if (found == state.options.switched->end()) return std::nullopt;
+  return found->second;
+}
+
 /// Adds a fine layer's cheapest tiles as a whole one: where memory bounds it, that may be faster.
 void add_whole(const Layer& layer, const isa::Config& machine, int budget, const Options& options,
                std::vector<ConvPlan>& plans) {
@@ -58,6 +66,7 @@ Status plan_one(const State& state, const isa::Config& machine, std::size_t l, i
   if (!geometry) return geometry.error();
   layer.conv = *geometry;
   layer.conv.fine = !state.fine.empty() && state.fine[l];
+  layer.conv.switched = !layer.conv.diagonal && switched(state, layer.nodes).has_value();
   if (const std::size_t p = twin(out.layers, l, budget); p < l && state.options.vary == 0) {
     layer.conv_plan = out.layers[p].conv_plan;
     out.choices[l] = out.choices[p];
@@ -125,8 +134,13 @@ Result<std::vector<bool>> fine_layers(const State& state) {
     if (!geometry) return geometry.error();
     double passes = geometry->passes(geometry->kb);
     geometry->fine = !geometry->diagonal;
-    if (!geometry->fine || geometry->passes(geometry->kb) >= passes ||
-        !two_of_four(state.graph, state.layout, state.nodes[l], *geometry, state.config.lanes)) {
+    if (!geometry->fine || geometry->passes(geometry->kb) >= passes) continue;
+    if (const auto leaves = switched(state, state.nodes[l])) {
+      out[l] = *leaves == Leaves::kTwoOfFour &&
+               fours_stay(state.graph, state.layout, state.nodes[l], *geometry, state.config.lanes);
+      continue;
+    }
+    if (!two_of_four(state.graph, state.layout, state.nodes[l], *geometry, state.config.lanes)) {
       continue;
     }
     // Tiles of zeros may be left out instead.

@@ -8,6 +8,8 @@ namespace espalier::compiler {
 namespace {
 
 constexpr std::int64_t kBurstWords = 16;
+// Words of weights between two LOADs of bits.
+constexpr std::uint32_t kSwitchedWords = isa::kBitWords * isa::kWordsOfBits;
 
 }  // namespace
 
@@ -63,7 +65,39 @@ std::int64_t WeightQueue::index_words(const Layer& layer, const Step& step) cons
 }
 
 int WeightQueue::weight_loads(const Layer& layer, const Step& step) const {
+  if (layer.conv.switched)
+    return 2 * ceil_div(static_cast<int>(unit(layer, step).words), static_cast<int>(kSwitchedWords));
   return maskable_ && layer.conv_plan.tapwise ? at(layer.chunks, step.chunk).taps() : 1;
+}
+
+std::int64_t WeightQueue::load_words(const Layer& layer, const Step& step, int load) const {
+  const std::int64_t words = unit_words(layer, step);
+  if (!layer.conv.switched) return words / weight_loads(layer, step);
+  if (load % 2 == 0) return 0;
+  return static_cast<std::int64_t>(isa::ring_words(switched_load(layer, step, load)));
+}
+
+isa::Load WeightQueue::switched_load(const Layer& layer, const Step& step, int load) const {
+  const Unit& run = unit(layer, step);
+  const ConstantPlaces& places = at(constants_.places, step.layer);
+  const auto lanes = static_cast<std::uint32_t>(config_.lanes);
+  const std::uint32_t first = static_cast<std::uint32_t>(load / 2) * kSwitchedWords;
+  const std::uint32_t words = std::min(kSwitchedWords, run.words - first);
+  isa::Load out;
+  out.target = static_cast<std::uint32_t>(isa::LoadTarget::kWeights);
+  if (load % 2 == 0) {
+    out.form = static_cast<std::uint32_t>(isa::LoadForm::kBits);
+    out.region = static_cast<std::uint32_t>(isa::Region::kMask);
+    out.offset = places.bits + (run.bits + bit_words(first)) * lanes;
+    out.x_words = bit_words(words);
+    return out;
+  }
+  out.form = static_cast<std::uint32_t>(at(layer.chunks, step.chunk).second == Second::kNone
+                                            ? isa::LoadForm::kMasked
+                                            : isa::LoadForm::kSelected);
+  out.offset = places.weights + (run.offset + first) * lanes;
+  out.x_words = words;
+  return out;
 }
 
 isa::Load WeightQueue::unit_load(const Layer& layer, const Step& step, int tap) const {
@@ -99,6 +133,7 @@ isa::Load WeightQueue::unit_load(const Layer& layer, const Step& step, int tap) 
 
 isa::Load WeightQueue::weight_load(const Layer& layer, const Step& step) const {
   if (maskable_) return unit_load(layer, step, weight_load_);
+  if (layer.conv.switched) return switched_load(layer, step, weight_load_);
   const Unit& run = unit(layer, step);
   isa::Load load;
   load.target = static_cast<std::uint32_t>(isa::LoadTarget::kWeights);
@@ -115,6 +150,7 @@ isa::Load WeightQueue::param_load(const Step& step) const {
   load.target = static_cast<std::uint32_t>(isa::LoadTarget::kParameters);
   load.offset = at(constants_.places, step.layer).params +
                 static_cast<std::uint32_t>(step.blocks.low * config_.lanes * kParamWords);
+  if (constants_.switchable) load.region = static_cast<std::uint32_t>(isa::Region::kMask);
   if (maskable_) {
     load.x_words = kParamWords;
     load.z_count = static_cast<std::uint32_t>(step.blocks.size());
@@ -145,10 +181,13 @@ std::optional<isa::Load> WeightQueue::next(int limit) {
     if (layer.is_pool()) continue;
     const Step& step = at(at(schedule_.by_layer, ref.layer), ref.step);
     if (const int loads = weight_loads(layer, step); step.load_weights && weight_load_ < loads) {
-      const std::int64_t words = unit_words(layer, step) / loads;
-      if (!maskable_ && !weights_.fits(words + index_words(layer, step))) return std::nullopt;
+      const std::int64_t words = load_words(layer, step, weight_load_);
+      // Bits come with the weights that take them.
+      const std::int64_t room =
+          words > 0 ? words : load_words(layer, step, weight_load_ + 1);
+      if (!maskable_ && !weights_.fits(room + index_words(layer, step))) return std::nullopt;
       if (weight_load_ == 0) weight_position(step) = weights_.loaded;
-      weights_.load(words, early_ ? std::min(words, kBurstWords) : words);
+      if (words > 0) weights_.load(words, early_ ? std::min(words, kBurstWords) : words);
       isa::Load load = weight_load(layer, step);
       ++weight_load_;
       out_.push_back(step_);

@@ -179,8 +179,57 @@ class Indexer {
 
 }  // namespace
 
+program::WeightOrder weight_order(const Layer& layer) {
+  program::WeightOrder order;
+  order.n_blocks = layer.conv.nb;
+  order.k_blocks = layer.conv.kb;
+  order.kernel_y = layer.conv.y.kernel;
+  order.kernel_x = layer.conv.x.kernel;
+  order.nb = layer.conv_plan.nb;
+  order.tapwise = layer.conv_plan.tapwise;
+  for (const Chunk& chunk : layer.chunks) {
+    auto& part = order.parts.emplace_back();
+    part.ky = chunk.ky.low;
+    part.kx = chunk.kx.low;
+    part.kb = chunk.kb.low;
+    part.rows = chunk.ky.size();
+    part.cols = chunk.kx.size();
+    part.blocks = chunk.kb.size();
+    part.step = chunk.second == Second::kTap ? 2 : 1;
+    part.selected = chunk.second != Second::kNone;
+  }
+  return order;
+}
+
+std::uint32_t bit_words(std::uint32_t weight_words) {
+  return (weight_words + isa::kWordsOfBits - 1) / isa::kWordsOfBits;
+}
+
+namespace {
+
+/// The weights of a layer that bits come beside: all of them.
+UnitWeights switched_weights(const Layer& layer, std::span<const std::uint8_t> dense, int lanes) {
+  const auto word = static_cast<std::size_t>(lanes);
+  UnitWeights out;
+  out.units = units_of(layer, lanes);
+  out.bytes.reserve(dense.size());
+  const program::WeightOrder order = weight_order(layer);
+  for (int group = 0; group < order.groups(); ++group) {
+    for (const program::WeightOrder::Part& part : order.parts) {
+      for (const std::uint32_t at : order.unit(lanes, group, part)) {
+        const auto from = dense.subspan(at * word, word);
+        out.bytes.insert(out.bytes.end(), from.begin(), from.end());
+      }
+    }
+  }
+  return out;
+}
+
+}  // namespace
+
 UnitWeights unit_weights(const Layer& layer, std::span<const std::uint8_t> dense, int lanes) {
   const ConvGeometry& g = layer.conv;
+  if (g.switched) return switched_weights(layer, dense, lanes);
   const auto word = static_cast<std::size_t>(lanes);
   UnitWeights out;
   out.units = units_of(layer, lanes);
@@ -230,15 +279,16 @@ UnitWeights unit_weights(const Layer& layer, std::span<const std::uint8_t> dense
 
 std::vector<Unit> units_of(const Layer& layer, int lanes) {
   std::vector<Unit> units;
-  std::uint32_t start = 0;
+  std::uint32_t start = 0, bits = 0;
   for (const Span& group : groups_of(layer)) {
     for (const Chunk& chunk : layer.chunks) {
       const auto ring = static_cast<std::uint32_t>(group.size() * lanes * chunk.passes());
-      const std::uint32_t words = chunk.second == Second::kNone
-                                      ? ring
-                                      : ring / (isa::kIndexedGroup - 1) * isa::kIndexedGroup;
-      units.push_back({start, words, ring});
+      const std::uint32_t words = chunk.second == Second::kNone ? ring
+                                  : layer.conv.switched         ? 2 * ring
+                                  : ring / (isa::kIndexedGroup - 1) * isa::kIndexedGroup;
+      units.push_back({start, words, ring, bits});
       start += words;
+      bits += bit_words(words);
     }
   }
   return units;
@@ -261,7 +311,7 @@ std::optional<UnitWeights> sparse_weights(const Layer& layer, std::span<const st
       const std::size_t start = out.bytes.size();
       cutter.put(layer.chunks[c], group.blocks, group.codes[c], out.bytes);
       const auto words = static_cast<std::uint32_t>((out.bytes.size() - start) / lanes);
-      out.units.push_back({static_cast<std::uint32_t>(start / lanes), words, words});
+      out.units.push_back({static_cast<std::uint32_t>(start / lanes), words, words, 0});
     }
   }
   if (kept_words(layer, out.units) > config.weight_words) return std::nullopt;

@@ -16,6 +16,7 @@ struct Unit {
   std::uint32_t offset = 0;  ///< from the layer's first
   std::uint32_t words = 0;
   std::uint32_t ring = 0;  ///< of the weight ring: without those of indices
+  std::uint32_t bits = 0;  ///< its bits: words from the layer's first ones
 };
 
 struct UnitWeights {
@@ -30,6 +31,12 @@ UnitWeights unit_weights(const Layer& layer, std::span<const std::uint8_t> dense
 
 /// Where those units lie.
 std::vector<Unit> units_of(const Layer& layer, int lanes);
+
+/// Words of bits of a unit.
+std::uint32_t bit_words(std::uint32_t weight_words);
+
+/// The order of a layer's units as a program that takes environments has it.
+program::WeightOrder weight_order(const Layer& layer);
 
 /// The streams of a layer whose weights are [N][taps][K] bytes, where they leave out enough tiles
 /// to be worth it (with `always`: whatever they leave out) and fit the weight ring; otherwise

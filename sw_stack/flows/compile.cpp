@@ -6,8 +6,6 @@
 #include <algorithm>
 #include <memory>
 
-#include "compiler/compiler.hpp"
-#include "environment/environment.hpp"
 #include "flows/models.hpp"
 #include "images/input.hpp"
 #include "isa/generated/configs.hpp"
@@ -39,6 +37,21 @@ Status check_pass(const std::string& name) {
               "--dump-after");
 }
 
+Status check_switchable(const CompileOptions& options, const isa::Config& config) {
+  const auto usage = [](const std::string& message) {
+    return fail(ErrorCode::kUsage, message, "--switchable");
+  };
+  if (!options.switchable) return {};
+  if (options.environment.empty())
+    return usage("needs --environment U.env, which says what environments of this program mask");
+  if (options.maskable) return usage("cannot go with --maskable");
+  if (config.fine == 0) {
+    return usage(fmt::format("configuration {} selects no weights as they are loaded",
+                             config.name.view()));
+  }
+  return {};
+}
+
 /// A model on its way to a graph that the compiler takes.
 class Loading {
  public:
@@ -52,11 +65,17 @@ class Loading {
     return quantise(std::move(std::get<ir::FloatGraph>(*model)));
   }
 
-  Result<ir::QuantGraph> adapt(ir::QuantGraph graph) {
+  /// With `switchable` the graph stays as it is, and `switched` says what may go.
+  Result<ir::QuantGraph> adapt(ir::QuantGraph graph, std::optional<compiler::Switched>& switched) {
     if (options_.environment.empty()) return graph;
     const auto environment = environment::load(options_.environment);
     if (!environment) return environment.error();
-    return environment::apply(*environment, std::move(graph), options_.environment);
+    if (!options_.switchable)
+      return environment::apply(*environment, std::move(graph), options_.environment);
+    const auto fits = environment::apply(*environment, graph, options_.environment);
+    if (!fits) return fits.error();
+    switched = switched_by(*environment);
+    return graph;
   }
 
   Result<ir::QuantGraph> prune(ir::QuantGraph graph) {
@@ -139,20 +158,32 @@ Status estimate(Compiled& made) {
 
 }  // namespace
 
+compiler::Switched switched_by(const environment::Environment& environment) {
+  compiler::Switched out;
+  for (const environment::Layer& layer : environment.layers) {
+    if (layer.kind == environment::Kind::kDense) continue;
+    out.emplace(layer.name, layer.kind == environment::Kind::kTwoOfFour
+                                ? compiler::Leaves::kTwoOfFour
+                                : compiler::Leaves::kAny);
+  }
+  return out;
+}
+
 Result<Compiled> compile(const CompileOptions& options, const Listener& listener,
                          const Dump& dump) {
   const auto config = configuration(options.config);
   if (!config) return config.error();
   if (const Status s = check_pass(options.dump_after); !s) return s.error();
+  if (const Status s = check_switchable(options, **config); !s) return s.error();
   Compiled made;
   Loading loading(options, listener, made);
   auto whole = loading.load();
   if (!whole) return whole.error();
-  auto adapted = loading.adapt(std::move(*whole));
+  compiler::Options how;
+  auto adapted = loading.adapt(std::move(*whole), how.switched);
   if (!adapted) return adapted.error();
   const auto graph = loading.prune(std::move(*adapted));
   if (!graph) return graph.error();
-  compiler::Options how;
   how.maskable = options.maskable;
   how.dense_tiles = options.dense_tiles;
   how.fine = !options.no_fine;

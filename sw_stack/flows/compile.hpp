@@ -7,6 +7,8 @@
 #include <string>
 #include <string_view>
 
+#include "compiler/compiler.hpp"
+#include "environment/environment.hpp"
 #include "flows/calibrate.hpp"
 #include "flows/float_comparison.hpp"
 #include "flows/listener.hpp"
@@ -20,6 +22,7 @@ struct CompileOptions {
   std::string config = "edge";  ///< of the machine
   std::string mask;             ///< leave out what this file's mask does; empty: nothing
   std::string environment;    ///< compile this file's masks, biases and multipliers in; empty: none
+  bool switchable = false;    ///< the environment's masks stay outside: `run` loads any like it
   bool prune_zeroed = false;  ///< leave out channels that are all zero
   bool maskable = false;      ///< make a program that takes any mask
   bool dense_tiles = false;   ///< fetch and run tiles of zeros as well
@@ -39,6 +42,9 @@ struct Compiled {
 };
 
 using Dump = std::function<void(std::string_view pass, const std::string& text)>;
+
+/// What an environment leaves out of the weights, for a program that takes it and others like it.
+compiler::Switched switched_by(const environment::Environment& environment);
 
 /// `dump` gets what the passes of dump_after found, as text, as soon as they did.
 /// Errors: those of the model, the images, the mask and the compiler; kUsage for options that

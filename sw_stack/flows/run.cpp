@@ -28,9 +28,11 @@ Status check_options(const RunOptions& options, const program::Program& program,
   if (options.check && kind == runtime::DeviceKind::kGolden) {
     return usage("--check", "compares a device with golden; take --device iss or rtl");
   }
-  if (!options.environment.empty() && kind != runtime::DeviceKind::kGolden) {
+  if (!options.environment.empty() && kind != runtime::DeviceKind::kGolden &&
+      !program.switchable) {
     return usage("--environment",
-                 "goes with --device golden; for others compile it in: compile --environment");
+                 "goes with --device golden, or with a program that takes environments (compile "
+                 "--environment U.env --switchable); otherwise compile it in: compile --environment");
   }
   if (Status status = runtime::check_jobs(kind, options.jobs); !status) return status;
   if (!rtl && options.lockstep)
@@ -95,10 +97,14 @@ class Job {
     if (options_.environment.empty()) return {};
     const auto environment = environment::load(options_.environment);
     if (!environment) return environment.error();
-    auto graph =
-        environment::apply(*environment, std::move(run_.program.graph), options_.environment);
+    auto graph = environment::apply(*environment, run_.program.graph, options_.environment);
     if (!graph) return graph.error();
-    run_.program.graph = std::move(*graph);
+    if (run_.program.switchable) {
+      run_.options.device.masks = {runtime::all_channels(*graph)};
+      run_.options.device.graphs.push_back(std::move(*graph));
+    } else {
+      run_.program.graph = std::move(*graph);
+    }
     run_.environment = OverlayUse{options_.environment, environment->count(), environment->live()};
     return {};
   }

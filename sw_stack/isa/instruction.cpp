@@ -245,13 +245,24 @@ std::string fine_trouble(const Load& load, const Config& config) {
   if (load.skip == 0 && load.form == 0) return {};
   if (config.fine == 0) {
     return "configuration " + std::string(config.name) +
-           (load.skip != 0 ? " leaves no words out" : " has no indexed weights");
+           (load.skip != 0 ? " leaves no words out" : " has weights of one form");
   }
-  if (load.form != 0 && load.clip) return "indexed weights with a clip word";
+  if (load.form != 0 && load.clip) return "weights of another form with a clip word";
   const std::uint64_t words = std::uint64_t{load.x_words} * load.y_count * load.z_count;
-  if (load.form == 0 || words % kIndexedGroup == 0) return {};
-  return std::to_string(words) + " words of indexed weights; they come in " +
-         std::to_string(kIndexedGroup) + "s";
+  switch (static_cast<LoadForm>(load.form)) {
+    case LoadForm::kIndexed:
+      if (words % kIndexedGroup == 0) return {};
+      return std::to_string(words) + " words of indexed weights; they come in " +
+             std::to_string(kIndexedGroup) + "s";
+    case LoadForm::kBits:
+      if (words <= kBitWords) return {};
+      return std::to_string(words) + " words of bits; " + std::to_string(kBitWords) + " are kept";
+    case LoadForm::kSelected:
+      if (words % 2 == 0) return {};
+      return std::to_string(words) + " words of selected weights; they come in pairs";
+    default:
+      return {};
+  }
 }
 
 std::string fine_trouble(const Instruction& instruction, const Config& config) {

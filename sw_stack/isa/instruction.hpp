@@ -39,9 +39,24 @@ enum class Region : std::uint32_t {
   kMask = 4
 };
 /// What the words of a LOAD of weights are.
-enum class LoadForm : std::uint32_t { kPlain = 0, kIndexed = 1 };
+enum class LoadForm : std::uint32_t {
+  kPlain = 0,
+  kIndexed = 1,
+  kBits = 2,
+  kMasked = 3,
+  kSelected = 4
+};
+/// Whether a LOAD's words take bits that one of kBits has left.
+constexpr bool uses_bits(const Load& load) {
+  const auto form = static_cast<LoadForm>(load.form);
+  return form == LoadForm::kMasked || form == LoadForm::kSelected;
+}
 /// Words of an indexed stream: one of indices, then those that have them (docs/fine.md).
 inline constexpr std::uint32_t kIndexedGroup = 5;
+/// Words of weights that a word of bits is for.
+inline constexpr std::uint32_t kWordsOfBits = 8;
+/// The most words of a burst that do not stay in the weight ring, and take room until they come.
+inline constexpr std::uint32_t kLeftOut = 8;
 
 /// The word of the activation buffer that word `i` of a LOAD goes to, modulo the buffer.
 constexpr std::uint64_t act_address(const Load& load, std::uint64_t i) {
@@ -51,13 +66,33 @@ constexpr std::uint64_t act_address(const Load& load, std::uint64_t i) {
 /// Words of the weight ring that a LOAD fills.
 constexpr std::uint64_t ring_words(const Load& load) {
   const std::uint64_t words = std::uint64_t{load.x_words} * load.y_count * load.z_count;
-  return static_cast<LoadForm>(load.form) == LoadForm::kIndexed
-             ? words / kIndexedGroup * (kIndexedGroup - 1)
-             : words;
+  switch (static_cast<LoadForm>(load.form)) {
+    case LoadForm::kIndexed:
+      return words / kIndexedGroup * (kIndexedGroup - 1);
+    case LoadForm::kBits:
+      return 0;
+    case LoadForm::kSelected:
+      return words / 2;
+    default:
+      return words;
+  }
 }
-/// Words that the weight ring has for a CONV: less of a fine one, beside whose words come indices.
+/// Whether word `i` of a LOAD of weights does not go to the ring; of two selected ones the second does.
+constexpr bool left_out(const Load& load, std::uint64_t i) {
+  switch (static_cast<LoadForm>(load.form)) {
+    case LoadForm::kIndexed:
+      return i % kIndexedGroup == 0;
+    case LoadForm::kBits:
+      return true;
+    case LoadForm::kSelected:
+      return i % 2 == 0;
+    default:
+      return false;
+  }
+}
+/// Words that the weight ring has for a CONV: less of a fine one, beside whose words others come.
 constexpr std::uint64_t ring_limit(const Conv& conv, const Config& config) {
-  return static_cast<std::uint64_t>(config.weight_words) - (conv.fine != 0 ? kIndexedGroup - 1 : 0);
+  return static_cast<std::uint64_t>(config.weight_words) - (conv.fine != 0 ? kLeftOut : 0);
 }
 /// Empty, or that a CONV's first piece of weights does not fit the ring.
 std::string ring_trouble(const Conv& conv, const Config& config);

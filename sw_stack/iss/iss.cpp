@@ -259,10 +259,21 @@ bool Iss::step_load_w() {
   const auto& region = (*regions_)[load.region];
   const std::uint64_t words = std::uint64_t{load.x_words} * load.y_count * load.z_count;
   bool moved = false;
-  const bool indexed = static_cast<isa::LoadForm>(load.form) == isa::LoadForm::kIndexed;
+  const auto form = static_cast<isa::LoadForm>(load.form);
+  if (load_w_word_ == 0 && form == isa::LoadForm::kBits) {
+    bits_.clear();
+    next_bits_ = 0;
+  }
+  if (load_w_word_ == 0 && isa::uses_bits(load) &&
+      next_bits_ + words * lanes_ > 8 * bits_.size()) {
+    fault(isa::Fault::kIllegalField, q.front(),
+          std::to_string(words) + " words want bits; the LOADs of bits before have left " +
+              std::to_string((8 * bits_.size() - next_bits_) / lanes_));
+    return false;
+  }
   for (; load_w_word_ < words && ring.room() >= lanes_; ++load_w_word_, moved = true) {
     if (&ring == &weights_) {
-      push_weights(region.data() + address(load, load_w_word_), indexed);
+      push_weights(region.data() + address(load, load_w_word_), form);
       continue;
     }
     std::copy_n(region.data() + address(load, load_w_word_), lanes_,
@@ -278,22 +289,79 @@ bool Iss::step_load_w() {
   return moved;
 }
 
-void Iss::push_weights(const std::uint8_t* word, bool indexed) {
-  if (indexed && next_indices_.empty()) {
-    next_indices_.assign(word, word + lanes_);  // 2 bits each, of the next word lowest
-    return;
-  }
+void Iss::push_ring(std::span<const std::uint8_t> word, std::span<const std::uint8_t> indices) {
   const std::size_t at = weights_.loaded % weights_.data.size();
-  std::copy_n(word, lanes_, weights_.data.data() + at);
+  std::ranges::copy(word, weights_.data.begin() + static_cast<std::ptrdiff_t>(at));
+  std::ranges::copy(indices, indices_.begin() + static_cast<std::ptrdiff_t>(at));
   weights_.loaded += lanes_;
-  const std::size_t bytes = lanes_ / 4;
-  for (std::size_t k = 0; k < lanes_; ++k) {
-    indices_[at + k] =
-        static_cast<std::uint8_t>(indexed ? next_indices_[k / 4] >> (k % 4 * 2) & 3U : k % 4);
+}
+
+void Iss::select(const std::uint8_t* word, std::vector<std::uint8_t>& two,
+                 std::vector<std::uint8_t>& indices) const {
+  constexpr std::size_t kFour = 4;
+  two.clear();
+  indices.clear();
+  for (std::size_t k = 0; k < lanes_; k += kFour) {
+    const auto stays = [&](std::size_t i) { return bit(k + i); };
+    // The lowest of 0 to 2, the highest of 1 to 3 if it is another; none: index 3, index 0.
+    std::size_t low = 0, high = kFour - 1;
+    while (low < kFour - 1 && !stays(low)) ++low;
+    while (high > 0 && (!stays(high) || high == low)) --high;
+    if (low == kFour - 1) high = stays(kFour - 1) ? kFour - 1 : 0;
+    two.push_back(low == kFour - 1 ? 0 : word[k + low]);
+    two.push_back(high == 0 ? 0 : word[k + high]);
+    indices.push_back(static_cast<std::uint8_t>(low));
+    indices.push_back(static_cast<std::uint8_t>(high));
   }
-  if (indexed)
-    next_indices_.erase(next_indices_.begin(),
-                        next_indices_.begin() + static_cast<std::ptrdiff_t>(bytes));
+}
+
+void Iss::push_weights(const std::uint8_t* word, isa::LoadForm form) {
+  std::vector<std::uint8_t> plain(lanes_);
+  for (std::size_t k = 0; k < lanes_; ++k) plain[k] = static_cast<std::uint8_t>(k % 4);
+  switch (form) {
+    case isa::LoadForm::kPlain:
+      push_ring({word, lanes_}, plain);
+      return;
+    case isa::LoadForm::kIndexed: {
+      if (next_indices_.empty()) {
+        next_indices_.assign(word, word + lanes_);  // 2 bits each, of the next word lowest
+        return;
+      }
+      for (std::size_t k = 0; k < lanes_; ++k)
+        plain[k] = next_indices_[k / 4] >> (k % 4 * 2) & 3U;
+      push_ring({word, lanes_}, plain);
+      next_indices_.erase(next_indices_.begin(),
+                          next_indices_.begin() + static_cast<std::ptrdiff_t>(lanes_ / 4));
+      return;
+    }
+    case isa::LoadForm::kBits:
+      bits_.insert(bits_.end(), word, word + lanes_);
+      return;
+    case isa::LoadForm::kMasked: {
+      std::vector<std::uint8_t> left(word, word + lanes_);
+      for (std::size_t k = 0; k < lanes_; ++k)
+        if (!bit(k)) left[k] = 0;
+      push_ring(left, plain);
+      break;
+    }
+    case isa::LoadForm::kSelected: {
+      if (first_two_.empty()) {
+        select(word, first_two_, first_index_);
+        break;
+      }
+      std::vector<std::uint8_t> two, index, out;
+      select(word, two, index);
+      plain.clear();
+      for (std::size_t k = 0; k < two.size(); k += 2) {
+        out.insert(out.end(), {first_two_[k], first_two_[k + 1], two[k], two[k + 1]});
+        plain.insert(plain.end(), {first_index_[k], first_index_[k + 1], index[k], index[k + 1]});
+      }
+      push_ring(out, plain);
+      first_two_.clear();
+      break;
+    }
+  }
+  next_bits_ += lanes_;
 }
 
 bool Iss::step_store() {

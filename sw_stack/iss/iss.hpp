@@ -90,8 +90,17 @@ class Iss {
   /// Adds the products of one tile, whose first word is `word` of the ring.
   void run_tile(const isa::Conv& conv, int tap, std::uint32_t kb, std::uint32_t nb,
                 std::uint64_t word, std::uint64_t n_stride);
-  /// Writes a word of weights into the ring, or keeps it where it is of indices.
-  void push_weights(const std::uint8_t* word, bool indexed);
+  /// Writes a word of weights into the ring, or keeps what is for words to come.
+  void push_weights(const std::uint8_t* word, isa::LoadForm form);
+  void push_ring(std::span<const std::uint8_t> word, std::span<const std::uint8_t> indices);
+  /// The bit of a weight of the word that is next.
+  [[nodiscard]] bool bit(std::size_t weight) const {
+    const std::uint64_t at = next_bits_ + weight;
+    return (bits_[at / 8] >> (at % 8) & 1U) != 0;
+  }
+  /// What stays of a word by its bits: of each four at most two, and their indices.
+  void select(const std::uint8_t* word, std::vector<std::uint8_t>& two,
+              std::vector<std::uint8_t>& indices) const;
   [[nodiscard]] std::string waiting() const;
 
   isa::Config config_;
@@ -105,6 +114,10 @@ class Iss {
   Ring weights_, params_;
   std::vector<std::uint8_t> indices_;       // of the weight ring's words, one a byte
   std::vector<std::uint8_t> next_indices_;  // of the words of an indexed LOAD that follow
+  std::vector<std::uint8_t> bits_;          // that the last LOAD of bits has left
+  std::uint64_t next_bits_ = 0;             // the first of the next word's
+  std::vector<std::uint8_t> first_two_;     // what stays of the first of two selected words
+  std::vector<std::uint8_t> first_index_;   // and its indices
   std::array<std::uint32_t, 128> pool_table_{};
   std::vector<std::uint8_t> layer_table_;  // its RAM, rows and bit maps, as far as it is loaded
   std::deque<std::uint32_t> tables_due_;   // LOADs of it that are fetched and not done: layers

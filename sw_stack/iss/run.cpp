@@ -23,6 +23,7 @@ Status pack(const program::Program& program, const program::Masked& masked, Regi
   constexpr std::uint8_t kUnwritten = 0xA5;  // whoever reads what PACK does not write sees it
   // Its part of region 4 is region 1 as well: STOREs write there.
   regions[4] = program::mask_region(masked, kUnwritten);
+  if (masked.packs.empty()) return {};
   std::vector<std::uint8_t> activations = std::exchange(regions[1], regions[4]);
   // The user's own weights stand in the dense image while it is packed.
   const auto swap_patch = [&](std::vector<program::Bytes>& patch) {

@@ -1,6 +1,7 @@
 #include "program/apply_mask.hpp"
 
 #include <algorithm>
+#include <numeric>
 #include <iterator>
 
 #include "isa/maps.hpp"
@@ -230,6 +231,7 @@ void set_counts(const Maskable::Weights& w, int k_live, int n_live, int lanes, i
 
 Result<Masked> apply_mask(const Program& program, const ir::ChannelMask& live,
                           const ir::QuantGraph* weights) {
+  if (program.switchable) return apply_environment(program, weights ? *weights : program.graph);
   if (!program.maskable) {
     return fail(ErrorCode::kUsage,
                 "takes no masks; compile with --maskable, or the mask in with --prune",
@@ -246,6 +248,11 @@ std::vector<std::uint8_t> mask_region(const Masked& masked, std::uint8_t fill) {
 }
 
 std::vector<int> packed_channels(const Program& program, const Masked& masked, int tensor) {
+  if (!program.maskable) {  // an environment moves nothing
+    std::vector<int> all(masked.live[index(tensor)].size());
+    std::iota(all.begin(), all.end(), 0);
+    return all;
+  }
   const auto& spots = program.maskable->spots;
   const auto spot = std::ranges::find(spots, tensor, &Maskable::Spot::tensor);
   ESP_CHECK(spot != spots.end());
@@ -265,6 +272,11 @@ std::vector<std::int8_t> unpack(const Program& program, const Masked& masked,
                                 const Placement& placement, std::span<const std::uint8_t> region) {
   const auto tensor = index(placement.tensor);
   const ir::QuantTensor& values = program.graph.tensors[tensor];
+  if (!program.maskable) {
+    return unpack(values.shape, program.machine().lanes,
+                  region.subspan(placement.offset,
+                                 blocked_bytes(values.shape, program.machine().lanes)));
+  }
   const auto lanes = static_cast<std::size_t>(program.machine().lanes);
   const std::size_t pixels = index(values.shape.h) * index(values.shape.w);
   std::vector<std::int8_t> out(static_cast<std::size_t>(values.shape.count()),

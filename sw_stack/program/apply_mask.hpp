@@ -20,7 +20,7 @@ struct Masked {
   std::vector<std::int64_t> moved;  ///< by tensor: bytes from its dense place to its packed one
 
   [[nodiscard]] std::size_t region_bytes() const { return maps_offset + maps.size(); }
-  [[nodiscard]] std::size_t pack_count() const;  ///< layers that are packed
+  [[nodiscard]] std::size_t pack_count() const;  ///< layers that are packed; of an environment 0
 };
 
 /// Shapes: `live` has every channel of every tensor; tensors that a sum, a pool or a concatenation
@@ -31,6 +31,12 @@ struct Masked {
 /// channel; kUnsupported where the mask shortens a tensor that a layer reads whole.
 Result<Masked> apply_mask(const Program& program, const ir::ChannelMask& live,
                           const ir::QuantGraph* weights = nullptr);
+
+/// An environment as a mask of all channels, whose part of region 4 is whole: nothing packs.
+/// `graph` is the program's with weights that are 0 instead, and with other biases and multipliers.
+/// Errors: kMismatch (other weights; some are 0 of a layer that the program loads whole), kMalformed
+/// (of four weights more than two stay where the program selects two), with the layer.
+Result<Masked> apply_environment(const Program& program, const ir::QuantGraph& graph);
 
 /// Sets those fields of a convolution's row that follow from how many blocks are live.
 void set_counts(const Maskable::Weights& weights, int k_live, int n_live, int lanes,

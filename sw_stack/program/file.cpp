@@ -9,7 +9,7 @@ namespace espalier::program {
 namespace {
 
 constexpr char kMagic[8] = {'E', 'S', 'P', 'A', 'L', 'I', 'E', 'R'};
-constexpr std::uint32_t kFormatVersion = 6;
+constexpr std::uint32_t kFormatVersion = 7;
 constexpr std::size_t kFingerprintBytes = 8;
 
 void put_ints(ByteWriter& out, const std::vector<int>& values) {
@@ -71,6 +71,65 @@ Maskable get_maskable(ByteReader& in) {
     if (in.get<std::uint8_t>() != 0) layer.weights = get_weights(in);
   }
   return m;
+}
+
+/// An order's numbers, in the order of the file; a part's likewise.
+constexpr int WeightOrder::*kOrder[] = {&WeightOrder::n_blocks, &WeightOrder::k_blocks,
+                                        &WeightOrder::kernel_y, &WeightOrder::kernel_x,
+                                        &WeightOrder::nb};
+constexpr int WeightOrder::Part::*kPart[] = {
+    &WeightOrder::Part::ky,   &WeightOrder::Part::kx,     &WeightOrder::Part::kb,
+    &WeightOrder::Part::rows, &WeightOrder::Part::cols,   &WeightOrder::Part::blocks,
+    &WeightOrder::Part::step};
+
+void put_switchable(ByteWriter& out, const Switchable& s) {
+  out.put(s.bytes);
+  out.put(static_cast<std::uint64_t>(s.layers.size()));
+  for (const Switchable::Layer& layer : s.layers) {
+    out.put(static_cast<std::int32_t>(layer.node));
+    out.put(static_cast<std::uint8_t>(layer.bits));
+    out.put(layer.bits_at);
+    out.put(layer.params_at);
+    for (int WeightOrder::*value : kOrder) out.put(static_cast<std::int32_t>(layer.order.*value));
+    out.put(static_cast<std::uint8_t>(layer.order.tapwise));
+    out.put(static_cast<std::uint64_t>(layer.order.parts.size()));
+    for (const WeightOrder::Part& part : layer.order.parts) {
+      for (int WeightOrder::Part::*value : kPart) out.put(static_cast<std::int32_t>(part.*value));
+      out.put(static_cast<std::uint8_t>(part.selected));
+    }
+    put_ints(out, layer.rows);
+    out.put(static_cast<std::uint64_t>(layer.runs.size()));
+    for (const Switchable::Run& run : layer.runs) {
+      out.put(run.offset);
+      out.put(run.size);
+    }
+  }
+}
+
+Switchable get_switchable(ByteReader& in) {
+  Switchable s;
+  s.bytes = in.get<std::uint32_t>();
+  s.layers.resize(in.get_count(58));
+  for (Switchable::Layer& layer : s.layers) {
+    layer.node = in.get<std::int32_t>();
+    layer.bits = in.get<std::uint8_t>() != 0;
+    layer.bits_at = in.get<std::uint32_t>();
+    layer.params_at = in.get<std::uint32_t>();
+    for (int WeightOrder::*value : kOrder) layer.order.*value = in.get<std::int32_t>();
+    layer.order.tapwise = in.get<std::uint8_t>() != 0;
+    layer.order.parts.resize(in.get_count(29));
+    for (WeightOrder::Part& part : layer.order.parts) {
+      for (int WeightOrder::Part::*value : kPart) part.*value = in.get<std::int32_t>();
+      part.selected = in.get<std::uint8_t>() != 0;
+    }
+    layer.rows = get_ints(in);
+    layer.runs.resize(in.get_count(8));
+    for (Switchable::Run& run : layer.runs) {
+      run.offset = in.get<std::uint32_t>();
+      run.size = in.get<std::uint32_t>();
+    }
+  }
+  return s;
 }
 
 /// The sizes of a machine, in the order of the file.
@@ -137,6 +196,8 @@ void put_body(ByteWriter& out, const Program& p) {
   }
   out.put(static_cast<std::uint8_t>(p.maskable.has_value()));
   if (p.maskable) put_maskable(out, *p.maskable);
+  out.put(static_cast<std::uint8_t>(p.switchable.has_value()));
+  if (p.switchable) put_switchable(out, *p.switchable);
 }
 
 /// Everything but the graph's own checks; `graph_bytes` is parsed by the caller.
@@ -172,6 +233,7 @@ void get_body(ByteReader& in, Program& p, std::vector<std::uint8_t>& graph_bytes
     layer.tile = get_ints(in);
   }
   if (in.get<std::uint8_t>() != 0) p.maskable = get_maskable(in);
+  if (in.get<std::uint8_t>() != 0) p.switchable = get_switchable(in);
 }
 
 }  // namespace

@@ -99,6 +99,51 @@ struct Maskable {
   bool operator==(const Maskable&) const = default;
 };
 
+/// The order in which a layer's weights are loaded where bits come beside them: unit by unit, each
+/// an output group and a part of the taps and k blocks, in it word by word. Units: blocks and taps.
+struct WeightOrder {
+  struct Part {
+    int ky = 0, kx = 0, kb = 0;            ///< the first
+    int rows = 1, cols = 1, blocks = 1;    ///< how many
+    int step = 1;                          ///< taps of a row that stand side by side
+    bool selected = false;                 ///< two words make one of the ring
+    bool operator==(const Part&) const = default;
+  };
+  int n_blocks = 1, k_blocks = 1, kernel_y = 1, kernel_x = 1;
+  int nb = 1;            ///< n blocks of a group
+  bool tapwise = false;  ///< tap by tap, in each output channel by output channel
+  std::vector<Part> parts;
+  bool operator==(const WeightOrder&) const = default;
+  [[nodiscard]] int groups() const { return (n_blocks + nb - 1) / nb; }
+  [[nodiscard]] int taps() const { return kernel_y * kernel_x; }
+  /// The words of one unit, as the weight ring gets them. Of the layer's words [N][taps][k blocks].
+  [[nodiscard]] std::vector<std::uint32_t> unit(int lanes, int group, const Part& part) const;
+};
+
+/// What a program says of itself whose weights an environment chooses from as they are loaded
+/// (docs/automask.md). Region 4 of an environment follows from it: bits, biases and multipliers.
+struct Switchable {
+  /// Bytes that lie one after the other in a row, the weights of an output channel.
+  struct Run {
+    std::uint32_t offset = 0, size = 0;
+    bool operator==(const Run&) const = default;
+  };
+  /// A convolution. Offsets in bytes of region 4.
+  struct Layer {
+    int node = -1;                     ///< of the graph
+    bool bits = false;                 ///< an environment may mask its weights
+    std::uint32_t bits_at = 0;         ///< unit by unit, each of whole words
+    std::uint32_t params_at = 0;       ///< 8 bytes a row
+    WeightOrder order;                 ///< with `bits`
+    std::vector<int> rows;             ///< of each output channel
+    std::vector<Run> runs;             ///< of a channel's weights in its row, in the graph's order
+    bool operator==(const Layer&) const = default;
+  };
+  std::vector<Layer> layers;
+  std::uint32_t bytes = 0;  ///< of region 4
+  bool operator==(const Switchable&) const = default;
+};
+
 struct Program {
   isa::Config config;  ///< the machine that it is for
   ir::QuantGraph graph;
@@ -112,11 +157,16 @@ struct Program {
   std::vector<Placement>
       placements;  ///< every stored tensor, in the order of completion; not the input
   std::vector<Layer> layers;
-  std::optional<Maskable> maskable;  ///< where the program takes masks
+  std::optional<Maskable> maskable;      ///< where the program takes masks
+  std::optional<Switchable> switchable;  ///< where it takes environments; not with masks
 
   [[nodiscard]] const isa::Config& machine() const { return config; }
   /// Byte of region 0 where the instructions go: constants rounded up to 4 KiB.
   [[nodiscard]] std::uint32_t code_offset() const;
+  /// Size of region 4: of a program without masks what stands in front of region 0.
+  [[nodiscard]] std::uint64_t region4_bytes() const {
+    return switchable ? switchable->bytes : constants.size();
+  }
   /// Size of region 0 with the instructions.
   [[nodiscard]] std::uint32_t constant_bytes() const;
 };
@@ -130,6 +180,7 @@ Status verify(const Program& program);
 Status verify(const Program& program, const isa::Config& machine);
 /// The last of these; `program` has passed the others.
 Status verify_maskable(const Program& program);
+Status verify_switchable(const Program& program);
 
 /// The file's bytes: magic `ESPALIER`, format version, sections, a 64-bit fingerprint of all that
 /// precedes it.

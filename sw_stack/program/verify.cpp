@@ -20,6 +20,7 @@ struct Checker {
   const Program& program;
   const isa::Config& machine;
   std::array<std::uint64_t, 5> sizes;
+  std::uint64_t bits_left = 0;  ///< of the LOAD of bits before
 
   /// Empty, or what is wrong with a strided transfer of words of `lanes` bytes.
   template <typename Transfer>
@@ -60,15 +61,38 @@ struct Checker {
            std::to_string(blocks) + " blocks";
   }
 
-  std::string operator()(const Load& x) const {
+  /// Of a program that takes environments: what lies in region 4, and whether there are bits.
+  std::string switched(const Load& x) {
+    const std::uint64_t words = std::uint64_t{x.x_words} * x.y_count * x.z_count;
+    const bool bits = static_cast<isa::LoadForm>(x.form) == isa::LoadForm::kBits;
+    if (!program.switchable) {
+      return bits || isa::uses_bits(x) ? "takes bits in a program that takes no environments"
+                                       : std::string();
+    }
+    const bool params = static_cast<isa::LoadTarget>(x.target) == isa::LoadTarget::kParameters;
+    if ((bits || params) != (x.region == static_cast<std::uint32_t>(isa::Region::kMask)))
+      return bits || params ? "takes what is an environment's from region " + std::to_string(x.region)
+                            : std::string("reads region 4; only what is an environment's is there");
+    if (bits) bits_left = words * machine.lanes * 8;
+    if (!isa::uses_bits(x)) return {};
+    if (words * machine.lanes > bits_left) {
+      return std::to_string(words) + " words want bits; the LOADs of bits before have left " +
+             std::to_string(bits_left / machine.lanes);
+    }
+    bits_left -= words * machine.lanes;
+    return {};
+  }
+
+  std::string operator()(const Load& x) {
     if (std::string trouble = isa::contradiction(x); !trouble.empty()) return trouble;
     if (std::string trouble = isa::fine_trouble(x, machine); !trouble.empty()) return trouble;
     const bool table = x.target == static_cast<std::uint32_t>(isa::LoadTarget::kLayerTable);
-    if (table != (x.region == static_cast<std::uint32_t>(isa::Region::kMask))) {
+    if (std::string trouble = switched(x); !trouble.empty()) return trouble;
+    if (!program.switchable && table != (x.region == static_cast<std::uint32_t>(isa::Region::kMask))) {
       return table ? "takes the layer table from region " + std::to_string(x.region)
                    : std::string("reads region 4; only the layer table is there");
     }
-    if (!table && isa::queue_of(x) == isa::Engine::kLoadW &&
+    if (!table && !program.switchable && isa::queue_of(x) == isa::Engine::kLoadW &&
         x.region != static_cast<std::uint32_t>(isa::Region::kConstants)) {
       return "loads weights from region " + std::to_string(x.region);
     }
@@ -210,10 +234,10 @@ Status verify(const Program& program, const isa::Config& machine) {
                   "layer " + layer.name);
     }
   }
-  const Checker checker{program,
+  Checker checker{program,
                         machine,
                         {program.constant_bytes(), program.activation_bytes, program.input_bytes,
-                         program.output_bytes, program.constants.size()}};
+                         program.output_bytes, program.region4_bytes()}};
   std::size_t offset = 0, index = 0;
   std::uint64_t stores = 0;
   bool ended = false, sparse = false;
@@ -264,6 +288,10 @@ Status verify(const Program& program, const isa::Config& machine) {
         return p.tensor == program.graph.output && p.region == isa::Region::kOutput;
       });
   if (!has_output) return fail(ErrorCode::kMalformed, "the output is not stored", "placements");
+  if (program.maskable && program.switchable) {
+    return fail(ErrorCode::kMalformed, "takes masks and environments", "switchable");
+  }
+  if (program.switchable) return verify_switchable(program);
   return program.maskable ? verify_maskable(program) : Status();
 }
 

@@ -50,7 +50,7 @@ struct DeviceOptions {
   /// Without any all channels are there. All but golden need a program that takes masks.
   std::vector<ir::ChannelMask> masks;
   /// By mask: the program's graph with this user's own weights, biases and multipliers
-  /// (masks::patched). Empty: all have the program's.
+  /// (masks::patched), or with an environment's (environment::apply). Empty: all have the program's.
   std::vector<ir::QuantGraph> graphs;
   /// By mask: program::apply_mask of it, where that is done already; null: `open` does it.
   std::shared_ptr<const std::vector<program::Masked>> applied;
@@ -68,6 +68,8 @@ struct DeviceOptions {
   FpgaOptions fpga;
 };
 
+/// The mask that leaves all channels: an environment's (docs/automask.md).
+ir::ChannelMask all_channels(const ir::QuantGraph& graph);
 /// The graph whose numbers a mask's images have.
 const ir::QuantGraph& graph_of(const program::Program& program, const DeviceOptions& options,
                                std::size_t mask);

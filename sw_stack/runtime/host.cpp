@@ -63,7 +63,8 @@ Status Host::setup(std::uint32_t watchdog) {
   for (std::uint32_t region = 0; region < 4; ++region) {
     set(reg::kBase0 + 4 * region, base(static_cast<isa::Region>(region)));
   }
-  if (program_.machine().mask_layers > 0) set(reg::kBase4, base(isa::Region::kMask));
+  if (program_.machine().mask_layers > 0 || program_.machine().fine > 0)
+    set(reg::kBase4, base(isa::Region::kMask));
   set(reg::kReadLow, bus_.address());
   set(reg::kReadHigh, bus_.address() + total_);
   set(reg::kWatchdog, watchdog);
@@ -105,6 +106,7 @@ Status Host::pack(std::size_t mask) {
   if (Status status = swap(patch); !status) return status;
   std::ranges::copy(program::mask_region(masks_[mask], kPoison), bytes(isa::Region::kMask).begin());
   if (Status status = hand_over(isa::Region::kMask); !status) return status;
+  if (masks_[mask].packs.empty()) return {};
   const Code& code = packs_[mask];
   std::ranges::copy(code.bytes, bus_.memory().subspan(code.offset).begin());
   if (Status status = bus_.to_machine(code.offset, paged(code.bytes.size())); !status)

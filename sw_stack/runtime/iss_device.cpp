@@ -44,7 +44,7 @@ class IssDevice final : public Device {
       regions_[4].clear();
       if (Status status = iss::pack(program_, masked, regions_, options_); !status) return status;
       images_.push_back(std::move(regions_[4]));
-      packings_.push_back({masked.pack_count(), {}, {}});
+      if (!masked.packs.empty()) packings_.push_back({masked.pack_count(), {}, {}});
     }
     regions_[4] = program_.constants;
     for (std::size_t m = 0; m < std::max<std::size_t>(1, masks_->size()); ++m) {

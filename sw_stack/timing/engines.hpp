@@ -51,7 +51,9 @@ struct BusState {
   std::array<Time, kClients> requests{};
   Time free = 0, grant_free = 1;
   std::size_t last_client = 0;
-  std::int64_t weights_asked = 0, params_asked = 0;  ///< beats
+  std::int64_t weights_asked = 0, params_asked = 0;  ///< beats, without those of words left out
+  /// When words under way that do not stay in the weight ring give their room back.
+  std::deque<Time> left_out;
 };
 
 /// An engine that loads.

@@ -1,5 +1,7 @@
 // The read bus and its clients.
 
+#include <algorithm>
+
 #include "timing/model.hpp"
 
 namespace espalier::timing {
@@ -45,12 +47,24 @@ Time Model::request(std::size_t client) {
   const auto beats = static_cast<std::int64_t>(loader.walker.burst().beats);
   const auto words = [this](std::int64_t b) { return (b + word_beats_ - 1) / word_beats_; };
   if (target == isa::LoadTarget::kWeights) {
-    return std::max(visible, weights_.room(words(bus_.weights_asked + beats)) + kRoom);
+    return std::max(visible, weight_room(words(bus_.weights_asked + beats)) + kRoom);
   }
   if (target == isa::LoadTarget::kLayerTable || target == isa::LoadTarget::kSqueezer)
     return visible;
   const std::int64_t blocks = (words(bus_.params_asked + beats) + kParamWords - 1) / kParamWords;
   return std::max(visible, params_.room(blocks) + kRoom);
+}
+
+/// When the weight ring has room up to `position` beside the words that will be left out.
+Time Model::weight_room(std::int64_t position) const {
+  Time time = 0;
+  while (true) {
+    const auto first = std::ranges::upper_bound(bus_.left_out, time);
+    const Time room = weights_.room(position + (bus_.left_out.end() - first));
+    if (room <= time) return time;
+    if (first == bus_.left_out.end()) return room;
+    time = std::min(room, *first);
+  }
 }
 
 Time Model::next_grant() {
@@ -74,6 +88,7 @@ void Model::grant(Time now) {
   bus_.last_client = client;
   bus_.grant_free = now + 1;
   while (bus_.outstanding.size() > kOutstanding) bus_.outstanding.pop_front();
+  while (!bus_.left_out.empty() && bus_.left_out.front() + kRoom <= now) bus_.left_out.pop_front();
   const Time first = std::max(now + 1 + memory_.read_latency, bus_.free);
   if (client == BusState::kFetch) {
     grant_fetch(now, first);
@@ -104,11 +119,15 @@ void Model::grant_load(LoadState& loader, const Burst& burst, Time first) {
     if (static_cast<isa::LoadForm>(load.form) == isa::LoadForm::kPlain) {
       bus_.weights_asked += burst.beats;
       weights_.load(words, word_first + 2, word_beats_);
-    } else {  // each fifth word holds indices, and stays out of the ring
+    } else {  // what is left out has its room back
       for (std::int64_t i = 0; i < words; ++i) {
-        if ((loader.words + i) % isa::kIndexedGroup == 0) continue;
+        const Time there = word_first + 2 + i * word_beats_;
+        if (isa::left_out(load, static_cast<std::uint64_t>(loader.words + i))) {
+          bus_.left_out.push_back(there);
+          continue;
+        }
         bus_.weights_asked += word_beats_;
-        weights_.load(1, word_first + 2 + i * word_beats_, word_beats_);
+        weights_.load(1, there, word_beats_);
       }
       loader.words = burst.last ? 0 : loader.words + words;
     }

@@ -35,6 +35,7 @@ class Model {
   // ------------------------------------------------------------ reads (loads.cpp)
   bool try_load(LoadState& loader);
   [[nodiscard]] Time request(std::size_t client);
+  [[nodiscard]] Time weight_room(std::int64_t position) const;
   [[nodiscard]] Time next_grant();
   void grant(Time now);
   void grant_fetch(Time now, Time first);

@@ -1,5 +1,7 @@
 #include "timing/parts.hpp"
 
+#include <algorithm>
+
 namespace espalier::timing {
 
 std::vector<isa::Event> Scoreboard::events() const {
@@ -31,11 +33,11 @@ Time Ring::there(std::int64_t position) const {
   return part->first + (position - part->low - 1) * part->step;
 }
 
-Time Ring::room(std::int64_t position) {
+Time Ring::room(std::int64_t position) const {
   const std::int64_t wanted = position - size_;
   if (wanted <= 0) return 0;
-  while (freed_ < bases_.size() && bases_[freed_].base < wanted) ++freed_;
-  return freed_ < bases_.size() ? bases_[freed_].shows : kNever;
+  const auto freed = std::ranges::lower_bound(bases_, wanted, {}, &Base::base);
+  return freed != bases_.end() ? freed->shows : kNever;
 }
 
 Time PortB::read_operand(Time from, std::int64_t address, std::size_t& hint) const {

@@ -109,7 +109,7 @@ class Ring {
     bases_.push_back({base_, shows});
   }
   /// When words up to `position` have room.
-  [[nodiscard]] Time room(std::int64_t position);
+  [[nodiscard]] Time room(std::int64_t position) const;
 
  private:
   struct Part {
@@ -123,7 +123,6 @@ class Ring {
   std::int64_t size_, loaded_ = 0, base_ = 0;
   std::vector<Part> parts_;
   std::vector<Base> bases_;
-  std::size_t freed_ = 0;  // first of bases_ that a request may still wait for
 };
 
 /// The cycles in which loads write the activation buffer: port B is theirs then, but for reads of

@@ -167,16 +167,16 @@ TEST_CASE("fine: instructions that no machine runs are refused by name") {
   CHECK_THAT(conv([](isa::Conv& c) { c.pair += 1; }), Contains("it is odd"));
   CHECK_THAT(conv([](isa::Conv& c) { c.fine = 0; }), Contains("second word"));
   CHECK_THAT(conv([](isa::Conv& c) { c.w_sparse = 1, c.w_tapwise = 0; }), Contains("no indices"));
-  CHECK_THAT(conv([](isa::Conv& c) { c.w_piece = 2048; }), Contains("2044 for a fine CONV"));
+  CHECK_THAT(conv([](isa::Conv& c) { c.w_piece = 2048; }), Contains("2040 for a fine CONV"));
   CHECK_THAT(load([](isa::Load& l) { l.skip = 1; }), Contains("activation buffer only"));
-  CHECK_THAT(load([](isa::Load& l) { l.form = 1; }), Contains("only weights have indices"));
+  CHECK_THAT(load([](isa::Load& l) { l.form = 1; }), Contains("only weights have a form"));
   CHECK_THAT(load([](isa::Load& l) { l.x_words -= l.form; }), Contains("in 5s"));
   // The same program on a machine without fine CONVs.
   isa::Config plain = config("tiny");
   plain.fine = 0;
   const Status status = program::verify(right, plain);
   REQUIRE_FALSE(status.ok());
-  CHECK_THAT(status.error().text(), Contains("no fine CONVs") || Contains("no indexed weights") ||
+  CHECK_THAT(status.error().text(), Contains("no fine CONVs") || Contains("weights of one form") ||
                                         Contains("leaves no words out"));
 }
 

@@ -260,14 +260,20 @@ TEST_CASE("fault: fine CONVs and indexed weights that no machine runs") {
   c.pair = 2;
   check(c, "tiny");
   c = fine;
-  c.w_piece = 2045;
+  c.w_piece = 2041;
   check(c, "tiny", Fault::kCapacity);
   c.fine = c.pair = 0;
   c.w_piece = 2049;
   check(c, "tiny", Fault::kCapacity);
   skips.target = 2;
   check(skips, "tiny");
-  indexed.target = 0;
+  for (indexed.form = 1; indexed.form < 5; ++indexed.form) {
+    indexed.target = 0;
+    check(indexed, "tiny");
+    indexed.target = 2;
+    check(indexed, "nano");
+  }
+  indexed.form = 5;
   check(indexed, "tiny");
 }
 

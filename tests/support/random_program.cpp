@@ -439,17 +439,45 @@ class Generator {
   void load_ring(LoadTarget target, std::uint32_t x, std::uint32_t y, std::uint32_t z) {
     Load load;
     load.target = static_cast<std::uint32_t>(target);
-    if (target == LoadTarget::kWeights && indexed_) {
-      // One word more for each four.
-      load.form = static_cast<std::uint32_t>(isa::LoadForm::kIndexed);
-      const std::uint32_t groups = x * y * z / (isa::kIndexedGroup - 1);
-      x = isa::kIndexedGroup;
-      y = groups;
-      if (below(2) != 0) std::swap(x, y);
+    if (target == LoadTarget::kWeights && form_ != isa::LoadForm::kPlain) {
+      load_form(x * y * z);
+      return;
     }
     place(load, 0, x, y, z);
     if (target == LoadTarget::kParameters) write_parameters(load);
     add(load, Needs{});
+  }
+
+  /// Fills so many words of the weight ring by LOADs of the form that is drawn.
+  void load_form(std::uint32_t words) {
+    Load load;
+    load.target = static_cast<std::uint32_t>(LoadTarget::kWeights);
+    const auto put = [&](isa::LoadForm form, std::uint32_t x, std::uint32_t y) {
+      load.form = static_cast<std::uint32_t>(form);
+      if (below(2) != 0) std::swap(x, y);
+      const bool bits = form == isa::LoadForm::kBits && below(2) != 0;
+      place(load, bits && masked_ ? 4 : 0, x, y, 1);
+      add(load, Needs{});
+    };
+    if (form_ == isa::LoadForm::kIndexed) {  // one word more for each four
+      put(form_, isa::kIndexedGroup, words / (isa::kIndexedGroup - 1));
+      return;
+    }
+    // Bits for as many words as they are kept for, or more; of the words all at once, or in parts.
+    const std::uint32_t of_one = form_ == isa::LoadForm::kSelected ? 2 : 1;
+    const std::uint32_t most = isa::kBitWords * isa::kWordsOfBits / of_one;
+    while (words > 0) {
+      std::uint32_t some = std::min(words, below(2) != 0 ? most : between(1, most));
+      words -= some;
+      const std::uint32_t bits = (some * of_one + isa::kWordsOfBits - 1) / isa::kWordsOfBits;
+      put(isa::LoadForm::kBits, std::min(isa::kBitWords, bits + below(3)), 1);
+      if (some > 1 && below(2) != 0) {
+        const std::uint32_t first = between(1, some - 1);
+        put(form_, of_one, first);
+        some -= first;
+      }
+      put(form_, of_one, some);
+    }
   }
 
   void write_parameters(const Load& load) {
@@ -605,8 +633,10 @@ class Generator {
   /// Chooses how the weights lie in the ring and loads what fits before the instruction.
   void weights(Conv& c, std::uint32_t ring) {
     const std::uint32_t taps = c.kh * c.kw, rows = c.n_blocks * lanes_;
-    indexed_ = config_.fine != 0 && below(3) != 0;
-    if (config_.fine != 0) ring -= isa::kIndexedGroup - 1;
+    constexpr std::array kForms = {isa::LoadForm::kPlain, isa::LoadForm::kIndexed,
+                                   isa::LoadForm::kMasked, isa::LoadForm::kSelected};
+    form_ = config_.fine != 0 ? kForms[below(kForms.size())] : isa::LoadForm::kPlain;
+    if (config_.fine != 0) ring -= isa::kLeftOut;
     const bool fits = rows * taps * c.k_blocks <= ring;
     c.w_tapwise = !fits || below(2) != 0;
     if (c.w_tapwise != 0) {
@@ -722,7 +752,7 @@ class Generator {
   std::uint32_t layer_ = 0;
   std::uint32_t pieces_behind_ = 0;
   bool resident_ = false;
-  bool indexed_ = false;        ///< weights come with their indices
+  isa::LoadForm form_ = isa::LoadForm::kPlain;  ///< that weights come in
   std::uint32_t w_second_ = 0;  ///< words of weights in front of a second set; 0: there is none
   std::uint32_t w_pos_ = 0;     ///< what the clip stage keeps
   RandomProgram program_;

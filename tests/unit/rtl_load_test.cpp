@@ -42,7 +42,7 @@ class LoadTester {
               kBase + load.offset + z * load.z_stride + y * load.y_stride + x * Lanes;
           const std::uint32_t left_out = load.skip != 0 ? z : 0;
           expected_.push_back({sink, load.sram_address + word * (sink ? table_step : 1) + left_out,
-                               at, load.form != 0});
+                               at, load.form});
         }
       }
     }
@@ -105,7 +105,7 @@ class LoadTester {
   struct Word {
     bool sink;
     std::uint32_t to, from;
-    bool indexed;
+    std::uint32_t form;
   };
   struct Beat {
     std::uint32_t at;
@@ -133,7 +133,7 @@ class LoadTester {
     REQUIRE(sink == (word.sink ? 2U : 1U));
     REQUIRE(block_->word_address_o == (word.to & 0xFFFFU));
     REQUIRE(std::memcmp(&block_->word_data_o, memory_.data() + word.from, Lanes) == 0);
-    REQUIRE(block_->word_indexed_o == (word.indexed ? 1 : 0));
+    REQUIRE(block_->word_form_o == word.form);
     expected_.pop_front();
     ++words;
     ++sink_words[sink - 1];
@@ -251,7 +251,7 @@ TEST_CASE("load: rings count their room apart, across the wrap of their bases") 
     const auto sink = static_cast<std::uint32_t>(random() % 2);
     Load any = load(2 + sink, static_cast<std::uint32_t>(8 * (random() % 1000)),
                     static_cast<std::uint32_t>(1 + random() % 12));
-    any.form = sink == 0 ? random() % 2 : 0;
+    any.form = static_cast<std::uint32_t>(sink == 0 ? random() % 5 : 0);
     tester.add(any);
   }
   for (int i = 0; i < 60000 && !tester.complete(); ++i) {

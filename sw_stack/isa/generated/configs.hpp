@@ -36,12 +36,12 @@ struct Config {
 };
 
 inline constexpr std::array<Config, 6> kConfigs = {{
-    {"pico", 2, 1024, 512, 128, 32, 2, 1, 0, 0, 0, 0, 20, Core::kCompact, 1, false, false, 0x6EBC1153},
-    {"nano", 4, 2048, 1024, 128, 64, 4, 4, 4, 64, 4, 0, 32, Core::kPipelined, 2, true, true, 0x6B442426},
-    {"tiny", 8, 4096, 2048, 256, 64, 8, 8, 4, 64, 8, 1, 32, Core::kPipelined, 2, true, true, 0xF29CC0C8},
-    {"edge", 16, 8192, 4096, 512, 64, 16, 8, 4, 128, 16, 1, 32, Core::kPipelined, 2, true, true, 0xBD3BB1E9},
-    {"zynq", 16, 8192, 4096, 512, 64, 8, 8, 2, 128, 8, 1, 32, Core::kPipelined, 2, true, true, 0x3D678A68},
-    {"wide", 32, 16384, 8192, 1024, 64, 32, 16, 4, 128, 32, 1, 32, Core::kPipelined, 2, true, true, 0xBA11A61A},
+    {"pico", 2, 1024, 512, 128, 32, 2, 1, 0, 0, 0, 0, 20, Core::kCompact, 1, false, false, 0xD68A1346},
+    {"nano", 4, 2048, 1024, 128, 64, 4, 4, 4, 64, 4, 0, 32, Core::kPipelined, 2, true, true, 0x2AB28EB9},
+    {"tiny", 8, 4096, 2048, 256, 64, 8, 8, 4, 64, 8, 1, 32, Core::kPipelined, 2, true, true, 0x18FF976B},
+    {"edge", 16, 8192, 4096, 512, 64, 16, 8, 4, 128, 16, 1, 32, Core::kPipelined, 2, true, true, 0x661A47EA},
+    {"zynq", 16, 8192, 4096, 512, 64, 8, 8, 2, 128, 8, 1, 32, Core::kPipelined, 2, true, true, 0xF284A4E5},
+    {"wide", 32, 16384, 8192, 1024, 64, 32, 16, 4, 128, 32, 1, 32, Core::kPipelined, 2, true, true, 0x2CF5072F},
 }};
 
 /// The configuration of that name, or nullptr.

@@ -12,9 +12,10 @@
 
 namespace espalier::isa {
 
-inline constexpr std::uint32_t kIsaVersion = 5;
+inline constexpr std::uint32_t kIsaVersion = 6;
 inline constexpr unsigned kMaxWords = 6;
 inline constexpr unsigned kCountBits = 16;
+inline constexpr unsigned kBitWords = 64;
 
 enum class Opcode : std::uint8_t {
   kNop = 1,  ///< Waits in one engine's queue for its dependencies, then retires there: carries a dependency too many.
@@ -252,7 +253,7 @@ struct Load {
   std::uint32_t region = 0;  ///< base register that `offset` is relative to; of the queue load_w 0 or 4, which only it may use (3 bits, to 4)
   std::uint32_t sram_address = 0;  ///< first word in the activation buffer (wraps at its end) or in the RAM of the layer table, or first entry of the pool table; ignored by the rings; squeezer: taps of a row (bits 7 to 0), the end of a segment (bit 14), or parameters (bit 15) (16 bits)
   std::uint32_t skip = 0;  ///< activations: a word of the buffer is left out behind each plane (1 bits)
-  std::uint32_t form = 0;  ///< weights: 0 plain, 1 indexed: a word of indices before each four (docs/fine.md) (1 bits)
+  std::uint32_t form = 0;  ///< weights: 0 plain; 1 indexed: a word of indices before each four; 2 bits for the words masked or selected to come; 3 masked: those with bit 0 become 0; 4 selected: two of four of both words of a pair, in one (docs/fine.md) (3 bits, to 4)
   std::optional<Clip> clip;  ///< where set, one word longer
   bool operator==(const Load&) const = default;
 };
@@ -278,7 +279,7 @@ constexpr void for_each_field(T& x, Visit&& visit) {
   visit("region", x.region, 227U, 3U, false, std::int64_t{0}, std::int64_t{4});
   visit("sram_address", x.sram_address, 230U, 16U, false, std::int64_t{0}, std::int64_t{65535});
   visit("skip", x.skip, 246U, 1U, false, std::int64_t{0}, std::int64_t{1});
-  visit("form", x.form, 247U, 1U, false, std::int64_t{0}, std::int64_t{1});
+  visit("form", x.form, 247U, 3U, false, std::int64_t{0}, std::int64_t{4});
 }
 
 /// What contradicts itself in a load; empty where nothing does.
@@ -286,7 +287,7 @@ inline std::string contradiction(const Load& x) {
   if (x.skip != 0 && x.target != 0)
     return "skip is " + std::to_string(x.skip) + ", " + "target is " + std::to_string(x.target) + ": words are left out of the activation buffer only";
   if (x.form != 0 && x.target != 2)
-    return "form is " + std::to_string(x.form) + ", " + "target is " + std::to_string(x.target) + ": only weights have indices";
+    return "form is " + std::to_string(x.form) + ", " + "target is " + std::to_string(x.target) + ": only weights have a form";
   return {};
 }
 
