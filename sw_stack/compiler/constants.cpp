@@ -179,8 +179,8 @@ Result<Constants> make_constants(const ir::QuantGraph& graph, const std::vector<
       out.places[l].params = out.switchable ? take_of(environment, params) : take(params);
       if (layer.conv.switched) {
         const Unit& last = out.places[l].units.back();
-        out.places[l].bits = take_of(
-            environment, std::int64_t{last.bits + bit_words(last.words)} * config.lanes);
+        out.places[l].bits =
+            take_of(environment, std::int64_t{last.bits + bit_words(last.words)} * config.lanes);
       }
     } else if (layer.pool.use_table) {
       const int entries = layer.pool.y.kernel * layer.pool.x.kernel;

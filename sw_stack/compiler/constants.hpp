@@ -29,7 +29,7 @@ isa::Clip unit_clip(const Layer& layer, const Step& step);
 
 struct Constants {
   std::vector<std::uint8_t> bytes;
-  std::vector<ConstantPlaces> places;  ///< by layer
+  std::vector<ConstantPlaces> places;   ///< by layer
   std::uint32_t environment_bytes = 0;  ///< of region 4, where the program takes environments
   bool switchable = false;              ///< whether it does
 

@@ -57,7 +57,7 @@ struct ConvGeometry {
   bool strided = false;  ///< the output is a phase: a STORE has one block
   /// Every output block reads the input block of its number alone (kb is 1): copies.
   bool diagonal = false;
-  bool fine = false;  ///< of every four channels at most two have weights: CONVs may be fine
+  bool fine = false;      ///< of every four channels at most two have weights: CONVs may be fine
   bool switched = false;  ///< bits that come beside the weights say which stay
   /// Whether two taps of a row may be one: their words lie in different banks.
   [[nodiscard]] bool pairs_taps() const { return x.kernel > 1 && x.dil % 2 == 1 && x.dil < 16; }

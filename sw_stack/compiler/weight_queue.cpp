@@ -66,7 +66,8 @@ std::int64_t WeightQueue::index_words(const Layer& layer, const Step& step) cons
 
 int WeightQueue::weight_loads(const Layer& layer, const Step& step) const {
   if (layer.conv.switched)
-    return 2 * ceil_div(static_cast<int>(unit(layer, step).words), static_cast<int>(kSwitchedWords));
+    return 2 *
+           ceil_div(static_cast<int>(unit(layer, step).words), static_cast<int>(kSwitchedWords));
   return maskable_ && layer.conv_plan.tapwise ? at(layer.chunks, step.chunk).taps() : 1;
 }
 
@@ -183,8 +184,7 @@ std::optional<isa::Load> WeightQueue::next(int limit) {
     if (const int loads = weight_loads(layer, step); step.load_weights && weight_load_ < loads) {
       const std::int64_t words = load_words(layer, step, weight_load_);
       // Bits come with the weights that take them.
-      const std::int64_t room =
-          words > 0 ? words : load_words(layer, step, weight_load_ + 1);
+      const std::int64_t room = words > 0 ? words : load_words(layer, step, weight_load_ + 1);
       if (!maskable_ && !weights_.fits(room + index_words(layer, step))) return std::nullopt;
       if (weight_load_ == 0) weight_position(step) = weights_.loaded;
       if (words > 0) weights_.load(words, early_ ? std::min(words, kBurstWords) : words);

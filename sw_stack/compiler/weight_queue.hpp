@@ -69,8 +69,8 @@ class WeightQueue {
   [[nodiscard]] std::int64_t unit_words(const Layer& layer, const Step& step) const;
   /// Words of the ring that words of indices take beside a step's weights until they are out of it.
   [[nodiscard]] std::int64_t index_words(const Layer& layer, const Step& step) const;
-  /// LOADs of a unit: where a mask may shorten it, a tap each if its weights are tapwise; where bits
-  /// choose from its weights, of bits and of weights in turn.
+  /// LOADs of a unit: where a mask may shorten it, a tap each if its weights are tapwise; where
+  /// bits choose from its weights, of bits and of weights in turn.
   [[nodiscard]] int weight_loads(const Layer& layer, const Step& step) const;
   [[nodiscard]] isa::Load weight_load(const Layer& layer, const Step& step) const;
   /// Words of the ring of one of them.

@@ -284,8 +284,9 @@ std::vector<Unit> units_of(const Layer& layer, int lanes) {
     for (const Chunk& chunk : layer.chunks) {
       const auto ring = static_cast<std::uint32_t>(group.size() * lanes * chunk.passes());
       const std::uint32_t words = chunk.second == Second::kNone ? ring
-                                  : layer.conv.switched         ? 2 * ring
-                                  : ring / (isa::kIndexedGroup - 1) * isa::kIndexedGroup;
+                                  : layer.conv.switched
+                                      ? 2 * ring
+                                      : ring / (isa::kIndexedGroup - 1) * isa::kIndexedGroup;
       units.push_back({start, words, ring, bits});
       start += words;
       bits += bit_words(words);

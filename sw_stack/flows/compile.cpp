@@ -46,8 +46,8 @@ Status check_switchable(const CompileOptions& options, const isa::Config& config
     return usage("needs --environment U.env, which says what environments of this program mask");
   if (options.maskable) return usage("cannot go with --maskable");
   if (config.fine == 0) {
-    return usage(fmt::format("configuration {} selects no weights as they are loaded",
-                             config.name.view()));
+    return usage(
+        fmt::format("configuration {} selects no weights as they are loaded", config.name.view()));
   }
   return {};
 }

@@ -28,11 +28,11 @@ Status check_options(const RunOptions& options, const program::Program& program,
   if (options.check && kind == runtime::DeviceKind::kGolden) {
     return usage("--check", "compares a device with golden; take --device iss or rtl");
   }
-  if (!options.environment.empty() && kind != runtime::DeviceKind::kGolden &&
-      !program.switchable) {
-    return usage("--environment",
-                 "goes with --device golden, or with a program that takes environments (compile "
-                 "--environment U.env --switchable); otherwise compile it in: compile --environment");
+  if (!options.environment.empty() && kind != runtime::DeviceKind::kGolden && !program.switchable) {
+    return usage(
+        "--environment",
+        "goes with --device golden, or with a program that takes environments (compile "
+        "--environment U.env --switchable); otherwise compile it in: compile --environment");
   }
   if (Status status = runtime::check_jobs(kind, options.jobs); !status) return status;
   if (!rtl && options.lockstep)
@@ -94,19 +94,35 @@ class Job {
   }
 
   Status load_environment() {
-    if (options_.environment.empty()) return {};
+    if (options_.environment.empty()) return without_environment();
     const auto environment = environment::load(options_.environment);
     if (!environment) return environment.error();
     auto graph = environment::apply(*environment, run_.program.graph, options_.environment);
     if (!graph) return graph.error();
     if (run_.program.switchable) {
-      run_.options.device.masks = {runtime::all_channels(*graph)};
-      run_.options.device.graphs.push_back(std::move(*graph));
+      auto applied = program::apply_environment(run_.program, *graph);
+      if (!applied) return placed(applied.error(), options_.environment);
+      runtime::DeviceOptions& device = run_.options.device;
+      device.masks = {runtime::all_channels(*graph)};
+      device.graphs.push_back(std::move(*graph));
+      device.applied = std::make_shared<const std::vector<program::Masked>>(
+          std::vector<program::Masked>{std::move(*applied)});
     } else {
       run_.program.graph = std::move(*graph);
     }
     run_.environment = OverlayUse{options_.environment, environment->count(), environment->live()};
     return {};
+  }
+
+  /// A program that takes environments runs without one where its own weights are such.
+  Status without_environment() {
+    if (!run_.program.switchable || run_.options.kind == runtime::DeviceKind::kGolden) return {};
+    const auto applied = program::apply_environment(run_.program, run_.program.graph);
+    if (applied) return {};
+    return fail(
+        ErrorCode::kUsage,
+        "is missing; the program selects weights as they are loaded: " + applied.error().text(),
+        "--environment");
   }
 
   Status load_masks() {

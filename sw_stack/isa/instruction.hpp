@@ -77,7 +77,8 @@ constexpr std::uint64_t ring_words(const Load& load) {
       return words;
   }
 }
-/// Whether word `i` of a LOAD of weights does not go to the ring; of two selected ones the second does.
+/// Whether word `i` of a LOAD of weights does not go to the ring; of two selected ones the second
+/// does.
 constexpr bool left_out(const Load& load, std::uint64_t i) {
   switch (static_cast<LoadForm>(load.form)) {
     case LoadForm::kIndexed:

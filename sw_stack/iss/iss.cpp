@@ -264,8 +264,7 @@ bool Iss::step_load_w() {
     bits_.clear();
     next_bits_ = 0;
   }
-  if (load_w_word_ == 0 && isa::uses_bits(load) &&
-      next_bits_ + words * lanes_ > 8 * bits_.size()) {
+  if (load_w_word_ == 0 && isa::uses_bits(load) && next_bits_ + words * lanes_ > 8 * bits_.size()) {
     fault(isa::Fault::kIllegalField, q.front(),
           std::to_string(words) + " words want bits; the LOADs of bits before have left " +
               std::to_string((8 * bits_.size() - next_bits_) / lanes_));
@@ -327,8 +326,7 @@ void Iss::push_weights(const std::uint8_t* word, isa::LoadForm form) {
         next_indices_.assign(word, word + lanes_);  // 2 bits each, of the next word lowest
         return;
       }
-      for (std::size_t k = 0; k < lanes_; ++k)
-        plain[k] = next_indices_[k / 4] >> (k % 4 * 2) & 3U;
+      for (std::size_t k = 0; k < lanes_; ++k) plain[k] = next_indices_[k / 4] >> (k % 4 * 2) & 3U;
       push_ring({word, lanes_}, plain);
       next_indices_.erase(next_indices_.begin(),
                           next_indices_.begin() + static_cast<std::ptrdiff_t>(lanes_ / 4));

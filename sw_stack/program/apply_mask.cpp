@@ -273,9 +273,9 @@ std::vector<std::int8_t> unpack(const Program& program, const Masked& masked,
   const auto tensor = index(placement.tensor);
   const ir::QuantTensor& values = program.graph.tensors[tensor];
   if (!program.maskable) {
-    return unpack(values.shape, program.machine().lanes,
-                  region.subspan(placement.offset,
-                                 blocked_bytes(values.shape, program.machine().lanes)));
+    return unpack(
+        values.shape, program.machine().lanes,
+        region.subspan(placement.offset, blocked_bytes(values.shape, program.machine().lanes)));
   }
   const auto lanes = static_cast<std::size_t>(program.machine().lanes);
   const std::size_t pixels = index(values.shape.h) * index(values.shape.w);

@@ -34,8 +34,8 @@ Result<Masked> apply_mask(const Program& program, const ir::ChannelMask& live,
 
 /// An environment as a mask of all channels, whose part of region 4 is whole: nothing packs.
 /// `graph` is the program's with weights that are 0 instead, and with other biases and multipliers.
-/// Errors: kMismatch (other weights; some are 0 of a layer that the program loads whole), kMalformed
-/// (of four weights more than two stay where the program selects two), with the layer.
+/// Errors: kMismatch (other weights; some are 0 of a layer that the program loads whole),
+/// kMalformed (of four weights more than two stay where the program selects two), with the layer.
 Result<Masked> apply_environment(const Program& program, const ir::QuantGraph& graph);
 
 /// Sets those fields of a convolution's row that follow from how many blocks are live.

@@ -86,8 +86,8 @@ std::vector<std::uint32_t> WeightOrder::unit(int lanes, int group, const Part& p
     for (int s = 0; s < part.step; ++s) {
       for (int kb = 0; kb < part.blocks; ++kb) {
         const std::int64_t tap = std::int64_t{ky} * kernel_x + kx + s;
-        list.push_back(static_cast<std::uint32_t>((std::int64_t{n} * taps() + tap) * k_blocks +
-                                                  part.kb + kb));
+        list.push_back(
+            static_cast<std::uint32_t>((std::int64_t{n} * taps() + tap) * k_blocks + part.kb + kb));
       }
     }
   };
@@ -133,7 +133,8 @@ Result<Masked> apply_environment(const Program& program, const ir::QuantGraph& g
                   place);
     }
     for (std::size_t n = 0; n < layer.rows.size(); ++n) {
-      std::uint8_t* target = out.table.data() + layer.params_at + kParamBytes * index(layer.rows[n]);
+      std::uint8_t* target =
+          out.table.data() + layer.params_at + kParamBytes * index(layer.rows[n]);
       std::memcpy(target, &to->bias[n], 4);
       std::memcpy(target + 4, &to->scale[n], 4);
     }
@@ -163,7 +164,8 @@ Status verify_switchable(const Program& program) {
     if (conv == nullptr) return bad("is no convolution");
     const WeightOrder& order = layer.order;
     constexpr int kMost = 1 << 16;
-    for (const int value : {order.n_blocks, order.k_blocks, order.kernel_y, order.kernel_x, order.nb})
+    for (const int value :
+         {order.n_blocks, order.k_blocks, order.kernel_y, order.kernel_x, order.nb})
       if (value < 1 || value > kMost) return bad("has an order out of range");
     const std::uint64_t rows = index(order.n_blocks) * lanes;
     const std::uint64_t row = std::uint64_t{index(order.kernel_y)} * index(order.kernel_x) *
@@ -191,7 +193,8 @@ Status verify_switchable(const Program& program) {
         return bad("has a part out of range");
       for (int group = 0; group < order.groups(); ++group) {
         const std::uint64_t blocks = std::min(order.nb, order.n_blocks - group * order.nb);
-        const std::uint64_t words = blocks * lanes * index(p.rows) * index(p.cols) * index(p.blocks);
+        const std::uint64_t words =
+            blocks * lanes * index(p.rows) * index(p.cols) * index(p.blocks);
         bits += round_up((words * lanes + 7) / 8, lanes);
         if (bits > s.bytes) break;
       }

@@ -77,10 +77,10 @@ Maskable get_maskable(ByteReader& in) {
 constexpr int WeightOrder::*kOrder[] = {&WeightOrder::n_blocks, &WeightOrder::k_blocks,
                                         &WeightOrder::kernel_y, &WeightOrder::kernel_x,
                                         &WeightOrder::nb};
-constexpr int WeightOrder::Part::*kPart[] = {
-    &WeightOrder::Part::ky,   &WeightOrder::Part::kx,     &WeightOrder::Part::kb,
-    &WeightOrder::Part::rows, &WeightOrder::Part::cols,   &WeightOrder::Part::blocks,
-    &WeightOrder::Part::step};
+constexpr int WeightOrder::Part::*kPart[] = {&WeightOrder::Part::ky,   &WeightOrder::Part::kx,
+                                             &WeightOrder::Part::kb,   &WeightOrder::Part::rows,
+                                             &WeightOrder::Part::cols, &WeightOrder::Part::blocks,
+                                             &WeightOrder::Part::step};
 
 void put_switchable(ByteWriter& out, const Switchable& s) {
   out.put(s.bytes);

@@ -103,10 +103,10 @@ struct Maskable {
 /// an output group and a part of the taps and k blocks, in it word by word. Units: blocks and taps.
 struct WeightOrder {
   struct Part {
-    int ky = 0, kx = 0, kb = 0;            ///< the first
-    int rows = 1, cols = 1, blocks = 1;    ///< how many
-    int step = 1;                          ///< taps of a row that stand side by side
-    bool selected = false;                 ///< two words make one of the ring
+    int ky = 0, kx = 0, kb = 0;          ///< the first
+    int rows = 1, cols = 1, blocks = 1;  ///< how many
+    int step = 1;                        ///< taps of a row that stand side by side
+    bool selected = false;               ///< two words make one of the ring
     bool operator==(const Part&) const = default;
   };
   int n_blocks = 1, k_blocks = 1, kernel_y = 1, kernel_x = 1;
@@ -130,13 +130,13 @@ struct Switchable {
   };
   /// A convolution. Offsets in bytes of region 4.
   struct Layer {
-    int node = -1;                     ///< of the graph
-    bool bits = false;                 ///< an environment may mask its weights
-    std::uint32_t bits_at = 0;         ///< unit by unit, each of whole words
-    std::uint32_t params_at = 0;       ///< 8 bytes a row
-    WeightOrder order;                 ///< with `bits`
-    std::vector<int> rows;             ///< of each output channel
-    std::vector<Run> runs;             ///< of a channel's weights in its row, in the graph's order
+    int node = -1;                ///< of the graph
+    bool bits = false;            ///< an environment may mask its weights
+    std::uint32_t bits_at = 0;    ///< unit by unit, each of whole words
+    std::uint32_t params_at = 0;  ///< 8 bytes a row
+    WeightOrder order;            ///< with `bits`
+    std::vector<int> rows;        ///< of each output channel
+    std::vector<Run> runs;        ///< of a channel's weights in its row, in the graph's order
     bool operator==(const Layer&) const = default;
   };
   std::vector<Layer> layers;

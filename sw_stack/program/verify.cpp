@@ -71,8 +71,9 @@ struct Checker {
     }
     const bool params = static_cast<isa::LoadTarget>(x.target) == isa::LoadTarget::kParameters;
     if ((bits || params) != (x.region == static_cast<std::uint32_t>(isa::Region::kMask)))
-      return bits || params ? "takes what is an environment's from region " + std::to_string(x.region)
-                            : std::string("reads region 4; only what is an environment's is there");
+      return bits || params
+                 ? "takes what is an environment's from region " + std::to_string(x.region)
+                 : std::string("reads region 4; only what is an environment's is there");
     if (bits) bits_left = words * machine.lanes * 8;
     if (!isa::uses_bits(x)) return {};
     if (words * machine.lanes > bits_left) {
@@ -88,7 +89,8 @@ struct Checker {
     if (std::string trouble = isa::fine_trouble(x, machine); !trouble.empty()) return trouble;
     const bool table = x.target == static_cast<std::uint32_t>(isa::LoadTarget::kLayerTable);
     if (std::string trouble = switched(x); !trouble.empty()) return trouble;
-    if (!program.switchable && table != (x.region == static_cast<std::uint32_t>(isa::Region::kMask))) {
+    if (!program.switchable &&
+        table != (x.region == static_cast<std::uint32_t>(isa::Region::kMask))) {
       return table ? "takes the layer table from region " + std::to_string(x.region)
                    : std::string("reads region 4; only the layer table is there");
     }
@@ -235,9 +237,9 @@ Status verify(const Program& program, const isa::Config& machine) {
     }
   }
   Checker checker{program,
-                        machine,
-                        {program.constant_bytes(), program.activation_bytes, program.input_bytes,
-                         program.output_bytes, program.region4_bytes()}};
+                  machine,
+                  {program.constant_bytes(), program.activation_bytes, program.input_bytes,
+                   program.output_bytes, program.region4_bytes()}};
   std::size_t offset = 0, index = 0;
   std::uint64_t stores = 0;
   bool ended = false, sparse = false;

@@ -50,7 +50,8 @@ struct DeviceOptions {
   /// Without any all channels are there. All but golden need a program that takes masks.
   std::vector<ir::ChannelMask> masks;
   /// By mask: the program's graph with this user's own weights, biases and multipliers
-  /// (masks::patched), or with an environment's (environment::apply). Empty: all have the program's.
+  /// (masks::patched), or with an environment's (environment::apply). Empty: all have the
+  /// program's.
   std::vector<ir::QuantGraph> graphs;
   /// By mask: program::apply_mask of it, where that is done already; null: `open` does it.
   std::shared_ptr<const std::vector<program::Masked>> applied;

@@ -91,9 +91,7 @@ std::vector<std::uint64_t> run(const Switched& s, DeviceKind kind, std::uint64_t
   return cycles;
 }
 
-bool built(const std::string& config) {
-  return std::ranges::count(tb::fast_models(), config) > 0;
-}
+bool built(const std::string& config) { return std::ranges::count(tb::fast_models(), config) > 0; }
 
 double error(const program::Program& program, std::uint64_t cycles,
              const timing::Memory& memory = {}) {

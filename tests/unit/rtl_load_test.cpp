@@ -41,8 +41,8 @@ class LoadTester {
           const std::uint32_t at =
               kBase + load.offset + z * load.z_stride + y * load.y_stride + x * Lanes;
           const std::uint32_t left_out = load.skip != 0 ? z : 0;
-          expected_.push_back({sink, load.sram_address + word * (sink ? table_step : 1) + left_out,
-                               at, load.form});
+          expected_.push_back(
+              {sink, load.sram_address + word * (sink ? table_step : 1) + left_out, at, load.form});
         }
       }
     }
