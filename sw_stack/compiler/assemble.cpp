@@ -8,27 +8,63 @@ namespace espalier::compiler {
 namespace {
 
 /// Notes where tensors lie whose channels have no gaps, and from which STORE on.
-void place(const State& s, program::Program& program) {
-  for (std::size_t t = 0; t < s.layout.spots.size(); ++t) {
-    const Spot& spot = s.layout.spots[t];
+std::vector<program::Placement> place(const Layout& layout, const Schedule& schedule,
+                                      const Emitted& emitted, int lanes) {
+  std::vector<program::Placement> out;
+  for (std::size_t t = 0; t < layout.spots.size(); ++t) {
+    const Spot& spot = layout.spots[t];
     if (spot.root < 0 || spot.strided() || !spot.channels.canonical()) continue;
-    const Root& root = at(s.layout.roots, spot.root);
+    const Root& root = at(layout.roots, spot.root);
     if (root.is_input) continue;
     program::Placement placement;
     placement.tensor = static_cast<int>(t);
     placement.region = root.is_output ? isa::Region::kOutput : isa::Region::kActivations;
     placement.offset = root.offset + static_cast<std::uint32_t>(std::int64_t{spot.block} * root.h *
-                                                                root.w * s.config.lanes);
-    for (const Write& write : at(s.schedule.writes, spot.root)) {
+                                                                root.w * lanes);
+    for (const Write& write : at(schedule.writes, spot.root)) {
       if (write.blocks.high <= spot.block || write.blocks.low >= spot.block + spot.channels.blocks)
         continue;
-      const int step = at(at(s.schedule.global, write.layer), write.step);
-      placement.stores = std::max(placement.stores, at(s.emitted.stores, step));
+      const int step = at(at(schedule.global, write.layer), write.step);
+      placement.stores = std::max(placement.stores, at(emitted.stores, step));
     }
-    program.placements.push_back(placement);
+    out.push_back(placement);
   }
-  std::stable_sort(program.placements.begin(), program.placements.end(),
+  std::stable_sort(out.begin(), out.end(),
                    [](const auto& a, const auto& b) { return a.stores < b.stores; });
+  return out;
+}
+
+std::vector<std::uint8_t> encoded(const Emitted& emitted) {
+  std::vector<std::uint8_t> bytes;
+  for (const isa::Instruction& instruction : emitted.instructions) isa::encode(instruction, bytes);
+  return bytes;
+}
+
+/// The same tiles and weights without an environment: nothing is left out.
+Result<program::Switchable::Clean> clean(const State& s) {
+  std::vector<Layer> layers = s.layers;
+  Constants constants;
+  constants.places = s.constants.places;
+  for (std::size_t l = 0; l < layers.size(); ++l) {
+    Layer& layer = layers[l];
+    constants.places[l].params = constants.places[l].clean;
+    if (!layer.conv.switched) continue;
+    layer.conv.switched = layer.conv.fine = layer.conv_plan.fine = false;
+    for (Chunk& chunk : layer.chunks) {
+      chunk.second = Second::kNone;
+      chunk.shares = false;
+      chunk.tile_kx = chunk.kx;
+      chunk.tile_kb = chunk.kb;
+    }
+  }
+  const Fixed fixed{s.graph, s.config, s.layout, s.windows, constants};
+  auto made = arrange(fixed, std::move(layers), {s.how.order, {}});
+  if (!made) return made.error();
+  program::Switchable::Clean out;
+  out.instructions = encoded(made->emitted);
+  out.activation_bytes = made->activation_bytes;
+  out.placements = place(made->layout, made->schedule, made->emitted, s.config.lanes);
+  return out;
 }
 
 program::Layer describe(const ir::QuantGraph& graph, const Layer& layer) {
@@ -84,9 +120,7 @@ program::Switchable describe_switched(const State& s) {
 }  // namespace
 
 void encode(State& state) {
-  state.program.instructions.clear();
-  for (const isa::Instruction& instruction : state.emitted.instructions)
-    isa::encode(instruction, state.program.instructions);
+  state.program.instructions = encoded(state.emitted);
 }
 
 Status assemble(State& state) {
@@ -102,7 +136,7 @@ Status assemble(State& state) {
     if (root.is_output)
       program.output_bytes = static_cast<std::uint32_t>(bytes_of(root, state.config.lanes));
   }
-  place(state, program);
+  program.placements = place(state.layout, state.schedule, state.emitted, state.config.lanes);
   for (const Layer& layer : state.layers) program.layers.push_back(describe(state.graph, layer));
   if (state.options.maskable) {
     auto maskable =
@@ -110,7 +144,12 @@ Status assemble(State& state) {
     if (!maskable) return maskable.error();
     program.maskable = std::move(maskable).value();
   }
-  if (state.constants.switchable) program.switchable = describe_switched(state);
+  if (state.constants.switchable) {
+    program.switchable = describe_switched(state);
+    auto without = clean(state);
+    if (!without) return without.error();
+    program.switchable->clean = std::move(*without);
+  }
   program.constants = std::move(state.constants.bytes);
   program.graph = std::move(state.graph);
   return program::verify(program, state.config);

@@ -176,7 +176,9 @@ Result<Constants> make_constants(const ir::QuantGraph& graph, const std::vector<
     if (!layer.is_pool()) {
       out.places[l].weights = take(static_cast<std::int64_t>(weights[l].size()));
       const std::int64_t params = rows_of(layer, config.lanes) * 8;
-      out.places[l].params = out.switchable ? take_of(environment, params) : take(params);
+      out.places[l].clean = take(params);
+      out.places[l].params =
+          out.switchable ? take_of(environment, params) : out.places[l].clean;
       if (layer.conv.switched) {
         const Unit& last = out.places[l].units.back();
         out.places[l].bits =
@@ -199,17 +201,16 @@ Result<Constants> make_constants(const ir::QuantGraph& graph, const std::vector<
   }
   for (std::size_t l = 0; l < layers.size(); ++l)
     std::ranges::copy(weights[l], out.bytes.begin() + out.places[l].weights);
-  put_scales(graph, layers, layout, out.places, out.bytes, !out.switchable);
+  put_scales(graph, layers, layout, out.places, out.bytes);
   return out;
 }
 
 void put_scales(const ir::QuantGraph& graph, const std::vector<Layer>& layers, const Layout& layout,
-                const std::vector<ConstantPlaces>& places, std::vector<std::uint8_t>& bytes,
-                bool params) {
+                const std::vector<ConstantPlaces>& places, std::vector<std::uint8_t>& bytes) {
   for (std::size_t l = 0; l < layers.size(); ++l) {
     const Layer& layer = layers[l];
     if (!layer.is_pool()) {
-      if (params) put_params(graph, layout, layer, bytes.data() + places[l].params);
+      put_params(graph, layout, layer, bytes.data() + places[l].clean);
     } else if (layer.pool.use_table) {
       const float sx = at(graph.tensors, layer.nodes.input).quant.scale;
       const float sy = at(graph.tensors, layer.nodes.output).quant.scale;

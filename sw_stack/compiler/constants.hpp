@@ -16,6 +16,7 @@ namespace espalier::compiler {
 struct ConstantPlaces {
   std::uint32_t weights = 0, params = 0, table = 0;
   std::uint32_t bits = 0;  ///< region 4: of a program that takes environments, as params then is
+  std::uint32_t clean = 0;  ///< the parameters without an environment
   int table_words = 0;
   std::vector<Unit> units;  ///< of weights, by group and chunk; none where the program takes masks
   bool sparse = false;      ///< the units are streams (docs/tiles.md)
@@ -44,10 +45,8 @@ Result<Constants> make_constants(const ir::QuantGraph& graph, const std::vector<
                                  const Layout& layout, const isa::Config& config,
                                  const Options& options);
 
-/// Writes what follows from scales: parameters of convolutions (with `params`: otherwise an
-/// environment brings them) and tables of pools.
+/// Writes what follows from scales: parameters of convolutions and tables of pools.
 void put_scales(const ir::QuantGraph& graph, const std::vector<Layer>& layers, const Layout& layout,
-                const std::vector<ConstantPlaces>& places, std::vector<std::uint8_t>& bytes,
-                bool params = true);
+                const std::vector<ConstantPlaces>& places, std::vector<std::uint8_t>& bytes);
 
 }  // namespace espalier::compiler

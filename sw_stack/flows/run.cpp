@@ -94,7 +94,10 @@ class Job {
   }
 
   Status load_environment() {
-    if (options_.environment.empty()) return without_environment();
+    if (options_.environment.empty()) {
+      if (run_.program.switchable) run_.program = program::without_environment(run_.program);
+      return {};
+    }
     const auto environment = environment::load(options_.environment);
     if (!environment) return environment.error();
     auto graph = environment::apply(*environment, run_.program.graph, options_.environment);
@@ -112,17 +115,6 @@ class Job {
     }
     run_.environment = OverlayUse{options_.environment, environment->count(), environment->live()};
     return {};
-  }
-
-  /// A program that takes environments runs without one where its own weights are such.
-  Status without_environment() {
-    if (!run_.program.switchable || run_.options.kind == runtime::DeviceKind::kGolden) return {};
-    const auto applied = program::apply_environment(run_.program, run_.program.graph);
-    if (applied) return {};
-    return fail(
-        ErrorCode::kUsage,
-        "is missing; the program selects weights as they are loaded: " + applied.error().text(),
-        "--environment");
   }
 
   Status load_masks() {

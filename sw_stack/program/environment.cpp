@@ -146,6 +146,23 @@ Result<Masked> apply_environment(const Program& program, const ir::QuantGraph& g
   return out;
 }
 
+Program without_environment(const Program& program) {
+  ESP_CHECK(program.switchable.has_value());
+  const Switchable::Clean& clean = program.switchable->clean;
+  Program out;
+  out.config = program.config;
+  out.graph = program.graph;
+  out.instructions = clean.instructions;
+  out.constants = program.constants;
+  out.activation_bytes = clean.activation_bytes;
+  out.input_bytes = program.input_bytes;
+  out.output_bytes = program.output_bytes;
+  out.input = program.input;
+  out.placements = clean.placements;
+  out.layers = program.layers;
+  return out;
+}
+
 Status verify_switchable(const Program& program) {
   const Switchable& s = *program.switchable;
   const auto lanes = std::uint64_t{index(program.machine().lanes)};
@@ -202,7 +219,8 @@ Status verify_switchable(const Program& program) {
     if (layer.bits_at % lanes != 0 || layer.bits_at + bits > s.bytes)
       return bad("has bits past region 4");
   }
-  return {};
+  const Status clean = verify(without_environment(program), program.config);
+  return clean ? Status() : Status(placed(clean.error(), "without an environment"));
 }
 
 }  // namespace espalier::program

@@ -82,8 +82,32 @@ constexpr int WeightOrder::Part::*kPart[] = {&WeightOrder::Part::ky,   &WeightOr
                                              &WeightOrder::Part::cols, &WeightOrder::Part::blocks,
                                              &WeightOrder::Part::step};
 
+void put_placements(ByteWriter& out, const std::vector<Placement>& placements) {
+  out.put(static_cast<std::uint64_t>(placements.size()));
+  for (const Placement& placement : placements) {
+    out.put(static_cast<std::int32_t>(placement.tensor));
+    out.put(static_cast<std::uint32_t>(placement.region));
+    out.put(placement.offset);
+    out.put(placement.stores);
+  }
+}
+
+std::vector<Placement> get_placements(ByteReader& in) {
+  std::vector<Placement> placements(in.get_count(16));
+  for (Placement& placement : placements) {
+    placement.tensor = in.get<std::int32_t>();
+    placement.region = static_cast<isa::Region>(in.get<std::uint32_t>());
+    placement.offset = in.get<std::uint32_t>();
+    placement.stores = in.get<std::uint32_t>();
+  }
+  return placements;
+}
+
 void put_switchable(ByteWriter& out, const Switchable& s) {
   out.put(s.bytes);
+  put_stored(out, s.clean.instructions);
+  out.put(s.clean.activation_bytes);
+  put_placements(out, s.clean.placements);
   out.put(static_cast<std::uint64_t>(s.layers.size()));
   for (const Switchable::Layer& layer : s.layers) {
     out.put(static_cast<std::int32_t>(layer.node));
@@ -109,6 +133,9 @@ void put_switchable(ByteWriter& out, const Switchable& s) {
 Switchable get_switchable(ByteReader& in) {
   Switchable s;
   s.bytes = in.get<std::uint32_t>();
+  s.clean.instructions = get_stored(in);
+  s.clean.activation_bytes = in.get<std::uint32_t>();
+  s.clean.placements = get_placements(in);
   s.layers.resize(in.get_count(58));
   for (Switchable::Layer& layer : s.layers) {
     layer.node = in.get<std::int32_t>();
@@ -179,13 +206,7 @@ void put_body(ByteWriter& out, const Program& p) {
   for (const auto& lane : p.input.lanes) {
     for (const int value : {lane.c, lane.dy, lane.dx}) out.put(static_cast<std::int32_t>(value));
   }
-  out.put(static_cast<std::uint64_t>(p.placements.size()));
-  for (const auto& placement : p.placements) {
-    out.put(static_cast<std::int32_t>(placement.tensor));
-    out.put(static_cast<std::uint32_t>(placement.region));
-    out.put(placement.offset);
-    out.put(placement.stores);
-  }
+  put_placements(out, p.placements);
   out.put(static_cast<std::uint64_t>(p.layers.size()));
   for (const auto& layer : p.layers) {
     out.put_string(layer.name);
@@ -217,13 +238,7 @@ void get_body(ByteReader& in, Program& p, std::vector<std::uint8_t>& graph_bytes
   for (auto& lane : p.input.lanes) {
     for (int* value : {&lane.c, &lane.dy, &lane.dx}) *value = in.get<std::int32_t>();
   }
-  p.placements.resize(in.get_count(16));
-  for (auto& placement : p.placements) {
-    placement.tensor = in.get<std::int32_t>();
-    placement.region = static_cast<isa::Region>(in.get<std::uint32_t>());
-    placement.offset = in.get<std::uint32_t>();
-    placement.stores = in.get<std::uint32_t>();
-  }
+  p.placements = get_placements(in);
   p.layers.resize(in.get_count(40));
   for (auto& layer : p.layers) {
     layer.name = in.get_string();

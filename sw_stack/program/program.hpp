@@ -139,8 +139,16 @@ struct Switchable {
     std::vector<Run> runs;        ///< of a channel's weights in its row, in the graph's order
     bool operator==(const Layer&) const = default;
   };
+  /// The program without an environment, from the same constants: the model as it is.
+  struct Clean {
+    std::vector<std::uint8_t> instructions;
+    std::uint32_t activation_bytes = 0;
+    std::vector<Placement> placements;
+    bool operator==(const Clean&) const = default;
+  };
   std::vector<Layer> layers;
   std::uint32_t bytes = 0;  ///< of region 4
+  Clean clean;
   bool operator==(const Switchable&) const = default;
 };
 
@@ -178,6 +186,9 @@ struct Program {
 Status verify(const Program& program);
 /// The same for a machine of other sizes than the program's configuration says.
 Status verify(const Program& program, const isa::Config& machine);
+/// What a program that takes environments computes without one, as a program of its own.
+Program without_environment(const Program& program);
+
 /// The last of these; `program` has passed the others.
 Status verify_maskable(const Program& program);
 Status verify_switchable(const Program& program);

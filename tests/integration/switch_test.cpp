@@ -73,7 +73,7 @@ std::vector<std::uint64_t> run(const Switched& s, DeviceKind kind, std::uint64_t
   runtime::Device& device = *(*devices)[0];
   std::vector<std::uint64_t> cycles(s.graphs.size());
   for (std::size_t e = s.graphs.size(); e-- > 0;) {
-    device.use(e);
+    if (!options.masks.empty()) device.use(e);
     const auto image = random_image(s.program.graph, seed + e);
     const auto runs = device.run(image);
     if (!runs) FAIL(runs.error().text());
@@ -89,6 +89,11 @@ std::vector<std::uint64_t> run(const Switched& s, DeviceKind kind, std::uint64_t
     if ((*runs)[0].timing) cycles[e] = (*runs)[0].timing->cycles;
   }
   return cycles;
+}
+
+/// The model as it is, by the same program.
+Switched without(const Switched& s) {
+  return {program::without_environment(s.program), {s.program.graph}};
 }
 
 bool built(const std::string& config) { return std::ranges::count(tb::fast_models(), config) > 0; }
@@ -123,7 +128,12 @@ TEST_CASE("switch: one program computes what golden does with each of its enviro
       masked += static_cast<isa::LoadForm>(load->form) == isa::LoadForm::kMasked ? 1 : 0;
     }
     run(*made, DeviceKind::kIss, s, with_environments(*made));
+    const Switched clean = without(*made);
+    runtime::DeviceOptions plain;
+    plain.keep_tensors = true;
+    run(clean, DeviceKind::kIss, s, plain);
     if (!built(config)) continue;
+    CHECK(error(clean.program, run(clean, DeviceKind::kRtl, s, plain)[0]) < 0.01);
     runtime::DeviceOptions options = with_environments(*made);
     options.read_latency = static_cast<int>(5 + s * 37 % 100);
     options.write_latency = static_cast<int>(2 + s * 53 % 50);
@@ -233,8 +243,12 @@ void measure(const ir::QuantGraph& graph, const std::string& config, double leas
   REQUIRE(whole.ok());
   runtime::DeviceOptions options = with_environments(*made);
   const auto cycles = run(*made, DeviceKind::kRtl, 1, options);
-  std::printf("%s, %s: %llu cycles by selection, dense %lld\n", graph.name.c_str(), config.c_str(),
-              static_cast<unsigned long long>(cycles[0]), static_cast<long long>(whole->cycles));
+  runtime::DeviceOptions plain;
+  plain.keep_tensors = true;
+  const std::uint64_t clean = run(without(*made), DeviceKind::kRtl, 1, plain)[0];
+  std::printf("%s, %s: %llu cycles by selection, %llu without an environment, dense %lld\n",
+              graph.name.c_str(), config.c_str(), static_cast<unsigned long long>(cycles[0]),
+              static_cast<unsigned long long>(clean), static_cast<long long>(whole->cycles));
   for (const std::uint64_t one : cycles) {
     CHECK(error(made->program, one) < 0.01);
     // What an environment's bits are is nothing to the clock.

@@ -56,8 +56,12 @@ TEST_CASE("environment: one program runs with one and with another, with golden'
       CHECK(place.scores(place.any, {"--device", "rtl", "--environment", environment, how}) ==
             wanted);
   }
-  // Without one golden computes the model as it is.
-  CHECK(place.scores(place.any, {"--device", "golden"}) == clean);
+  // Without one it computes the model as it is.
+  for (const std::string device : {"golden", "iss"})
+    CHECK(place.scores(place.any, {"--device", device}) == clean);
+  CHECK(place.scores(place.any, {"--device", "iss", "--check"}) == clean);
+  if (tests::has_rtl(place.scratch, "tiny"))
+    CHECK(place.scores(place.any, {"--device", "rtl", "--lockstep"}) == clean);
   const json run =
       json::parse(place.good({"run", place.any, "--images", place.images, "--device", "iss",
                               "--environment", place.first, "--check", "--json"}));
@@ -74,7 +78,6 @@ TEST_CASE("environment: what a program cannot take is told by name") {
     return place.complaint(arguments);
   };
   CHECK(contains(run(place.shared, {"--environment", place.first}), "--switchable"));
-  CHECK(contains(run(place.any, {}), "--environment: is missing"));
   const std::string weights = place.scratch.path("weights.env");
   place.write(weights, Kind::kWeights, 3);
   CHECK(contains(run(place.any, {"--environment", weights}), "weights.env: layer '"));
