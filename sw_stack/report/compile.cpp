@@ -38,8 +38,10 @@ std::string text(const flows::Compiled& made, const flows::CompileOptions& optio
   if (made.calibrated > 0)
     page.add("  quantised on {} images of {}\n", made.calibrated, options.calibration.images);
   if (made.cycles) {
-    page.add("  about {} cycles an image, {:.1f} % of the multipliers' cycles\n",
-             grouped(*made.cycles), 100 * timing::utilisation(program, *made.cycles));
+    const double share = timing::utilisation(program, *made.cycles);
+    page.add("  about {} cycles an image, {:.1f} % of the multipliers' cycles{}\n",
+             grouped(*made.cycles), 100 * share,
+             share > 1 ? ", products that are left out among them" : "");
   }
   if (made.skipped > 0) {
     page.add("  {:.1f} % of the tiles of layers with zero weights are skipped\n",

@@ -273,8 +273,6 @@ TEST_CASE("fault: fine CONVs and indexed weights that no machine runs") {
     indexed.target = 2;
     check(indexed, "nano");
   }
-  indexed.form = 5;
-  check(indexed, "tiny");
 }
 
 TEST_CASE("fault: more than the rings, the accumulators and the table hold") {
