@@ -31,6 +31,33 @@ float multiplier(double weight_scale, double x_scale, double y_scale) {
          static_cast<float>(y_scale);
 }
 
+/// Whether of every four consecutive input channels of a tap two weights are 0: then zeros stay
+/// zeros, which fine CONVs leave out (docs/fine.md).
+bool two_of_four(const ir::QuantConv& conv, std::size_t inputs) {
+  constexpr std::size_t kFour = 4;
+  constexpr std::ptrdiff_t kTwo = 2;
+  if (inputs < kFour) return false;
+  for (std::size_t row = 0; row < conv.weights.size(); row += inputs) {
+    for (std::size_t c = 0; c < inputs; c += kFour) {
+      const auto four = std::span(conv.weights).subspan(row + c, std::min(kFour, inputs - c));
+      if (std::ranges::count(four, std::int8_t{0}) + kTwo < std::ssize(four)) return false;
+    }
+  }
+  return true;
+}
+
+/// Solves for the entries of `support` alone, the others being 0. Shapes: left [n][n], right [n].
+Eigen::VectorXd solve_for(const Eigen::MatrixXd& left, const Eigen::VectorXd& right,
+                          const std::vector<Eigen::Index>& support) {
+  Eigen::VectorXd out = Eigen::VectorXd::Zero(left.rows());
+  if (support.empty()) return out;
+  const Eigen::MatrixXd part = left(support, support);
+  const Eigen::VectorXd wanted = right(support);
+  const Eigen::VectorXd solved = part.ldlt().solve(wanted);
+  out(support) = solved;
+  return out;
+}
+
 /// Sets a row of int8 weights, its scale and bias from real ones.
 void quantise_row(ir::QuantConv& conv, std::size_t n, std::span<const double> weights, double bias,
                   double x_scale, double y_scale) {
@@ -71,6 +98,7 @@ class Corrector {
     for (std::size_t n = 0; n < graph_.nodes.size(); ++n) {
       ir::QuantNode& node = graph_.nodes[n];
       auto* conv = std::get_if<ir::QuantConv>(&node.op);
+      if (conv != nullptr) keep(node, *conv);
       if (conv != nullptr) fold(node, *conv);
       if (conv != nullptr) ir::settle_reads(*conv);
       if (level != Correction::kAll) continue;
@@ -108,10 +136,30 @@ class Corrector {
     return list;
   }
 
+  /// Which weights may change: all, or of a layer of two of four those that are not 0.
+  void keep(const ir::QuantNode& node, const ir::QuantConv& conv) {
+    const ir::QuantNode& dense = dense_.nodes[dense_node(node)];
+    kept_.clear();
+    if (!two_of_four(std::get<ir::QuantConv>(dense.op),
+                     index(dense_.tensors[index(dense.inputs[0])].shape.c)))
+      return;
+    for (const std::int8_t w : conv.weights) kept_.push_back(w != 0);
+  }
+  /// Those of `count` weights from one on that may change, as indices from there.
+  [[nodiscard]] std::vector<Eigen::Index> support(std::size_t first, std::size_t count) const {
+    std::vector<Eigen::Index> list;
+    for (std::size_t k = 0; k < count; ++k)
+      if (kept_.empty() || kept_[first + k]) list.push_back(static_cast<Eigen::Index>(k));
+    return list;
+  }
+
   /// Removed input channels as sums of those that stay and a constant.
   /// Shapes: result [live + 1][dead].
-  [[nodiscard]] Eigen::MatrixXd regress(int dense_tensor, const std::vector<std::size_t>& live,
-                                        const std::vector<std::size_t>& dead) const {
+  struct Regression {
+    Eigen::MatrixXd left, right;
+  };
+  [[nodiscard]] Regression regression(int dense_tensor, const std::vector<std::size_t>& live,
+                                      const std::vector<std::size_t>& dead) const {
     const std::size_t size = mask_[index(dense_tensor)].size() + 1;
     const std::vector<double>& moments = reference_.moments[index(dense_tensor)];
     std::vector<std::size_t> known = live;
@@ -128,7 +176,7 @@ class Corrector {
     const double mean = left.diagonal().head(rows - 1).mean();
     left.diagonal().head(rows - 1).array() += std::max(kFoldRidge * mean, 1e-6);
     left(rows - 1, rows - 1) += 1e-6;
-    return left.ldlt().solve(right);
+    return {std::move(left), std::move(right)};
   }
 
   void fold(const ir::QuantNode& node, ir::QuantConv& conv) {
@@ -138,7 +186,9 @@ class Corrector {
     const std::vector<std::size_t> dead = channels(dense.inputs[0], false);
     const std::vector<std::size_t> outputs = channels(dense.output, true);
     if (dead.empty()) return;
-    const Eigen::MatrixXd weights = regress(dense.inputs[0], live, dead);
+    const Regression moments = regression(dense.inputs[0], live, dead);
+    Eigen::MatrixXd weights;
+    if (kept_.empty()) weights = moments.left.ldlt().solve(moments.right);
     const std::size_t all = live.size() + dead.size();
     const std::size_t taps = index(conv.window.kh) * index(conv.window.kw);
     const double x_scale = tensor(node.inputs[0]).quant.scale;
@@ -150,6 +200,19 @@ class Corrector {
       for (std::size_t t = 0; t < taps; ++t) {
         const std::int8_t* const from = full.weights.data() + (outputs[n] * taps + t) * all;
         for (std::size_t k = 0; k < live.size(); ++k) row[t * live.size() + k] = from[live[k]];
+        if (!kept_.empty()) {  // what goes, on those that stay of this row and tap
+          Eigen::VectorXd gone(static_cast<Eigen::Index>(dead.size()));
+          for (std::size_t d = 0; d < dead.size(); ++d)
+            gone(static_cast<Eigen::Index>(d)) = from[dead[d]];
+          if (gone.isZero()) continue;
+          auto known = support((n * taps + t) * live.size(), live.size());
+          known.push_back(static_cast<Eigen::Index>(live.size()));
+          const Eigen::VectorXd on = solve_for(moments.left, moments.right * gone, known);
+          for (std::size_t k = 0; k < live.size(); ++k)
+            row[t * live.size() + k] += on(static_cast<Eigen::Index>(k));
+          bias += unit * x_scale * on(on.size() - 1);
+          continue;
+        }
         for (std::size_t d = 0; d < dead.size(); ++d) {
           const double w = from[dead[d]];
           if (w == 0) continue;
@@ -249,7 +312,16 @@ class Corrector {
     Eigen::MatrixXd gram = (features.transpose() * features).eval().cast<double>();
     gram.diagonal().array() += std::max(kLayerRidge * gram.diagonal().mean(), 1e-6);
     const Eigen::MatrixXd right = (features.transpose() * wanted).eval().cast<double>();
-    const Eigen::MatrixXd change = gram.ldlt().solve(right);
+    Eigen::MatrixXd change;
+    if (kept_.empty()) {
+      change = gram.ldlt().solve(right);
+    } else {
+      change.resizeLike(right);
+      for_each(outputs.size(), threads_, [&](std::size_t n) {
+        const auto column = static_cast<Eigen::Index>(n);
+        change.col(column) = solve_for(gram, right.col(column), support(n * depth, depth));
+      });
+    }
     for (std::size_t n = 0; n < outputs.size(); ++n) {
       const auto column = static_cast<Eigen::Index>(n);
       std::vector<double> row(depth);
@@ -292,9 +364,13 @@ class Corrector {
     }
     const Eigen::RowVectorXd mean = features.colwise().mean();
     const Eigen::MatrixXd centred = features.rowwise() - mean;
-    Eigen::MatrixXd gram = centred * centred.transpose();
-    gram.diagonal().array() += std::max(kLastRidge * gram.diagonal().mean(), 1e-9);
-    const Eigen::LDLT<Eigen::MatrixXd> solver(gram);
+    const auto solver_of = [](const Eigen::MatrixXd& some) {
+      Eigen::MatrixXd gram = some * some.transpose();
+      gram.diagonal().array() += std::max(kLastRidge * gram.diagonal().mean(), 1e-9);
+      return Eigen::LDLT<Eigen::MatrixXd>(gram);
+    };
+    Eigen::LDLT<Eigen::MatrixXd> solver;
+    if (kept_.empty()) solver = solver_of(centred);
     for (const int c : classes) {
       const std::size_t n = index(c);
       Eigen::VectorXd weights(static_cast<Eigen::Index>(count));
@@ -307,7 +383,16 @@ class Corrector {
       rest -= features * weights;
       const double bias = rest.mean();
       const Eigen::VectorXd centred_rest = rest.array() - bias;
-      const Eigen::VectorXd change = centred.transpose() * solver.solve(centred_rest);
+      Eigen::VectorXd change = Eigen::VectorXd::Zero(weights.size());
+      if (kept_.empty()) {
+        change = centred.transpose() * solver.solve(centred_rest);
+      } else {
+        const auto own = support(n * count, count);
+        const Eigen::MatrixXd part = centred(Eigen::all, own);
+        const Eigen::VectorXd dual = solver_of(part).solve(centred_rest);
+        const Eigen::VectorXd solved = part.transpose() * dual;
+        change(own) = solved;
+      }
       weights += change;
       const std::vector<double> row(weights.data(), weights.data() + weights.size());
       quantise_row(conv, n, row, bias - (mean * change).value(), x.quant.scale, y_scale);
@@ -349,6 +434,7 @@ class Corrector {
   const Reference& reference_;
   int threads_;
   std::size_t images_ = 0;
+  std::vector<bool> kept_;              // of the convolution at hand; empty: all
   std::vector<golden::Tensor> values_;  // by tensor: of all images, where still to be read
   std::vector<std::size_t> last_use_;
 };

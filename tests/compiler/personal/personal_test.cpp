@@ -149,6 +149,38 @@ TEST_CASE("personal: what pixels beside tell of a removed channel is made up for
   CHECK(fitted < 0.6 * folded);
 }
 
+TEST_CASE("personal: of a model of two of four corrections leave zeros alone, and still help") {
+  Net net;
+  for (const std::size_t node : {1, 3}) {  // the second convolution and the last layer
+    auto& conv = std::get<ir::QuantConv>(net.graph.nodes[node].op);
+    for (std::size_t k = 0; k < conv.weights.size(); ++k) {
+      if (k / 2 % 2 == (k / 8 + node) % 2) conv.weights[k] = 0;
+    }
+  }
+  ir::settle_reads(std::get<ir::QuantConv>(net.graph.nodes[1].op));
+  const double bare = net.error(net.halved(), personal::Correction::kNone);
+  const double folded = net.error(net.halved(), personal::Correction::kFold);
+  const double fitted = net.error(net.halved(), personal::Correction::kAll);
+  CAPTURE(bare, folded, fitted);
+  CHECK(folded < 0.8 * bare);
+  CHECK(fitted < folded);
+  const auto reference = personal::measure_reference(net.graph, net.samples.inputs, 2);
+  for (const auto level : {personal::Correction::kFold, personal::Correction::kAll}) {
+    const auto personal = personal::personalise(net.graph, net.channels, net.halved(), reference,
+                                                net.samples.inputs, net.classes, level, 2);
+    REQUIRE(personal.ok());
+    const auto& second = std::get<ir::QuantConv>(personal->nodes[1].op);
+    std::size_t live = 0;
+    for (std::size_t k = 0; k < second.weights.size(); ++k) {  // four channels stay of eight
+      const std::size_t before = k / 4 * 8 + k % 4;
+      const bool zero = before / 2 % 2 == (before / 8 + 1) % 2;
+      if (zero) CHECK(second.weights[k] == 0);
+      live += second.weights[k] != 0 ? 1 : 0;
+    }
+    CHECK(live > second.weights.size() / 3);
+  }
+}
+
 TEST_CASE("personal: without a mask corrections change next to nothing") {
   const Net net;
   CHECK(net.error(masks::all_live(net.channels), personal::Correction::kNone) < 1e-6);
