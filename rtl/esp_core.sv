@@ -361,7 +361,8 @@ module esp_core #(
     .word_valid_o({unused_word, tab_word, act_word}), .word_claim_o(act_claim),
     .word_ready_i({1'b1, tab_word_ready, 1'b1}),
     .word_address_o(word_a_address),
-    .word_data_o(word_a), .word_form_o(unused_form), .word_last_o(unused_last_a), .beat_valid_o(unused_beat), .beat_ready_i(1'b1),
+    .word_data_o(word_a), .word_form_o(unused_form), .word_last_o(unused_last_a),
+    .beat_valid_o(unused_beat), .beat_ready_i(1'b1),
     .beat_start_o(unused_start), .beat_last_o(unused_last),
     .retire_o(engine_retire[esp_isa_pkg::EngLoadA]), .table_done_o(unused_done),
     .fault_o(load_a_fault), .fault_cause_o(load_a_cause), .fault_address_o(load_a_fault_address),
@@ -685,8 +686,8 @@ module esp_core #(
   // Rings ignore addresses; heads of the queues serve the trace where they do.
   logic unused;
   assign unused = ^{unused_done, unused_beat, unused_start, unused_last, unused_word, unused_claim,
-                    unused_form, unused_last_a, base[159:128], word_a_address, word_w_address, room_a, head, waits, push,
-                    unused_track};
+                    unused_form, unused_last_a, base[159:128], word_a_address, word_w_address, room_a, head,
+                    waits, push, unused_track};
 
 endmodule
 

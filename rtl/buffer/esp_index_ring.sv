@@ -1,6 +1,7 @@
 // The indices beside the words of the weight ring: 2 bits a row.
 //
-// A word's indices lie at the address that it has in the ring (loaded_i); data one cycle after the read enable.
+// A word's indices lie at the address that it has in the ring (loaded_i); data one cycle after the read
+// enable.
 // Implements docs/fine.md, section 3.
 
 `default_nettype none

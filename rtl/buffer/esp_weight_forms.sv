@@ -1,4 +1,4 @@
-// What words for the weight ring are, by their LOAD's form: weights as they come, or with what leaves some out.
+// Makes words of the weight ring of what LOADs bring, by their form: as it comes, or with weights left out.
 //
 //   plain     weights; row k gets index k modulo 4
 //   indexed   of each five words the first holds the indices of the other four, the first of them lowest
@@ -6,10 +6,10 @@
 //   masked    weights of which those with bit 0 become 0, with the indices of plain ones
 //   selected  pairs of words: of each four weights of both stay at most two, in one word with their indices
 //
-// `word_valid_o`, `word_data_o` and `index_o` are a word of the ring, in the cycle in which the last word that it is
-// made of comes. `dropped_o` counts words that make none since clear, modulo twice the ring's size: their room is
-// free again. Of four bits the lowest of 0 to 2 and the highest of 1 to 3 stay, the latter if it is another one.
-// A LOAD of bits begins anew; BitWords words at most are kept.
+// `word_valid_o`, `word_data_o` and `index_o` are a word of the ring, in the cycle in which the last word
+// that it is made of comes. `dropped_o` counts words that make none since clear, modulo twice the ring's
+// size: their room is free again. Of four bits the lowest of 0 to 2 and the highest of 1 to 3 stay, the
+// latter if it is another one. A LOAD of bits begins anew; BitWords words at most are kept.
 // Implements docs/fine.md, section 3.
 
 `default_nettype none
