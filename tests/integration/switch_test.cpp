@@ -30,6 +30,7 @@ using runtime::DeviceKind;
 struct Switched {
   program::Program program;
   std::vector<ir::QuantGraph> graphs;
+  std::vector<std::size_t> bytes;  ///< of the environments' files
 };
 
 /// None where random biases leave too little room in int32, or the compiler refuses the graph.
@@ -47,11 +48,12 @@ std::optional<Switched> switched(const ir::QuantGraph& graph, const std::string&
   auto program = compiler::compile(graph, *isa::find_config(config), options);
   if (!program && program.error().code == ErrorCode::kCapacity) return std::nullopt;
   if (!program) FAIL(program.error().text());
-  Switched out{std::move(*program), {}};
+  Switched out{std::move(*program), {}, {}};
   for (const Environment& environment : environments) {
     auto applied = environment::apply(environment, out.program.graph, "u");
     REQUIRE(applied.ok());
     out.graphs.push_back(std::move(*applied));
+    out.bytes.push_back(environment::serialise(environment).size());
   }
   return out;
 }
@@ -93,7 +95,7 @@ std::vector<std::uint64_t> run(const Switched& s, DeviceKind kind, std::uint64_t
 
 /// The model as it is, by the same program.
 Switched without(const Switched& s) {
-  return {program::without_environment(s.program), {s.program.graph}};
+  return {program::without_environment(s.program), {s.program.graph}, {}};
 }
 
 bool built(const std::string& config) { return std::ranges::count(tb::fast_models(), config) > 0; }
@@ -232,6 +234,23 @@ TEST_CASE("switch: environments that do not fit a program are refused by name") 
 
 namespace {
 
+/// Bytes of a program with its environments' files, and of a program for each environment.
+void measure_storage(const Switched& s, const std::string& config) {
+  const std::size_t shared = program::serialise(s.program).size();
+  std::size_t with = shared, apart = 0;
+  for (std::size_t e = 0; e < s.graphs.size(); ++e) {
+    compiler::Options options;
+    options.refine = false;
+    const auto own = compiler::compile(s.graphs[e], *isa::find_config(config), options);
+    REQUIRE(own.ok());
+    apart += program::serialise(*own).size();
+    with += s.bytes[e];
+  }
+  std::printf("  %zu bytes, of which the program %zu; %zu programs %zu bytes; region 4 %u bytes\n",
+              with, shared, s.graphs.size(), apart, s.program.switchable->bytes);
+  CHECK(with < apart);
+}
+
 /// Cycles of a network with environments, and of the same whole.
 void measure(const ir::QuantGraph& graph, const std::string& config, double least) {
   const auto made =
@@ -249,6 +268,7 @@ void measure(const ir::QuantGraph& graph, const std::string& config, double leas
   std::printf("%s, %s: %llu cycles by selection, %llu without an environment, dense %lld\n",
               graph.name.c_str(), config.c_str(), static_cast<unsigned long long>(cycles[0]),
               static_cast<unsigned long long>(clean), static_cast<long long>(whole->cycles));
+  measure_storage(*made, config);
   for (const std::uint64_t one : cycles) {
     CHECK(error(made->program, one) < 0.01);
     // What an environment's bits are is nothing to the clock.
