@@ -75,9 +75,10 @@ void Model::grant_fetch(Time now, Time first) {
   for (std::uint64_t w = 0; w < words; ++w) {
     fetch_.arrived.push_back(first + kRegister + (static_cast<Time>(w) + 1) * step);
   }
-  const Time last = first + static_cast<Time>(words) * step - 1;
-  bus_.free = last + 1;
-  bus_.outstanding.push_back(last);
+  bus_.free = first + static_cast<Time>(words) * step;
+  // A beat has moved when its first word goes on, which of two words is the one before the last.
+  const bool two = bus > kFetchBytes && words > 1 && (address / kFetchBytes + words) % 2 == 0;
+  bus_.outstanding.push_back(bus_.free - (two ? 2 : 1));
   fetch_.asked += words;
   fetch_.visible = kNever;
   fetch_.next = now + kBurst;
