@@ -118,12 +118,12 @@ bool Model::try_decode() {
     if (clipped) {
       const bool last = isa::layer(instruction) >= decode_.table_layer;
       table = board_.shows(Engine::kLoadW, last ? decode_.table_last : decode_.table_before);
-      if (!known(table)) return moved;
     }
     while (decode_.taken < words && fetch_.taken.size() < fetch_.arrived.size()) {
       Time after = decode_.taken == 0 ? decode_.free : fetch_.taken.back() + 1;
       // The row is read in between.
       if (clipped && decode_.taken == 1) after = std::max(after, table) + 1;
+      if (!known(after)) return moved;
       fetch_.taken.push_back(std::max(after, fetch_.arrived[fetch_.taken.size()]));
       ++decode_.taken;
       moved = true;
