@@ -45,6 +45,8 @@ class Model {
   bool try_exec();
   bool try_accept_weights();
   bool try_accept_conv();
+  bool try_tile(const isa::Conv& conv);
+  void end_tiles(const isa::Conv& conv);
   bool try_piece();
   bool pass_on_empty(const isa::Conv& conv);
   [[nodiscard]] Time pass_cycles(Time pixels) const;
