@@ -63,6 +63,7 @@ struct LoadState {
   std::vector<std::size_t> accepted;  ///< instructions
   std::size_t bursts_of = 0;          ///< which of them the next burst is of
   std::int64_t words = 0;             ///< of that LOAD, in the bursts before
+  Time written = 0;                   ///< the last cycle of the pool table's last word
 };
 
 struct SqueezerState {

@@ -39,6 +39,7 @@ class Model {
   void grant(Time now);
   void grant_fetch(Time now, Time first);
   void grant_load(LoadState& loader, const Burst& burst, Time first);
+  Time write_table(LoadState& loader, Time first, std::int64_t beats);
   Time squeeze(std::size_t load, Time first, std::int64_t beats);  // squeeze.cpp
 
   // ------------------------------------------------------------ exec (exec.cpp)
