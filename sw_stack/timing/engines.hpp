@@ -65,6 +65,7 @@ struct LoadState {
   std::vector<std::size_t> accepted;  ///< instructions
   std::size_t bursts_of = 0;          ///< which of them the next burst is of
   std::int64_t words = 0;             ///< of that LOAD, in the bursts before
+  Time written = 0;                   ///< the last cycle of the pool table's last word
 };
 
 struct SqueezerState {
@@ -89,10 +90,12 @@ struct SequencerState {
   bool busy = false;
   std::int64_t base = 0;  ///< words given back by the CONVs accepted so far
   Time end = 0;           ///< when the next CONV may be taken
+  int piece = 0;
+  bool begun = false;        ///< the first tile of the piece, the last one not
+  std::vector<Time> starts;  ///< first reads of tiles, of a piece's the first
   // Of sparse CONVs.
   std::vector<Pushed> pushed;
   std::size_t next_code = 0;
-  std::vector<Time> starts;    ///< first reads of the tiles that run
   std::int64_t stream_at = 0;  ///< the next word, as position in the ring
   bool header_read = false, examined = false;
   Time code_time = 0;  ///< when it can go on
@@ -105,12 +108,12 @@ struct PassState {
   int piece = 0, pieces = 0;
   Time valid = 0, idle = 0, end = -1;           ///< last cycle of the last pass
   Time tile_start = -1000, tile_taken = -1000;  ///< of the last tile
+  std::uint64_t tiles_taken = 0;                ///< of the sequencer's starts
   unsigned half = 0;
   std::array<Time, 2> half_free{};
   // Of sparse CONVs.
   std::vector<Time> popped;  ///< when codes were taken
   std::size_t codes_left = 0;
-  std::uint64_t tiles_taken = 0;
   Time taken_at = -1;  ///< the pass that waits for its tile and half, -1: none
   Shown showing;
   Time shown_end = 0;

@@ -17,6 +17,16 @@ Time origin_cycles(std::int32_t iy0) {
   return cycles;
 }
 
+int pieces(const Conv& conv) {
+  return conv.w_tapwise != 0 ? static_cast<int>(conv.kh * conv.kw) : 1;
+}
+
+/// Passes of a piece.
+std::int64_t piece_passes(const Conv& conv) {
+  return std::int64_t{conv.k_blocks} * conv.n_blocks *
+         (conv.w_tapwise != 0 ? 1 : conv.kh * conv.kw);
+}
+
 constexpr Time kFineLatency = 3;  // of an array whose weights take one of four channels
 
 }  // namespace
@@ -46,12 +56,13 @@ bool Model::try_accept_weights() {
   weight_queue_.leave(time);
   sequencer_.job = {instruction, time + 2, sequencer_.base};
   const Conv& conv = as<Conv>(instruction);
+  sequencer_.piece = 0;
   sequencer_.next_code = 0;
   sequencer_.header_read = false;
   sequencer_.code_time = time + 1;
   sequencer_.stream_at = sequencer_.base + conv.w_offset;
   if (conv.w_release != 0) {
-    sequencer_.base += std::int64_t{conv.w_piece} * (conv.w_tapwise != 0 ? conv.kh * conv.kw : 1);
+    sequencer_.base += std::int64_t{conv.w_piece} * pieces(conv);
   }
   sequencer_.busy = true;
   return true;
@@ -69,7 +80,7 @@ bool Model::try_accept_conv() {
   passes_.conv = head.instruction;
   passes_.busy = true;
   passes_.piece = 0;
-  passes_.pieces = conv.w_tapwise != 0 ? static_cast<int>(conv.kh * conv.kw) : 1;
+  passes_.pieces = pieces(conv);
   passes_.codes_left = codes_[passes_.conv].size();
   passes_.valid = time + 1 + origin_cycles(conv.iy0);
   passes_.showing = {};
@@ -80,27 +91,46 @@ bool Model::try_accept_conv() {
   return true;
 }
 
+/// Of a CONV that is not sparse the first tile of a piece; the others follow its passes.
+bool Model::try_tile(const Conv& conv) {
+  if (sequencer_.begun || sequencer_.starts.size() != passes_.tiles_taken) return false;
+  const std::int64_t need =
+      sequencer_.job.base + conv.w_offset +
+      std::int64_t{conv.w_piece} * (conv.w_tapwise != 0 ? sequencer_.piece + 1 : 1);
+  const Time loaded = weights_.there(need);
+  if (!known(loaded)) return false;
+  passes_.tile_start = std::max(
+      {sequencer_.job.active, passes_.tile_start + lanes_, passes_.tile_taken + 1, loaded + 1});
+  sequencer_.starts.push_back(passes_.tile_start);
+  sequencer_.begun = true;
+  if (piece_passes(conv) == 1) end_tiles(conv);
+  return true;
+}
+
+/// The last tile of a piece is begun.
+void Model::end_tiles(const Conv& conv) {
+  if (conv.w_release != 0) weights_.release(conv.w_piece, passes_.tile_start + lanes_);
+  sequencer_.begun = false;
+  if (++sequencer_.piece < pieces(conv)) return;
+  sequencer_.end = passes_.tile_start;
+  sequencer_.busy = false;
+}
+
 /// The passes of one piece of weights: only the first of them may have to wait.
 bool Model::try_piece() {
   const Conv& conv = as<Conv>(passes_.conv);
   if (conv.n_blocks == 0) return pass_on_empty(conv);
   if (conv.w_sparse != 0) return try_codes();
-  if (!sequencer_.busy || sequencer_.job.instruction != passes_.conv) return false;
+  if (sequencer_.starts.size() == passes_.tiles_taken) return false;
   const Time pixels = static_cast<Time>(conv.rows) * conv.cols;
   const Time length = pass_cycles(pixels);
-  const std::int64_t passes =
-      std::int64_t{conv.k_blocks} * conv.n_blocks * (passes_.pieces == 1 ? conv.kh * conv.kw : 1);
-  const std::int64_t need =
-      sequencer_.job.base + conv.w_offset +
-      std::int64_t{conv.w_piece} * (conv.w_tapwise != 0 ? passes_.piece + 1 : 1);
-  const Time loaded = weights_.there(need);
+  const std::int64_t passes = piece_passes(conv);
   const Time half = passes_.half_free[passes_.half];
-  if (!known(loaded) || !known(half)) return false;
+  if (!known(half)) return false;
 
   // A pass is taken up in the last cycle of the one before, and starts in the next at the earliest.
   const Time ready = std::max(passes_.valid, passes_.end) + 1;
-  const Time start = std::max(
-      {sequencer_.job.active, passes_.tile_start + lanes_, passes_.tile_taken + 1, loaded + 1});
+  const Time start = sequencer_.starts[passes_.tiles_taken];
   const Time tile = start + lanes_ / 2 + 1;
   const Time go = std::max({ready, tile, half});
   passes_.showing.post += std::max<Time>(0, half - ready);
@@ -108,18 +138,18 @@ bool Model::try_piece() {
   passes_.showing.fed += passes * pixels;
   passes_.showing.spare += passes * (length - pixels);
 
-  const Time slack = std::min(go - start + (passes - 1) * (length - lanes_), length - 1);
   const Time last_go = go + (passes - 1) * length;
-  passes_.tile_start = passes == 1 ? start : last_go - slack;
   passes_.tile_taken = last_go;
+  ++passes_.tiles_taken;
   passes_.valid = last_go + 1;
   const Time last_taken = passes == 1 ? ready - 1 : last_go - 1;
   passes_.end = last_go + length - 1;
-  if (conv.w_release != 0) weights_.release(conv.w_piece, passes_.tile_start + lanes_);
+  if (passes > 1) {
+    const Time slack = std::min(go - start + (passes - 1) * (length - lanes_), length - 1);
+    passes_.tile_start = last_go - slack;
+    end_tiles(conv);
+  }
   if (++passes_.piece < passes_.pieces) return true;
-
-  sequencer_.end = passes_.tile_start;
-  sequencer_.busy = false;
   finish_conv(conv, last_go, last_taken);
   return true;
 }

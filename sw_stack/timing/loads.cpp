@@ -12,6 +12,9 @@ constexpr std::int64_t kParamWords = 8;  // words of a block of parameters
 constexpr Time kRoom = 3;                // from room given back to the request that it allows
 constexpr Time kSlot = 3;                // from a LOAD's last beat to the next LOAD in its place
 
+/// Of a word of the pool table, whose entries are written one a cycle.
+Time table_cycles(const isa::Config& config) { return config.lanes / 4; }
+
 }  // namespace
 
 bool Model::try_load(LoadState& loader) {
@@ -89,19 +92,36 @@ void Model::grant(Time now) {
   bus_.grant_free = now + 1;
   while (bus_.outstanding.size() > kOutstanding) bus_.outstanding.pop_front();
   while (!bus_.left_out.empty() && bus_.left_out.front() + kRoom <= now) bus_.left_out.pop_front();
-  const Time first = std::max(now + 1 + memory_.read_latency, bus_.free);
+  Time first = std::max(now + 1 + memory_.read_latency, bus_.free);
   if (client == BusState::kFetch) {
     grant_fetch(now, first);
     return;
   }
   LoadState& loader = loaders_[client - BusState::kLoadA];
   const Burst burst = loader.walker.burst();
-  bus_.free = first + burst.beats;
   const std::size_t load = loader.accepted[loader.bursts_of];
-  if (squeezer_.rows.contains(load)) bus_.free = squeeze(load, first, burst.beats) + 1;
-  bus_.outstanding.push_back(bus_.free - 1);
+  first = std::max(first, loader.written - kRegister);
+  Time last = first + burst.beats - 1;
+  if (squeezer_.rows.contains(load)) last = squeeze(load, first, burst.beats);
+  bus_.free = last + 1;
+  if (static_cast<isa::LoadTarget>(as<isa::Load>(load).target) == isa::LoadTarget::kPoolTable) {
+    last = write_table(loader, first, burst.beats);
+  }
+  bus_.outstanding.push_back(last);
   grant_load(loader, burst, first);
   loader.walker.take(now);
+}
+
+/// A word of the pool table is written entry by entry; the beats behind it wait in the loader, then
+/// in the bus's register. Returns the last one's cycle.
+Time Model::write_table(LoadState& loader, Time first, std::int64_t beats) {
+  Time at = first;
+  for (std::int64_t beat = 0; beat < beats; ++beat) {
+    if (beat != 0) at = std::max(at + 1, bus_.free);
+    bus_.free = std::max(at + kRegister, loader.written);  // it leaves the register
+    if ((beat + 1) % word_beats_ == 0) loader.written = bus_.free + table_cycles(config_);
+  }
+  return at;
 }
 
 void Model::grant_load(LoadState& loader, const Burst& burst, Time first) {
@@ -144,7 +164,8 @@ void Model::grant_load(LoadState& loader, const Burst& burst, Time first) {
   const Time done = bus_.free - 1;
   loader.done.push_back(done);
   ++loader.bursts_of;
-  board_.retire(loader.engine, done + kRegister + 2);
+  const Time write = target == isa::LoadTarget::kPoolTable ? table_cycles(config_) : 1;
+  board_.retire(loader.engine, done + kRegister + write + 1);
 }
 
 }  // namespace espalier::timing

@@ -75,9 +75,10 @@ void Model::grant_fetch(Time now, Time first) {
   for (std::uint64_t w = 0; w < words; ++w) {
     fetch_.arrived.push_back(first + kRegister + (static_cast<Time>(w) + 1) * step);
   }
-  const Time last = first + static_cast<Time>(words) * step - 1;
-  bus_.free = last + 1;
-  bus_.outstanding.push_back(last);
+  bus_.free = first + static_cast<Time>(words) * step;
+  // A beat has moved when its first word goes on, which of two words is the one before the last.
+  const bool two = bus > kFetchBytes && words > 1 && (address / kFetchBytes + words) % 2 == 0;
+  bus_.outstanding.push_back(bus_.free - (two ? 2 : 1));
   fetch_.asked += words;
   fetch_.visible = kNever;
   fetch_.next = now + kBurst;
@@ -117,12 +118,12 @@ bool Model::try_decode() {
     if (clipped) {
       const bool last = isa::layer(instruction) >= decode_.table_layer;
       table = board_.shows(Engine::kLoadW, last ? decode_.table_last : decode_.table_before);
-      if (!known(table)) return moved;
     }
     while (decode_.taken < words && fetch_.taken.size() < fetch_.arrived.size()) {
       Time after = decode_.taken == 0 ? decode_.free : fetch_.taken.back() + 1;
       // The row is read in between.
       if (clipped && decode_.taken == 1) after = std::max(after, table) + 1;
+      if (!known(after)) return moved;
       fetch_.taken.push_back(std::max(after, fetch_.arrived[fetch_.taken.size()]));
       ++decode_.taken;
       moved = true;

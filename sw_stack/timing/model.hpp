@@ -40,12 +40,15 @@ class Model {
   void grant(Time now);
   void grant_fetch(Time now, Time first);
   void grant_load(LoadState& loader, const Burst& burst, Time first);
+  Time write_table(LoadState& loader, Time first, std::int64_t beats);
   Time squeeze(std::size_t load, Time first, std::int64_t beats);  // squeeze.cpp
 
   // ------------------------------------------------------------ exec (exec.cpp)
   bool try_exec();
   bool try_accept_weights();
   bool try_accept_conv();
+  bool try_tile(const isa::Conv& conv);
+  void end_tiles(const isa::Conv& conv);
   bool try_piece();
   bool pass_on_empty(const isa::Conv& conv);
   [[nodiscard]] Time pass_cycles(Time pixels) const;

@@ -18,7 +18,7 @@ constexpr std::size_t kCodes = 4;  // between sequencer and passes
 bool Model::try_sequence() {
   if (!sequencer_.busy) return false;
   const Conv& conv = as<Conv>(sequencer_.job.instruction);
-  if (conv.w_sparse == 0) return false;
+  if (conv.w_sparse == 0) return try_tile(conv);
   const program::TileCodes& codes = codes_[sequencer_.job.instruction];
   const auto there = [&] {
     return weights_.there(conv.w_release != 0 ? sequencer_.stream_at + lanes_
