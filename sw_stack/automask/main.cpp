@@ -266,7 +266,8 @@ void add_options(CLI::App& command, Arguments& a) {
   command
       .add_option("--what", a.what,
                   "what is trained, parts joined by `+`: 2:4 or weights (masks), one-shot (the "
-                  "mask\nstays as magnitudes choose it), bias, scale")
+                  "mask\nstays as magnitudes choose it), bias, scale; or none: what the pictures "
+                  "look like is kept alone")
       ->type_name("PARTS")
       ->capture_default_str()
       ->allow_extra_args(false);

@@ -11,6 +11,8 @@
 #include "automask/samples.hpp"
 #include "automask/state.hpp"
 #include "base/bytes.hpp"
+#include "base/integers.hpp"
+#include "environment/recognise.hpp"
 #include "golden/golden.hpp"
 #include "images/output.hpp"
 
@@ -290,6 +292,8 @@ class Training {
     if (!environment) return environment.error();
     trained_.environment = std::move(*environment);
     trained_.environment.pictures = samples_->statistics(trained_.learnt);
+    if (const auto probe = environment::probe(graph_))
+      trained_.environment.pictures.looks = looks(*probe);
     trained_.before = state_.before;
     trained_.epochs = state_.epochs;
     trained_.best = state_.best;
@@ -299,6 +303,18 @@ class Training {
     trained_.frozen = count_right(graph_);
     trained_.adapted = count_right(*adapted);
     return std::move(trained_);
+  }
+
+  /// Of the images that were learnt from.
+  [[nodiscard]] environment::Looks looks(const ir::QuantGraph& probe) const {
+    const golden::Runner golden(probe);
+    const ir::QuantTensor& tensor = at(probe.tensors, probe.output);
+    environment::LooksMeter meter;
+    for (std::size_t i = 0; i < trained_.learnt; ++i) {
+      const auto tensors = golden.run(samples_->stored(i));
+      meter.add(environment::features(tensor, tensors[index(probe.output)]));
+    }
+    return meter.looks();
   }
 
   [[nodiscard]] Share count_right(const ir::QuantGraph& graph) const {

@@ -21,7 +21,7 @@ std::string What::text() const {
   add(one_shot, "one-shot");
   add(bias, "bias");
   add(scale, "scale");
-  return parts;
+  return parts.empty() ? "none" : parts;
 }
 
 bool What::trains() const {
@@ -30,6 +30,7 @@ bool What::trains() const {
 
 Result<What> parse_what(const std::string& text) {
   What what{environment::Kind::kDense, false, false, false};
+  if (text == "none") return what;
   for (std::size_t at = 0; at <= text.size();) {
     const std::size_t end = std::min(text.find('+', at), text.size());
     const std::string part = text.substr(at, end - at);

@@ -45,6 +45,7 @@ constexpr const char* kFooter =
     "  espalier run any.espl --images test_batch.bin --mask user.mask --check\n"
     "  espalier run any.espl --images test_batch.bin --mask anne.mask --mask bert.mask\n"
     "  espalier run any.espl --images test_batch.bin --overlay anne.overlay --mask anne.mask\n"
+    "  espalier run net.espl --images test_batch.bin --environments kinds/ --auto\n"
     "  espalier run net.espl --images photos/ --top 3 --classes names.txt\n"
     "  espalier run net.espl --images x.npy --count 1 --wave net.fst --wave-cycles 20000\n"
     "  espalier run net.espl --images test_batch.bin --count 20 --mem-latency 200 --mem-stall 0.2";
@@ -134,14 +135,25 @@ void add_run(CLI::App& app, Action& chosen) {
       ->type_name("U.overlay")
       ->excludes(patch);
   command
-      ->add_option("--environment", options->run.environment,
-                   "golden: run with the masks, biases and multipliers that `espalier-automask` "
-                   "trained\nfor one kind of pictures; other devices need them compiled in")
+      ->add_option(
+          "--environment", options->run.environment,
+          "run with the masks, biases and multipliers that `espalier-automask` trained for "
+          "one\nkind of pictures; devices other than golden need a program that takes them "
+          "(compile\n--switchable)")
       ->check(reads())
       ->type_name("U.env")
       ->excludes(patch)
       ->excludes("--mask")
       ->excludes("--overlay");
+  command
+      ->add_option("--environments", options->run.environments,
+                   "folder of environments; with --auto each image has the one that its pictures "
+                   "are for")
+      ->check(reads())
+      ->type_name("DIR");
+  command->add_flag("--auto", options->run.pick,
+                    "pick an environment by what the first convolution makes of a picture, on the "
+                    "device");
   command
       ->add_option("--buffer", options->buffer,
                    "fpga: u-dma-buf device of the memory that the machine works in "

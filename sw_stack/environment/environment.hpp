@@ -40,10 +40,17 @@ struct Layer {
   [[nodiscard]] std::uint64_t live() const;
 };
 
+/// Mean and deviation of what tells one kind of pictures from another (recognise.hpp).
+struct Looks {
+  std::vector<float> mean, deviation;  ///< of each feature
+  bool operator==(const Looks&) const = default;
+};
+
 /// The pictures that an environment was trained on.
 struct Pictures {
   std::uint64_t count = 0;
   std::vector<float> mean, deviation;  ///< of each channel's pixels
+  Looks looks;                         ///< empty: of a file of version 1
 };
 
 struct Environment {

@@ -15,7 +15,8 @@ namespace espalier::environment {
 namespace {
 
 constexpr char kMagic[8] = {'E', 'S', 'P', 'E', 'N', 'V', 'I', 'R'};
-constexpr std::uint32_t kVersion = 1;
+constexpr std::uint32_t kVersion = 2;
+constexpr std::uint32_t kWithoutLooks = 1;
 constexpr std::uint64_t kLeastLayer = 8 + 1 + 3 * 4;  // bytes, with an empty name
 constexpr std::uint64_t kMostChannels = 1 << 24;
 
@@ -114,6 +115,8 @@ std::vector<std::uint8_t> serialise(const Environment& environment) {
   out.put(environment.pictures.count);
   put_floats(out, environment.pictures.mean);
   put_floats(out, environment.pictures.deviation);
+  put_floats(out, environment.pictures.looks.mean);
+  put_floats(out, environment.pictures.looks.deviation);
   out.put(static_cast<std::uint64_t>(environment.layers.size()));
   for (const Layer& layer : environment.layers) {
     ESP_CHECK(layer.bits.size() == (layer.kind == Kind::kDense ? 0 : ir::bit_bytes(layer.count())));
@@ -136,13 +139,26 @@ Result<Environment> parse(std::span<const std::uint8_t> bytes, const std::string
   }
   ByteReader in(bytes);
   (void)in.get_raw(sizeof(kMagic));
-  if (const Status s = masks::check_version(in, kVersion, place); !s) return s.error();
+  ByteReader ahead = in;
+  const bool looks = ahead.get<std::uint32_t>() != kWithoutLooks;
+  if (const Status s = masks::check_version(in, looks ? kVersion : kWithoutLooks, place); !s)
+    return s.error();
   Environment environment;
   environment.fingerprint = in.get<std::uint64_t>();
   environment.model = in.get_string();
   environment.pictures.count = in.get<std::uint64_t>();
   environment.pictures.mean = get_floats(in);
   environment.pictures.deviation = get_floats(in);
+  if (looks) {
+    Looks& read = environment.pictures.looks;
+    read.mean = get_floats(in);
+    read.deviation = get_floats(in);
+    const auto finite = [](float value) { return std::isfinite(value); };
+    if (read.mean.size() != read.deviation.size() || !std::ranges::all_of(read.mean, finite) ||
+        !std::ranges::all_of(read.deviation, finite))
+      return fail(ErrorCode::kMalformed, "what its pictures look like is no list of numbers",
+                  place);
+  }
   environment.layers.resize(in.get_count(kLeastLayer));
   for (Layer& layer : environment.layers) {
     if (const Status s = get_layer(in, layer, place); !s) return s.error();

@@ -34,6 +34,20 @@ Status check_options(const RunOptions& options, const program::Program& program,
         "goes with --device golden, or with a program that takes environments (compile "
         "--environment U.env --switchable); otherwise compile it in: compile --environment");
   }
+  if (options.environments.empty() == options.pick) {
+    return options.pick ? usage("--auto", "picks from a folder: --environments DIR")
+                        : usage("--environments",
+                                "goes with --auto, which picks one for each image; one for all is "
+                                "--environment U.env");
+  }
+  if (options.pick) {
+    if (!options.masks.masks.empty() || !options.overlay.empty() || !options.environment.empty())
+      return usage("--auto", "cannot go with --mask, --overlay or --environment");
+    if (options.lockstep || !options.wave.empty() || !options.float_model.empty())
+      return usage("--auto", "cannot go with --lockstep, --wave or --compare-float");
+    if (options.jobs > 1)
+      return usage("--auto", "follows a stream on one device; leave out --jobs");
+  }
   if (Status status = runtime::check_jobs(kind, options.jobs); !status) return status;
   if (!rtl && options.lockstep)
     return usage("--lockstep", "follows the verilated machine; take --device rtl");
@@ -95,7 +109,8 @@ class Job {
 
   Status load_environment() {
     if (options_.environment.empty()) {
-      if (run_.program.switchable) run_.program = program::without_environment(run_.program);
+      if (run_.program.switchable && !options_.pick)
+        run_.program = program::without_environment(run_.program);
       return {};
     }
     const auto environment = environment::load(options_.environment);
@@ -179,10 +194,12 @@ class Job {
       listener_.show(runtime::name(run_.options.kind), done, count_);
     };
     show(0);
-    auto result = options_.lockstep ? run_in_lockstep(run_.program, run_.options, count_, load,
-                                                      show, result_.lockstep.emplace())
-                                    : runtime::run_batch(run_.program, run_.options, count_, load,
-                                                         show, observe());
+    auto result = options_.pick ? run_picking(run_.program, options_.environments, run_.options,
+                                              count_, load, show, run_.picking.emplace())
+                  : options_.lockstep ? run_in_lockstep(run_.program, run_.options, count_, load,
+                                                        show, result_.lockstep.emplace())
+                                      : runtime::run_batch(run_.program, run_.options, count_, load,
+                                                           show, observe());
     if (!result) {
       const Diagnostic& error = result.error();
       return error.code == ErrorCode::kDevice ? placed(error, options_.program) : error;

@@ -10,6 +10,7 @@
 #include "flows/listener.hpp"
 #include "flows/lockstep.hpp"
 #include "flows/load_masks.hpp"
+#include "flows/picking.hpp"
 #include "isa/generated/clocks.hpp"
 #include "runtime/batch.hpp"
 
@@ -35,11 +36,13 @@ struct RunOptions {
   std::optional<std::uint64_t> seed;          ///< of stalls; on iss of the order of the engines
   int jobs = 0;                               ///< devices at work at once, as runtime::BatchOptions
   MaskFiles masks;
-  std::string overlay;      ///< file; empty: none
-  std::string environment;  ///< file; empty: none. On golden alone
-  bool check = false;       ///< compare every stored tensor with golden
-  bool lockstep = false;    ///< rtl: compare every instruction with the functional simulator
-  std::string wave;         ///< rtl: FST file; empty: none, with lockstep wave_name
+  std::string overlay;       ///< file; empty: none
+  std::string environment;   ///< file; empty: none. On golden, or of a program that takes them
+  std::string environments;  ///< folder of such files; empty: none. With `pick`
+  bool pick = false;         ///< each image has the one that its pictures are for
+  bool check = false;        ///< compare every stored tensor with golden
+  bool lockstep = false;     ///< rtl: compare every instruction with the functional simulator
+  std::string wave;          ///< rtl: FST file; empty: none, with lockstep wave_name
   std::optional<std::uint64_t> wave_cycles;  ///< none: to the end
   std::string float_model;                   ///< to compare with; empty: none
   std::string scores;                        ///< .npy file to write; empty: none
@@ -59,6 +62,7 @@ struct Run {
   std::vector<std::string> masks;         ///< files
   std::optional<OverlayUse> overlay;      ///< what it leaves of the weights
   std::optional<OverlayUse> environment;  ///< likewise, of the layers that it masks
+  std::optional<Picking> picking;         ///< with `pick`
   /// Of one image with the masks, by layer; none without a mask.
   std::vector<std::uint64_t> live_macs;
   isa::Clock clock;  ///< of times

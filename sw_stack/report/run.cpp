@@ -217,6 +217,45 @@ void add_overlay(Page& page, const Run& run) {
                         100 * static_cast<double>(use.live) / static_cast<double>(use.weights)));
 }
 
+/// How many images each environment served.
+std::vector<std::size_t> served(const flows::Picking& picking) {
+  std::vector<std::size_t> list(picking.names.size());
+  for (const auto& pick : picking.images) ++list[pick.environment];
+  return list;
+}
+
+void add_picking(Page& page, const Run& run) {
+  if (!run.picking) return;
+  const flows::Picking& picking = *run.picking;
+  const auto list = served(picking);
+  std::string text;
+  for (std::size_t e = 0; e < list.size(); ++e) {
+    if (list[e] > 0)
+      text +=
+          fmt::format("{}{} {}", text.empty() ? "" : ", ", printable(picking.names[e]), list[e]);
+  }
+  page.line("environments", fmt::format("{}; {} switch{}", text.empty() ? "none" : text,
+                                        picking.switches, picking.switches == 1 ? "" : "es"));
+  if (!picking.images.empty()) {
+    page.line("at the end", fmt::format("{}, {:.0f} % sure",
+                                        printable(picking.names[picking.images.back().environment]),
+                                        100 * picking.images.back().sure));
+  }
+  if (picking.probe_cycles && run.images > 0)
+    page.line("to pick", grouped(*picking.probe_cycles / run.images) + " cycles an image");
+}
+
+Json picking_json(const flows::Picking& picking) {
+  Json json{{"switches", picking.switches}, {"served", Json::object()}, {"images", Json::array()}};
+  const auto list = served(picking);
+  for (std::size_t e = 0; e < list.size(); ++e) json["served"][picking.names[e]] = list[e];
+  for (const auto& pick : picking.images)
+    json["images"].push_back(
+        {{"environment", picking.names[pick.environment]}, {"sure", pick.sure}});
+  json["probe_cycles"] = picking.probe_cycles ? Json(*picking.probe_cycles) : Json();
+  return json;
+}
+
 void add_environment(Page& page, const Run& run) {
   if (!run.environment) return;
   const flows::OverlayUse& use = *run.environment;
@@ -270,6 +309,7 @@ Json to_json(const Run& run) {
     json["overlay"] = {{"file", use->file}, {"weights", use->weights}, {"live", use->live}};
   if (const auto& use = run.environment)
     json["environment"] = {{"file", use->file}, {"weights", use->weights}, {"live", use->live}};
+  if (run.picking) json["picking"] = picking_json(*run.picking);
   if (!run.result.packings.empty()) json["packing"] = packings_json(run);
   if (const auto& switching = result.switching) {
     json["switch"] = {{"cycles", static_cast<std::int64_t>(switching->after - switching->same)},
@@ -353,6 +393,7 @@ std::string text(const flows::RunResult& result, bool layers) {
   add_work(page, run);
   add_overlay(page, run);
   add_environment(page, run);
+  add_picking(page, run);
   add_packings(page, run);
   add_switching(page, run);
   add_measured(page, run);

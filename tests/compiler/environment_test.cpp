@@ -1,6 +1,7 @@
 // Environments: their files, and what a graph computes with one.
 
 #include "environment/environment.hpp"
+#include "environment/recognise.hpp"
 
 #include <algorithm>
 #include <catch.hpp>
@@ -77,8 +78,8 @@ TEST_CASE("environment: a file that is not right is refused by name") {
   other.push_back(0);
   CHECK(complaint(other) == "u: 1 bytes follow its end");
   other = bytes;
-  other[8] = 2;
-  CHECK(complaint(other) == "u: format version 2; this build reads 1");
+  other[8] = 3;
+  CHECK(complaint(other) == "u: format version 3; this build reads 2");
   other = bytes;
   other[12] ^= 1;
   CHECK(complaint(other) == "u: corrupt: its hash does not match its contents");
@@ -169,6 +170,91 @@ TEST_CASE("environment: what stays is multiplied, added and scaled, as plain sum
       }
     }
   }
+}
+
+TEST_CASE("environment: the probe is the model's first convolution, and features are its sums") {
+  const ir::QuantGraph graph = cifar_resnet(1);
+  const auto probe = environment::probe(graph);
+  REQUIRE(probe.ok());
+  const auto image = random_image(graph, 3);
+  const auto whole = golden::run(graph, image);
+  const auto part = golden::run(*probe, image);
+  const int first = graph.nodes[0].output;
+  REQUIRE(part[index(probe->output)] == whole[index(first)]);
+
+  ir::QuantTensor tensor;
+  tensor.shape = {1, 2, 2};
+  tensor.quant = {0.5F, 1};
+  const std::vector<std::int8_t> y{3, 5, 7, -1};
+  const auto found = environment::features(tensor, y);
+  REQUIRE(found.size() == 3);
+  CHECK(found[0] == Approx(0.5 * (3.5 - 1)));
+  // Squares 9, 25, 49, 1; differences 2 and 8 in the rows, 4 and 6 between them.
+  CHECK(found[1] == Approx(std::log(0.25 * (21 - 3.5 * 3.5) + 1e-3)));
+  CHECK(found[2] == Approx(std::log(0.5 * 5 + 1e-3)));
+}
+
+TEST_CASE("environment: of three kinds the right one is picked, soon and without flutter") {
+  std::mt19937_64 random(seed(9));
+  std::normal_distribution<float> normal;
+  constexpr std::size_t kKinds = 3, kFeatures = 12, kStretch = 40;
+  const auto draw = [&](std::size_t kind) {
+    std::vector<float> f(kFeatures);
+    for (std::size_t i = 0; i < kFeatures; ++i)
+      f[i] = normal(random) + (i % kKinds == kind ? 1.0F : 0.0F);
+    return f;
+  };
+  std::vector<environment::Looks> looks;
+  for (std::size_t kind = 0; kind < kKinds; ++kind) {
+    environment::LooksMeter meter;
+    for (int i = 0; i < 500; ++i) meter.add(draw(kind));
+    looks.push_back(meter.looks());
+    CHECK(looks[kind].mean[kind] == Approx(1.0).margin(0.2));
+    CHECK(looks[kind].deviation[0] == Approx(1.0).margin(0.15));
+  }
+  environment::Recogniser recogniser(looks);
+  std::size_t right = 0, sure = 0;
+  const std::vector<std::size_t> stretches{0, 1, 2, 1, 0};
+  for (const std::size_t kind : stretches) {
+    for (std::size_t i = 0; i < kStretch; ++i) {
+      const auto pick = recogniser.next(draw(kind));
+      if (i < 10) continue;  // it takes some pictures to change
+      right += pick.environment == kind ? 1 : 0;
+      sure += pick.sure > 0.5 ? 1 : 0;
+    }
+  }
+  const std::size_t all = stretches.size() * (kStretch - 10);
+  CHECK(right >= all * 95 / 100);
+  CHECK(sure >= all * 8 / 10);
+  CHECK(recogniser.switches() >= 4);
+  CHECK(recogniser.switches() <= 8);
+}
+
+TEST_CASE("environment: files say what their pictures look like, and those before them are read") {
+  const ir::QuantGraph graph = random_graph(3);
+  Environment made = random_environment(graph, Kind::kTwoOfFour, 3);
+  made.pictures.looks = {{1.5F, -2, 0}, {0.25F, 1, 3}};
+  const auto bytes = environment::serialise(made);
+  const auto again = environment::parse(bytes, "u");
+  REQUIRE(again.ok());
+  CHECK(again->pictures.looks == made.pictures.looks);
+  // The same in version 1: without the two lists.
+  std::vector<std::uint8_t> old(bytes.begin(), bytes.end() - 8);
+  const std::size_t lists = 8 + 4 + 8 + (8 + made.model.size()) + 8 + 2 * 8 +
+                            4 * (made.pictures.mean.size() + made.pictures.deviation.size());
+  old.erase(old.begin() + static_cast<std::ptrdiff_t>(lists),
+            old.begin() + static_cast<std::ptrdiff_t>(lists + 2 * (8 + 3 * 4)));
+  old[8] = 1;
+  ByteWriter seal;
+  seal.put(fnv1a(old));
+  const auto hash = seal.take();
+  old.insert(old.end(), hash.begin(), hash.end());
+  const auto before = environment::parse(old, "u");
+  if (!before) FAIL(before.error().text());
+  CHECK(before->pictures.looks.mean.empty());
+  CHECK(before->layers.size() == made.layers.size());
+  made.pictures.looks.deviation.pop_back();
+  CHECK(complaint(environment::serialise(made)).find("no list of numbers") != std::string::npos);
 }
 
 TEST_CASE("environment: programs compute what golden does with it") {

@@ -5,6 +5,9 @@
 
 #include "catch.hpp"
 #include "environment/environment.hpp"
+#include "environment/recognise.hpp"
+#include "flows/images.hpp"
+#include "golden/golden.hpp"
 #include "has_rtl.hpp"
 #include "mask_place.hpp"
 #include "program/program.hpp"
@@ -68,6 +71,77 @@ TEST_CASE("environment: one program runs with one and with another, with golden'
   CHECK(run["mismatches"] == 0);
   CHECK(run["environment"]["file"] == place.first);
   CHECK(run["environment"]["live"] < run["environment"]["weights"]);
+}
+
+TEST_CASE("environment: the one for an image's kind is picked, on every device") {
+  const EnvironmentPlace place;
+  // Sixteen images as they are and sixteen dark ones, in turns of sixteen.
+  const std::string bright = place.scratch.write("bright.npy", tests::tiny_images(16, 3));
+  const std::string dark = place.scratch.path("dark.npy");
+  place.good({"images", "degrade", bright, "-o", dark, "--dark", "0.2"});
+  const auto loaded = program::load(place.shared);
+  REQUIRE(loaded.ok());
+  const std::string kinds = place.scratch.path("kinds");
+  std::filesystem::create_directory(kinds);
+  const auto probe = environment::probe(loaded->graph);
+  REQUIRE(probe.ok());
+  const auto write = [&](const std::string& name, const std::string& images, std::uint64_t seed,
+                         bool looks) {
+    auto environment = tests::random_environment(loaded->graph, Kind::kTwoOfFour, seed);
+    environment::LooksMeter meter;
+    const auto dataset = flows::open_images(images, probe->tensors[0].shape, {});
+    REQUIRE(dataset.ok());
+    for (std::size_t i = 0; i < dataset->size(); ++i) {
+      const auto image = flows::load_input(*dataset, loaded->graph, i);
+      REQUIRE(image.ok());
+      meter.add(environment::features(probe->tensors[1], golden::run(*probe, *image)[1]));
+    }
+    if (looks) environment.pictures.looks = meter.looks();
+    REQUIRE(environment::save(environment, kinds + "/" + name + ".env").ok());
+  };
+  write("bright", bright, 1, true);
+  write("dark", dark, 2, true);
+  std::vector<std::string> devices{"golden", "iss"};
+  if (tests::has_rtl(place.scratch, "tiny")) devices.emplace_back("rtl");
+  for (const auto& [images, name] : {std::pair(bright, "bright"), std::pair(dark, "dark")}) {
+    const std::string one = place.scratch.path("one.npy"), all = place.scratch.path("all.npy");
+    place.good({"run", place.any, "--images", images, "--device", "golden", "--environment",
+                kinds + "/" + name + ".env", "--output", one});
+    for (const std::string& device : devices) {
+      INFO(name << " on " << device);
+      for (const std::string& program : {place.any, place.shared}) {
+        std::vector<std::string> arguments{"run",      program,  "--images",       images,
+                                           "--device", device,   "--environments", kinds,
+                                           "--auto",   "--json", "--output",       all};
+        if (device != "golden") arguments.emplace_back("--check");
+        const json run = json::parse(place.good(arguments));
+        CHECK(run["mismatches"] == 0);
+        CHECK(run["picking"]["served"][name] == 16);
+        CHECK(run["picking"]["switches"] == 0);
+        CHECK(run["picking"]["images"].size() == 16);
+        CHECK(run["picking"]["images"][15]["sure"] > 0.5);
+        CHECK(run["picking"]["probe_cycles"].is_null() == (device != "rtl"));
+        CHECK(tests::slurp(all) == tests::slurp(one));
+      }
+    }
+  }
+  CHECK(contains(place.good({"run", place.any, "--images", dark, "--device", "iss",
+                             "--environments", kinds, "--auto"}),
+                 "dark 16; 0 switches"));
+  const auto run = [&](const std::vector<std::string>& more) {
+    std::vector<std::string> arguments{"run", place.any, "--images", dark, "--device", "iss"};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    return place.complaint(arguments);
+  };
+  CHECK(contains(run({"--auto"}), "--auto: picks from a folder"));
+  CHECK(contains(run({"--environments", kinds}), "--environments: goes with --auto"));
+  CHECK(contains(run({"--environments", kinds, "--auto", "--lockstep"}), "--auto: cannot go with"));
+  const std::string empty = place.scratch.path("empty");
+  std::filesystem::create_directory(empty);
+  CHECK(contains(run({"--environments", empty, "--auto"}), "has no environment"));
+  write("blind", dark, 3, false);
+  CHECK(contains(run({"--environments", kinds, "--auto"}),
+                 "blind.env: does not say what its pictures look like"));
 }
 
 TEST_CASE("environment: what a program cannot take is told by name") {
