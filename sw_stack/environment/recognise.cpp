@@ -12,8 +12,9 @@ constexpr double kLeast = 1e-3;           // of a variance or a difference, in s
 constexpr double kLeastDeviation = 0.02;  // of a feature
 // Features of one picture hang together: they say as much as so many that do not.
 constexpr double kIndependent = 6;
-constexpr double kFades = 0.8;  // of what was said before, with each picture
-constexpr double kMargin = 3;   // of evidence, before another one is chosen
+constexpr double kFades = 0.88;  // of what was said before, with each picture
+constexpr double kMost = 4;      // that one picture says against an environment
+constexpr double kMargin = 1.5;  // of evidence, before another one is chosen
 
 }  // namespace
 
@@ -86,18 +87,20 @@ Recogniser::Recogniser(std::vector<Looks> environments)
     : environments_(std::move(environments)), evidence_(environments_.size()) {}
 
 Recogniser::Pick Recogniser::next(std::span<const float> features) {
-  for (std::size_t e = 0; e < environments_.size(); ++e) {
-    const Looks& looks = environments_[e];
+  std::vector<double> said;
+  for (const Looks& looks : environments_) {
     ESP_CHECK(looks.mean.size() == features.size());
-    double said = 0;
+    double sum = 0;
     for (std::size_t f = 0; f < features.size(); ++f) {
       const double deviation = std::max(double{looks.deviation[f]}, kLeastDeviation);
       const double off = (features[f] - looks.mean[f]) / deviation;
-      said -= off * off / 2 + std::log(deviation);
+      sum -= off * off / 2 + std::log(deviation);
     }
-    evidence_[e] =
-        kFades * evidence_[e] + said * kIndependent / static_cast<double>(features.size());
+    said.push_back(sum * kIndependent / static_cast<double>(features.size()));
   }
+  const double most = *std::ranges::max_element(said);
+  for (std::size_t e = 0; e < environments_.size(); ++e)
+    evidence_[e] = kFades * evidence_[e] + std::max(said[e] - most, -kMost);
   const auto best =
       static_cast<std::size_t>(std::ranges::max_element(evidence_) - evidence_.begin());
   if (seen_ == 0) {

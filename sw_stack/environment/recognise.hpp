@@ -30,7 +30,8 @@ class LooksMeter {
 
 /// Follows a stream of pictures: which of some environments they are of. Each picture speaks for
 /// each of them with the logarithm of its features' probability, normal and each for itself; what
-/// earlier ones have said fades. Another environment is chosen only where it is ahead by a margin.
+/// earlier ones have said fades, and one picture says so much at most. Another environment is
+/// chosen only where it is ahead by a margin.
 class Recogniser {
  public:
   /// All of one model, with looks.
