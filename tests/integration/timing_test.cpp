@@ -129,6 +129,17 @@ TEST_CASE("timing: a tile of weights is read, and gives its room back, before it
   }
 }
 
+TEST_CASE("timing: the pool table is written entry by entry, and what is loaded behind it waits") {
+  for (const std::string& config : machines()) {
+    tests::GraphBuilder builder(5);
+    const int x = builder.input(isa::find_config(config)->lanes, 12, 12);
+    const auto program = compiled(
+        builder.finish(builder.pool(x, ir::PoolKind::kAverage, {5, 5, 1, 1, 2, 2, 2, 2})), config);
+    INFO(config);
+    CHECK(worst_event(program, 3) <= 1);
+  }
+}
+
 TEST_CASE("timing: slow and fast memory change estimate and machine alike") {
   const auto program = compiled(tests::resnet8(), machines()[0]);
   compare(program, 20, 10);
