@@ -41,7 +41,7 @@ TEST_CASE("environment: a file takes a bit a masked weight and 8 bytes a channel
   for (const Kind kind : {Kind::kDense, Kind::kTwoOfFour, Kind::kWeights}) {
     const Environment environment = random_environment(graph, kind, 1);
     const auto bytes = environment::serialise(environment);
-    std::uint64_t weights = 0, rest = 8 + 4 + 8 + 8 + graph.name.size() + 8 + 12 + 12 + 8 + 8;
+    std::uint64_t weights = 0, rest = 8 + 4 + 8 + 8 + graph.name.size() + 8 + 12 + 12 + 16 + 8 + 8;
     for (const auto& layer : environment.layers) {
       weights += layer.kind == Kind::kDense ? 0 : ir::bit_bytes(layer.count());
       rest += 8 + layer.name.size() + 1 + 12 + 8 * layer.channels;
