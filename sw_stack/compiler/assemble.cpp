@@ -119,9 +119,7 @@ program::Switchable describe_switched(const State& s) {
 
 }  // namespace
 
-void encode(State& state) {
-  state.program.instructions = encoded(state.emitted);
-}
+void encode(State& state) { state.program.instructions = encoded(state.emitted); }
 
 Status assemble(State& state) {
   program::Program& program = state.program;

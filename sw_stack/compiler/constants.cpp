@@ -177,8 +177,7 @@ Result<Constants> make_constants(const ir::QuantGraph& graph, const std::vector<
       out.places[l].weights = take(static_cast<std::int64_t>(weights[l].size()));
       const std::int64_t params = rows_of(layer, config.lanes) * 8;
       out.places[l].clean = take(params);
-      out.places[l].params =
-          out.switchable ? take_of(environment, params) : out.places[l].clean;
+      out.places[l].params = out.switchable ? take_of(environment, params) : out.places[l].clean;
       if (layer.conv.switched) {
         const Unit& last = out.places[l].units.back();
         out.places[l].bits =

@@ -15,7 +15,7 @@ namespace espalier::compiler {
 /// Where a layer's constants lie. Units: bytes.
 struct ConstantPlaces {
   std::uint32_t weights = 0, params = 0, table = 0;
-  std::uint32_t bits = 0;  ///< region 4: of a program that takes environments, as params then is
+  std::uint32_t bits = 0;   ///< region 4: of a program that takes environments, as params then is
   std::uint32_t clean = 0;  ///< the parameters without an environment
   int table_words = 0;
   std::vector<Unit> units;  ///< of weights, by group and chunk; none where the program takes masks

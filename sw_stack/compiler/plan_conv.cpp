@@ -226,10 +226,10 @@ class Search {
     if (kept > ring_words()) return;
     if (g_.switched && g_.fine) {  // without an environment all weights go through the ring
       const std::int64_t row = std::int64_t{g_.taps()} * g_.kb;
-      const std::int64_t all =
-          !plan.weights_stay ? std::int64_t{plan.nb} * L * tap_rows_ * tap_cols_ * plan.kc
-          : plan.by_group    ? std::int64_t{plan.nb} * L * row
-                             : std::int64_t{g_.nb} * L * row;
+      const std::int64_t all = !plan.weights_stay
+                                   ? std::int64_t{plan.nb} * L * tap_rows_ * tap_cols_ * plan.kc
+                               : plan.by_group ? std::int64_t{plan.nb} * L * row
+                                               : std::int64_t{g_.nb} * L * row;
       if (all > config_.weight_words) return;
     }
     plan.kept_words = kept + config_.weight_words - ring_words();  // words of indices come and go
