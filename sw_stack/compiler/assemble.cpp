@@ -58,12 +58,12 @@ Result<program::Switchable::Clean> clean(const State& s) {
     }
   }
   const Fixed fixed{s.graph, s.config, s.layout, s.windows, constants};
-  auto made = arrange(fixed, std::move(layers), {s.how.order, {}});
-  if (!made) return made.error();
+  const auto arranged = arrange(fixed, std::move(layers), {s.how.order, {}});
+  if (!arranged) return arranged.error();
   program::Switchable::Clean out;
-  out.instructions = encoded(made->emitted);
-  out.activation_bytes = made->activation_bytes;
-  out.placements = place(made->layout, made->schedule, made->emitted, s.config.lanes);
+  out.instructions = encoded(arranged->emitted);
+  out.activation_bytes = arranged->activation_bytes;
+  out.placements = place(arranged->layout, arranged->schedule, arranged->emitted, s.config.lanes);
   return out;
 }
 
@@ -101,9 +101,7 @@ program::Switchable describe_switched(const State& s) {
     described.bits_at = places.bits;
     described.params_at = places.params;
     described.order = weight_order(layer);
-    const int made =
-        layer.nodes.gap >= 0 ? at(s.graph.nodes, layer.nodes.gap).inputs[0] : layer.nodes.output;
-    described.rows = at(s.layout.spots, made).channels.lane;
+    described.rows = made(s.graph, s.layout, layer.nodes).lane;
     if (!described.bits) continue;
     for (const int place :
          weight_places(s.graph, s.layout, layer.nodes, layer.conv, s.config.lanes)) {

@@ -19,12 +19,6 @@ std::int64_t weight_bytes(const Layer& layer, int lanes) {
   return rows_of(layer, lanes) * layer.conv.taps() * layer.conv.kb * lanes;
 }
 
-/// The channels that the convolution itself makes.
-const Channels& made(const ir::QuantGraph& graph, const Layout& layout, const LayerNodes& nodes) {
-  const int tensor = nodes.gap >= 0 ? at(graph.nodes, nodes.gap).inputs[0] : nodes.output;
-  return at(layout.spots, tensor).channels;
-}
-
 /// Bytes that lie one after the other.
 struct Run {
   std::int64_t offset, size;

@@ -100,8 +100,7 @@ Result<ConvGeometry> conv_geometry(const ir::QuantGraph& graph, const Layout& la
   const std::string place = place_of(graph, layer.conv);
   ConvGeometry g;
   g.kb = at(layout.spots, layer.input).channels.blocks;
-  const int made = layer.gap >= 0 ? at(graph.nodes, layer.gap).inputs[0] : layer.output;
-  g.nb = at(layout.spots, made).channels.blocks;
+  g.nb = made(graph, layout, layer).blocks;
   g.add = layer.operand >= 0;
   g.gap = layer.gap >= 0;
   g.strided = at(layout.spots, layer.output).strided();
@@ -127,7 +126,7 @@ Result<ConvGeometry> conv_geometry(const ir::QuantGraph& graph, const Layout& la
     g.y = g.x = Axis{};
   }
   if (!g.flat && !relay.active() && !layout.maskable && g.kb > 1 &&
-      is_diagonal(conv, at(layout.spots, layer.input).channels, at(layout.spots, made).channels,
+      is_diagonal(conv, at(layout.spots, layer.input).channels, made(graph, layout, layer),
                   lanes)) {
     g.diagonal = true;
     g.kb = 1;
@@ -204,6 +203,11 @@ bool is_diagonal(const ir::QuantConv& conv, const Channels& in, const Channels& 
   return true;
 }
 
+const Channels& made(const ir::QuantGraph& graph, const Layout& layout, const LayerNodes& layer) {
+  const int tensor = layer.gap >= 0 ? at(graph.nodes, layer.gap).inputs[0] : layer.output;
+  return at(layout.spots, tensor).channels;
+}
+
 std::vector<int> weight_places(const ir::QuantGraph& graph, const Layout& layout,
                                const LayerNodes& layer, const ConvGeometry& g, int lanes) {
   const ir::Window& window = std::get<ir::QuantConv>(at(graph.nodes, layer.conv).op).window;
@@ -256,8 +260,7 @@ double live_tiles(const ir::QuantGraph& graph, const Layout& layout, const Layer
                   const ConvGeometry& g, int lanes) {
   const auto& conv = std::get<ir::QuantConv>(at(graph.nodes, layer.conv).op);
   const std::vector<int> places = weight_places(graph, layout, layer, g, lanes);
-  const int made = layer.gap >= 0 ? at(graph.nodes, layer.gap).inputs[0] : layer.output;
-  const std::vector<int>& lane = at(layout.spots, made).channels.lane;
+  const std::vector<int>& lane = made(graph, layout, layer).lane;
   const int row = g.taps() * g.kb;
   std::vector<bool> live(static_cast<std::size_t>(row) * g.nb, false);
   const std::int8_t* weight = conv.weights.data();

@@ -91,6 +91,10 @@ Result<PoolGeometry> pool_geometry(const ir::QuantGraph& graph, const Layout& la
 /// number only.
 bool is_diagonal(const ir::QuantConv& conv, const Channels& in, const Channels& out, int lanes);
 
+/// The channels that a layer's convolution itself makes: its output's, but where sums over pixels
+/// follow.
+const Channels& made(const ir::QuantGraph& graph, const Layout& layout, const LayerNodes& layer);
+
 /// Whether of every four channels (lanes 4i to 4i + 3) of every output and tap at most two have
 /// weights.
 bool two_of_four(const ir::QuantGraph& graph, const Layout& layout, const LayerNodes& layer,

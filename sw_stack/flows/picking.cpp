@@ -61,7 +61,7 @@ class Servers {
   Status add(const Named& named) {
     auto graph = environment::apply(named.environment, program_.graph, named.path);
     if (!graph) return graph.error();
-    graphs_.push_back(*graph);
+    if (options_.check) golden_.emplace_back(*graph);
     if (options_.kind == DeviceKind::kGolden) {
       program::Program own = program_;
       own.graph = std::move(*graph);
@@ -102,9 +102,8 @@ class Servers {
                                             const runtime::Execution& execution,
                                             std::span<const std::int8_t> image, std::size_t i) {
     const Place& place = places_[environment];
-    const golden::Runner golden(graphs_[environment]);
     return runtime::compare(*programs_[place.selected ? shared_ : place.at], execution,
-                            golden.run(image), i);
+                            golden_[environment].run(image), i);
   }
 
  private:
@@ -128,7 +127,7 @@ class Servers {
     auto applied = program::apply_environment(program_, graph);
     if (!applied) return placed(applied.error(), named.path);
     places_.push_back({true, selected_.masks.size()});
-    selected_.masks.push_back(runtime::all_channels(graph));
+    selected_.masks.push_back(program::all_channels(graph));
     selected_.graphs.push_back(std::move(graph));
     selected_.applied.push_back(std::move(*applied));
     return {};
@@ -139,7 +138,7 @@ class Servers {
   std::vector<std::unique_ptr<program::Program>> programs_;
   std::vector<std::unique_ptr<runtime::Device>> devices_;
   std::vector<Place> places_;           // by environment
-  std::vector<ir::QuantGraph> graphs_;  // likewise
+  std::vector<golden::Runner> golden_;  // likewise, with `check`
   std::size_t shared_ = 0;
   struct {
     std::vector<ir::ChannelMask> masks;

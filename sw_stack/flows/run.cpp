@@ -121,7 +121,7 @@ class Job {
       auto applied = program::apply_environment(run_.program, *graph);
       if (!applied) return placed(applied.error(), options_.environment);
       runtime::DeviceOptions& device = run_.options.device;
-      device.masks = {runtime::all_channels(*graph)};
+      device.masks = {program::all_channels(*graph)};
       device.graphs.push_back(std::move(*graph));
       device.applied = std::make_shared<const std::vector<program::Masked>>(
           std::vector<program::Masked>{std::move(*applied)});

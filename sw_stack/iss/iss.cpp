@@ -22,6 +22,7 @@ Iss::Iss(const isa::Config& config, const Options& options)
   weights_.data.resize(static_cast<std::size_t>(config.weight_words) * lanes_);
   indices_.resize(weights_.data.size());
   for (std::size_t i = 0; i < indices_.size(); ++i) indices_[i] = static_cast<std::uint8_t>(i % 4);
+  plain_.assign(indices_.begin(), indices_.begin() + static_cast<std::ptrdiff_t>(lanes_));
   params_.data.resize(static_cast<std::size_t>(config.param_blocks) * lanes_ * 8);
   for (auto& half : acc_) half.resize(static_cast<std::size_t>(config.acc_words) * lanes_);
   gap_sums_.resize(lanes_);
@@ -315,19 +316,18 @@ void Iss::select(const std::uint8_t* word, std::vector<std::uint8_t>& two,
 }
 
 void Iss::push_weights(const std::uint8_t* word, isa::LoadForm form) {
-  std::vector<std::uint8_t> plain(lanes_);
-  for (std::size_t k = 0; k < lanes_; ++k) plain[k] = static_cast<std::uint8_t>(k % 4);
   switch (form) {
     case isa::LoadForm::kPlain:
-      push_ring({word, lanes_}, plain);
+      push_ring({word, lanes_}, plain_);
       return;
     case isa::LoadForm::kIndexed: {
       if (next_indices_.empty()) {
         next_indices_.assign(word, word + lanes_);  // 2 bits each, of the next word lowest
         return;
       }
-      for (std::size_t k = 0; k < lanes_; ++k) plain[k] = next_indices_[k / 4] >> (k % 4 * 2) & 3U;
-      push_ring({word, lanes_}, plain);
+      std::vector<std::uint8_t> own(lanes_);
+      for (std::size_t k = 0; k < lanes_; ++k) own[k] = next_indices_[k / 4] >> (k % 4 * 2) & 3U;
+      push_ring({word, lanes_}, own);
       next_indices_.erase(next_indices_.begin(),
                           next_indices_.begin() + static_cast<std::ptrdiff_t>(lanes_ / 4));
       return;
@@ -339,7 +339,7 @@ void Iss::push_weights(const std::uint8_t* word, isa::LoadForm form) {
       std::vector<std::uint8_t> left(word, word + lanes_);
       for (std::size_t k = 0; k < lanes_; ++k)
         if (!bit(k)) left[k] = 0;
-      push_ring(left, plain);
+      push_ring(left, plain_);
       break;
     }
     case isa::LoadForm::kSelected: {
@@ -347,14 +347,14 @@ void Iss::push_weights(const std::uint8_t* word, isa::LoadForm form) {
         select(word, first_two_, first_index_);
         break;
       }
-      std::vector<std::uint8_t> two, index, out;
+      std::vector<std::uint8_t> two, index, out, indices;
       select(word, two, index);
-      plain.clear();
       for (std::size_t k = 0; k < two.size(); k += 2) {
         out.insert(out.end(), {first_two_[k], first_two_[k + 1], two[k], two[k + 1]});
-        plain.insert(plain.end(), {first_index_[k], first_index_[k + 1], index[k], index[k + 1]});
+        indices.insert(indices.end(),
+                       {first_index_[k], first_index_[k + 1], index[k], index[k + 1]});
       }
-      push_ring(out, plain);
+      push_ring(out, indices);
       first_two_.clear();
       break;
     }

@@ -113,6 +113,7 @@ class Iss {
   std::vector<std::int8_t> act_;
   Ring weights_, params_;
   std::vector<std::uint8_t> indices_;       // of the weight ring's words, one a byte
+  std::vector<std::uint8_t> plain_;         // of a word of dense weights
   std::vector<std::uint8_t> next_indices_;  // of the words of an indexed LOAD that follow
   std::vector<std::uint8_t> bits_;          // that the last LOAD of bits has left
   std::uint64_t next_bits_ = 0;             // the first of the next word's

@@ -32,6 +32,9 @@ struct Masked {
 Result<Masked> apply_mask(const Program& program, const ir::ChannelMask& live,
                           const ir::QuantGraph* weights = nullptr);
 
+/// The mask that leaves all channels: an environment's (docs/automask.md).
+ir::ChannelMask all_channels(const ir::QuantGraph& graph);
+
 /// An environment as a mask of all channels, whose part of region 4 is whole: nothing packs.
 /// `graph` is the program's with weights that are 0 instead, and with other biases and multipliers.
 /// Errors: kMismatch (other weights; some are 0 of a layer that the program loads whole),

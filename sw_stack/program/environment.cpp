@@ -106,6 +106,12 @@ std::vector<std::uint32_t> WeightOrder::unit(int lanes, int group, const Part& p
   return list;
 }
 
+ir::ChannelMask all_channels(const ir::QuantGraph& graph) {
+  ir::ChannelMask all;
+  for (const ir::QuantTensor& tensor : graph.tensors) all.emplace_back(index(tensor.shape.c), true);
+  return all;
+}
+
 Result<Masked> apply_environment(const Program& program, const ir::QuantGraph& graph) {
   ESP_CHECK(program.switchable.has_value());
   const Switchable& s = *program.switchable;
@@ -139,8 +145,7 @@ Result<Masked> apply_environment(const Program& program, const ir::QuantGraph& g
       std::memcpy(target + 4, &to->scale[n], 4);
     }
   }
-  for (const ir::QuantTensor& tensor : program.graph.tensors)
-    out.live.emplace_back(index(tensor.shape.c), true);
+  out.live = all_channels(program.graph);
   out.stored.assign(program.graph.tensors.size(), true);
   out.moved.assign(program.graph.tensors.size(), 0);
   return out;

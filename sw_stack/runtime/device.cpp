@@ -79,18 +79,11 @@ Result<std::vector<program::Masked>> apply_all(const program::Program& program,
 
 }  // namespace
 
-ir::ChannelMask all_channels(const ir::QuantGraph& graph) {
-  ir::ChannelMask all;
-  for (const ir::QuantTensor& tensor : graph.tensors)
-    all.emplace_back(static_cast<std::size_t>(tensor.shape.c), true);
-  return all;
-}
-
 Result<std::vector<DevicePtr>> open(const program::Program& program, DeviceKind kind,
                                     const DeviceOptions& options, int count) {
   if (program.switchable && options.masks.empty() && kind != DeviceKind::kGolden) {
     DeviceOptions own = options;  // the environment of the graph as it is
-    own.masks = {all_channels(program.graph)};
+    own.masks = {program::all_channels(program.graph)};
     return open(program, kind, own, count);
   }
   std::vector<std::shared_ptr<const golden::Runner>> runners;

@@ -69,8 +69,6 @@ struct DeviceOptions {
   FpgaOptions fpga;
 };
 
-/// The mask that leaves all channels: an environment's (docs/automask.md).
-ir::ChannelMask all_channels(const ir::QuantGraph& graph);
 /// The graph whose numbers a mask's images have.
 const ir::QuantGraph& graph_of(const program::Program& program, const DeviceOptions& options,
                                std::size_t mask);

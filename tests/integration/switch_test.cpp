@@ -61,7 +61,7 @@ std::optional<Switched> switched(const ir::QuantGraph& graph, const std::string&
 runtime::DeviceOptions with_environments(const Switched& s) {
   runtime::DeviceOptions options;
   options.keep_tensors = true;
-  options.masks.assign(s.graphs.size(), runtime::all_channels(s.program.graph));
+  options.masks.assign(s.graphs.size(), program::all_channels(s.program.graph));
   options.graphs = s.graphs;
   return options;
 }
